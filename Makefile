@@ -1,0 +1,40 @@
+# make demo: a video under camera, identity and depth control, from nothing but Python.
+# make test: the tests; no network, no GPU, no ComfyUI.      make test-comfyui: the real host and its real page.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread a worker: two workers with two threads each slow one another down on two cores.
+WORKERS ?= 2
+
+.PHONY: demo test lint test-comfyui clean
+
+demo: $(VENV)/.standalone
+	$(BIN)/fulldit generate --demo --out outputs/demo
+
+test: $(VENV)/.dev lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+test-comfyui:
+	$(PYTHON) tests/comfyui/run.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and, where pip has a choice, as the CPU build that this machine may keep on disk.
+$(VENV)/.torch: $(VENV)/bin/python
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0 || $(BIN)/python -m pip install --quiet torch
+	touch $@
+
+$(VENV)/.standalone: $(VENV)/.torch pyproject.toml setup.py
+	$(BIN)/python -m pip install --quiet -e '.[standalone]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.standalone
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf outputs build *.egg-info .pytest_cache .ruff_cache .hypothesis
