@@ -23,7 +23,7 @@ test-comfyui:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# torch comes first and, where pip has a choice, as the CPU build that this machine may keep on disk.
+# torch comes first: the CPU build of this version where pip finds one nearby, else the plain newest.
 $(VENV)/.torch: $(VENV)/bin/python
 	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0 || $(BIN)/python -m pip install --quiet torch
 	touch $@

@@ -1,0 +1,127 @@
+"""The house stays as the design has it: who imports whom, small files, the host behind one door, weights without pickles."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("control", "scenes", "models", "evaluation", "training", "nodes")
+# Each room and the rooms it may import.
+ARROWS = {
+    "control": set(),
+    "scenes": {"control"},
+    "models": {"control"},
+    "evaluation": {"models", "scenes", "control"},
+    "training": {"evaluation", "models", "scenes", "control"},
+    "nodes": {"evaluation", "models", "scenes", "control"},
+}
+HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes", "latent_preview"}
+SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """Every import of a file as (level, dotted name), those inside functions included."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.module:
+                found.append((node.level, node.module))
+            else:
+                found += [(node.level, alias.name) for alias in node.names]
+    return found
+
+
+def rooms_reached(path: Path) -> set[str]:
+    """The rooms that a file imports by relative imports."""
+    depth = len(path.relative_to(ROOT).parts) - 1
+    parents = path.relative_to(ROOT).parts[:-1]
+    reached = set()
+    for level, name in imported(path):
+        if level == 0:
+            continue
+        base = list(parents[: depth - (level - 1)])
+        reached.add((base + name.split("."))[0])
+    return reached & set(ROOMS)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_and_size(path):
+    room = path.relative_to(ROOT).parts[0]
+    assert rooms_reached(path) - {room} <= ARROWS[room]
+    for level, name in imported(path):
+        top = name.split(".")[0]
+        assert level > 0 or top != "comfyui_fulldit", "inside the package, imports are relative"
+        if room != "nodes" and level == 0:
+            assert top not in HOST, f"{path} imports the host outside nodes/"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_the_cli_leaves_the_nodes_alone_and_only_it_imports_training():
+    assert "nodes" not in {name.split(".")[0] for level, name in imported(ROOT / "cli.py") if level}
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] != "training":
+            assert "training" not in rooms_reached(path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_says_what_lives_there(room):
+    for folder in [ROOT / room, *(p for p in (ROOT / room).rglob("*") if p.is_dir())]:
+        if any(folder.glob("*.py")):
+            doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+            assert doc and len(doc) > 20, f"{folder} does not say what lives there"
+
+
+def test_no_code_path_loads_a_pickle():
+    for path in [*SOURCES, ROOT / "cli.py", ROOT / "__init__.py", ROOT / "install.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = ast.unparse(node.func)
+                assert called not in ("torch.load", "pickle.load", "pickle.loads", "torch.hub.load"), path
+                if called in ("np.load", "numpy.load"):
+                    pickles = [k for k in node.keywords if k.arg == "allow_pickle"]
+                    assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in pickles), path
+
+
+def test_nothing_large_but_the_weights():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    weights = sum(p.stat().st_size for p in files if p.suffix == ".safetensors")
+    assert weights <= 32 * 2**20
+    for path in files:
+        if path.suffix != ".safetensors":
+            assert path.stat().st_size <= 2 * 2**20, path
+
+
+def test_requirements_have_no_upper_pins():
+    names = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert names == [
+        "torch", "safetensors", "einops", "opencv-python", "numpy", "huggingface_hub", "comfyui-frontend-package",
+    ]  # fmt: skip
+
+
+def test_every_json_in_the_repository_is_json():
+    for folder in ("workflows", "training/configs", "locales", "assets"):
+        for path in (ROOT / folder).rglob("*.json"):
+            json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_pack_imports_without_comfyui_and_without_torch():
+    code = (
+        "import sys, importlib.util;"
+        "sys.modules['torch'] = None;"
+        f"spec = importlib.util.spec_from_file_location('pack', r'{ROOT / '__init__.py'}',"
+        f" submodule_search_locations=[r'{ROOT}']);"
+        "module = importlib.util.module_from_spec(spec); sys.modules['pack'] = module;"
+        "spec.loader.exec_module(module);"
+        "assert callable(module.comfy_entrypoint) and module.WEB_DIRECTORY"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr
