@@ -31,5 +31,7 @@ def no_network(request, monkeypatch):
 
     real = socket.socket.connect
     monkeypatch.setattr(
-        socket.socket, "connect", lambda s, a: real(s, a) if s.family == getattr(socket, "AF_UNIX", None) else refuse(s, a)
+        socket.socket,
+        "connect",
+        lambda s, a: real(s, a) if s.family == getattr(socket, "AF_UNIX", None) else refuse(s, a),
     )

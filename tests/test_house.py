@@ -21,7 +21,17 @@ ARROWS = {
     "training": {"evaluation", "models", "scenes", "control"},
     "nodes": {"evaluation", "models", "scenes", "control"},
 }
-HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes", "latent_preview"}
+HOST = {
+    "comfy",
+    "comfy_api",
+    "comfy_extras",
+    "comfy_execution",
+    "folder_paths",
+    "server",
+    "execution",
+    "nodes",
+    "latent_preview",
+}
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))
 
 
@@ -91,7 +101,9 @@ def test_no_code_path_loads_a_pickle():
 
 
 def test_nothing_large_but_the_weights():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
     files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     weights = sum(p.stat().st_size for p in files if p.suffix == ".safetensors")
     assert weights <= 32 * 2**20

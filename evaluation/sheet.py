@@ -1,0 +1,136 @@
+"""Pictures for people: a camera path seen from above, conditions as frames, and contact sheets.
+
+Frames are `(F, H, W, 3)` float32 in [0, 1] throughout.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..control.bundle import Controls
+from ..control.camera.trajectory import CameraTrajectory
+from ..control.errors import UserError
+from ..control.identity.slots import identity_map, reference_picture
+
+INK = (0.12, 0.13, 0.16)
+PAPER = (0.97, 0.97, 0.96)
+PATH = (0.62, 0.66, 0.74)
+NOW = (0.85, 0.27, 0.16)
+SUBJECT = (0.20, 0.47, 0.75)
+
+
+def _cv2():
+    try:
+        import cv2
+    except ImportError as missing:
+        raise UserError("Drawing needs OpenCV: pip install opencv-python-headless") from missing
+    return cv2
+
+
+def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.ndarray:
+    """The path from above (x to the right, z up the page), one picture per frame, the current frame's view in red.
+
+    The circle is the subject at distance 1 before the first frame. Height and roll, which a view from above cannot
+    show, stand as a bar at the left (height) and as the tilt of the horizon line at the top right (roll).
+    Returns `(F, height, width, 3)`.
+    """
+    cv2 = _cv2()
+    c2w = trajectory.relative().c2w
+    places = c2w[:, :, 3]
+    ahead = c2w[:, :, 2]
+    points = np.concatenate([places[:, [0, 2]], [[0.0, 1.0]]])
+    low, high = points.min(0), points.max(0)
+    span = max(float((high - low).max()) * 1.35, 1.6)
+    middle = (low + high) / 2
+    scale = 4 * min(height, width) / span
+
+    def spot(x: float, z: float) -> tuple[int, int]:
+        return int(2 * width + (x - middle[0]) * scale), int(2 * height - (z - middle[1]) * scale)
+
+    frames = np.empty((trajectory.frames, height, width, 3), np.float32)
+    half_fov = np.arctan(0.5 / trajectory.intrinsics[:, 0])
+    for index in range(trajectory.frames):
+        # Drawn four times larger and averaged down: smooth lines at any size.
+        page = np.full((4 * height, 4 * width, 3), PAPER, np.float32)
+        line = max(2, height // 24)
+        cv2.circle(page, spot(0.0, 1.0), int(0.11 * scale), SUBJECT, -1)
+        trail = np.array([spot(x, z) for x, z in places[:, [0, 2]]], np.int32)
+        cv2.polylines(page, [trail], False, PATH, line)
+        x, _, z = places[index]
+        heading = np.arctan2(ahead[index, 0], ahead[index, 2])
+        reach = 0.32 * span
+        wedge = [spot(x, z)]
+        wedge += [
+            spot(
+                x + reach * np.sin(heading + side * half_fov[index]),
+                z + reach * np.cos(heading + side * half_fov[index]),
+            )
+            for side in (-1, 1)
+        ]
+        cv2.polylines(page, [np.array(wedge, np.int32)], True, NOW, line)
+        cv2.circle(page, wedge[0], 2 * line, NOW, -1)
+        lift = int(np.clip(2 * height + places[index, 1] * scale, line, 4 * height - line))
+        cv2.line(page, (3 * line, 2 * height), (3 * line, lift), NOW, 2 * line)
+        roll = np.arctan2(c2w[index, 1, 0], c2w[index, 0, 0])
+        middle_x, middle_y, arm = 4 * width - 12 * line, 6 * line, 8 * line
+        across = np.array([np.cos(roll), np.sin(roll)]) * arm
+        cv2.line(
+            page,
+            (int(middle_x - across[0]), int(middle_y - across[1])),
+            (int(middle_x + across[0]), int(middle_y + across[1])),
+            INK,
+            line,
+        )
+        frames[index] = cv2.resize(page, (width, height), interpolation=cv2.INTER_AREA)
+    return frames
+
+
+def condition_frames(controls: Controls, frames: int, height: int, width: int) -> list[tuple[str, np.ndarray]]:
+    """What is asked, as `(title, frames)` pairs: camera path, references, identity map, depth; only what is present."""
+    shown = []
+    if controls.camera is not None:
+        shown.append(("camera", draw_camera(controls.camera, height, width)))
+    for identity in controls.identities:
+        picture = reference_picture(identity, height, width)
+        shown.append((f"reference: {identity.name}", np.repeat(picture[None], frames, 0)))
+    if controls.identities:
+        shown.append(("who is where", identity_map(controls.identities, frames, height, width)))
+    if controls.depth is not None:
+        shown.append(("depth", np.repeat(controls.depth.values[..., None], 3, -1).astype(np.float32)))
+    return shown
+
+
+def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: int = 96) -> np.ndarray:
+    """One row per clip, `columns` evenly spaced frames in each, a title beside it: `(H, W, 3)` float32.
+
+    Raises UserError where there is no row.
+    """
+    if not rows:
+        raise UserError("A contact sheet needs at least one clip, but none was given.")
+    cv2 = _cv2()
+    gap, margin = 4, 168
+    width = max(1, round(height * rows[0][1].shape[2] / rows[0][1].shape[1]))
+    page = np.ones((gap + len(rows) * (height + gap), margin + columns * (width + gap), 3), np.float32) * PAPER
+    for index, (title, clip) in enumerate(rows):
+        top = gap + index * (height + gap)
+        picks = np.linspace(0, len(clip) - 1, columns).round().astype(int)
+        for column, pick in enumerate(picks):
+            method = cv2.INTER_AREA if clip.shape[1] > height else cv2.INTER_CUBIC
+            cell = cv2.resize(np.ascontiguousarray(clip[pick], np.float32), (width, height), interpolation=method)
+            left = margin + column * (width + gap)
+            page[top : top + height, left : left + width] = np.clip(cell, 0, 1)
+        for number, line in enumerate(_wrapped(title, 20)):
+            place = (8, top + height // 2 + 5 + 18 * number)
+            cv2.putText(page, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+    return page.astype(np.float32)
+
+
+def _wrapped(text: str, length: int) -> list[str]:
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > length:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return [*lines, line]

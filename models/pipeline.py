@@ -1,0 +1,156 @@
+"""A checkpoint with its VAE and text encoder, ready to generate: controls in, video out.
+
+Outside ComfyUI this is the one road from `Controls` to pictures; `nodes/` walks the same steps through core's samplers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..control.bundle import Controls
+from ..control.errors import UserError
+from .checkpoint import embedded_path, load_model
+from .conditions import Conditions
+from .config import FullDiTConfig
+from .devices import pick_device, pick_dtype
+from .encode import encode_controls
+from .sampler import sample
+from .text import TextEncoder
+from .transformer import FullDiT
+from .vae import VAE, fingerprint, load_vae
+from .vae.latent import denormalise_latent
+
+
+@dataclass
+class Result:
+    """`frames` (F, H, W, 3) float32 in [0, 1], the final `latent` (1, 16, T, h, w), and `seconds` per phase."""
+
+    frames: np.ndarray
+    latent: torch.Tensor
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Pipeline:
+    """The networks of one checkpoint on one device."""
+
+    model: FullDiT
+    text: TextEncoder
+    vae: VAE
+    config: FullDiTConfig
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def load(
+        cls, checkpoint: str | Path | None = None, vae: str | Path | None = None, device: str = "auto"
+    ) -> Pipeline:
+        """Load a checkpoint (default: the embedded one) and its VAE.
+
+        Raises UserError for files that are missing, truncated or foreign, and for a VAE that the checkpoint was not
+        trained with: its latents would look like noise to the model.
+        """
+        place = pick_device(device)
+        dtype = pick_dtype(place)
+        model, text, config = load_model(checkpoint or embedded_path("fulldit_mini"), device=place, dtype=dtype)
+        autoencoder = load_vae(vae or embedded_path("fulldit_mini_vae"), device=place, dtype=dtype)
+        if config.vae and fingerprint(autoencoder) != config.vae:
+            raise UserError(
+                f"The checkpoint was trained with the VAE {config.vae[:12]}, but the VAE given is "
+                f"{fingerprint(autoencoder)[:12]}. Use the VAE that came with the checkpoint."
+            )
+        return cls(model.eval(), text.eval(), autoencoder.eval(), config, place, dtype)
+
+    def check_size(self, frames: int, height: int, width: int) -> None:
+        """Refuse sizes that the latent grid cannot hold: frames must be 4k+1, sides multiples of 16."""
+        if frames < 1 or frames % 4 != 1:
+            near = max(1, 4 * round((frames - 1) / 4) + 1)
+            raise UserError(f"The clip has {frames} frames, but the length must be 4k+1 (1, 5, 9, ...): use {near}.")
+        for name, side in (("height", height), ("width", width)):
+            if side < 16 or side % 16:
+                near = max(16, 16 * round(side / 16))
+                raise UserError(f"The {name} is {side}, but it must be a multiple of 16: use {near}.")
+
+    def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """(channels, T, h, w) of the latent of a clip."""
+        return self.config.in_dim, (frames - 1) // 4 + 1, height // 8, width // 8
+
+    @torch.no_grad()
+    def encode_text(self, prompts: list[str]) -> torch.Tensor:
+        """(B, L, text_dim) for a list of prompts."""
+        return self.text.encode(prompts).to(self.device, self.dtype)
+
+    @torch.no_grad()
+    def encode(self, controls: Controls, frames: int, height: int, width: int) -> Conditions | None:
+        """The condition streams of `controls`, or None where nothing is asked. Validates first."""
+        self.check_size(frames, height, width)
+        controls.validate(frames, height, width, slots=self.config.slots)
+        if not controls.present():
+            return None
+        return encode_controls(
+            controls, self.vae, self.config, frames, height, width, device=self.device, dtype=self.dtype
+        )
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompt: str,
+        controls: Controls,
+        *,
+        frames: int,
+        height: int,
+        width: int,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        condition_guidance: dict[str, float] | None = None,
+        conditions: Conditions | None = None,
+        callback: Callable[[int, torch.Tensor], None] | None = None,
+    ) -> Result:
+        """Generate one clip. `conditions`, where given, are the streams of `controls` encoded before.
+
+        `callback(step, denoised)` is called after every step. The noise is drawn on the CPU, so a seed means the same
+        clip on every device up to rounding.
+        """
+        seconds = {}
+        start = time.perf_counter()
+        if conditions is None:
+            conditions = self.encode(controls, frames, height, width)
+        seconds["conditions"] = time.perf_counter() - start
+
+        start = time.perf_counter()
+        noise = torch.randn(1, *self.latent_shape(frames, height, width), generator=torch.Generator().manual_seed(seed))
+        context = self.encode_text([prompt, ""])
+        latent = sample(
+            self.model,
+            noise.to(self.device, self.dtype),
+            context[:1],
+            context[1:],
+            conditions,
+            steps=self.config.steps if steps is None else steps,
+            guidance=self.config.guidance if guidance is None else guidance,
+            condition_guidance=condition_guidance or {},
+            callback=callback,
+        )
+        seconds["sampling"] = time.perf_counter() - start
+
+        start = time.perf_counter()
+        pictures = self.decode(latent)
+        seconds["decoding"] = time.perf_counter() - start
+        return Result(pictures, latent, seconds)
+
+    @torch.no_grad()
+    def decode(self, latent: torch.Tensor) -> np.ndarray:
+        """(1, 16, T, h, w) normalised latent -> (F, H, W, 3) float32 in [0, 1], decoded chunk by chunk."""
+        chunks = [
+            chunk.float().clamp(-1, 1).cpu()
+            for chunk in self.vae.decode_stream(denormalise_latent(latent.to(self.dtype)))
+        ]
+        pictures = torch.cat(chunks, 2)[0] / 2 + 0.5
+        return pictures.permute(1, 2, 3, 0).contiguous().numpy()
