@@ -17,7 +17,7 @@ ASSETS = Path(__file__).resolve().parent / "assets"
 
 
 def _progress(quiet: bool):
-    """A factory of progress bars: `with bar(total, title) as step: step()`; silent for `--quiet` and without a terminal."""
+    """A factory of progress bars: `with bar(total, title) as step: step()`; silent for `--quiet`."""
     from contextlib import contextmanager
 
     @contextmanager

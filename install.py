@@ -1,4 +1,4 @@
-"""What ComfyUI-Manager runs after cloning: says what is there and what is missing. Installs nothing but the small packages.
+"""What ComfyUI-Manager runs after cloning: reports, and installs what is small and missing.
 
 Standard library only and safe to run again. torch is never touched: ComfyUI brings its own, and another build would
 break it. OpenCV is left alone when any provider of `cv2` is present, because two providers overwrite one another.
@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("FullDiT: every package that the nodes need is installed.")
         return lacks
     if check:
-        print(f"FullDiT: missing: {', '.join(wanted)}. Install with: {sys.executable} -m pip install {' '.join(wanted)}")
+        print(
+            f"FullDiT: missing: {', '.join(wanted)}. Install with: {sys.executable} -m pip install {' '.join(wanted)}"
+        )
         return 1
     print(f"FullDiT: installing {', '.join(wanted)} (torch is not touched)")
     # `--no-deps` keeps pip from moving a version in a working ComfyUI; none of these needs more than it has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,6 @@ def test_commands_in_the_readme_parse():
         for line in block.replace("\\\n", " ").splitlines():
             line = line.split("#")[0].strip()
             if "bin/fulldit " in line:
-                import shlex
-
                 build_parser().parse_args(shlex.split(line.split("bin/fulldit ", 1)[1]))
                 parsed += 1
     assert parsed >= 5

@@ -1,4 +1,4 @@
-"""The house stays as the design has it: who imports whom, small files, the host behind one door, weights without pickles."""
+"""The house stays as the design has it: who imports whom, small files, one door to the host, no pickles."""
 
 from __future__ import annotations
 
