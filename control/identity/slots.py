@@ -1,0 +1,186 @@
+"""Who is in the video, how they look and where they stand.
+
+An identity takes the slot of its place in the list: the first is slot 0, the second slot 1, and so on.
+Shapes: F frames, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UserError
+from ..images import resize, resize_clip
+
+# Slot k is painted in row k of the identity map: red, green, blue. No two share a channel, so soft edges stay readable.
+SLOT_COLOURS = np.eye(3, dtype=np.float32)
+GREY = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """One person or thing.
+
+    name: how remarks and errors call it.
+    images: one or more reference pictures (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
+        where none is given.
+    mask: (H, W) of the first picture: 1 on the identity, 0 elsewhere; None = the whole picture.
+    track: (F, H, W): where it stands in each frame; None = anywhere.
+    strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
+    Raises UserError for no image, other shapes, NaN, values outside 0..1, an empty mask.
+    """
+
+    name: str
+    images: tuple[np.ndarray, ...]
+    mask: np.ndarray | None = None
+    track: np.ndarray | None = None
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        images = self.images if isinstance(self.images, (tuple, list)) else (self.images,)
+        if not images or any(image is None for image in images):
+            raise UserError(f"identity '{self.name}' has no image: give at least one reference picture")
+        images = [np.asarray(image, np.float32) for image in images]
+        mask = self.mask
+        for number, image in enumerate(images):
+            what = f"image {number + 1} of identity '{self.name}'"
+            if image.ndim != 3 or image.shape[2] not in (3, 4) or min(image.shape[:2]) < 1:
+                raise UserError(f"{what} has shape {image.shape}; (height, width, 3) was expected")
+            check_range(image, what)
+            if image.shape[2] == 4 and number == 0 and mask is None:
+                mask = image[..., 3]
+            images[number] = image[..., :3]
+        if mask is not None:
+            mask = np.asarray(mask, np.float32)
+            check_range(mask, f"the mask of identity '{self.name}'")
+            if mask.shape != images[0].shape[:2]:
+                raise UserError(
+                    f"the mask of identity '{self.name}' has shape {mask.shape} but its picture is"
+                    f" {images[0].shape[:2]}: both must have the same height and width"
+                )
+            if mask.max() < 0.5:
+                raise UserError(f"the mask of identity '{self.name}' is empty: paint the identity white")
+        track = self.track
+        if track is not None:
+            track = np.asarray(track, np.float32)
+            if track.ndim != 3 or min(track.shape) < 1:
+                raise UserError(
+                    f"the track of identity '{self.name}' has shape {track.shape}; (frames, height, width) was expected"
+                )
+            check_range(track, f"the track of identity '{self.name}'")
+        check_weight(self.strength, self.start, self.end, f"identity '{self.name}'")
+        for field, value in (("images", tuple(images)), ("mask", mask), ("track", track)):
+            object.__setattr__(self, field, value)
+
+
+def check_range(values: np.ndarray, what: str) -> None:
+    """Raise UserError unless all values are finite and within 0..1 (a hair of rounding allowed)."""
+    if not np.isfinite(values).all():
+        raise UserError(f"{what} holds NaN or infinity: numbers between 0 and 1 were expected")
+    if values.size and (values.min() < -1e-3 or values.max() > 1 + 1e-3):
+        raise UserError(
+            f"{what} holds values from {values.min():.4g} to {values.max():.4g}: numbers between 0 and 1 were expected"
+            " (divide 8-bit pictures by 255)"
+        )
+
+
+def check_weight(strength: float, start: float, end: float, what: str) -> None:
+    """Raise UserError unless 0 <= strength <= 5 and 0 <= start < end <= 1."""
+    if not 0 <= strength <= 5:
+        raise UserError(f"{what} has strength {strength}; a number from 0 to 5 was expected")
+    if not 0 <= start < end <= 1:
+        raise UserError(f"{what} holds from {start} to {end} of sampling; 0 <= start < end <= 1 was expected")
+
+
+def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
+    """The picture of who stands where: (F, H, W, 3), slot k in SLOT_COLOURS[k] on black, soft edges kept.
+
+    Where tracks overlap, the later slot lies in front. An identity without a track paints nothing. Tracks of another
+    size are resized. Raises UserError for a track of another length or more identities than colours.
+    """
+    if len(identities) > len(SLOT_COLOURS):
+        raise UserError(
+            f"{len(identities)} identities were given, but there are {len(SLOT_COLOURS)} slots: leave some out"
+        )
+    picture = np.zeros((frames, height, width, 3), np.float32)
+    for slot, identity in enumerate(identities):
+        if identity.track is None:
+            continue
+        if len(identity.track) != frames:
+            raise UserError(
+                f"the track of identity '{identity.name}' has {len(identity.track)} frames, the video {frames}:"
+                f" give one mask per frame"
+            )
+        cover = np.clip(resize_clip(identity.track, height, width), 0, 1)[..., None]
+        picture = picture * (1 - cover) + SLOT_COLOURS[slot] * cover
+    return picture
+
+
+def reference_picture(identity: Identity, height: int, width: int, image: int = 0, margin: float = 0.06) -> np.ndarray:
+    """The identity alone, as the network sees it: (height, width, 3) on grey 0.5.
+
+    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit with a `margin` (a share of the
+    size) and centred. Without a mask the whole picture is fitted in. `image` chooses among several pictures; only the
+    first has a mask.
+    """
+    picture = identity.images[image]
+    if image == 0 and identity.mask is not None:
+        cover = np.clip(identity.mask, 0, 1)
+        rows, columns = np.flatnonzero((cover > 0.5).any(1)), np.flatnonzero((cover > 0.5).any(0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        picture, cover = picture[box], cover[box]
+        room = 1 - 2 * margin
+    else:
+        cover, room = np.ones(picture.shape[:2], np.float32), 1.0
+    scale = min(room * height / picture.shape[0], room * width / picture.shape[1])
+    new = [max(1, round(side * scale)) for side in picture.shape[:2]]
+    # Colours are weighted by the mask while resizing, so that the old background does not bleed into the edge.
+    cover = cover[..., None]
+    small = resize(cover, *new)
+    colour = resize(picture * cover, *new) / np.maximum(small, 1e-6)
+    result = np.full((height, width, 3), GREY, np.float32)
+    top, left = (height - new[0]) // 2, (width - new[1]) // 2
+    inside = result[top : top + new[0], left : left + new[1]]
+    inside[:] = GREY * (1 - small) + np.clip(colour, 0, 1) * small
+    return result
+
+
+def track_report(identities: Sequence[Identity]) -> list[str]:
+    """Sentences about tracks that a user may not have meant: empty ones, gaps, tiny areas, heavy overlap."""
+    remarks = []
+    for identity in identities:
+        if identity.track is None:
+            continue
+        seen = (identity.track > 0.5).any((1, 2))
+        if not seen.any():
+            remarks.append(f"The track of '{identity.name}' is empty in every frame, so it stands nowhere.")
+            continue
+        first, last = seen.argmax(), len(seen) - 1 - seen[::-1].argmax()
+        missing = np.flatnonzero(~seen[first : last + 1]) + first
+        if len(missing):
+            remarks.append(f"The track of '{identity.name}' has gaps: frames {spans(missing)} are empty.")
+        if first > 0 or last < len(seen) - 1:
+            remarks.append(f"'{identity.name}' is seen in frames {first} to {last} only, of 0 to {len(seen) - 1}.")
+        share = (identity.track[seen] > 0.5).mean()
+        if share < 0.002:
+            remarks.append(f"The track of '{identity.name}' covers {share:.2%} of the picture, too little to show it.")
+    with_track = [identity for identity in identities if identity.track is not None]
+    for index, back in enumerate(with_track):
+        for front in with_track[index + 1 :]:
+            if back.track.shape != front.track.shape:
+                continue
+            both = ((back.track > 0.5) & (front.track > 0.5)).sum()
+            least = max(1, (back.track > 0.5).sum())
+            if both > 0.3 * least:
+                remarks.append(f"'{front.name}' covers {both / least:.0%} of '{back.name}': later slots lie in front.")
+    return remarks
+
+
+def spans(numbers: np.ndarray) -> str:
+    """Sorted whole numbers in words: [3, 4, 5, 9] is '3-5, 9'."""
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)

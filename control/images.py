@@ -1,0 +1,39 @@
+"""Resizing in plain numpy, so that no picture library decides what a control looks like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pictures (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
+
+    Bilinear when it enlarges, antialiased when it shrinks; pixel centres at half steps.
+    """
+    array = np.asarray(array, np.float32)
+    if array.shape[:2] == (height, width):
+        return array
+    array = np.tensordot(_weights(array.shape[0], height), array, (1, 0))
+    return np.moveaxis(np.tensordot(_weights(array.shape[1], width), array, (1, 1)), 0, 1)
+
+
+def resize_clip(clip: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Clips (F, H, W, ...) resized frame by frame to (F, height, width, ...), float32."""
+    clip = np.asarray(clip, np.float32)
+    if clip.shape[1:3] == (height, width):
+        return clip
+    return np.stack([resize(frame, height, width) for frame in clip])
+
+
+def _weights(size: int, new: int) -> np.ndarray:
+    """The (new, size) matrix that resamples one axis."""
+    scale = size / new
+    reach = max(scale, 1.0)
+    centre = (np.arange(new) + 0.5) * scale - 0.5
+    weights = np.maximum(0, 1 - np.abs(np.arange(size)[None] - centre[:, None]) / reach)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def indices(count: int, frames: int) -> np.ndarray:
+    """Which of `count` frames to take for `frames` frames spread evenly over the whole clip (nearest)."""
+    return np.round(np.linspace(0, count - 1, frames)).astype(int)
