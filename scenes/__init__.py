@@ -1,0 +1,10 @@
+"""The procedural world: exact video, depth, identity maps, references, camera and captions from a seed.
+
+world.py draws what a scene consists of, cameras.py how the camera moves, trace.py renders it (solids.py, patterns.py,
+palette.py), references.py the pictures of the identities, clips.py gathers batches, export.py writes files.
+"""
+
+from .clips import FAR, FPS, Clips, render
+from .world import HELD_OUT_SEED, SLOTS, SceneSpec, WorldOptions, make_scene
+
+__all__ = ["FAR", "FPS", "HELD_OUT_SEED", "SLOTS", "Clips", "SceneSpec", "WorldOptions", "make_scene", "render"]

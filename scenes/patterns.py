@@ -1,0 +1,62 @@
+"""Two-colour patterns: how much of the second colour a point has, from 0 to 1.
+
+Object patterns are functions of a point in the solid's unit coordinates, so they fit every solid without a
+parametrisation of its surface. Ground patterns are functions of ground coordinates in cells. All are coarse on
+purpose: a detail has to survive a VAE that sees 8x8 pixels as one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def _odd(x: Tensor) -> Tensor:
+    """1 where floor(x) is odd, else 0."""
+    cell = x.floor()
+    return cell - 2 * (cell * 0.5).floor()
+
+
+def _from_middle(x: Tensor) -> Tensor:
+    return x - x.floor() - 0.5
+
+
+def _turn(x: Tensor, z: Tensor) -> Tensor:
+    return torch.atan2(z, x) / (2 * math.pi)
+
+
+OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "half-and-half": lambda x, y, z: (y > 0).to(y.dtype),
+    "two-sided": lambda x, y, z: (x > 0).to(x.dtype),
+    "striped": lambda x, y, z: _odd(y * 2 + 0.5),
+    "banded": lambda x, y, z: (y.abs() < 0.3).to(y.dtype),
+    "checked": lambda x, y, z: _odd(
+        (x * 1.3 + 0.5).floor() + (y * 1.3 + 0.5).floor() + (z * 1.3 + 0.5).floor() + 0.5),
+    "dotted": lambda x, y, z: (
+        _from_middle(_turn(x, z) * 5).square() * (x * x + z * z) * 1.6 + _from_middle(y * 1.25).square() < 0.09
+    ).to(x.dtype),
+    "segmented": lambda x, y, z: _odd(_turn(x, z) * 6),
+    "diagonal": lambda x, y, z: _odd((x + y + 0.3 * z) * 1.4),
+}
+UNSEEN_OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "spiral": lambda x, y, z: _odd(_turn(x, z) * 2 + y * 1.5),
+    "zigzag": lambda x, y, z: _odd(y * 2 + 1.2 * _from_middle(_turn(x, z) * 5).abs()),
+    "crossed": lambda x, y, z: ((y.abs() < 0.22) | (x.abs() < 0.22)).to(x.dtype),
+}
+
+GROUND_PATTERNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "checks": lambda u, v: _odd(u.floor() + v.floor() + 0.5),
+    "stripes": lambda u, v: _odd(u),
+    "dots": lambda u, v: (_from_middle(u).square() + _from_middle(v).square() < 0.1).to(u.dtype),
+    "tiles": lambda u, v: (torch.maximum(_from_middle(u).abs(), _from_middle(v).abs()) > 0.41).to(u.dtype),
+    "blotches": lambda u, v: ((torch.sin(2.3 * u + 1.4 * torch.sin(1.9 * v)) + torch.sin(2.6 * v + 0.9 * u)) * 2.5
+                              + 0.5).clamp(0, 1),
+    "bricks": lambda u, v: _odd(u + 0.5 * _odd(v)),
+}
+UNSEEN_GROUND_PATTERNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "circles": lambda u, v: _odd((u * u + v * v).sqrt()),
+    "waves": lambda u, v: _odd(u + 0.35 * torch.sin(2 * v)),
+}
