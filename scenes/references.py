@@ -16,6 +16,8 @@ from .world import SceneSpec, Thing
 
 # The share of the frame's height or width that the object fills.
 FILL = 0.9
+# Side of the small picture from which the object's extent is read.
+_LOOK = 48
 _SUN = np.array([-0.45, -0.70, -0.55])
 
 
@@ -39,9 +41,9 @@ def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: t
         return colour.view(3, h, w), (slot >= 0).view(h, w).float()
 
     aspect = width / height
-    _, mask = look([f / aspect, f, 0.5, 0.5], 96, 96)
+    _, mask = look([f / aspect, f, 0.5, 0.5], _LOOK, _LOOK)
     rows, columns = mask.amax(1).nonzero().squeeze(1).tolist(), mask.amax(0).nonzero().squeeze(1).tolist()
-    top, bottom, left, right = rows[0] / 96, (rows[-1] + 1) / 96, columns[0] / 96, (columns[-1] + 1) / 96
+    top, bottom, left, right = (v / _LOOK for v in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
     scale = FILL / max(bottom - top, right - left)
     intrinsics = [scale * f / aspect, scale * f,
                   0.5 - scale * ((left + right) / 2 - 0.5), 0.5 - scale * ((top + bottom) / 2 - 0.5)]
