@@ -1,0 +1,34 @@
+"""Rectified flow: a straight line from data (t = 0) to noise (t = 1), as Wan 2.1 and ComfyUI's flow sampling have it.
+
+Letters: B clips, C channels, T latent frames, h w latent sides. `t` is one number per clip (B,) or per latent frame
+(B, T).
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def spread(t: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """`t` (B,) or (B, T) shaped to multiply a latent (B, C, T, h, w)."""
+    if t.ndim == 1:
+        return t.view(-1, 1, 1, 1, 1).to(like)
+    if t.ndim == 2:
+        return t[:, None, :, None, None].to(like)
+    raise ValueError(f"t must be (B,) or (B, T), not {tuple(t.shape)}")
+
+
+def add_noise(data: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The point of the line at t: (1 - t) data + t noise."""
+    t = spread(t, data)
+    return (1 - t) * data + t * noise
+
+
+def velocity(data: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """What the network predicts: the derivative of `add_noise` by t, the same at every t."""
+    return noise - data
+
+
+def to_data(x: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The clean latent that a velocity at (x, t) points to."""
+    return x - spread(t, x) * v
