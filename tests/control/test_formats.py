@@ -1,0 +1,134 @@
+"""Camera files: what is written comes back, known files of other programs are understood, broken ones refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.camera.formats import from_json, read_camera, to_json, write_camera
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.errors import UserError
+
+
+@pytest.mark.parametrize("ending", [".json", ".txt", ".npy"])
+@pytest.mark.parametrize("name", ["arc_left", "zoom_in", "handheld"])
+def test_round_trip(tmp_path, ending, name):
+    path = preset(name, frames=9, fps=12)
+    write_camera(path, tmp_path / f"camera{ending}")
+    again = read_camera(tmp_path / f"camera{ending}")
+    assert again.c2w == pytest.approx(path.c2w, abs=1e-9)
+    if ending != ".npy":
+        assert again.intrinsics == pytest.approx(path.intrinsics)
+        assert again.fps == pytest.approx(12, rel=1e-3)
+    if ending == ".json":
+        assert again.unit == path.unit and np.array_equal(again.c2w, path.c2w)
+    assert [p.name for p in tmp_path.iterdir()] == [f"camera{ending}"]
+
+
+def test_frames_spreads_the_path(tmp_path):
+    write_camera(preset("truck_right", frames=33, amount=1), tmp_path / "c.json")
+    path = read_camera(tmp_path / "c.json", frames=17)
+    assert path.frames == 17 and path.c2w[-1, 0, 3] == pytest.approx(1)
+
+
+def test_a_realestate_line_that_a_person_can_read(tmp_path):
+    """World-to-camera with t = (-1, 0, 0): the camera stands one to the right of the world's origin."""
+    (tmp_path / "a.txt").write_text(
+        "https://www.youtube.com/watch?v=abc\n"
+        "0 0.9 1.6 0.5 0.5 0 0  1 0 0 0  0 1 0 0  0 0 1 0\n"
+        "33333 0.9 1.6 0.5 0.5 0 0  1 0 0 -1  0 1 0 0  0 0 1 0\n"
+    )
+    path = read_camera(tmp_path / "a.txt")
+    assert path.c2w[1, :, 3] == pytest.approx([1, 0, 0])
+    assert path.intrinsics[0] == pytest.approx([0.9, 1.6, 0.5, 0.5])
+    assert path.fps == pytest.approx(30, abs=0.01)
+
+
+def test_plain_matrices_of_other_programs(tmp_path):
+    c2w = preset("pan_left", frames=4).c2w
+    square = np.concatenate([c2w, np.tile([[[0, 0, 0, 1.0]]], (4, 1, 1))], 1)
+    for number, content in enumerate((square.tolist(), c2w.tolist(), {"c2w": c2w.tolist(), "fps": 24})):
+        (tmp_path / f"{number}.json").write_text(json.dumps(content))
+        path = read_camera(tmp_path / f"{number}.json")
+        assert path.c2w == pytest.approx(c2w) and path.fov()[0, 0] == pytest.approx(50)
+    assert path.fps == 24
+
+
+def test_nerf_transforms_turn_from_opengl_axes(tmp_path):
+    """In OpenGL a camera that looks along the world's -z has the identity; in OpenCV its forward is then -z."""
+    moved = np.eye(4)
+    moved[:3, 3] = 1, 2, 3
+    content = {"camera_angle_x": np.pi / 2, "w": 200, "h": 100, "frames": [{"transform_matrix": moved.tolist()}]}
+    (tmp_path / "transforms.json").write_text(json.dumps(content))
+    path = read_camera(tmp_path / "transforms.json")
+    assert path.c2w[0] == pytest.approx(np.array([[1, 0, 0, 1], [0, -1, 0, 2], [0, 0, -1, 3]]))
+    assert path.intrinsics[0] == pytest.approx([0.5, 1.0, 0.5, 0.5])
+
+
+def broken_files() -> dict[str, tuple[bytes, str]]:
+    good = json.dumps(to_json(preset("static", frames=3)))
+    value = json.loads(good)
+
+    def changed(**fields) -> bytes:
+        return json.dumps({**value, **fields}).encode()
+
+    return {
+        "empty": (b"", "empty"),
+        "truncated json": (good[:-40].encode(), "truncated"),
+        "not json": (b"[1, 2", "truncated"),
+        "other json": (b'{"nodes": [], "links": []}', "nodes, links"),
+        "a number in json": (b'{"c2w": 5}', "shape"),
+        "other format": (changed(format="colmap"), "colmap"),
+        "newer version": (changed(version=9), "version 9"),
+        "no frames": (changed(frames=[]), "list with one object"),
+        "no pose": (changed(frames=[{"intrinsics": [1, 1, 0.5, 0.5]}]), "no 'c2w'"),
+        "text as fps": (changed(fps="fast"), "'fps'"),
+        "nan": (changed(fps=None), "'fps'"),
+        "words": (b"hello\nworld\n", "line 2"),
+        "one word": (b"hello", "no line of numbers"),
+        "too few numbers": (b"url\n0 1 1 0.5 0.5 0 0 1 0 0 0\n", "19"),
+        "not a rotation": (b"0 1 1 .5 .5 0 0 3 0 0 0 0 1 0 0 0 0 1 0", "not a rotation"),
+        "binary": (bytes(range(128, 256)), "neither text"),
+        "truncated npy": (_npy(np.zeros((4, 4, 4)))[:100], "truncated"),
+        "npy of objects": (_npy(np.array([{"a": 1}], dtype=object), pickled=True), "Python objects"),
+        "npy of text": (_npy(np.array(["a"])), "not numbers"),
+        "npy of another shape": (_npy(np.zeros((4, 2))), "shape"),
+        "deep json": (b"[" * 100_000, "truncated"),
+        "a null frame": (changed(frames=[None]), "list with one object"),
+        "bad transforms": (b'{"frames": [{"transform_matrix": "x"}]}', "right shape"),
+    }
+
+
+def _npy(array: np.ndarray, pickled: bool = False) -> bytes:
+    import io
+
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=pickled)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("what", broken_files())
+def test_a_broken_file_is_refused_with_its_reason(tmp_path, what):
+    content, says = broken_files()[what]
+    (tmp_path / "broken").write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        read_camera(tmp_path / "broken")
+
+
+def test_missing_files_folders_and_unknown_endings(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_camera(tmp_path / "none.json")
+    with pytest.raises(UserError, match="folder"):
+        read_camera(tmp_path)
+    with pytest.raises(UserError, match="use .json"):
+        write_camera(preset("static"), tmp_path / "camera.fbx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_from_json_takes_what_to_json_gives():
+    path = preset("spiral", frames=5)
+    assert np.array_equal(from_json(to_json(path)).c2w, path.c2w)
+    with pytest.raises(UserError, match="not a camera"):
+        from_json("camera")
