@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SEEN = ("static", "pan", "tilt", "roll", "truck", "pedestal", "dolly", "orbit", "arc", "crane", "zoom", "handheld", "spline")
+SEEN = (
+    "static", "pan", "tilt", "roll", "truck", "pedestal", "dolly", "orbit", "arc", "crane", "zoom", "handheld",
+    "spline",
+)
 UNSEEN = ("spiral", "dolly_zoom", "pan_dolly", "zigzag", "orbit_roll")
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -80,7 +83,7 @@ def _smooth_noise(rng: np.random.Generator, frames: int, channels: int) -> np.nd
 
 def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float, elevation: float, target: np.ndarray,
               fx: float, aspect: float) -> CameraPath:
-    """A path of `kind` whose composed view looks at `target` (3,) from `distance` and `elevation` (radians above it)."""
+    """A path of `kind` whose composed view looks at `target` (3,) from `distance` and `elevation` (radians)."""
     sign = 1 if rng.random() < 0.5 else -1
     centre = rng.uniform(0.25, 0.75)
     s = np.linspace(0, 1, frames)
@@ -156,7 +159,8 @@ def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float,
         along = np.broadcast_to(np.eye(3), base.shape) if kind == "pedestal" else base
         eye = eye + np.einsum("tij,tj->ti", along, shift)
         # A pan turns about the world's vertical, so the horizon stays level.
-        rotation = axis_rotation(1, turn["yaw"]) @ base @ axis_rotation(0, turn["pitch"]) @ axis_rotation(2, turn["roll"])
+        nod = axis_rotation(0, turn["pitch"]) @ axis_rotation(2, turn["roll"])
+        rotation = axis_rotation(1, turn["yaw"]) @ base @ nod
     eye[:, 1] = np.minimum(eye[:, 1], -0.12 * distance)
     intrinsics = np.stack([fx * zoom, fx * aspect * zoom, np.full(frames, 0.5), np.full(frames, 0.5)], -1)
     return CameraPath(kind, sign, np.concatenate([rotation, eye[..., None]], -1), intrinsics)

@@ -91,7 +91,7 @@ class Clips:
         from ..control.identity.slots import Identity
 
         c2w, intrinsics = self.trajectories()
-        camera = CameraTrajectory(c2w[index].double().cpu().numpy(), intrinsics[index].double().cpu().numpy(), fps=self.fps)
+        camera = CameraTrajectory(c2w[index].cpu().numpy(), intrinsics[index].cpu().numpy(), fps=self.fps)
         identities = []
         for slot in self.present[index].nonzero().squeeze(1).tolist():
             thing = self.scenes[index].things[slot]
@@ -105,8 +105,14 @@ class Clips:
 
 
 @torch.no_grad()
-def render(seeds: Sequence[int], frames: int = 17, height: int = 64, width: int = 96, device: torch.device | str = "cpu",
-           options: WorldOptions | None = None) -> Clips:
+def render(
+    seeds: Sequence[int],
+    frames: int = 17,
+    height: int = 64,
+    width: int = 96,
+    device: torch.device | str = "cpu",
+    options: WorldOptions | None = None,
+) -> Clips:
     """Renders the scenes of `seeds`. Training uses seeds below `HELD_OUT_SEED`, evaluation seeds from it on."""
     options = options or WorldOptions()
     if not len(seeds):
@@ -130,5 +136,5 @@ def render(seeds: Sequence[int], frames: int = 17, height: int = 64, width: int 
     present = torch.tensor([[k < len(scene.things) for k in range(SLOTS)] for scene in scenes], device=device)
     return Clips(**{name: torch.stack(values) for name, values in rows.items()}, present=present,
                  c2w=torch.stack([c for c, _ in cameras]), intrinsics=torch.stack([k for _, k in cameras]),
-                 captions=[captions.caption(s) for s in scenes], plain_captions=[captions.plain_caption(s) for s in scenes],
-                 scenes=scenes)
+                 captions=[captions.caption(s) for s in scenes],
+                 plain_captions=[captions.plain_caption(s) for s in scenes], scenes=scenes)

@@ -23,7 +23,7 @@ COLOURS: dict[str, RGB] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A surrounding: two ground colours, the sky from horizon to top, hills (or the wall, when there is one), a name."""
+    """A surrounding: two ground colours, the sky from horizon to top, hills (or the wall, if there is one), a name."""
 
     name: str
     ground: tuple[RGB, RGB]

@@ -97,7 +97,7 @@ def cone(o: Triple, d: Triple) -> Hit:
 
 
 def pill(o: Triple, d: Triple) -> Hit:
-    """Upright capsule twice as tall as wide when scaled (r, 2r, r): in unit coordinates its ends are half-ellipsoids."""
+    """Upright capsule when scaled (r, 2r, r); in unit coordinates its ends are half-ellipsoids."""
     half = 0.5
     a0 = d[0] * d[0] + d[2] * d[2]
     b0 = o[0] * d[0] + o[2] * d[2]

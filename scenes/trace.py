@@ -138,8 +138,8 @@ class Tracer:
         """Rays through picture points (N,) in [0, 1] of given frames."""
         fx, fy, cx, cy = (_take(self.intrinsics[:, k], frame) for k in range(4))
         x, y = (u - cx) / fx, (v - cy) / fy
-        r = self.c2w
-        parts = [_take(r[:, i, 0], frame) * x + _take(r[:, i, 1], frame) * y + _take(r[:, i, 2], frame) for i in range(3)]
+        parts = [_take(r[:, 0], frame) * x + _take(r[:, 1], frame) * y + _take(r[:, 2], frame)
+                 for r in self.c2w.unbind(1)]
         return Rays(*parts, frame, self.c2w[:, :, 3])
 
     # ---- casting --------------------------------------------------------------------------------------------------
@@ -221,7 +221,8 @@ class Tracer:
     def _wall_colour(self, rays: Rays, t: Tensor, index: Tensor) -> Tensor:
         _, tall, panels = self.scene.surroundings.wall
         frame, t = _take(rays.frame, index), _take(t, index)
-        x, y, z = (_take(rays.origin[:, k], frame) + t * _take(part, index) for k, part in enumerate((rays.x, rays.y, rays.z)))
+        x, y, z = (_take(start, frame) + t * _take(step, index)
+                   for start, step in zip(rays.origin.unbind(1), (rays.x, rays.y, rays.z), strict=True))
         around = torch.atan2(z, x) * (panels / (2 * math.pi))
         row = (y > -0.45 * tall).to(t.dtype)
         cell = around.floor() + row

@@ -41,7 +41,8 @@ class WorldOptions:
             raise UserError(f"family is '{self.family}'; expected 'seen' or 'unseen'.")
         unknown = set(self.cameras) - {*cameras.SEEN, *cameras.UNSEEN}
         if unknown:
-            raise UserError(f"Unknown camera movements {sorted(unknown)}; known are {(*cameras.SEEN, *cameras.UNSEEN)}.")
+            known = ", ".join((*cameras.SEEN, *cameras.UNSEEN))
+            raise UserError(f"Unknown camera movements {sorted(unknown)}; known are {known}.")
         low, high = self.objects
         if not 0 <= low <= high <= SLOTS:
             raise UserError(f"objects is {self.objects}; expected (smallest, largest) within 0 and {SLOTS}.")
@@ -109,7 +110,8 @@ def _surroundings(rng: np.random.Generator, family: str) -> Surroundings:
     return Surroundings(
         place, pattern, cell=float(rng.uniform(0.55, 1.1)), angle=float(rng.uniform(0, np.pi)),
         offset=(float(rng.uniform(0, 8)), float(rng.uniform(0, 8))),
-        ground=(_jitter(rng, place.ground[0], 0.06), _jitter(rng, place.ground[1], 0.06)), sun=sun, hills=hills, wall=wall)
+        ground=(_jitter(rng, place.ground[0], 0.06), _jitter(rng, place.ground[1], 0.06)),
+        sun=sun, hills=hills, wall=wall)
 
 
 def _identity(rng: np.random.Generator, family: str, used: set[str]) -> tuple[str, str, tuple[str, str]]:
@@ -171,7 +173,7 @@ def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distan
 
 
 def make_scene(seed: int, frames: int = 17, aspect: float = 1.5, options: WorldOptions | None = None) -> SceneSpec:
-    """Draws the scene of `seed`; `aspect` is width over height of the picture. The same seed is always the same scene."""
+    """Draws the scene of `seed`; `aspect` is width over height of the picture. Same seed, same scene."""
     options = options or WorldOptions()
     if seed < 0:
         raise UserError(f"The seed is {seed}; expected a number from 0 on.")
