@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .camera import CameraTrajectory
+from .camera.trajectory import UNIT
 from .depth import DepthClip
 from .errors import UserError
 from .identity import Identity, track_report
@@ -145,6 +146,8 @@ class Controls:
                     f"The camera moves {moved:.1f} times the {self.camera.unit}; if this was not meant,"
                     " the path is in another unit and needs scaling."
                 )
+            if moved > 1e-6 and self.camera.unit != UNIT:
+                remarks.append(f"The camera's lengths are in {self.camera.unit} unit; the model takes the {UNIT}.")
             if turned > 90:
                 remarks.append(f"The camera turns by {turned:.0f} degrees, away from everything in the first frame.")
         remarks += track_report(self.identities)

@@ -21,6 +21,8 @@ from .presets import intrinsics_of
 from .trajectory import UNIT, CameraTrajectory, invert
 
 FORMAT, VERSION = "fulldit-camera", 1
+# Files that say nothing about their unit of length get this one, and `Controls.remarks` says so.
+UNKNOWN = "an unknown"
 # What matrices without intrinsics are taken to be filmed with.
 DEFAULT_FOV, DEFAULT_ASPECT = 50.0, 1.5
 LARGEST = 64 * 2**20
@@ -179,7 +181,7 @@ def _from_nerf(value: dict) -> CameraTrajectory:
         if isinstance(error, UserError):
             raise
         raise UserError(f"its transforms are not numbers of the right shape ({error})") from error
-    return CameraTrajectory(c2w, intrinsics, unit="the file's own")
+    return CameraTrajectory(c2w, intrinsics, unit=UNKNOWN)
 
 
 def to_realestate(trajectory: CameraTrajectory) -> str:
@@ -219,7 +221,7 @@ def _from_realestate(text: str) -> CameraTrajectory:
     steps = np.diff(values[:, 0])
     fps = 1e6 / float(np.median(steps)) if len(steps) and (steps > 0).all() else 8.0
     fps = round(fps, 3) if 0.01 < fps < 1000 else 8.0
-    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit="the file's own")
+    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit=UNKNOWN)
 
 
 def _square(pose: np.ndarray) -> np.ndarray:

@@ -1,0 +1,192 @@
+"""From what a user types to `Controls`: file names and short specifications.
+
+camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3'.
+identity: 'name=picture[,mask][,track]' with two or three files; 'name=' may be left out; an empty place skips a file
+    ('cup=cup.png,,where.mp4': no mask). Options may follow: 'strength=0.8', 'start=0', 'end=0.6'.
+depth: a video, a folder of pictures, one picture for all frames, or .npy (F, H, W).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .bundle import Controls, check_length, check_size
+from .camera import CameraTrajectory
+from .camera.formats import read_camera
+from .camera.presets import PRESETS, preset
+from .depth import DepthClip, normalise_depth
+from .errors import UserError
+from .files import existing
+from .identity import Identity
+from .identity.slots import check_range
+from .images import indices, resize_clip
+from .media import PICTURES, count_frames, read_image, read_mask, read_video
+
+
+def load_controls(
+    frames: int,
+    height: int,
+    width: int,
+    camera: str | os.PathLike | None = None,
+    identities: Sequence[str] = (),
+    depth: str | os.PathLike | None = None,
+    depth_kind: str = "auto",
+    fps: float = 8.0,
+    fit: bool = False,
+    slots: int = 3,
+    camera_strength: float = 1.0,
+    depth_strength: float = 1.0,
+) -> Controls:
+    """Read everything and check it against a video of `frames` frames of `height` x `width` at `fps`.
+
+    Tracks and depth are resized to the video. fit: spread a camera, track or depth clip of another length over the
+    video; without it another length is refused. Raises UserError, naming the file, for whatever cannot be used.
+    """
+    check_size(frames, height, width)
+    if len(identities) > slots:
+        raise UserError(f"{len(identities)} identities were given, but there are {slots} slots: leave some out")
+    controls = Controls(
+        camera=None if camera is None else load_camera(camera, frames, fps, width / height, fit),
+        identities=tuple(
+            load_identity(spec, frames, height, width, fit, default=f"identity {number + 1}")
+            for number, spec in enumerate(identities)
+        ),
+        depth=None if depth is None else load_depth(depth, frames, height, width, depth_kind, fit),
+        camera_strength=camera_strength,
+        depth_strength=depth_strength,
+    )
+    controls.validate(frames, height, width, slots)
+    return controls
+
+
+def load_camera(
+    spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: bool = False
+) -> CameraTrajectory:
+    """A camera from a file, or from a preset's specification (a file of that name wins)."""
+    text = os.fspath(spec)
+    if not Path(text).expanduser().exists():
+        name, _, rest = text.partition(":")
+        if name in PRESETS or not (set(text) & set("./\\")):
+            return _preset(name, rest, frames, fps, aspect)
+    trajectory = read_camera(text)
+    if trajectory.frames != frames:
+        if not fit:
+            check_length(trajectory.frames, frames, f"the camera path '{text}'")
+        trajectory = trajectory.resample(frames, fps=fps)
+    return trajectory.relative()
+
+
+def _preset(name: str, rest: str, frames: int, fps: float, aspect: float) -> CameraTrajectory:
+    options: dict = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.strip().partition("=")
+        if not equals:
+            key, value = "amount", key
+        if key not in ("amount", "ease", "fov", "seed"):
+            raise UserError(f"'{key}' is no option of a camera preset: amount, ease, fov and seed are")
+        try:
+            options[key] = value if key == "ease" else int(value) if key == "seed" else float(value)
+        except ValueError as error:
+            raise UserError(
+                f"'{value}' was given as {key} of the camera preset '{name}'; a number was expected"
+            ) from error
+    return preset(name, frames, fps=fps, aspect=aspect, **options)
+
+
+def load_identity(
+    spec: str, frames: int, height: int, width: int, fit: bool = False, default: str = "identity"
+) -> Identity:
+    """An identity from 'name=picture[,mask][,track][,strength=..][,start=..][,end=..]'."""
+    name, equals, rest = spec.partition("=")
+    # A path may hold '=' too: a name has neither folder nor ending.
+    if not equals or set(name) & set("./\\,"):
+        name, rest = default, spec
+    files: list[str] = []
+    options: dict[str, float] = {}
+    for part in (part.strip() for part in rest.split(",")):
+        key, equals, value = part.partition("=")
+        if equals and key in ("strength", "start", "end"):
+            try:
+                options[key] = float(value)
+            except ValueError as error:
+                raise UserError(f"'{value}' was given as {key} of identity '{name}'; a number was expected") from error
+        else:
+            files.append(part)
+    if not files or not files[0]:
+        raise UserError(f"identity '{name}' has no image: write it as name=picture[,mask][,track]")
+    if len(files) > 3:
+        raise UserError(f"identity '{name}' has {len(files)} files; picture, mask and track were expected")
+    picture, mask, track = (files + ["", ""])[:3]
+    return Identity(
+        name.strip() or default,
+        (read_image(picture),),
+        mask=read_mask(mask) if mask else None,
+        track=load_track(track, frames, height, width, fit, f"the track of identity '{name}'") if track else None,
+        **options,
+    )
+
+
+def load_track(
+    path: str, frames: int, height: int, width: int, fit: bool = False, what: str = "the track"
+) -> np.ndarray:
+    """A mask per frame (F, height, width), white = 1: a video, a folder of pictures, one picture for all, or .npy."""
+    if Path(path).suffix.lower() in PICTURES and not Path(path).expanduser().is_dir():
+        clip = np.repeat(read_mask(path)[None], frames, 0)
+    elif Path(path).suffix.lower() == ".npy":
+        clip = _spread(_load_array(path, what), frames, fit, f"{what} '{path}'").astype(np.float32)
+    else:
+        clip = _video(path, frames, (height, width), fit, what).mean(-1)
+    check_range(clip, f"{what} '{path}'")
+    return np.clip(resize_clip(clip, height, width), 0, 1)
+
+
+def load_depth(
+    path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: bool = False
+) -> DepthClip:
+    """A depth clip normalised over the whole clip, then resized to (height, width). See `normalise_depth` for kinds.
+
+    Videos and pictures count as 'disparity' (near is bright) unless the kind says otherwise.
+    """
+    path = os.fspath(path)
+    ending = Path(path).suffix.lower()
+    if ending == ".npy":
+        clip = _load_array(path, "depth clip")
+    elif ending in PICTURES and not Path(path).expanduser().is_dir():
+        clip = np.repeat(read_image(path)[None, ..., :3].mean(-1), frames, 0)
+    else:
+        clip = _video(path, frames, None, fit, "the depth clip").mean(-1)
+    clip = _spread(clip, frames, fit, f"the depth clip '{path}'")
+    try:
+        return normalise_depth(clip, kind).resized(height, width)
+    except UserError as error:
+        raise UserError(f"'{path}': {error}") from error
+
+
+def _video(path: str, frames: int, size: tuple[int, int] | None, fit: bool, what: str) -> np.ndarray:
+    count = count_frames(path)
+    if count != frames and not fit:
+        check_length(count, frames, f"{what} '{path}'")
+    return read_video(path, frames if fit else None, size)
+
+
+def _spread(clip: np.ndarray, frames: int, fit: bool, what: str) -> np.ndarray:
+    if len(clip) != frames:
+        if not fit:
+            check_length(len(clip), frames, what)
+        clip = clip[indices(len(clip), frames)]
+    return clip
+
+
+def _load_array(path: str, what: str) -> np.ndarray:
+    existing(path, what)
+    try:
+        clip = np.load(Path(path).expanduser(), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{what} '{path}' is truncated or no NumPy array of numbers ({error})") from error
+    if not isinstance(clip, np.ndarray) or clip.dtype.kind not in "fiub" or clip.ndim != 3 or not clip.size:
+        raise UserError(f"{what} '{path}' holds no numbers of shape (frames, height, width)")
+    return clip

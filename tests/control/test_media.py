@@ -1,0 +1,243 @@
+"""Files: what is written comes back, whole or not at all; what is broken is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control import media
+from comfyui_fulldit.control.bundle import Controls
+from comfyui_fulldit.control.camera.formats import write_camera
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.files import atomic_path, write_json
+from comfyui_fulldit.control.load import load_controls
+
+
+def clip(frames=17, height=32, width=48) -> np.ndarray:
+    """A ramp over the picture and one over time."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([np.stack([x / width, y / height, 0 * x + f / frames], -1) for f in range(frames)])
+
+
+def test_video_round_trip(tmp_path):
+    frames = clip()
+    media.write_video(tmp_path / "v.mp4", frames, fps=12)
+    again = media.read_video(tmp_path / "v.mp4")
+    assert again.shape == frames.shape and again.dtype == np.float32
+    assert np.abs(again - frames).mean() < 0.012
+    assert media.frame_rate(tmp_path / "v.mp4") == 12 and media.count_frames(tmp_path / "v.mp4") == 17
+    assert [p.name for p in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_video_is_what_players_expect(tmp_path):
+    import av
+
+    media.write_video(tmp_path / "v.mp4", (frame for frame in media.to_bytes(clip(5))), fps=7.5)
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264" and stream.pix_fmt == "yuv420p"
+        assert float(stream.average_rate) == 7.5
+
+
+def test_some_frames_of_a_video_spread_over_all(tmp_path):
+    media.write_video(tmp_path / "v.mp4", clip())
+    some = media.read_video(tmp_path / "v.mp4", frames=3, size=(16, 24))
+    assert some.shape == (3, 16, 24, 3)
+    assert some[:, 8, 12, 2] == pytest.approx([0, 8 / 17, 16 / 17], abs=0.04)
+    assert len(media.read_video(tmp_path / "v.mp4", frames=40)) == 40
+
+
+def test_grey_and_odd_sides(tmp_path):
+    media.write_video(tmp_path / "v.mp4", np.full((3, 15, 21), 0.5))
+    again = media.read_video(tmp_path / "v.mp4")
+    assert again.shape == (3, 16, 22, 3) and again == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_picture_round_trip(tmp_path, ending):
+    picture = clip(1)[0]
+    media.write_image(tmp_path / f"a.{ending}", picture)
+    assert np.abs(media.read_image(tmp_path / f"a.{ending}") - picture).mean() < 0.02
+
+
+def test_alpha_and_sixteen_bits(tmp_path):
+    import cv2
+
+    rgba = np.concatenate([clip(1)[0], clip(1)[0][..., :1]], 2)
+    media.write_image(tmp_path / "a.png", rgba)
+    assert media.read_image(tmp_path / "a.png") == pytest.approx(rgba, abs=0.003)
+    assert media.read_mask(tmp_path / "a.png") == pytest.approx(rgba[..., 3], abs=0.003)
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 4), 32768, np.uint16))
+    assert media.read_image(tmp_path / "b.png") == pytest.approx(0.5, abs=1e-4)
+    assert media.read_mask(tmp_path / "b.png").shape == (4, 4)
+
+
+def test_a_folder_of_pictures_is_a_video(tmp_path):
+    for number in range(5):
+        media.write_image(tmp_path / f"{number:03}.png", clip(5)[number])
+    assert media.read_video(tmp_path) == pytest.approx(clip(5), abs=0.003)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.3, 0.6, 0.9])
+def test_truncated_files_are_refused(tmp_path, kept):
+    media.write_video(tmp_path / "v.mp4", clip())
+    media.write_image(tmp_path / "a.png", clip(1)[0])
+    media.write_image(tmp_path / "a.jpg", clip(1)[0])
+    for name, read in (("v.mp4", media.read_video), ("a.png", media.read_image), ("a.jpg", media.read_image)):
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
+        with pytest.raises(UserError, match=name):
+            read(tmp_path / name)
+
+
+def test_a_video_cut_in_its_pictures_is_refused(tmp_path):
+    """Here the index is in front and whole, so only the missing pictures tell."""
+    import av
+
+    with av.open(str(tmp_path / "v.mp4"), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for picture in np.random.default_rng(0).integers(0, 255, (17, 32, 48, 3), np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    data = (tmp_path / "v.mp4").read_bytes()
+    assert len(media.read_video(tmp_path / "v.mp4")) == 17
+    (tmp_path / "v.mp4").write_bytes(data[: int(len(data) * 0.7)])
+    with pytest.raises(UserError, match="truncated"):
+        media.read_video(tmp_path / "v.mp4")
+
+
+def test_foreign_files_are_refused(tmp_path):
+    (tmp_path / "v.mp4").write_bytes(b"\x80\x04pickle" * 50)
+    (tmp_path / "a.png").write_bytes(b"\x80\x04pickle" * 50)
+    media.write_image(tmp_path / "empty" / "x.png", clip(1)[0])
+    (tmp_path / "empty" / "x.png").unlink()
+    for read, name in (
+        (media.read_video, "v.mp4"), (media.read_image, "a.png"), (media.read_image, "none.png"),
+        (media.read_video, "none.mp4"),
+        (media.read_video, "empty"), (media.frame_rate, "v.mp4"), (media.read_image, "empty"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=name):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("frames", "name"),
+    [
+        (clip() * np.nan, "v.mp4"),
+        ([], "v.mp4"),
+        (clip(), "v.avi"),
+        (np.zeros((3, 8, 8, 4)), "v.mp4"),
+        ([*clip(1), *clip(1, 16)], "v.mp4"),
+    ],
+)
+def test_nothing_half_written_is_left(tmp_path, frames, name):
+    with pytest.raises(UserError):
+        media.write_video(tmp_path / name, frames)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_write_keeps_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(UserError, match="folder"), atomic_path(tmp_path):
+        pass
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A user's own files, each of another size and length than the video."""
+    mask = np.zeros((40, 30), np.float32)
+    mask[10:30, 10:20] = 1
+    media.write_image(tmp_path / "cup.png", np.random.default_rng(0).random((40, 30, 3)))
+    media.write_image(tmp_path / "mask.png", mask)
+    media.write_video(tmp_path / "track.mp4", np.repeat(mask[None], 17, 0))
+    media.write_video(tmp_path / "depth.mp4", clip()[..., :1].repeat(3, -1))
+    np.save(tmp_path / "depth.npy", 1 / (0.1 + clip(30)[..., 0]))
+    write_camera(preset("truck_left", frames=40), tmp_path / "camera.json")
+    return tmp_path
+
+
+def test_everything_from_files(files):
+    controls = load_controls(
+        17, 32, 48, camera="orbit_right:15,ease=linear,fov=60",
+        identities=[f"cup={files}/cup.png,{files}/mask.png,{files}/track.mp4,strength=0.5", f"{files}/cup.png"],
+        depth=files / "depth.mp4",
+    )  # fmt: skip
+    assert controls.present() == ("camera", "identity", "depth")
+    assert controls.camera.fov()[0, 0] == pytest.approx(60)
+    cup, plain = controls.identities
+    assert cup.name == "cup" and cup.strength == 0.5 and cup.mask.sum() == 200 and cup.track.shape == (17, 32, 48)
+    assert cup.track[0, 16, 24] > 0.9 and cup.track[0, 0, 0] < 0.1
+    assert plain.name == "identity 2" and plain.mask is None and plain.track is None
+    assert (
+        controls.depth.values[0, 16, 40] > controls.depth.values[0, 16, 8]
+        and controls.depth.recipe["kind"] == "disparity"
+    )
+
+
+def test_other_lengths_are_refused_or_spread(files):
+    with pytest.raises(UserError, match="40 frames, the video 17.*fit"):
+        load_controls(17, 32, 48, camera=files / "camera.json")
+    with pytest.raises(UserError, match="30 frames, the video 17.*fit"):
+        load_controls(17, 32, 48, depth=files / "depth.npy")
+    with pytest.raises(UserError, match="'cup'.*17 frames, the video 13.*fit"):
+        load_controls(13, 32, 48, identities=[f"cup={files}/cup.png,,{files}/track.mp4"])
+    controls = load_controls(
+        13, 32, 48, camera=files / "camera.json", depth=files / "depth.npy",
+        identities=[f"cup={files}/cup.png,,{files}/track.mp4"], fit=True,
+    )  # fmt: skip
+    assert controls.camera.frames == 13 and controls.camera.fps == 8 and controls.depth.recipe["kind"] == "depth"
+
+
+def test_one_mask_or_depth_picture_holds_for_all_frames(files):
+    controls = load_controls(5, 32, 48, identities=[f"{files}/cup.png,,{files}/mask.png"], depth=files / "cup.png")
+    assert np.ptp(controls.identities[0].track, axis=0).max() == 0 and controls.depth.frames == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"camera": "fly_away"}, "preset 'fly_away' is unknown"),
+        ({"camera": "none.json"}, "does not exist"),
+        ({"camera": "pan_left:fast"}, "a number was expected"),
+        ({"camera": "pan_left:20,speed=3"}, "'speed' is no option"),
+        ({"camera": "pan_left:500"}, "-180 to 180"),
+        ({"identities": ["cup="]}, "no image"),
+        ({"identities": ["cup=none.png"]}, "does not exist"),
+        ({"identities": ["cup=a,b,c,d"]}, "4 files"),
+        ({"identities": ["cup=a.png,strength=much"]}, "a number was expected"),
+        ({"identities": ["a", "b", "c", "d"]}, "3 slots"),
+        ({"depth": "none.mp4"}, "does not exist"),
+        ({"depth": "none.npy"}, "does not exist"),
+        ({"frames": 16}, "take 13 or 17"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused(arguments, says):
+    with pytest.raises(UserError, match=says):
+        load_controls(**{"frames": 17, "height": 32, "width": 48, **arguments})
+
+
+def test_bad_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "flat.npy", np.ones((4, 4)))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "large.npy", np.full((5, 8, 8), 255.0))
+    media.write_image(tmp_path / "cup.png", clip(1)[0])
+    for name in ("flat.npy", "objects.npy", "large.npy"):
+        with pytest.raises(UserError, match=name):
+            load_controls(5, 16, 16, depth=tmp_path / name)
+        with pytest.raises(UserError, match=name):
+            load_controls(5, 16, 16, identities=[f"{tmp_path}/cup.png,,{tmp_path}/{name}"])
+
+
+def test_nothing_asked_is_nothing_given():
+    assert isinstance(load_controls(17, 32, 48), Controls) and load_controls(17, 32, 48).present() == ()
