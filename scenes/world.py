@@ -28,7 +28,7 @@ WORLD_VERSION = 1
 class WorldOptions:
     """What may occur. `family` 'unseen' draws solids, patterns, places and camera movements that 'seen' never has;
     `cameras` restricts the movements by name; `objects` is the smallest and largest number of objects; `moving` the
-    share of objects that move; `supersample` smooths edges (off: twice as fast, hard edges)."""
+    share of objects that move; `supersample` smooths edges (off: twice as fast)."""
 
     family: str = "seen"
     cameras: tuple[str, ...] = ()
