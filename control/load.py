@@ -1,8 +1,9 @@
 """From what a user types to `Controls`: file names and short specifications.
 
 camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3'.
-identity: 'name=picture[,mask][,track]' with two or three files; 'name=' may be left out; an empty place skips a file
-    ('cup=cup.png,,where.mp4': no mask). Options may follow: 'strength=0.8', 'start=0', 'end=0.6'.
+identity: 'name=picture,mask=file,track=file'; all but the picture may be left out. In this order the words 'mask=' and
+    'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
+    and 'end=0.6' may follow.
 depth: a video, a folder of pictures, one picture for all frames, or .npy (F, H, W).
 """
 
@@ -25,6 +26,9 @@ from .identity import Identity
 from .identity.slots import check_range
 from .images import indices, resize_clip
 from .media import PICTURES, count_frames, read_image, read_mask, read_video
+
+_FILES = ("picture", "mask", "track")
+_NUMBERS = ("strength", "start", "end")
 
 
 def load_controls(
@@ -100,33 +104,39 @@ def _preset(name: str, rest: str, frames: int, fps: float, aspect: float) -> Cam
 def load_identity(
     spec: str, frames: int, height: int, width: int, fit: bool = False, default: str = "identity"
 ) -> Identity:
-    """An identity from 'name=picture[,mask][,track][,strength=..][,start=..][,end=..]'."""
+    """An identity from its specification (see the top of this file). Raises UserError for anything else."""
     name, equals, rest = spec.partition("=")
     # A path may hold '=' too: a name has neither folder nor ending.
     if not equals or set(name) & set("./\\,"):
         name, rest = default, spec
-    files: list[str] = []
-    options: dict[str, float] = {}
-    for part in (part.strip() for part in rest.split(",")):
+    name = name.strip() or default
+    files: dict[str, str] = {}
+    numbers: dict[str, float] = {}
+    for place, part in enumerate(part.strip() for part in rest.split(",")):
         key, equals, value = part.partition("=")
-        if equals and key in ("strength", "start", "end"):
+        if equals and key in _NUMBERS:
             try:
-                options[key] = float(value)
+                numbers[key] = float(value)
             except ValueError as error:
                 raise UserError(f"'{value}' was given as {key} of identity '{name}'; a number was expected") from error
+        elif equals and key in _FILES:
+            files[key] = value
+        elif place < len(_FILES):
+            files.setdefault(_FILES[place], part)
         else:
-            files.append(part)
-    if not files or not files[0]:
-        raise UserError(f"identity '{name}' has no image: write it as name=picture[,mask][,track]")
-    if len(files) > 3:
-        raise UserError(f"identity '{name}' has {len(files)} files; picture, mask and track were expected")
-    picture, mask, track = (files + ["", ""])[:3]
+            raise UserError(
+                f"'{part}' is too much for identity '{name}': write it as name=picture[,mask=file][,track=file]"
+                f" with {', '.join(_NUMBERS)} where wanted"
+            )
+    if not files.get("picture"):
+        raise UserError(f"identity '{name}' has no image: write it as name=picture[,mask=file][,track=file]")
+    mask, track = files.get("mask"), files.get("track")
     return Identity(
-        name.strip() or default,
-        (read_image(picture),),
+        name,
+        (read_image(files["picture"]),),
         mask=read_mask(mask) if mask else None,
         track=load_track(track, frames, height, width, fit, f"the track of identity '{name}'") if track else None,
-        **options,
+        **numbers,
     )
 
 

@@ -185,6 +185,18 @@ def test_everything_from_files(files):
     )
 
 
+def test_files_of_an_identity_by_place_or_by_name(files):
+    def read(spec):
+        return load_controls(17, 32, 48, identities=[spec.replace("@", f"{files}/")]).identities[0]
+
+    by_place = read("cup=@cup.png,@mask.png,@track.mp4")
+    by_name = read("cup=@cup.png,track=@track.mp4,strength=2,mask=@mask.png")
+    assert np.array_equal(by_place.track, by_name.track) and np.array_equal(by_place.mask, by_name.mask)
+    assert by_place.strength == 1 and by_name.strength == 2
+    no_mask = read("cup=@cup.png,track=@track.mp4")
+    assert no_mask.mask is None and np.array_equal(no_mask.track, read("cup=@cup.png,,@track.mp4").track)
+
+
 def test_other_lengths_are_refused_or_spread(files):
     with pytest.raises(UserError, match="40 frames, the video 17.*fit"):
         load_controls(17, 32, 48, camera=files / "camera.json")
@@ -214,7 +226,8 @@ def test_one_mask_or_depth_picture_holds_for_all_frames(files):
         ({"camera": "pan_left:500"}, "-180 to 180"),
         ({"identities": ["cup="]}, "no image"),
         ({"identities": ["cup=none.png"]}, "does not exist"),
-        ({"identities": ["cup=a,b,c,d"]}, "4 files"),
+        ({"identities": ["cup=a,b,c,d"]}, "'d' is too much for identity 'cup'"),
+        ({"identities": ["cup=mask=a.png"]}, "no image"),
         ({"identities": ["cup=a.png,strength=much"]}, "a number was expected"),
         ({"identities": ["a", "b", "c", "d"]}, "3 slots"),
         ({"depth": "none.mp4"}, "does not exist"),
