@@ -112,8 +112,16 @@ def _bench(args: argparse.Namespace) -> dict:
 
 def _scene(args: argparse.Namespace) -> dict:
     from .scenes.export import export_scene
+    from .scenes.world import WorldOptions
 
-    return export_scene(args.seed, Path(args.out), frames=args.frames, height=args.height, width=args.width)
+    options = WorldOptions(
+        family=args.family,
+        cameras=tuple(args.camera or ()),
+        objects=(args.objects, args.objects) if args.objects is not None else (1, 3),
+    )
+    size = {"frames": args.frames, "height": args.height, "width": args.width}
+    written = export_scene(args.seed, Path(args.out), **size, options=options)
+    return {name: str(path) for name, path in written.items()}
 
 
 def _doctor(args: argparse.Namespace) -> dict:
@@ -192,6 +200,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--frames", type=int, default=17)
     p.add_argument("--height", type=int, default=64)
     p.add_argument("--width", type=int, default=96)
+    p.add_argument("--camera", action="append", metavar="KIND", help="draw the movement from these kinds only")
+    p.add_argument("--objects", type=int, help="exactly so many objects, 0 to 3")
+    p.add_argument("--family", default="seen", choices=("seen", "unseen"), help="unseen: what training never shows")
     p.add_argument("--out", default="outputs/scene", metavar="FOLDER")
     p.add_argument("--json", action="store_true", help="print what was written")
 
