@@ -1,0 +1,72 @@
+"""Where the host keeps files: our model folder, and the user's input folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+from ...control.errors import UserError
+
+EMBEDDED = "embedded"
+FOLDER = "fulldit"
+ENVIRONMENT = "FULLDIT_CHECKPOINTS"  # another folder to take the embedded files from, for weights under development
+
+
+def register_folder() -> None:
+    """Make `models/fulldit` known to the host, so that it is listed, and can be moved by extra_model_paths.yaml."""
+    if FOLDER not in folder_paths.folder_names_and_paths:
+        place = os.path.join(folder_paths.models_dir, FOLDER)
+        folder_paths.folder_names_and_paths[FOLDER] = ([place], {".safetensors", ".sft"})
+
+
+def checkpoint_names() -> list[str]:
+    """`embedded`, then the files in `models/fulldit`."""
+    register_folder()
+    return [EMBEDDED, *folder_paths.get_filename_list(FOLDER)]
+
+
+def vae_names() -> list[str]:
+    """`embedded`, then the files in `models/vae`."""
+    return [EMBEDDED, *folder_paths.get_filename_list("vae")]
+
+
+def embedded_file(name: str) -> Path:
+    """The shipped file `name` (without ending), or the one in the folder that FULLDIT_CHECKPOINTS names."""
+    other = os.environ.get(ENVIRONMENT)
+    if other:
+        return Path(other) / f"{name}.safetensors"
+    from ...models.checkpoint import embedded_path
+
+    return Path(embedded_path(name))
+
+
+def model_file(folder: str, name: str, embedded: str) -> Path:
+    """The file behind an entry of a list. Raises UserError where it is gone."""
+    path = embedded_file(embedded) if name == EMBEDDED else folder_paths.get_full_path(folder, name)
+    if path is None or not Path(path).is_file():
+        raise UserError(
+            f"The file '{name}' is not there ({path or folder}). Press R to refresh the list and choose another, "
+            f"or put the file into ComfyUI's folder models/{folder}."
+        )
+    return Path(path)
+
+
+def input_files(*endings: str) -> list[str]:
+    """Files of these endings in ComfyUI's input folder, subfolders left out."""
+    folder = Path(folder_paths.get_input_directory())
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in endings and p.is_file())
+
+
+def input_file(name: str) -> Path:
+    """A file of the input folder by its name. Raises UserError for one that is not there or lies outside of it."""
+    folder = Path(folder_paths.get_input_directory()).resolve()
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder):
+        raise UserError(f"'{name}' lies outside ComfyUI's input folder. Copy the file there and choose it.")
+    if not path.is_file():
+        raise UserError(f"There is no file '{name}' in ComfyUI's input folder ({folder}). Copy it there and press R.")
+    return path

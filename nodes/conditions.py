@@ -1,0 +1,134 @@
+"""Conditions: any subset of camera, identities and depth, checked against the video that is to be made."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..control.bundle import Controls
+from .bridge.request import Request, budget, describe
+from .types import Camera, Conditions, Depth, Identity
+
+SLOTS = 3
+
+
+def _weight(name: str, what: str):
+    return [
+        io.Float.Input(
+            f"{name}_strength",
+            default=1.0,
+            min=0.0,
+            max=5.0,
+            step=0.05,
+            tooltip=f"How much {what} counts; 0 leaves it out.",
+        ),
+        io.Float.Input(
+            f"{name}_start",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=True,
+            tooltip=f"From which part of sampling {what} holds.",
+        ),
+        io.Float.Input(
+            f"{name}_end",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=True,
+            tooltip=f"Until which part of sampling {what} holds.",
+        ),
+    ]
+
+
+class FullDiTConditions(io.ComfyNode):
+    """Everything that the video is to obey, and its size."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTConditions",
+            display_name="Conditions (FullDiT)",
+            category="FullDiT",
+            description=(
+                "Any subset of camera, identities and depth for one video. Shows how many tokens each costs "
+                "beside the video's own."
+            ),
+            search_aliases=["controls", "multi condition", "token budget"],
+            inputs=[
+                Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
+                io.Autogrow.Input(
+                    "identities",
+                    template=io.Autogrow.TemplatePrefix(
+                        Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on."),
+                        prefix="identity",
+                        min=1,
+                        max=SLOTS,
+                    ),
+                    optional=True,
+                    tooltip="Up to three identities; another socket appears when one is used.",
+                ),
+                Depth.Input("depth", optional=True, tooltip="A depth clip, one picture per frame."),
+                io.Int.Input(
+                    "frames", default=17, min=1, max=1025, step=4, tooltip="Length of the video: 4k+1 (1, 5, ..., 17)."
+                ),
+                io.Int.Input("width", default=96, min=16, max=4096, step=16, tooltip="A multiple of 16."),
+                io.Int.Input("height", default=64, min=16, max=4096, step=16, tooltip="A multiple of 16."),
+                io.Boolean.Input(
+                    "spread",
+                    default=False,
+                    tooltip=(
+                        "Spread camera, masks and depth of another length over the video. "
+                        "Off, another length is refused."
+                    ),
+                ),
+                *_weight("camera", "the camera"),
+                *_weight("depth", "the depth"),
+            ],
+            outputs=[Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        frames,
+        width,
+        height,
+        spread=False,
+        camera=None,
+        identities=None,
+        depth=None,
+        camera_strength=1.0,
+        camera_start=0.0,
+        camera_end=1.0,
+        depth_strength=1.0,
+        depth_start=0.0,
+        depth_end=1.0,
+    ) -> io.NodeOutput:
+        given = [identity for _, identity in sorted((identities or {}).items()) if identity is not None]
+        controls = Controls(
+            camera=camera,
+            identities=tuple(given),
+            depth=depth,
+            camera_strength=camera_strength,
+            camera_range=(camera_start, camera_end),
+            depth_strength=depth_strength,
+            depth_range=(depth_start, depth_end),
+        )
+        request = Request.make(controls, frames, height, width, spread)
+        _show(cls.hidden.unique_id, describe(budget(request), request.controls.remarks()))
+        return io.NodeOutput(request)
+
+
+def _show(node: str | None, text: str) -> None:
+    """Write under the node on the page. Does nothing where there is no page."""
+    try:
+        from server import PromptServer
+
+        server = PromptServer.instance
+    except (ImportError, AttributeError):
+        return
+    if node is not None and hasattr(server, "send_progress_text"):
+        server.send_progress_text(text, node)

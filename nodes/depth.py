@@ -1,0 +1,66 @@
+"""The Depth Condition node: a clip of depth pictures to the one form that the network takes."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..control.depth import normalise_depth
+from .bridge.arrays import to_pictures
+from .types import Depth
+
+KINDS = ["disparity", "inverted", "depth", "auto"]
+
+
+class FullDiTDepth(io.ComfyNode):
+    """Depth from an IMAGE batch, normalised over the whole clip."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTDepth",
+            display_name="Depth Condition (FullDiT)",
+            category="FullDiT/depth",
+            description="A depth clip as a condition: near = 1, far = 0, normalised over the whole clip.",
+            search_aliases=["depth map", "depth video", "disparity", "normalise depth"],
+            inputs=[
+                io.Image.Input("images", tooltip="One depth picture per frame of the video."),
+                io.Combo.Input(
+                    "kind",
+                    options=KINDS,
+                    default="disparity",
+                    tooltip=(
+                        "disparity: near is bright, as most depth videos have it. inverted: near is dark. "
+                        "depth: the values are distances. auto: disparity where all lie within 0 and 1, else depth."
+                    ),
+                ),
+                io.Float.Input(
+                    "low",
+                    default=0.02,
+                    min=0.0,
+                    max=0.49,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="This share of the values becomes 0 (far).",
+                ),
+                io.Float.Input(
+                    "high",
+                    default=0.98,
+                    min=0.51,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="What lies above this share becomes 1 (near).",
+                ),
+            ],
+            outputs=[
+                Depth.Output(display_name="depth", tooltip="For Conditions."),
+                io.Image.Output(display_name="normalised", tooltip="What the network will see."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, images, kind, low=0.02, high=0.98) -> io.NodeOutput:
+        from .bridge.arrays import to_tensor
+
+        clip = normalise_depth(to_pictures(images, "the depth clip"), kind=kind, low=low, high=high)
+        return io.NodeOutput(clip, to_tensor(clip.values[..., None].repeat(3, -1)))

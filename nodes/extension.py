@@ -1,0 +1,34 @@
+"""The list of nodes. Ids are permanent: saved workflows hold them."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+
+class FullDiTExtension(ComfyExtension):
+    """What the host asks for its nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Every node of this pack, in the order of the menu."""
+        from .apply import FullDiTApply
+        from .camera import FullDiTCameraPreset, FullDiTLoadCamera
+        from .conditions import FullDiTConditions
+        from .depth import FullDiTDepth
+        from .example import FullDiTExample
+        from .identity import FullDiTIdentity
+        from .load import FullDiTLoad
+        from .preview import FullDiTPreview
+        from .sampler import FullDiTSampler
+
+        return [
+            FullDiTLoad,
+            FullDiTCameraPreset,
+            FullDiTLoadCamera,
+            FullDiTIdentity,
+            FullDiTDepth,
+            FullDiTConditions,
+            FullDiTApply,
+            FullDiTSampler,
+            FullDiTPreview,
+            FullDiTExample,
+        ]

@@ -1,0 +1,91 @@
+"""The Identity node: who, how they look, and where they stand."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..control.errors import UserError
+from ..control.identity import Identity as Slot
+from ..control.images import resize
+from .bridge.arrays import to_masks, to_pictures
+from .types import Identity
+
+
+class FullDiTIdentity(io.ComfyNode):
+    """One identity from reference pictures, an optional cut-out mask and an optional mask per frame."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTIdentity",
+            display_name="Identity (FullDiT)",
+            category="FullDiT/identity",
+            description="One person or thing: how it looks (pictures) and where it stands (a mask per frame).",
+            search_aliases=["subject", "reference image", "character", "mask track"],
+            inputs=[
+                io.String.Input("name", default="object", tooltip="How remarks and errors call it."),
+                io.Image.Input("image", tooltip="One or more pictures of it. Several at once are several views."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where it is in the first picture; the rest is cut away. Without it all counts.",
+                ),
+                io.Mask.Input(
+                    "track",
+                    optional=True,
+                    tooltip="White where it stands, one mask per frame of the video. Without it the model places it.",
+                ),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=5.0, step=0.05, tooltip="How much it counts; 0 leaves it out."
+                ),
+                io.Boolean.Input(
+                    "invert_mask",
+                    default=False,
+                    advanced=True,
+                    tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="From which part of sampling it holds: 0 is the first step.",
+                ),
+                io.Float.Input(
+                    "end",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="Until which part of sampling it holds: 1 is the last step.",
+                ),
+            ],
+            outputs=[Identity.Output(display_name="identity", tooltip="For Conditions.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, name, image, strength=1.0, mask=None, track=None, invert_mask=False, start=0.0, end=1.0
+    ) -> io.NodeOutput:
+        pictures = to_pictures(image, f"the picture of identity '{name}'", channels=(3, 4))
+        cut = None
+        if mask is not None:
+            cut = to_masks(mask, f"the mask of identity '{name}'")[0]
+            if invert_mask:
+                cut = 1 - cut
+            height, width = pictures.shape[1:3]
+            if cut.shape != (height, width):
+                if abs(cut.shape[1] / cut.shape[0] - width / height) > 0.02 * width / height:
+                    raise UserError(
+                        f"the mask of identity '{name}' is {cut.shape[0]}x{cut.shape[1]} (height x width), its picture "
+                        f"{height}x{width}: it cannot belong to it. Connect the mask of this picture. "
+                        f"(Load Image gives an empty 64x64 mask for a picture without transparency.)"
+                    )
+                cut = resize(cut, height, width)
+        where = None if track is None else to_masks(track, f"the track of identity '{name}'")
+        return io.NodeOutput(
+            Slot(name.strip() or "object", tuple(pictures), cut, where, strength=strength, start=start, end=end)
+        )

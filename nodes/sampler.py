@@ -1,0 +1,136 @@
+"""FullDiT Sampler: prompt and conditions to a latent through core's samplers, in one node."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from .types import Conditions
+
+
+def _scale(name: str, what: str):
+    return io.Float.Input(
+        f"{name}_guidance",
+        default=0.0,
+        min=0.0,
+        max=20.0,
+        step=0.1,
+        advanced=True,
+        tooltip=(
+            f"0: {what} is guided together with the text by cfg. Above 0: by a scale of its own, "
+            f"at the price of one more pass per step."
+        ),
+    )
+
+
+class FullDiTSampler(io.ComfyNode):
+    """Encodes the prompt, applies the conditions and samples."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTSampler",
+            display_name="FullDiT Sampler",
+            category="FullDiT",
+            description=(
+                "From a prompt and conditions to a latent, through ComfyUI's own samplers, "
+                "with a guidance scale per condition if wanted."
+            ),
+            search_aliases=["sample", "FullDiT", "multi condition sampler"],
+            inputs=[
+                io.Model.Input("model", tooltip="From Load FullDiT; other models are refused."),
+                io.Clip.Input("clip", tooltip="From Load FullDiT."),
+                io.Vae.Input("vae", tooltip="From Load FullDiT."),
+                Conditions.Input("conditions", tooltip="From Conditions."),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    dynamic_prompts=True,
+                    default="",
+                    tooltip="What should be seen, in plain words. May stay empty.",
+                ),
+                io.String.Input(
+                    "negative",
+                    multiline=True,
+                    default="",
+                    advanced=True,
+                    tooltip="What should not be seen. Empty is what the model was trained with.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The noise to start from.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="More steps, more detail, more time."),
+                io.Float.Input(
+                    "cfg",
+                    default=2.5,
+                    min=0.0,
+                    max=30.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="How strongly prompt and conditions are followed. 1 halves the time and follows less.",
+                ),
+                io.Combo.Input(
+                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The solver."
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="simple",
+                    tooltip="How the steps are spread. simple is the shifted schedule of the training.",
+                ),
+                _scale("camera", "the camera"),
+                _scale("identity", "the identities"),
+                _scale("depth", "the depth"),
+                io.Boolean.Input(
+                    "preview",
+                    default=True,
+                    advanced=True,
+                    tooltip="Show the clip while it is made, also where ComfyUI's previews are off.",
+                ),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="For VAE Decode.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        clip,
+        vae,
+        conditions,
+        prompt,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        negative="",
+        camera_guidance=0.0,
+        identity_guidance=0.0,
+        depth_guidance=0.0,
+        preview=True,
+    ) -> io.NodeOutput:
+        from .bridge.sampling import sample
+
+        scales = {"camera": camera_guidance, "identity": identity_guidance, "depth": depth_guidance}
+        latent = sample(
+            model,
+            clip,
+            vae,
+            conditions,
+            prompt,
+            negative,
+            seed=seed,
+            steps=steps,
+            cfg=cfg,
+            sampler_name=sampler_name,
+            scheduler=scheduler,
+            scales={name: scale for name, scale in scales.items() if scale > 0},
+            preview=preview,
+        )
+        return io.NodeOutput(latent)

@@ -1,0 +1,104 @@
+"""As much of ComfyUI as the node files touch when they are imported and asked for schemas: a recording double.
+
+The nodes themselves run unchanged; what needs real comfy is tested in `tests/comfyui`.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+
+class Socket:
+    """An input or output with whatever it was given."""
+
+    def __init__(self, io_type: str, id: str | None = None, **given: Any):
+        self.io_type, self.id, self.given = io_type, id, given
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["given"].get(name)
+
+
+def socket_type(io_type: str) -> Any:
+    """A type such as io.Image with `.Input(id, ...)` and `.Output(...)`."""
+
+    class Type:
+        @staticmethod
+        def Input(id: str, **given: Any) -> Socket:
+            return Socket(io_type, id, **given)
+
+        @staticmethod
+        def Output(id: str | None = None, **given: Any) -> Socket:
+            return Socket(io_type, id, **given)
+
+    return Type
+
+
+class Schema(SimpleNamespace):
+    """io.Schema: keeps what it is given."""
+
+
+class NodeOutput:
+    """io.NodeOutput: the values, in order."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self.args, self.kwargs = args, kwargs
+
+
+class ComfyNode:
+    """io.ComfyNode with the hidden inputs of a run outside any page."""
+
+    hidden = SimpleNamespace(unique_id="1")
+
+
+def build_io() -> types.ModuleType:
+    """The module comfy_api.latest.io."""
+    io = types.ModuleType("comfy_api.latest.io")
+    plain = ["Image", "Mask", "String", "Int", "Float", "Boolean", "Combo"]
+    for name in [*plain, "Model", "Clip", "Vae", "Conditioning", "Latent"]:
+        setattr(io, name, socket_type(name.upper()))
+    io.Custom = socket_type
+    dynamic = socket_type("COMFY_DYNAMICCOMBO_V3")
+    dynamic.Option = lambda key, inputs: SimpleNamespace(key=key, inputs=inputs)
+    io.DynamicCombo = dynamic
+    grow = socket_type("COMFY_AUTOGROW_V3")
+    grow.TemplatePrefix = lambda input, prefix, min=1, max=10: SimpleNamespace(
+        input=input, prefix=prefix, min=min, max=max
+    )
+    io.Autogrow = grow
+    io.Schema, io.NodeOutput, io.ComfyNode = Schema, NodeOutput, ComfyNode
+    io.Hidden = SimpleNamespace(unique_id="UNIQUE_ID")
+    return io
+
+
+def modules(folder: Path) -> dict[str, types.ModuleType]:
+    """What to put into sys.modules; `folder` plays ComfyUI's folder with input/ and models/."""
+    io = build_io()
+    api, latest = types.ModuleType("comfy_api"), types.ModuleType("comfy_api.latest")
+    latest.io, latest.ComfyExtension = io, type("ComfyExtension", (), {})
+    api.latest = latest
+    comfy, samplers = types.ModuleType("comfy"), types.ModuleType("comfy.samplers")
+    samplers.SAMPLER_NAMES, samplers.SCHEDULER_NAMES = ["euler", "heun"], ["simple", "normal"]
+    comfy.samplers = samplers
+    paths = types.ModuleType("folder_paths")
+    paths.folder_names_and_paths = {}
+    paths.models_dir = str(folder / "models")
+    paths.get_input_directory = lambda: str(folder / "input")
+    paths.get_filename_list = lambda name: []
+    paths.get_full_path = lambda name, file: None
+    return {
+        "comfy_api": api,
+        "comfy_api.latest": latest,
+        "comfy": comfy,
+        "comfy.samplers": samplers,
+        "folder_paths": paths,
+    }
+
+
+def forget_nodes() -> None:
+    """Drop the node modules, which hold on to the double."""
+    for name in [n for n in sys.modules if n.startswith("comfyui_fulldit.nodes")]:
+        del sys.modules[name]

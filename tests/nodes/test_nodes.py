@@ -1,0 +1,189 @@
+"""What the nodes make of their inputs, and what they refuse before anything is sampled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from comfyui_fulldit.control.camera.formats import write_camera
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.errors import UserError
+
+FRAMES, HEIGHT, WIDTH = 5, 32, 48
+
+
+def run(host, node, **inputs):
+    return host.nodes[node].execute(**inputs).args
+
+
+def camera(host, frames=FRAMES):
+    movement = {"movement": "pan_right", "amount": 20.0}
+    return run(host, "FullDiTCameraPreset", movement=movement, frames=frames, fps=8.0, ease="smooth")[0]
+
+
+def identity(host, name="ball", frames=FRAMES, **more):
+    track = torch.zeros(frames, HEIGHT, WIDTH)
+    track[:, 8:24, 10:30] = 1
+    mask = torch.zeros(1, 20, 20)
+    mask[:, 5:15, 5:15] = 1
+    given = {"image": torch.rand(1, 20, 20, 3), "mask": mask, "track": track, "strength": 1.0, **more}
+    return run(host, "FullDiTIdentity", name=name, **given)[0]
+
+
+def depth(host, frames=FRAMES):
+    clip = torch.linspace(0, 1, WIDTH).expand(frames, HEIGHT, WIDTH)[..., None].expand(-1, -1, -1, 3)
+    return run(host, "FullDiTDepth", images=clip, kind="disparity")[0]
+
+
+def conditions(host, **given):
+    size = {"frames": FRAMES, "width": WIDTH, "height": HEIGHT}
+    return run(host, "FullDiTConditions", **{**size, **given})[0]
+
+
+def test_a_preset_reaches_its_amount(host):
+    path = camera(host)
+    assert path.frames == FRAMES
+    ahead = path.relative().c2w[-1, :, 2]
+    assert np.degrees(np.arctan2(ahead[0], ahead[2])) == pytest.approx(20)
+
+
+def test_every_movement_of_the_list_runs_with_what_the_page_sends(host):
+    entry = host.schemas["FullDiTCameraPreset"].inputs[0]
+    assert len(entry.options) >= 20
+    for option in entry.options:
+        movement = {"movement": option.key, **{i.id: i.default for i in option.inputs}}
+        (path,) = run(host, "FullDiTCameraPreset", movement=movement, frames=5, fps=8.0, ease="linear")
+        assert path.frames == 5, option.key
+
+
+def test_a_camera_file_is_taken_from_the_input_folder_only(host):
+    write_camera(preset("dolly_in", frames=9), host.folder / "input" / "path.json")
+    (path,) = run(host, "FullDiTLoadCamera", file="path.json", frames=5, scale=2.0)
+    assert path.frames == 5
+    assert path.relative().c2w[-1, 2, 3] == pytest.approx(2 * 0.4)
+    write_camera(preset("static"), host.folder / "secret.json")
+    with pytest.raises(UserError, match="outside"):
+        run(host, "FullDiTLoadCamera", file="../secret.json", frames=5, scale=1.0)
+    assert "no file" in host.nodes["FullDiTLoadCamera"].validate_inputs(file="absent.json")
+
+
+def test_an_identity_takes_the_inverted_mask_of_load_image_and_alpha(host):
+    mask = torch.ones(1, 20, 20)
+    mask[:, 5:15, 5:15] = 0
+    slot = identity(host, mask=mask, invert_mask=True)
+    assert slot.mask[10, 10] == 1 and slot.mask[0, 0] == 0
+    picture = torch.rand(2, 20, 20, 4)
+    picture[..., 3] = 0
+    picture[:, 5:15, 5:15, 3] = 1
+    slot = identity(host, image=picture, mask=None)
+    assert len(slot.images) == 2 and slot.images[0].shape[-1] == 3 and slot.mask.sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": torch.full((1, 20, 20, 3), float("nan"))}, "NaN"),
+        ({"image": torch.full((1, 20, 20, 3), 2.0)}, "0 and 1"),
+        ({"mask": torch.zeros(1, 64, 32)}, "cannot belong"),
+        ({"mask": torch.zeros(1, 20, 20)}, "empty"),
+        ({"strength": 7.0}, "strength"),
+        ({"start": 0.6, "end": 0.4}, "start"),
+    ],
+)
+def test_what_an_identity_refuses(host, change, message):
+    with pytest.raises(UserError, match=message):
+        identity(host, **change)
+
+
+def test_depth_is_normalised_and_shown(host):
+    clip = torch.rand(FRAMES, HEIGHT, WIDTH, 3) * 0.2 + 0.3
+    values, shown = run(host, "FullDiTDepth", images=clip, kind="inverted")
+    assert values.values.min() == 0 and values.values.max() == 1
+    assert shown.shape == (FRAMES, HEIGHT, WIDTH, 3)
+    with pytest.raises(UserError, match="same everywhere"):
+        run(host, "FullDiTDepth", images=torch.full((5, 8, 8, 3), 0.5), kind="disparity")
+
+
+def test_any_subset_and_its_token_budget(host):
+    from comfyui_fulldit.nodes.bridge.request import budget, describe
+
+    everything = conditions(
+        host,
+        camera=camera(host),
+        identities={"identity0": identity(host), "identity1": identity(host, "cube"), "identity2": None},
+        depth=depth(host),
+    )
+    assert everything.controls.present() == ("camera", "identity", "depth")
+    # 2 latent frames of 4x6: video and depth 2x2x3, the map half as fine (rows 1, columns 1.5 -> 2), references 2x3.
+    assert budget(everything) == {"video": 12, "camera": 2, "reference": 12, "identity_map": 4, "depth": 12}
+    assert describe(budget(everything), ["Mind this."]).splitlines() == [
+        "30 condition tokens beside 12 of the video (camera 2, references 12, who is where 4, depth 12)",
+        "Mind this.",
+    ]
+    assert conditions(host).controls.present() == ()
+    assert budget(conditions(host, depth=depth(host), depth_strength=0.0)) == {"video": 12}
+
+
+def test_the_budget_is_what_the_network_gets(host):
+    """The same numbers as those of the encoded streams."""
+    from comfyui_fulldit.models.config import FullDiTConfig
+    from comfyui_fulldit.models.encode import encode_controls
+    from comfyui_fulldit.nodes.bridge.request import budget
+
+    class Grey:
+        def parameters(self):
+            return iter([torch.empty(0)])
+
+        def encode(self, clip):
+            return torch.zeros(len(clip), 16, (clip.shape[2] - 1) // 4 + 1, clip.shape[3] // 8, clip.shape[4] // 8)
+
+    asked = conditions(
+        host,
+        camera=camera(host),
+        identities={"identity0": identity(host), "identity1": identity(host, "cube", strength=0.5)},
+        depth=depth(host),
+    )
+    streams = encode_controls(asked.controls, Grey(), FullDiTConfig(), FRAMES, HEIGHT, WIDTH)
+    assert streams.tokens() == budget(asked)
+
+
+def test_other_lengths_are_refused_or_spread(host):
+    longer = {"camera": camera(host, 9), "identities": {"identity0": identity(host, frames=9)}, "depth": depth(host, 9)}
+    for name, value in longer.items():
+        with pytest.raises(UserError, match="9 frames.*switch on 'spread'|frames"):
+            conditions(host, **{name: value})
+    spread = conditions(host, **longer, spread=True)
+    assert spread.controls.camera.frames == spread.controls.depth.frames == FRAMES
+    assert len(spread.controls.identities[0].track) == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("size", "message"), [({"frames": 6}, r"take 5\s+or 9"), ({"width": 50}, "width"), ({"height": 40}, "height")]
+)
+def test_sizes_that_the_latent_cannot_hold(host, size, message):
+    with pytest.raises(UserError, match=message):
+        conditions(host, **size)
+
+
+def test_two_identities_of_one_name_are_refused(host):
+    with pytest.raises(UserError, match="same name"):
+        conditions(host, identities={"identity0": identity(host), "identity1": identity(host)})
+
+
+def test_equal_requests_have_equal_digests_and_others_do_not(host):
+    path = camera(host)
+    assert conditions(host, camera=path).digest() == conditions(host, camera=camera(host)).digest()
+    assert conditions(host, camera=path).digest() != conditions(host, camera=path, camera_strength=0.5).digest()
+    assert conditions(host, camera=path).digest() != conditions(host, camera=path, width=64).digest()
+
+
+def test_the_preview_shows_what_is_asked(host):
+    asked = conditions(host, camera=camera(host), identities={"identity0": identity(host)}, depth=depth(host))
+    (sheet,) = run(host, "FullDiTPreview", conditions=asked, layout="sheet", height=64)
+    assert sheet.shape[0] == 1 and sheet.shape[1] > 4 * 64
+    (frames,) = run(host, "FullDiTPreview", conditions=asked, layout="frames", height=64)
+    assert frames.shape == (FRAMES, 64, 4 * 96, 3)
+    assert frames.min() >= 0 and frames.max() <= 1
+    with pytest.raises(UserError, match="nothing to show"):
+        run(host, "FullDiTPreview", conditions=conditions(host), layout="sheet", height=64)
