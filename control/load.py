@@ -76,7 +76,7 @@ def load_camera(
         name, _, rest = text.partition(":")
         if name in PRESETS or not (set(text) & set("./\\")):
             return _preset(name, rest, frames, fps, aspect)
-    trajectory = read_camera(text)
+    trajectory = read_camera(text, keyed=frames, aspect=aspect)
     if trajectory.frames != frames:
         if not fit:
             check_length(trajectory.frames, frames, f"the camera path '{text}'")

@@ -1,7 +1,8 @@
 """Camera files of this and other programs, told apart by their content.
 
-Read: our own JSON (`"format": "fulldit-camera"`), RealEstate10K text (also CameraCtrl's), a JSON list of 4x4 or 3x4
-camera-to-world matrices (also under the key "c2w" or "frames" with "transform_matrix"), and a NumPy array of the same.
+Read: our own JSON (`"format": "fulldit-camera"`, with a pose per frame or a few "keys"), RealEstate10K text (also
+CameraCtrl's), a JSON list of 4x4 or 3x4 camera-to-world matrices (also under the key "c2w"), NeRF's `transforms.json`,
+and a NumPy array of matrices.
 Written, by the ending: .json (our own), .txt (RealEstate10K), .npy (4x4 matrices).
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 from ..errors import UserError
 from ..files import atomic_path, existing, write_json
 from .presets import intrinsics_of
+from .splines import keys_from_json, path_through
 from .trajectory import UNIT, CameraTrajectory, invert
 
 FORMAT, VERSION = "fulldit-camera", 1
@@ -28,9 +30,12 @@ DEFAULT_FOV, DEFAULT_ASPECT = 50.0, 1.5
 LARGEST = 64 * 2**20
 
 
-def read_camera(path: str | os.PathLike, frames: int | None = None) -> CameraTrajectory:
+def read_camera(
+    path: str | os.PathLike, frames: int | None = None, keyed: int = 17, aspect: float = DEFAULT_ASPECT
+) -> CameraTrajectory:
     """The trajectory in a file. frames: spread the path over so many frames; None = as it is.
 
+    A file of keys has no length and no shape of the picture: it gets `keyed` frames and `aspect` (width / height).
     Raises UserError for a missing, truncated or foreign file, naming what was expected.
     """
     path = existing(path, "camera file")
@@ -46,7 +51,7 @@ def read_camera(path: str | os.PathLike, frames: int | None = None) -> CameraTra
             except UnicodeDecodeError as error:
                 raise UserError("it is neither text nor a NumPy array") from error
             if text.lstrip()[:1] in ("{", "["):
-                trajectory = _from_json(text)
+                trajectory = _from_json(text, keyed, aspect)
             else:
                 trajectory = _from_realestate(text)
     except UserError as error:
@@ -91,7 +96,7 @@ def to_json(trajectory: CameraTrajectory) -> dict[str, Any]:
     }
 
 
-def from_json(value: Any) -> CameraTrajectory:
+def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
     """The trajectory of what `to_json` gave, or of a list of matrices. Raises UserError for anything else."""
     if isinstance(value, list):
         return _from_matrices(value)
@@ -102,6 +107,9 @@ def from_json(value: Any) -> CameraTrajectory:
             raise UserError(
                 f"it is version {value.get('version')} of {FORMAT}, this program reads {VERSION}: update it"
             )
+        if "keys" in value:
+            fps = _number(value.get("fps", 8.0), "fps")
+            return path_through(keys_from_json(value["keys"]), keyed, fps, aspect, str(value.get("ease", "linear")))
         frames = _frames(value)
         return CameraTrajectory(
             _column(frames, "c2w"), _column(frames, "intrinsics"),
@@ -119,12 +127,12 @@ def from_json(value: Any) -> CameraTrajectory:
     raise UserError(f"the JSON has the keys {', '.join(map(str, list(value)[:6])) or 'none'} and no camera in them")
 
 
-def _from_json(text: str) -> CameraTrajectory:
+def _from_json(text: str, keyed: int, aspect: float) -> CameraTrajectory:
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"its JSON is broken or truncated ({error})") from error
-    return from_json(value)
+    return from_json(value, keyed, aspect)
 
 
 def _frames(value: dict) -> list[dict]:

@@ -53,7 +53,7 @@ class Key:
 def keys_from_json(text: str | Sequence[dict]) -> list[Key]:
     """Keys from a widget's JSON: a list of objects with Key's fields. Raises UserError for anything else."""
     try:
-        values: Any = json.loads(text) if isinstance(text, str) else list(text)
+        values: Any = json.loads(text) if isinstance(text, str) else text
     except json.JSONDecodeError as error:
         raise UserError(f"the camera keys are not JSON ({error})") from error
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):

@@ -1,4 +1,4 @@
-"""Identities: slots with references and masks, the coloured identity map, and mask keyframes."""
+"""Identities: slots with references, masks and tracks, and the coloured identity map."""
 
 from .slots import SLOT_COLOURS, Identity, identity_map, reference_picture, track_report
 

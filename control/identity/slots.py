@@ -25,7 +25,7 @@ class Identity:
 
     name: how remarks and errors call it.
     images: one or more reference pictures (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
-        where none is given.
+        where none is given; the others are laid on grey by theirs.
     mask: (H, W) of the first picture: 1 on the identity, 0 elsewhere; None = the whole picture.
     track: (F, H, W): where it stands in each frame; None = anywhere.
     strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
@@ -53,7 +53,8 @@ class Identity:
             check_range(image, what)
             if image.shape[2] == 4 and number == 0 and mask is None:
                 mask = image[..., 3]
-            images[number] = image[..., :3]
+            alpha = image[..., 3:] if number > 0 and image.shape[2] == 4 else 1
+            images[number] = image[..., :3] * alpha + GREY * (1 - alpha)
         if mask is not None:
             mask = np.asarray(mask, np.float32)
             check_range(mask, f"the mask of identity '{self.name}'")
@@ -123,9 +124,9 @@ def identity_map(identities: Sequence[Identity], frames: int, height: int, width
 def reference_picture(identity: Identity, height: int, width: int, image: int = 0, margin: float = 0.06) -> np.ndarray:
     """The identity alone, as the network sees it: (height, width, 3) on grey 0.5.
 
-    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit with a `margin` (a share of the
-    size) and centred. Without a mask the whole picture is fitted in. `image` chooses among several pictures; only the
-    first has a mask.
+    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit a centred square with a `margin`
+    (a share of its side; references in training are framed so). Without a mask the whole picture is fitted in. `image`
+    chooses among several pictures; only the first has a mask.
     """
     picture = identity.images[image]
     if image == 0 and identity.mask is not None:
@@ -133,10 +134,10 @@ def reference_picture(identity: Identity, height: int, width: int, image: int = 
         rows, columns = np.flatnonzero((cover > 0.5).any(1)), np.flatnonzero((cover > 0.5).any(0))
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         picture, cover = picture[box], cover[box]
-        room = 1 - 2 * margin
+        scale = (1 - 2 * margin) * min(height, width) / max(picture.shape[:2])
     else:
-        cover, room = np.ones(picture.shape[:2], np.float32), 1.0
-    scale = min(room * height / picture.shape[0], room * width / picture.shape[1])
+        cover = np.ones(picture.shape[:2], np.float32)
+        scale = min(height / picture.shape[0], width / picture.shape[1])
     new = [max(1, round(side * scale)) for side in picture.shape[:2]]
     # Colours are weighted by the mask while resizing, so that the old background does not bleed into the edge.
     cover = cover[..., None]

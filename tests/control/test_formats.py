@@ -9,7 +9,9 @@ import pytest
 
 from comfyui_fulldit.control.camera.formats import from_json, read_camera, to_json, write_camera
 from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.load import load_camera
 
 
 @pytest.mark.parametrize("ending", [".json", ".txt", ".npy"])
@@ -67,6 +69,20 @@ def test_nerf_transforms_turn_from_opengl_axes(tmp_path):
     assert path.intrinsics[0] == pytest.approx([0.5, 1.0, 0.5, 0.5])
 
 
+def test_the_file_of_keys_in_the_documentation(tmp_path):
+    import re
+    from pathlib import Path
+
+    page = Path(__file__).resolve().parents[2] / "docs" / "conventions.md"
+    (tmp_path / "keys.json").write_text(re.search(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.S)[1])
+    path = read_camera(tmp_path / "keys.json", keyed=9, aspect=2.0)
+    assert path.frames == 9 and path.c2w[-1, :, 3] == pytest.approx([0.4, -0.2, 0.1])
+    assert path.fov()[-1, 0] == pytest.approx(40)
+    assert path.intrinsics[0, 1] / path.intrinsics[0, 0] == pytest.approx(2)
+    assert project(np.array([[0, 0, 1.0]]), path.w2c(), path.intrinsics)[[0, -1]] == pytest.approx(0.5)
+    assert load_camera(str(tmp_path / "keys.json"), 13).frames == 13
+
+
 def broken_files() -> dict[str, tuple[bytes, str]]:
     good = json.dumps(to_json(preset("static", frames=3)))
     value = json.loads(good)
@@ -83,6 +99,8 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "other format": (changed(format="colmap"), "colmap"),
         "newer version": (changed(version=9), "version 9"),
         "no frames": (changed(frames=[]), "list with one object"),
+        "no keys": (b'{"format": "fulldit-camera", "version": 1, "keys": 3}', "list of objects"),
+        "empty keys": (b'{"format": "fulldit-camera", "version": 1, "keys": []}', "at least one key"),
         "no pose": (changed(frames=[{"intrinsics": [1, 1, 0.5, 0.5]}]), "no 'c2w'"),
         "text as fps": (changed(fps="fast"), "'fps'"),
         "nan": (changed(fps=None), "'fps'"),

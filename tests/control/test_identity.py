@@ -87,6 +87,20 @@ def test_alpha_becomes_the_mask():
     assert identity.images[0].shape == (8, 6, 3) and identity.mask.sum() == 8
 
 
+def test_later_pictures_are_laid_on_grey_by_their_own_alpha():
+    alpha = np.zeros((8, 6, 1), np.float32)
+    identity = Identity("a", (RED, np.concatenate([RED, alpha], 2)), mask=np.ones((8, 6)))
+    assert (identity.images[1] == 0.5).all() and identity.images[0] is not None
+    assert (reference_picture(identity, 16, 16, image=1) == 0.5).all()
+
+
+def test_wide_things_fit_a_square_as_tall_ones_do():
+    wide = Identity("a", (np.ones((4, 16, 3), np.float32),), mask=np.ones((4, 16)))
+    tall = Identity("a", (np.ones((16, 4, 3), np.float32),), mask=np.ones((16, 4)))
+    assert (reference_picture(wide, 64, 96)[32] > 0.9).all(1).sum() == 56
+    assert (reference_picture(tall, 64, 96)[:, 48] > 0.9).all(1).sum() == 56
+
+
 def test_remarks_on_tracks():
     gap, late = box(), box()
     gap[2] = 0
