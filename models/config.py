@@ -1,0 +1,137 @@
+"""What a checkpoint is: the numbers that its networks are built from and the way it wants to be used.
+
+In a file the config is the metadata entry `config`, a JSON object with two parts: `transformer` holds exactly the fields
+that ComfyUI's WanModel takes, since the host hands every field found there to its constructor; `fulldit` holds ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..control.errors import UserError
+from .streams import STREAMS, STREAMS_OF
+
+CORE_FIELDS = (
+    "model_type", "patch_size", "text_len", "in_dim", "dim", "ffn_dim", "freq_dim", "text_dim", "out_dim", "num_heads",
+    "num_layers", "qk_norm", "cross_attn_norm", "eps",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FullDiTConfig:
+    """The Wan fields have Wan's names and meaning; `ffn_dim`, `dim` etc. are widths, `text_len` a number of tokens.
+
+    attention: 'decoupled' (conditions attend to conditions, computed once) or 'full' (every token to every token).
+    slots: how many identities. streams: names of the registry in streams.py. joint_text: words join the sequence
+    instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on, in pixels.
+    vae: fingerprint of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance and shift are
+    defaults of sampling.
+    """
+
+    dim: int = 192
+    ffn_dim: int = 512
+    num_layers: int = 6
+    num_heads: int = 6
+    text_dim: int = 128
+    text_len: int = 40
+    in_dim: int = 16
+    out_dim: int = 16
+    freq_dim: int = 256
+    patch_size: tuple[int, int, int] = (1, 2, 2)
+    model_type: str = "t2v"
+    qk_norm: bool = True
+    cross_attn_norm: bool = True
+    eps: float = 1e-6
+    attention: str = "decoupled"
+    slots: int = 3
+    streams: tuple[str, ...] = tuple(STREAMS)
+    joint_text: bool = False
+    frames: int = 17
+    height: int = 64
+    width: int = 96
+    fps: float = 8.0
+    vae: str = ""
+    text: str = "bytes"
+    steps: int = 20
+    guidance: float = 2.5
+    shift: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in ("patch_size", "streams"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
+            raise UserError(
+                f"The config has dim {self.dim} and {self.num_heads} heads, but dim must be an even multiple of the heads."
+            )
+        if self.model_type != "t2v":
+            raise UserError(f"The config has model_type {self.model_type!r}, but only 't2v' is supported.")
+        if self.attention not in ("decoupled", "full"):
+            raise UserError(f"The config has attention {self.attention!r}: choose 'decoupled' or 'full'.")
+        if self.text not in ("bytes", "umt5"):
+            raise UserError(f"The config has text {self.text!r}: choose 'bytes' or 'umt5'.")
+        unknown = [name for name in self.streams if name not in STREAMS]
+        if unknown:
+            raise UserError(
+                f"The config has the condition streams {', '.join(unknown)}, which this version does not know "
+                f"(it knows {', '.join(STREAMS)}). Update ComfyUI-FullDiT."
+            )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions whose streams are all there."""
+        return tuple(name for name, needs in STREAMS_OF.items() if all(stream in self.streams for stream in needs))
+
+    @property
+    def geometry(self) -> tuple[int, int, int]:
+        """(T, h, w) of the latent of the clip it was trained on."""
+        return (self.frames - 1) // 4 + 1, self.height // 8, self.width // 8
+
+    def to_json(self) -> str:
+        """The metadata entry."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        core = {name: values.pop(name) for name in CORE_FIELDS}
+        return json.dumps({"transformer": core, "fulldit": values})
+
+    @classmethod
+    def from_json(cls, text: str) -> FullDiTConfig:
+        """Read a metadata entry strictly. Raises UserError for anything that this version would have to ignore."""
+        try:
+            parts = json.loads(text)
+            core, ours = parts["transformer"], parts["fulldit"]
+            given = {**core, **ours}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError("The file's config is not one of FullDiT: it lacks the part 'fulldit'.") from error
+        return cls.from_dict(given)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> FullDiTConfig:
+        """A config from plain values; fields of another name or type are refused."""
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise UserError(
+                f"The config has fields that this version does not know: {', '.join(unknown)}. Update ComfyUI-FullDiT."
+            )
+        for name, value in given.items():
+            expected = type(known[name].default)
+            allowed = {tuple: (list, tuple), float: (int, float)}.get(expected, expected)
+            if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
+                raise UserError(f"The config has {name} = {value!r}, but a value of type {expected.__name__} is needed.")
+        return cls(**given)
+
+
+_WAN = {"text_dim": 4096, "text_len": 512, "text": "umt5", "frames": 77, "height": 384, "width": 672, "fps": 15.0,
+        "steps": 50, "guidance": 5.0}  # fmt: skip
+
+PRESETS: dict[str, FullDiTConfig] = {
+    "debug": FullDiTConfig(
+        dim=48, ffn_dim=96, num_layers=2, num_heads=2, text_dim=32, freq_dim=32, frames=5, height=32, width=48, steps=4
+    ),
+    "mini-cpu": FullDiTConfig(),
+    "mini": FullDiTConfig(dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160),
+    "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),
+    "wan-14b": FullDiTConfig(dim=5120, ffn_dim=13824, num_layers=40, num_heads=40, **_WAN),
+}
