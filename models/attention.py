@@ -1,8 +1,8 @@
 """The attention seam: one callable between the network and whatever computes softmax(q k) v.
 
-Every attention of the network calls `attention(q, k, v, heads, transformer_options, kind)` with q (B, L, heads*D), k and v
-(B, S, heads*D) and gets (B, L, heads*D). `kind` is 'self' (the video, or the joined sequence), 'condition' (condition
-tokens among themselves) or 'text'. A host puts its own callable there.
+Every attention of the network calls `attention(q, k, v, heads, transformer_options, kind)` with q (B, L, heads*D), k
+and v (B, S, heads*D) and gets (B, L, heads*D). `kind` is 'self' (the video, or the joined sequence), 'condition'
+(condition tokens among themselves) or 'text'. A host puts its own callable there.
 """
 
 from __future__ import annotations

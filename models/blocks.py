@@ -124,9 +124,8 @@ class Block(nn.Module):
         place = {"device": device, "dtype": dtype}
         self.norm1 = operations.LayerNorm(dim, eps, elementwise_affine=False, **place)
         self.self_attn = SelfAttention(config, operations, device, dtype)
-        self.norm3 = (
-            operations.LayerNorm(dim, eps, elementwise_affine=True, **place) if config.cross_attn_norm else nn.Identity()
-        )
+        norm3 = operations.LayerNorm(dim, eps, elementwise_affine=True, **place)
+        self.norm3 = norm3 if config.cross_attn_norm else nn.Identity()
         self.cross_attn = CrossAttention(config, operations, device, dtype)
         self.norm2 = operations.LayerNorm(dim, eps, elementwise_affine=False, **place)
         self.ffn = nn.Sequential(

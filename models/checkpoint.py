@@ -37,8 +37,8 @@ def save_model(
     extra_metadata: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = torch.bfloat16,
 ) -> None:
-    """Write a checkpoint, whole or not at all. Matrices are stored in `dtype` (None: as they are), everything small, and
-    what computes in float32, as it is. Values of `extra_metadata` that are not strings are written as JSON."""
+    """Write a checkpoint, whole or not at all. Matrices are stored in `dtype` (None: as they are), everything small,
+    and what computes in float32, as it is. Values of `extra_metadata` that are not strings are written as JSON."""
     tensors = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
     if text is not None:
         tensors |= {TEXT + name: _stored(name, value, dtype) for name, value in text.state_dict().items()}
@@ -58,7 +58,7 @@ def read_config(path: str | os.PathLike) -> FullDiTConfig:
     """The config of a checkpoint. Raises UserError for a file that is not one of FullDiT."""
     metadata = read_metadata(path)
     if "config" not in metadata:
-        raise UserError(f"'{path}' is not a FullDiT checkpoint: it has no config. Choose one that `fulldit train` made.")
+        raise UserError(f"'{path}' is not a FullDiT checkpoint (it has no config). Choose one made by `fulldit train`.")
     try:
         return FullDiTConfig.from_json(metadata["config"])
     except UserError as error:

@@ -24,9 +24,9 @@ _numbers = itertools.count()
 class Stream:
     """One stream: `data` is a latent (B, C, t, h, w) or, for vector streams, features (B, n, F).
 
-    `slot` is the identity of a reference. `strength` scales what the stream's tokens say (their V), `start` and `end` are
-    the shares of sampling in which it takes part. `times` are the positions of its latent frames on the video's time
-    axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one.
+    `slot` is the identity of a reference. `strength` scales what the stream's tokens say (their V), `start` and `end`
+    are the shares of sampling in which it takes part. `times` are the positions of its latent frames on the video's
+    time axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one.
     Raises UserError for an unknown stream, a missing slot, or data of the wrong shape.
     """
 

@@ -1,7 +1,8 @@
 """What a checkpoint is: the numbers that its networks are built from and the way it wants to be used.
 
-In a file the config is the metadata entry `config`, a JSON object with two parts: `transformer` holds exactly the fields
-that ComfyUI's WanModel takes, since the host hands every field found there to its constructor; `fulldit` holds ours.
+In a file the config is the metadata entry `config`, a JSON object with two parts: `transformer` holds exactly the
+fields that ComfyUI's WanModel takes, since the host hands every field found there to its constructor; `fulldit` holds
+ours.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class FullDiTConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise UserError(
-                f"The config has dim {self.dim} and {self.num_heads} heads, but dim must be an even multiple of the heads."
+                f"The config has dim {self.dim} and {self.num_heads} heads, but dim must be an even multiple."
             )
         if self.model_type != "t2v":
             raise UserError(f"The config has model_type {self.model_type!r}, but only 't2v' is supported.")
@@ -119,7 +120,7 @@ class FullDiTConfig:
             expected = type(known[name].default)
             allowed = {tuple: (list, tuple), float: (int, float)}.get(expected, expected)
             if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
-                raise UserError(f"The config has {name} = {value!r}, but a value of type {expected.__name__} is needed.")
+                raise UserError(f"The config has {name} = {value!r}, but it must be of type {expected.__name__}.")
         return cls(**given)
 
 

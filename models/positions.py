@@ -46,7 +46,8 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     # Fine patches per coarse one, also where the stream has another resolution than the video.
     steps = (ph / patch[1] * height / h, pw / patch[2] * width / w)
     if kind.placed == "reference":
-        return grid([REFERENCE_TIME - stream.slot], centres(counts[0], ph / patch[1]), centres(counts[1], pw / patch[2]))
+        steps = (ph / patch[1], pw / patch[2])
+        return grid([REFERENCE_TIME - stream.slot], centres(counts[0], steps[0]), centres(counts[1], steps[1]))
     return grid(stream.time_positions(frames), centres(counts[0], steps[0]), centres(counts[1], steps[1]))
 
 

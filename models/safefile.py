@@ -43,7 +43,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         if header and len(header) < length:
             raise UserError(_cut(path, size)) from error
-        raise UserError(f"'{path}' is not a safetensors file. Choose a checkpoint that ends in .safetensors.") from error
+        raise UserError(f"'{path}' is not a safetensors file. Choose one that ends in .safetensors.") from error
     if size < 8 + length + end:
         raise UserError(_cut(path, size))
     return metadata

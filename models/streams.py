@@ -1,7 +1,7 @@
 """The condition streams: what kind of tokens each condition becomes. A new condition is an entry here, not a branch.
 
-Two kinds serve everything. A `vector` stream is one token per latent frame, made from numbers by an MLP. A `video` stream
-is a latent cut into patches of its own size; larger patches and fewer frames are how a token budget is chosen.
+Two kinds serve everything. A `vector` stream is one token per latent frame, made from numbers by an MLP. A `video`
+stream is a latent cut into patches of its own size; larger patches and fewer frames are how a token budget is chosen.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ REFERENCE_TIME = -8
 class StreamKind:
     """How one stream becomes tokens.
 
-    `condition` is what the user calls it. `kind` is 'vector' (data (B, n, `features`)) or 'video' (data (B, 16, t, h, w),
-    cut into `patch` = (frames, rows, columns) of the latent). `placed` is 'video' for streams that share the video's
-    coordinates and 'reference' for pictures that lie outside its time; those carry a slot.
+    `condition` is what the user calls it. `kind` is 'vector' (data (B, n, `features`)) or 'video' (data (B, 16, t, h,
+    w), cut into `patch` = (frames, rows, columns) of the latent). `placed` is 'video' for streams that share the
+    video's coordinates and 'reference' for pictures that lie outside its time; those carry a slot.
     """
 
     name: str

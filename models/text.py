@@ -1,7 +1,7 @@
 """The words of the miniature: a small transformer over bytes, stored inside the checkpoint.
 
-It reads any language without a vocabulary. Bytes are merged four to a token, so that the network attends to 40 tokens and
-not to 160. Letters: B batch, L bytes, N = L / 4 tokens, D width.
+It reads any language without a vocabulary. Bytes are merged four to a token, so that the network attends to 40 tokens
+and not to 160. Letters: B batch, L bytes, N = L / 4 tokens, D width.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class TextLayer(nn.Module):
         self.o = operations.Linear(dim, dim, **place)
         self.norm2 = operations.LayerNorm(dim, **place)
         self.ffn = nn.Sequential(
-            operations.Linear(dim, 4 * dim, **place), nn.GELU(approximate="tanh"), operations.Linear(4 * dim, dim, **place)
+            operations.Linear(dim, 4 * dim, **place),
+            nn.GELU(approximate="tanh"),
+            operations.Linear(4 * dim, dim, **place),
         )
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -56,9 +58,7 @@ class TextLayer(nn.Module):
 class TextEncoder(nn.Module):
     """Ids (B, L) -> (B, L / 4, dim). Tokens of padding alone come out as zeros, as with Wan's UMT5."""
 
-    def __init__(
-        self, dim: int = 128, layers: int = 2, length: int = LENGTH, operations=nn, device=None, dtype=None
-    ):
+    def __init__(self, dim: int = 128, layers: int = 2, length: int = LENGTH, operations=nn, device=None, dtype=None):
         super().__init__()
         place = {"device": device, "dtype": dtype}
         self.length = length

@@ -15,8 +15,8 @@ from torch.nn import functional
 from .streams import CAMERA_FEATURES, PACKED_POSES, POSE_FEATURES
 
 # Mean and deviation of the packed features (R - I row by row, translation, fx fy cx cy, seconds) over 400 clips of the
-# procedural world, rounded. Without them the rotations are several times weaker than the constant intrinsics, and a short
-# training never gets to use the camera. They are part of the format of a checkpoint: never change them.
+# procedural world, rounded. Without them the rotations are several times weaker than the constant intrinsics, and a
+# short training never gets to use the camera. They are part of the format of a checkpoint: never change them.
 CAMERA_MEAN = (0.0,) * 12 + (1.0, 1.5, 0.5, 0.5, 1.0)
 CAMERA_SCALE = (0.05, 0.09, 0.165, 0.09, 0.05, 0.09, 0.165, 0.09, 0.05, 0.14, 0.08, 0.1, 0.15, 0.225, 0.1, 0.1, 0.6)
 
@@ -137,8 +137,8 @@ def pad_to_patch(x: torch.Tensor, patch: Sequence[int]) -> torch.Tensor:
 
 
 def widen_patch(weight: torch.Tensor, patch: Sequence[int]) -> torch.Tensor:
-    """A patch embedding's weight (D, C, t, h, w) for another patch size: on a larger patch it gives the mean of what the
-    original gives on the pieces; for a smaller one the kernel is averaged."""
+    """A patch embedding's weight (D, C, t, h, w) for another patch size: on a larger patch it gives the mean of what
+    the original gives on the pieces; for a smaller one the kernel is averaged."""
     old = weight.shape[2:]
     if all(new % o == 0 for new, o in zip(patch, old, strict=True)):
         times = [new // o for new, o in zip(patch, old, strict=True)]

@@ -1,9 +1,9 @@
 """The network: a Wan 2.1 transformer whose sequence also holds the tokens of every condition (FullDiT, 2503.19907).
 
-Two ways to attend (`config.attention`). `full`: every token attends to every token, conditions share the video's time and
-read the text. `decoupled`: condition tokens attend to condition tokens only, are modulated at t = 0 and do not read the
-text; video tokens attend to both. What the video sees of the conditions then depends on the conditions and the weights
-alone: `prefill` computes it once, exactly, for every step, prompt and seed.
+Two ways to attend (`config.attention`). `full`: every token attends to every token, conditions share the video's time
+and read the text. `decoupled`: condition tokens attend to condition tokens only, are modulated at t = 0 and do not read
+the text; video tokens attend to both. What the video sees of the conditions then depends on the conditions and the
+weights alone: `prefill` computes it once, exactly, for every step, prompt and seed.
 
 Letters: B batch, C channels, T h w frames and sides of the latent, L tokens, D width, e modulation by time.
 """
@@ -75,12 +75,14 @@ def time_features(size: int, t: torch.Tensor) -> torch.Tensor:
 class FullDiT(nn.Module):
     """Predicts the velocity of a noisy latent under text and conditions. State-dict keys are Wan's, and `tokenizers.*`.
 
-    `operations` gives Linear, Conv3d, LayerNorm and RMSNorm (torch.nn, or a host's classes). `attention` is the callable
-    of attention.py; `use_backend` changes it. Subclasses may override `embed_video`, `embed_time`, `embed_text`,
-    `run_blocks` and `to_latent`.
+    `operations` gives Linear, Conv3d, LayerNorm and RMSNorm (torch.nn, or a host's classes). `attention` is the
+    callable of attention.py; `use_backend` changes it. Subclasses may override `embed_video`, `embed_time`,
+    `embed_text`, `run_blocks` and `to_latent`.
     """
 
-    def __init__(self, config: FullDiTConfig, operations: Any = nn, device: Any = None, dtype: torch.dtype | None = None):
+    def __init__(
+        self, config: FullDiTConfig, operations: Any = nn, device: Any = None, dtype: torch.dtype | None = None
+    ):
         super().__init__()
         self.config = config
         self.dtype = dtype
@@ -128,8 +130,8 @@ class FullDiT(nn.Module):
     ) -> torch.Tensor:
         """x (B, C, T, h, w) at times `timestep`, 1000 t, (B,) or one per latent frame (B, T); context (B, L, text_dim).
 
-        `memory` is what `prefill` gave for the same conditions; without it the conditions are computed here. Returns the
-        velocity (B, C, T, h, w). Raises UserError for conditions of another size than x.
+        `memory` is what `prefill` gave for the same conditions; without it the conditions are computed here. Returns
+        the velocity (B, C, T, h, w). Raises UserError for conditions of another size than x.
         """
         options = {} if transformer_options is None else transformer_options
         geometry = tuple(x.shape[2:])
@@ -140,7 +142,7 @@ class FullDiT(nn.Module):
                     f"but the latent given is {geometry}. Make both for the same size."
                 )
             if conditions.batch not in (1, x.shape[0]):
-                raise UserError(f"The conditions are a batch of {conditions.batch}, but the latent one of {x.shape[0]}.")
+                raise UserError(f"The conditions are a batch of {conditions.batch}, the latent one of {x.shape[0]}.")
             memory = self.prefill(conditions, options, dtype=x.dtype)
         tokens, shape = self.embed_video(x)
         options["grid_sizes"] = shape
@@ -151,7 +153,7 @@ class FullDiT(nn.Module):
         return self.to_latent(self.head(tokens, e), shape)[..., : geometry[0], : geometry[1], : geometry[2]]
 
     def embed_video(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int, int]]:
-        """(B, C, T, h, w) -> tokens (B, L, D) and the sides of their grid. Odd sides are padded by repeating the edge."""
+        """(B, C, T, h, w) -> tokens (B, L, D) and the sides of their grid; odd sides are padded."""
         x = pad_to_patch(x, self.config.patch_size)
         tokens = self.patch_embedding(x.to(weight_format(self.patch_embedding))).to(x.dtype)
         return tokens.flatten(2).transpose(1, 2), tuple(tokens.shape[2:])
@@ -227,8 +229,8 @@ class FullDiT(nn.Module):
     ) -> Memory:
         """What the video will see of `conditions`, to be passed to `forward` as `memory` as often as wanted.
 
-        It depends on the conditions and the weights (and, for a host, on its patches) and on nothing else. `dtype` is the
-        format of the activations, by default that of the weights.
+        It depends on the conditions and the weights (and, for a host, on its patches) and on nothing else. `dtype` is
+        the format of the activations, by default that of the weights.
         """
         options = transformer_options or {}
         if dtype is None:
@@ -256,11 +258,13 @@ class FullDiT(nn.Module):
         if stream.name not in self.tokenizers:
             has = ", ".join(self.tokenizers) or "none"
             raise UserError(
-                f"This checkpoint does not take the condition {stream.condition!r} (stream {stream.name!r}; it has {has}). "
-                f"Remove the condition, or load a checkpoint that was trained with it."
+                f"This checkpoint does not take the condition {stream.condition!r} (stream {stream.name!r}; it has "
+                f"{has}). Remove the condition, or load a checkpoint that was trained with it."
             )
         if stream.slot is not None and not 0 <= stream.slot < self.config.slots:
-            raise UserError(f"An identity has the slot {stream.slot}, but the checkpoint has {self.config.slots} slots.")
+            raise UserError(
+                f"An identity has the slot {stream.slot}, but the checkpoint has slots 0 to {self.config.slots - 1}."
+            )
         return self.tokenizers[stream.name](stream.data, dtype, stream.slot)
 
     def _prefill_tokens(self, tokens, table, strength, options) -> Memory:
@@ -291,7 +295,7 @@ class FullDiT(nn.Module):
         batch, count = tokens.shape[:2]
         parts = [memory for memory in memories if memory.tokens is not None]
         extra = sum(part.tokens.shape[1] for part in parts)
-        if e0.shape[1] > 1:  # a time per frame: conditions take that of the noisiest one, which is the last where it matters
+        if e0.shape[1] > 1:  # a time per frame: given frames come first, so the last one's time is the sampler's
             e0 = torch.cat([e0.repeat_interleave(count // e0.shape[1], 1), e0[:, -1:].expand(-1, extra, -1, -1)], 1)
         tokens = torch.cat([tokens] + [part.tokens.to(tokens).expand(batch, -1, -1) for part in parts], 1)
         table = tuple(torch.cat([own] + [part.table[i].to(own) for part in parts]) for i, own in enumerate(table))
@@ -326,7 +330,8 @@ class FullDiT(nn.Module):
 def _append(one: KeyValue, other: KeyValue) -> KeyValue:
     """K and V of two groups of tokens, batches of 1 spread."""
     batch = max(one[0].shape[0], other[0].shape[0])
-    return tuple(torch.cat([a.expand(batch, -1, -1), b.expand(batch, -1, -1)], 1) for a, b in zip(one, other, strict=True))
+    both = zip(one, other, strict=True)
+    return tuple(torch.cat([a.expand(batch, -1, -1), b.expand(batch, -1, -1)], 1) for a, b in both)
 
 
 @torch.no_grad()
