@@ -1,7 +1,7 @@
 """The layers of Wan 2.1's VAE. Keys are those of `Wan2.1_VAE.pth` (Wan-Video/Wan2.1, wan/modules/vae.py).
 
-Every layer that looks back in time takes `past`, a dictionary from layer to the frames it still needs. Without it a clip
-starts and ends in one call, padded once with zeros; with it the clip may come in chunks, and the numbers are the same.
+Every layer that looks back in time takes `past`, a dictionary from layer to the frames it still needs. Without it a
+clip starts and ends in one call, padded once with zeros; with it the clip may come in chunks, to the same numbers.
 
 Shapes: B batch, C channels, T frames, H height, W width.
 """
@@ -17,7 +17,12 @@ Past = dict[nn.Module, Tensor]
 
 def rms(x: Tensor, gamma: Tensor) -> Tensor:
     """Divides each position's channels (dimension 1) by their root mean square and scales them by `gamma`."""
-    return F.normalize(x, dim=1) * (x.shape[1] ** 0.5 * gamma)
+    return F.normalize(x, dim=1) * (x.shape[1] ** 0.5 * gamma).to(x.dtype)
+
+
+def rms_silu(x: Tensor, gamma: Tensor) -> Tensor:
+    """RMS norm and SiLU together: a seam, so that the trainer can put a compiled form in its place."""
+    return F.silu(rms(x, gamma))
 
 
 class RMSNorm(nn.Module):
@@ -73,8 +78,8 @@ class ResidualBlock(nn.Module):
         self.shortcut = CausalConv3d(channels, out, 1) if channels != out else nn.Identity()
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
-        y = self.residual[2](F.silu(self.residual[0](x)), past)
-        y = self.residual[6](F.silu(self.residual[3](y)), past)
+        y = self.residual[2](rms_silu(x, self.residual[0].gamma), past)
+        y = self.residual[6](rms_silu(y, self.residual[3].gamma), past)
         return self.shortcut(x) + y
 
 
@@ -94,6 +99,16 @@ class AttentionBlock(nn.Module):
         y = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
         y = self.proj(y.transpose(1, 2).reshape(b * t, c, h, w))
         return x + y.reshape(b, t, c, h, w).transpose(1, 2)
+
+
+class Head(nn.Sequential):
+    """Norm, SiLU and the last convolution of encoder or decoder."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__(RMSNorm(channels), nn.SiLU(), CausalConv3d(channels, out, 3))
+
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        return self[2](rms_silu(x, self[0].gamma), past)
 
 
 class FrameConv(nn.Conv2d):

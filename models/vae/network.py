@@ -1,15 +1,14 @@
 """Encoder and decoder of Wan 2.1's VAE at any width, with the keys of `Wan2.1_VAE.pth`.
 
-8x8 in space and 4x in time: (B, 3, 4k+1, 8h, 8w) <-> (B, 16, k+1, h, w). The structure is fixed (multipliers 1, 2, 4, 4;
-two residual blocks a level, three in the decoder), because ComfyUI's loader reads only the width from a file.
+8x8 in space and 4x in time: (B, 3, 4k+1, 8h, 8w) <-> (B, 16, k+1, h, w). The structure is fixed (multipliers 1, 2, 4,
+4; two residual blocks a level, three in the decoder), because ComfyUI's loader reads only the width from a file.
 """
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import AttentionBlock, CausalConv3d, Downsample, Past, ResidualBlock, RMSNorm, Upsample
+from .layers import AttentionBlock, CausalConv3d, Downsample, Head, Past, ResidualBlock, Upsample
 
 MULTIPLIERS = (1, 2, 4, 4)
 TIME_DOWN = (False, True, True)
@@ -18,10 +17,6 @@ BLOCKS = 2
 
 def _middle(width: int) -> nn.Sequential:
     return nn.Sequential(ResidualBlock(width, width), AttentionBlock(width), ResidualBlock(width, width))
-
-
-def _head(width: int, out: int) -> nn.Sequential:
-    return nn.Sequential(RMSNorm(width), nn.SiLU(), CausalConv3d(width, out, 3))
 
 
 class Encoder(nn.Module):
@@ -40,13 +35,13 @@ class Encoder(nn.Module):
                 layers.append(Downsample(width, TIME_DOWN[level]))
         self.downsamples = nn.Sequential(*layers)
         self.middle = _middle(width)
-        self.head = _head(width, out)
+        self.head = Head(width, out)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         x = self.conv1(x, past)
         for layer in (*self.downsamples, *self.middle):
             x = layer(x, past)
-        return self.head[2](F.silu(self.head[0](x)), past)
+        return self.head(x, past)
 
 
 class Decoder(nn.Module):
@@ -66,10 +61,10 @@ class Decoder(nn.Module):
                 layers.append(Upsample(width, TIME_DOWN[::-1][level]))
                 width //= 2
         self.upsamples = nn.Sequential(*layers)
-        self.head = _head(width, channels)
+        self.head = Head(width, channels)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         x = self.conv1(x, past)
         for layer in (*self.middle, *self.upsamples):
             x = layer(x, past)
-        return self.head[2](F.silu(self.head[0](x)), past)
+        return self.head(x, past)

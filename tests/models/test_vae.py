@@ -1,13 +1,18 @@
-"""The autoencoder: equal to diffusers' AutoencoderKLWan, whole and in streams; causal; strict about shapes and files."""
+"""The autoencoder equals diffusers' AutoencoderKLWan, whole and in streams; it is causal and strict."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
+from comfyui_fulldit.models.vae.file import fingerprint, load_vae, read_metadata, save_vae
+from comfyui_fulldit.models.vae.latent import denormalise_latent, normalise_latent
 
 
 def diffusers_key(key: str) -> str:
@@ -69,6 +74,92 @@ def test_whole_and_streamed_clips_equal_diffusers(vae: VAE, reference, frames: i
     assert_close(torch.cat(list(vae.encode_stream([x[:, :, :2], x[:, :, 2:]])), 2), theirs)
     # diffusers clamps its pictures, we leave that to the border.
     pictures = reference.decode(theirs).sample
-    assert pictures.abs().max() == 1 or pictures.abs().max() < 1
     assert_close(vae.decode(theirs).clamp(-1, 1), pictures)
     assert_close(torch.cat(list(vae.decode_stream([theirs])), 2).clamp(-1, 1), pictures)
+
+
+def test_the_future_does_not_reach_the_past(vae: VAE) -> None:
+    x = clip(9)
+    later = x.clone()
+    later[:, :, 5:] = 0
+    assert torch.equal(vae.encode(x)[:, :, :2], vae.encode(later)[:, :, :2])
+    assert not torch.equal(vae.encode(x)[:, :, 2], vae.encode(later)[:, :, 2])
+
+
+@pytest.mark.parametrize("chunk", [4, 8])
+def test_streams_take_pieces_of_any_length_and_give_the_whole(vae: VAE, chunk: int) -> None:
+    x = clip(13)
+    z = vae.encode(x)
+    for cuts in ([13], [1] * 13, [3, 5, 5]):
+        assert_close(torch.cat(list(vae.encode_stream(x.split(cuts, 2), chunk)), 2), z, 1e-6)
+    whole = vae.decode(z)
+    for cuts, at_once in (([4], 1), ([1, 2, 1], 3)):
+        assert_close(torch.cat(list(vae.decode_stream(z.split(cuts, 2), at_once)), 2), whole, 1e-6)
+
+
+def test_a_stream_remembers_no_more_for_a_longer_clip(vae: VAE) -> None:
+    def kept(frames: int) -> int:
+        past: dict = {}
+        x = clip(frames)
+        for piece in (x[:, :, :1], *x[:, :, 1:].split(4, 2)):
+            for latent in vae.posterior(piece, past)[0].split(1, 2):
+                vae.decode(latent, past)
+        # Storage, not shape: a view would hold its whole clip.
+        return sum(value.untyped_storage().nbytes() for value in past.values())
+
+    assert kept(9) == kept(25)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [((1, 3, 4, 16, 16), "4k+1"), ((1, 3, 5, 16, 20), "multiples of 8"), ((1, 4, 5, 16, 16), r"\(B, 3, T, H, W\)")],
+)
+def test_pictures_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], says: str) -> None:
+    with pytest.raises(UserError, match=re.escape(says) if "+" in says else says):
+        vae.encode(torch.zeros(shape))
+
+
+def test_a_stream_that_ends_between_latents_is_refused(vae: VAE) -> None:
+    with pytest.raises(UserError, match="multiples of 4"):
+        list(vae.encode_stream([clip(7)]))
+    with pytest.raises(UserError, match="decodes latents"):
+        vae.decode(torch.zeros(1, 8, 1, 2, 2))
+
+
+def test_normalising_latents_is_wan21_and_goes_back() -> None:
+    z = torch.randn(2, 16, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(denormalise_latent(normalise_latent(z)), z)
+    assert float(normalise_latent(torch.zeros(1, 16, 1, 1, 1))[0, 0]) == pytest.approx(0.7571 / 2.8184)
+
+
+def test_a_file_keeps_the_weights_their_fingerprint_and_the_metadata(vae: VAE, tmp_path: Path) -> None:
+    path = save_vae(tmp_path / "vae.safetensors", vae, {"numbers": [1, 2.5]}, dtype=torch.float32)
+    again = load_vae(path)
+    assert fingerprint(again) == fingerprint(vae)
+    assert torch.equal(again.encode(clip(5)), vae.encode(clip(5)))
+    assert read_metadata(path) == {"numbers": [1, 2.5]}
+    half = load_vae(save_vae(tmp_path / "half.safetensors", vae))
+    assert fingerprint(half) == fingerprint(load_vae(tmp_path / "half.safetensors", dtype=torch.bfloat16))
+    assert fingerprint(half) != fingerprint(vae)
+
+
+def test_files_that_are_no_vae_are_refused(vae: VAE, tmp_path: Path) -> None:
+    whole = save_vae(tmp_path / "vae.safetensors", vae)
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(UserError, match="no whole safetensors"):
+        load_vae(short)
+    pickled = tmp_path / "vae.pth"
+    torch.save(vae.state_dict(), pickled)
+    with pytest.raises(UserError, match="no whole safetensors"):
+        load_vae(pickled)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(1)}, foreign)
+    with pytest.raises(UserError, match="not a Wan 2.1 VAE"):
+        load_vae(foreign)
+    extra = tmp_path / "extra.safetensors"
+    save_file({**vae.state_dict(), "more": torch.zeros(1)}, extra)
+    with pytest.raises(UserError, match="more"):
+        load_vae(extra)
+    with pytest.raises(UserError, match="no VAE file"):
+        load_vae(tmp_path / "missing.safetensors")

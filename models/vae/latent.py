@@ -1,0 +1,35 @@
+"""The fixed statistics of Wan 2.1 latents (comfy/latent_formats.py, class Wan21; Wan-Video/Wan2.1).
+
+The generator sees `(z - mean) / std`. The miniature's autoencoder is folded after training so that its raw latents have
+this very mean and deviation: one latent format serves both scales.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# fmt: off
+LATENT_MEAN = (
+    -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+    0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921,
+)
+LATENT_STD = (
+    2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+    3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
+)
+# fmt: on
+
+
+def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
+    return torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1, 1)
+
+
+def normalise_latent(z: Tensor) -> Tensor:
+    """Raw latents (B, 16, T, h, w) as the generator sees them."""
+    return (z - _column(LATENT_MEAN, z)) / _column(LATENT_STD, z)
+
+
+def denormalise_latent(z: Tensor) -> Tensor:
+    """What the generator made, as the autoencoder decodes it."""
+    return z * _column(LATENT_STD, z) + _column(LATENT_MEAN, z)

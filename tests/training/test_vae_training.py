@@ -1,0 +1,161 @@
+"""Training of the autoencoder: data, exact resuming, folding to Wan 2.1's statistics, the written file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.models.vae.autoencoder import VAE
+from comfyui_fulldit.models.vae.file import load_vae, read_metadata
+from comfyui_fulldit.models.vae.latent import LATENT_STD, normalise_latent
+from comfyui_fulldit.training.vae import Trainer, load_config, train_vae
+from comfyui_fulldit.training.vae_data import KINDS, ClipPool, Phase, rendered
+from comfyui_fulldit.training.vae_finish import fold, latent_pixels, preview_factors
+from comfyui_fulldit.training.vae_metrics import psnr
+from comfyui_fulldit.training.vae_optim import orthogonalise
+from comfyui_fulldit.training.vae_reins import Reins
+from comfyui_fulldit.training.vae_start import initialise
+
+SIZE = (5, 16, 24)
+
+
+def flat_clips(seeds: list[int], frames: int, height: int, width: int) -> dict[str, torch.Tensor]:
+    """Clips of one colour that says their scene, without the renderer."""
+    colours = torch.tensor([[seed * 37 % 256, seed * 91 % 256, seed * 13 % 256] for seed in seeds], dtype=torch.uint8)
+    clip = colours[:, :, None, None, None].expand(-1, -1, frames, height, width)
+    return {kind: clip[:, :, :1] if kind == "reference" else clip for kind in KINDS}
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "debug"])
+def test_every_config_fits_the_network_and_ends(name: str) -> None:
+    config = load_config(name)
+    assert config["phases"][-1]["until"] == 1.0
+    for phase in config["phases"]:
+        assert phase["frames"] % 4 == 1 and phase["height"] % 8 == 0 and phase["width"] % 8 == 0
+        assert phase["frames"] <= config["frames"] and phase["height"] <= config["height"]
+    assert set(config["mix"]) == set(KINDS) and sum(config["mix"].values()) == pytest.approx(1)
+
+
+def test_an_unknown_config_is_named_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="cpu, debug, gpu"):
+        load_config("turbo")
+
+
+def test_scenes_give_all_four_kinds() -> None:
+    clips = rendered([1, 2], 5, 32, 48)
+    assert {kind: tuple(value.shape[1:]) for kind, value in clips.items()} == {
+        kind: (3, 1 if kind == "reference" else 5, 32, 48) for kind in KINDS
+    }
+    disparity, colours = clips["disparity"], clips["identity"].movedim(1, -1).reshape(-1, 3).unique(dim=0)
+    assert torch.equal(disparity[:, 0], disparity[:, 2])
+    assert (colours.sum(1) % 255 == 0).all() and (colours.sum(1) <= 255).all()
+
+
+def test_batches_depend_on_the_step_alone() -> None:
+    mix = dict.fromkeys(KINDS, 0.25)
+    phase = Phase(until=1, frames=5, height=8, width=16, batch=2, pictures=3)
+    first, second = (ClipPool(3, *SIZE, mix=mix, blocks=2, make=flat_clips) for _ in range(2))
+    batches = [first.batch(step, phase) for step in range(40)]
+    assert torch.equal(second.batch(39, phase), batches[39])
+    assert {tuple(batch.shape) for batch in batches} == {(2, 3, 5, 8, 16), (3, 3, 1, 8, 16)}
+    assert len(first.held) == 2
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
+    config = {**load_config("debug"), "minutes": 1e6}
+    config["phases"] = config["phases"][1:]
+    runs = {name: tmp_path / name for name in ("whole", "broken")}
+    for folder in runs.values():
+        folder.mkdir()
+    whole = Trainer(config, runs["whole"], flat_clips)
+    for _ in range(4):
+        whole.train_step()
+    broken = Trainer(config, runs["broken"], flat_clips)
+    for _ in range(2):
+        broken.train_step()
+    broken.save()
+    resumed = Trainer(config, runs["broken"], flat_clips)
+    assert resumed.load() and resumed.step == 2
+    for _ in range(2):
+        resumed.train_step()
+    for ours, theirs in ((whole.vae.state_dict(), resumed.vae.state_dict()), (whole.ema, resumed.ema)):
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert whole.progress == 1.0 and whole.learning_rate() == pytest.approx(0, abs=1e-12)
+
+
+def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
+    path = train_vae("debug", tmp_path)
+    figures = json.loads((tmp_path / "vae.json").read_text())
+    vae = load_vae(path)
+    assert vae.dim == 8 and figures["steps"] == 4 and set(figures["psnr"]) == set(KINDS)
+    metadata = read_metadata(path)
+    assert len(metadata["latent_rgb_factors"]) == 16 and len(metadata["latent_rgb_factors_bias"]) == 3
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert any("psnr" in entry for entry in entries)
+
+
+def test_training_teaches() -> None:
+    """The error of pictures that it sees again and again falls."""
+    config = {**load_config("debug"), "minutes": 1e6, "steps": 40, "lr": 1e-3}
+    config["phases"] = [{"until": 1.0, "frames": 1, "height": 8, "width": 8, "batch": 6, "pictures": 6}]
+    trainer = Trainer(config, Path(), flat_clips)
+    errors = [trainer.train_step()["mse"] for _ in range(30)]
+    assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
+
+
+def test_folding_moves_the_latents_and_keeps_the_pictures() -> None:
+    torch.manual_seed(0)
+    vae = VAE(dim=4).eval().requires_grad_(False)
+    x = torch.rand(2, 3, 5, 32, 32) * 2 - 1
+    raw, before = vae.encode(x), vae.decode(vae.encode(x))
+    spread = vae.posterior(x)[1]
+    flat = raw.transpose(0, 1).flatten(1)
+    std = flat.std(1)
+    fold(vae, flat.mean(1), std)
+    latents = normalise_latent(vae.encode(x))
+    assert torch.allclose(latents.mean((0, 2, 3, 4)), torch.zeros(16), atol=1e-3)
+    assert torch.allclose(latents.transpose(0, 1).flatten(1).std(1), torch.ones(16), atol=1e-3)
+    assert (vae.decode(vae.encode(x)) - before).abs().max() < 1e-3 * before.abs().max()
+    # The posterior's noise grows as its mean does.
+    grown = 2 * (torch.tensor(LATENT_STD) / std).log()
+    assert torch.allclose((vae.posterior(x)[1] - spread).mean((0, 2, 3, 4)), grown, atol=1e-3)
+
+
+def test_preview_factors_find_a_linear_colour() -> None:
+    generator = torch.Generator().manual_seed(0)
+    latents, true = torch.randn(200, 16, generator=generator), torch.randn(16, 3, generator=generator)
+    factors, bias = preview_factors(latents, latents @ true + 0.3)
+    assert torch.allclose(torch.tensor(factors), true, atol=1e-4)
+    assert torch.allclose(torch.tensor(bias), torch.full((3,), 0.3), atol=1e-4)
+    z, pixels = latent_pixels(torch.zeros(2, 16, 3, 2, 4), torch.ones(2, 3, 9, 16, 32))
+    assert z.shape == (48, 16) and pixels.shape == (48, 3)
+
+
+def test_muon_steps_are_nearly_orthogonal_for_wide_and_tall() -> None:
+    for shape in ((2, 8, 60), (1, 40, 6)):
+        singular = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        assert singular.min() > 0.5 and singular.max() < 1.3
+
+
+def test_reins_shrink_only_what_grew() -> None:
+    vae = VAE(dim=8)
+    initialise(vae)
+    reins = Reins(vae)
+    with torch.no_grad():
+        vae.encoder.downsamples[2].resample[1].weight.mul_(50)
+    before = {name: p.detach().clone() for name, p in vae.named_parameters()}
+    vae.decode(vae.encode(torch.rand(1, 3, 5, 16, 16)))
+    reins.pull()
+    after = dict(vae.named_parameters())
+    grown = "encoder.downsamples.2.resample.1.weight"
+    assert (after[grown].abs() < before[grown].abs()).any()
+    still = "decoder.head.2.weight"
+    assert torch.equal(after[still], before[still])
+
+
+def test_psnr_is_that_of_pictures_from_0_to_1() -> None:
+    assert psnr(torch.full((4,), 0.2), torch.zeros(4)) == pytest.approx(20.0, abs=1e-4)
