@@ -1,0 +1,119 @@
+"""The parts of training that need no network: optimisers, averages, saved states, configs, logs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.training.optim import Average, Muon, optimisers, orthogonalise, rate, set_rate
+from comfyui_fulldit.training.report import Log, plot_losses, read_log, write_sheet
+from comfyui_fulldit.training.settings import config_path, read_settings
+from comfyui_fulldit.training.state import load_state, save_state
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16)])
+def test_orthogonalise_brings_every_singular_value_near_one(shape):
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+    assert values.min() > 0.4 and values.max() < 1.5
+
+
+def test_muon_does_not_depend_on_which_matrices_share_a_stack():
+    torch.manual_seed(0)
+    start, grads = torch.randn(3, 6, 10), torch.randn(3, 6, 10)
+    together = [torch.nn.Parameter(p.clone()) for p in start]
+    apart = [torch.nn.Parameter(p.clone()) for p in start]
+    for p, g in zip(together, grads, strict=True):
+        p.grad = g.clone()
+    Muon(together, lr=0.1).step()
+    for p, g in zip(apart, grads, strict=True):
+        p.grad = g.clone()
+        Muon([p], lr=0.1).step()
+    for a, b in zip(together, apart, strict=True):
+        assert torch.allclose(a, b, atol=2e-3)
+
+
+def test_optimisers_learn_and_split_by_name():
+    torch.manual_seed(0)
+    net = torch.nn.ModuleDict({"ffn": torch.nn.Linear(8, 8), "head": torch.nn.Linear(8, 4)})
+    muon, adam = optimisers(net.named_parameters(), ("ffn.",), muon_lr=0.02, adam_lr=0.01)
+    assert [p.shape for p in muon.param_groups[0]["params"]] == [net["ffn"].weight.shape]
+    assert len(adam.param_groups[0]["params"]) == 3
+    x, y = torch.randn(64, 8), torch.randn(64, 4)
+    losses = []
+    for step in range(60):
+        set_rate((muon, adam), rate(step / 60, step, 5))
+        loss = (net["head"](torch.tanh(net["ffn"](x))) - y).square().mean()
+        losses.append(float(loss.detach()))
+        loss.backward()
+        for optimiser in (muon, adam):
+            optimiser.step()
+            optimiser.zero_grad()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_rate_warms_up_and_ends_at_zero():
+    assert rate(0.0, 0, 10) == pytest.approx(0.1)
+    assert rate(0.0, 9, 10) == pytest.approx(1.0)
+    assert rate(0.5, 500, 10) == pytest.approx(0.5)
+    assert rate(1.0, 1000, 10) == pytest.approx(0.0)
+    assert rate(1.2, 1000, 10) == pytest.approx(0.0)
+
+
+def test_the_average_forgets_the_start_and_smooths_the_end():
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = Average(module, share=0.1)
+    torch.manual_seed(0)
+    for step in range(1, 401):
+        module.weight.data.fill_(1.0 + float(torch.randn(())))
+        average.update(module, step)
+    assert abs(float(average.values["weight"]) - 1.0) < 0.5
+
+
+def test_states_come_back_exactly(tmp_path):
+    tree = {
+        "weights": {"a": torch.randn(3), "b": torch.arange(2, dtype=torch.uint8)},
+        "optimisers": [
+            {"state": {0: {"step": torch.tensor(3.0)}}, "groups": [{"lr": 0.1, "betas": [0.9, 0.98], "f": None}]}
+        ],
+        "counts": [1, 2.5],
+    }
+    save_state(tmp_path / "state.safetensors", tree)
+    back = load_state(tmp_path / "state.safetensors")
+    for name, value in tree["weights"].items():
+        assert torch.equal(back["weights"][name], value)
+    assert back["optimisers"][0]["state"][0]["step"] == 3.0
+    assert back["optimisers"][0]["groups"] == tree["optimisers"][0]["groups"] and back["counts"] == [1, 2.5]
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "state.safetensors").read_bytes()[:-5])
+    with pytest.raises(UserError, match="cannot be read"):
+        load_state(tmp_path / "cut.safetensors")
+
+
+def test_configs_are_strict(tmp_path):
+    from comfyui_fulldit.training.generator import GeneratorSettings
+
+    for name in ("cpu", "gpu", "debug"):
+        settings = read_settings(config_path("generator", name), GeneratorSettings)
+        assert settings.phases[-1]["until"] == 1.0
+    with pytest.raises(UserError, match="There are: cpu, debug, gpu"):
+        config_path("generator", "tpu")
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps({"model": "debug", "learning": 1}))
+    with pytest.raises(UserError, match="learning.*phases"):
+        read_settings(bad, GeneratorSettings)
+
+
+def test_the_log_drops_what_will_come_again(tmp_path):
+    log = Log(tmp_path / "log.jsonl")
+    for step in (1, 2, 3):
+        log.write(step=step, loss=1.0 / step, held_out={"none": 1.0 / step})
+    with log.path.open("a") as file:
+        file.write('{"step": 4, "lo')
+    assert [line["step"] for line in read_log(log.path)] == [1, 2, 3]
+    assert [line["step"] for line in Log(log.path, step=2).lines()] == [1, 2]
+    plot_losses(log.path, tmp_path / "loss.png")
+    write_sheet(tmp_path / "sheet.png", [torch.rand(3, 5, 16, 24), torch.rand(3, 5, 16, 24)])
+    assert (tmp_path / "loss.png").stat().st_size > 1000 and (tmp_path / "sheet.png").stat().st_size > 1000

@@ -1,0 +1,301 @@
+"""Trains the generator and its text encoder on encoded clips: rectified flow, Muon and AdamW, averaged weights.
+
+A step is several micro-batches, each with one subset of conditions (`batches.py`). The schedule follows whichever comes
+first of `steps` and `minutes`, so the learning rate is zero when time is up.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..control.files import write_json
+from ..models.attention import use_backend
+from ..models.checkpoint import save_model
+from ..models.config import PRESETS
+from ..models.flow import add_noise, velocity
+from ..models.text import TextEncoder
+from ..models.transformer import FullDiT, initialise
+from ..models.vae.file import fingerprint, load_vae
+from .batches import Batch, Batches, draw_times
+from .held_out import HeldOut
+from .latents import EncodedClips, write_held_out
+from .optim import Average, optimisers, rate, set_rate
+from .report import Log, plot_losses
+from .settings import read_settings
+from .state import load_state, save_state
+
+# Muon takes the matrices of these modules; embeddings, modulation and the head stay with AdamW.
+INNER = (".self_attn.", ".cross_attn.", ".ffn.", "text.layers.")
+
+
+@dataclass(frozen=True)
+class GeneratorSettings:
+    """One config of this stage. Times in minutes; `phases` is the order in which conditions come in."""
+
+    model: str
+    phases: list[dict]
+    minutes: float | None = None
+    steps: int | None = None
+    batch: int = 32
+    micro_batches: int = 2
+    muon_lr: float = 0.02
+    adam_lr: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: int = 50
+    clip: float = 1.0
+    shift: float = 3.0
+    lead: float = 0.3
+    plain_captions: float = 0.5
+    plain_with_conditions: float = 0.8
+    map_dropped: float = 0.1
+    average: float = 0.05
+    attention: str = "explicit"
+    precision: str = "bf16"
+    seed: int = 0
+    log_steps: int = 20
+    held_out_clips: int = 64
+    held_out_time: float = 0.8
+    held_out_minutes: float = 3.0
+    save_minutes: float = 5.0
+    sheet_minutes: float = 10.0
+    sheet_clips: int = 3
+    sheet_steps: int = 10
+    data: dict = field(default_factory=dict)
+
+
+class Learner(nn.Module):
+    """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it."""
+
+    def __init__(self, model: FullDiT, text: TextEncoder):
+        super().__init__()
+        self.model = model
+        self.text = text
+
+    def forward(self, batch: Batch, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Mean squared error of the velocity, per clip: (B,). A cleaner first frame (t per frame) is not counted."""
+        x = add_noise(batch.video, noise, t)
+        context = self.text(batch.tokens)
+        v = self.model(x, 1000 * t, context, batch.conditions)
+        error = (v.float() - velocity(batch.video, noise)).square().mean((1, 3, 4))
+        return (error[:, 1:] if t.ndim == 2 else error).mean(1)
+
+
+class Trainer:
+    """One run in one folder: state, log, plot, sheets and the exported weights."""
+
+    def __init__(
+        self, settings: GeneratorSettings, out: Path, vae_path: Path, data: Path, export: Path, resume: bool = True
+    ):
+        from accelerate import Accelerator
+
+        self.settings, self.out, self.export = settings, Path(out), Path(export)
+        self.accelerator = Accelerator(mixed_precision="bf16" if settings.precision == "bf16" else "no")
+        self.device = self.accelerator.device
+        torch.manual_seed(settings.seed)
+        vae = load_vae(vae_path, device=self.device, dtype=torch.bfloat16)
+        mark = fingerprint(vae)
+        self.config = replace(PRESETS[settings.model], vae=mark)
+        self.geometry = ((self.config.frames - 1) // 4 + 1, self.config.height // 8, self.config.width // 8)
+        size = (self.config.frames, self.config.height, self.config.width)
+
+        model = FullDiT(self.config)
+        initialise(model)
+        use_backend(model, settings.attention)
+        learner = Learner(model, TextEncoder(dim=self.config.text_dim))
+        found = optimisers(
+            learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
+        )
+        self.learner, *self.optimisers = self.accelerator.prepare(learner, *found)
+        self.bare = self.accelerator.unwrap_model(self.learner)
+        self.average = Average(self.bare, settings.average)
+        self.clips = EncodedClips(data, mark)
+        self.batches = Batches(
+            self.clips, settings.phases, self.geometry, self.config.fps, settings.seed + self.accelerator.process_index,
+            settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
+        )  # fmt: skip
+        self.held_out = HeldOut(
+            write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, size, self.device),
+            vae, self.geometry, self.config.fps, settings.held_out_time, self.device,
+        )  # fmt: skip
+        self.generator = torch.Generator().manual_seed(settings.seed + 1 + self.accelerator.process_index)
+        self.step = self.samples = 0
+        self.minutes = 0.0
+        self.state_path = self.out / "state.safetensors"
+        if resume and self.state_path.exists():
+            self.load()
+        self.log = Log(self.out / "log.jsonl", self.step)
+        self.stop = False
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        s = self.settings
+        shares = [self.step / s.steps if s.steps else 0.0, self.minutes / s.minutes if s.minutes else 0.0]
+        return min(1.0, max(shares))
+
+    def save(self) -> None:
+        """Everything that the next step depends on."""
+        tree = {
+            "learner": self.bare.state_dict(),
+            "average": self.average.values,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "batches": self.batches.state(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "counts": [self.step, self.samples, self.minutes],
+        }
+        save_state(self.state_path, tree)
+
+    def load(self) -> None:
+        tree = load_state(self.state_path)
+        self.bare.load_state_dict(tree["learner"])
+        self.average.values = {name: value.to(self.device) for name, value in tree["average"].items()}
+        for optimiser, state in zip(self.optimisers, tree["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        self.batches.load(tree["batches"])
+        self.generator.set_state(tree["generator"])
+        torch.set_rng_state(tree["random"])
+        self.step, self.samples, self.minutes = tree["counts"]
+
+    def micro_batch(self) -> tuple[torch.Tensor, Batch]:
+        """Loss of the next micro-batch, its gradient added."""
+        s = self.settings
+        size = max(1, s.batch // s.micro_batches)
+        batch = self.batches.draw(size, self.progress)
+        t = draw_times(size, self.geometry[0], s.shift, s.lead, self.generator)
+        noise = torch.randn(batch.video.shape, generator=self.generator)
+        loss = self.learner(batch.to(self.device), noise.to(self.device), t.to(self.device)).mean()
+        self.accelerator.backward(loss / s.micro_batches)
+        self.samples += size * self.accelerator.num_processes
+        return loss.detach(), batch
+
+    def train_step(self) -> dict[str, list[float]]:
+        """One step; returns the losses by subset."""
+        set_rate(self.optimisers, rate(self.progress, self.step, self.settings.warmup))
+        losses: dict[str, list[float]] = {}
+        for _ in range(self.settings.micro_batches):
+            loss, batch = self.micro_batch()
+            losses.setdefault("+".join(batch.names) or "none", []).append(float(loss))
+        self.accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.clip)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        self.average.update(self.bare, self.step)
+        return losses
+
+    def averaged(self) -> Learner:
+        """A copy of the learner with the averaged weights, for measuring and for export."""
+        model = FullDiT(self.config)
+        use_backend(model, self.settings.attention)
+        copy = Learner(model, TextEncoder(dim=self.config.text_dim)).to(self.device)
+        copy.load_state_dict(self.average.values)
+        return copy.eval()
+
+    def snapshot(self) -> None:
+        """Export the averaged weights as a checkpoint that everything else can load."""
+        learner = self.averaged()
+        record = {
+            "step": self.step,
+            "samples": self.samples,
+            "clips": len(self.clips),
+            "minutes": round(self.minutes, 1),
+        }
+        save_model(self.export, learner.model, learner.text, self.config, {"training": record})
+
+    def run(self, until: float | None = None) -> dict:
+        """Train to the end of the budget, or to the step `until`; returns the record of the run."""
+        s = self.settings
+        previous = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stop", True))
+        timers = dict.fromkeys(("held_out", "save", "sheet"), self.minutes)
+        gathered: dict[str, list[float]] = {}
+        last = time.perf_counter()
+        try:
+            while self.progress < 1 and not self.stop and (until is None or self.step < until):
+                for name, values in self.train_step().items():
+                    gathered.setdefault(name, []).extend(values)
+                now = time.perf_counter()
+                self.minutes += (now - last) / 60
+                last = now
+                if self.step % s.log_steps == 0:
+                    self.write_losses(gathered)
+                    gathered = {}
+                for name, every in (
+                    ("held_out", s.held_out_minutes),
+                    ("save", s.save_minutes),
+                    ("sheet", s.sheet_minutes),
+                ):
+                    if self.minutes - timers[name] >= every and self.accelerator.is_main_process:
+                        timers[name] = self.minutes
+                        getattr(self, f"do_{name}")()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        if self.accelerator.is_main_process:
+            self.do_save()
+            if self.progress >= 1:
+                self.do_held_out()
+                self.do_sheet()
+        return self.record()
+
+    def write_losses(self, gathered: dict[str, list[float]]) -> None:
+        means = {name: sum(values) / len(values) for name, values in sorted(gathered.items())}
+        values = [v for group in gathered.values() for v in group]
+        lr = rate(self.progress, self.step, self.settings.warmup)
+        self.log.write(
+            step=self.step, samples=self.samples, minutes=self.minutes, progress=self.progress, rate=lr,
+            clips=len(self.clips), loss=sum(values) / max(1, len(values)), subsets=means,
+        )  # fmt: skip
+
+    def do_held_out(self) -> None:
+        losses = self.held_out.losses(self.averaged(), self.settings.precision == "bf16")
+        self.log.write(step=self.step, samples=self.samples, minutes=self.minutes, held_out=losses)
+        plot_losses(self.log.path, self.out / "loss.png")
+
+    def do_save(self) -> None:
+        self.save()
+        self.snapshot()
+
+    def do_sheet(self) -> None:
+        path = self.out / "sheets" / f"step_{self.step:06d}.png"
+        self.held_out.sheet(
+            path,
+            self.averaged(),
+            self.settings.sheet_clips,
+            self.settings.sheet_steps,
+            self.settings.precision == "bf16",
+        )
+
+    def record(self) -> dict:
+        """What a model card says about the run; also written to `record.json`."""
+        held_out = [line["held_out"] for line in self.log.lines() if "held_out" in line]
+        found = {
+            "clips": len(self.clips), "steps": self.step, "samples": self.samples, "minutes": round(self.minutes, 2),
+            "parameters": sum(p.numel() for p in self.bare.parameters()), "finished": self.progress >= 1,
+            "held_out_time": self.settings.held_out_time, "held_out": held_out[-1] if held_out else None,
+            "settings": asdict(self.settings),
+        }  # fmt: skip
+        if self.accelerator.is_main_process:
+            write_json(self.out / "record.json", found)
+        return found
+
+
+def train_generator(
+    config: Path,
+    out: Path,
+    vae_path: Path,
+    data: Path,
+    export: Path,
+    resume: bool = True,
+    minutes: float | None = None,
+) -> dict:
+    """Train by a config file; `minutes` replaces its budget. Returns the record of the run."""
+    settings = read_settings(config, GeneratorSettings)
+    if minutes is not None:
+        settings = replace(settings, minutes=minutes)
+    return Trainer(settings, out, vae_path, data, export, resume).run()
