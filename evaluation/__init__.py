@@ -1,0 +1,5 @@
+"""How well a video obeys its controls, and pictures that show it.
+
+metrics.py (plain functions), measure.py (the judge: estimators against controls), scenes.py (held-out scenes),
+bench.py, table.py, card.py (`fulldit bench control`), generate.py (a clip to files with its report), sheet.py.
+"""

@@ -1,0 +1,107 @@
+"""How far a video is from what was asked: plain functions on arrays, no network.
+
+Camera: CameraCtrl's RotErr and TransErr and CamI2V's CamMC as their evaluation code computes them: poses relative to
+the first frame (c2w), sums over the frames. Translations stay in the unit they are asked in (the median depth of the
+first frame), so that a clip without translation needs no exception; CamI2V calls this "abs".
+F frames, K slots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def relative_poses(c2w: np.ndarray) -> np.ndarray:
+    """Poses (F, 3, 4) relative to the first."""
+    back = c2w[0, :, :3].T
+    return np.concatenate([back @ c2w[:, :, :3], back @ (c2w[:, :, 3:] - c2w[:1, :, 3:])], -1)
+
+
+def camera_errors(found: np.ndarray, asked: np.ndarray) -> dict[str, float]:
+    """RotErr (radians), TransErr (units of the trajectory) and CamMC of two paths c2w (F, 3, 4), summed over frames."""
+    found, asked = relative_poses(found), relative_poses(asked)
+    trace = np.einsum("fij,fij->f", found[:, :, :3], asked[:, :, :3])
+    return {
+        "rot_err": float(np.arccos(np.clip((trace - 1) / 2, -1, 1)).sum()),
+        "trans_err": float(np.linalg.norm(found[:, :, 3] - asked[:, :, 3], axis=-1).sum()),
+        "cam_mc": float(np.linalg.norm((found - asked).reshape(len(found), -1), axis=-1).sum()),
+    }
+
+
+def static_path(frames: int) -> np.ndarray:
+    """The answer of a camera that stands still, which a failed estimate scores as: c2w (frames, 3, 4)."""
+    return np.tile(np.eye(3, 4), (frames, 1, 1))
+
+
+def depth_mae(found: np.ndarray, asked: np.ndarray) -> float:
+    """Mean absolute error of two normalised clips (F, H, W) in [0, 1], on the scale of 8-bit pictures (0-255)."""
+    return float(255 * np.abs(found.astype(np.float64) - asked).mean())
+
+
+def nearest_slot(masks: np.ndarray) -> np.ndarray:
+    """For every pixel the slot whose mask is nearest (chessboard distance): (K, F, H, W) bool -> (F, H, W) int.
+
+    Frames in which no slot has a pixel give -1.
+    """
+    owner = np.full(masks.shape[1:], -1)
+    for slot, mask in enumerate(masks):
+        owner[mask] = slot
+    while True:
+        grown = owner.copy()
+        padded = np.pad(owner, ((0, 0), (1, 1), (1, 1)), constant_values=-1)
+        height, width = owner.shape[1:]
+        for down in (1, 0, 2):
+            for right in (1, 0, 2):
+                beside = padded[:, down : down + height, right : right + width]
+                grown = np.where(grown < 0, beside, grown)
+        if (grown == owner).all():
+            return owner
+        owner = grown
+
+
+def mask_ious(objects: np.ndarray, masks: np.ndarray) -> list[float | None]:
+    """IoU of what is seen and what is asked, per slot over the whole clip.
+
+    `objects` (F, H, W) bool: where any object is seen. `masks` (K, F, H, W) bool: where each is asked. Every pixel of
+    an object is counted for the slot that is asked nearest to it, so an object in the wrong place costs twice: where
+    it is and where it is not. None for a slot that is asked nowhere.
+    """
+    owner = nearest_slot(masks)
+    found = []
+    for slot, mask in enumerate(masks):
+        if not mask.any():
+            found.append(None)
+            continue
+        # Where nothing is asked in a frame, every object seen there is one too many for every slot.
+        seen = objects & ((owner == slot) | (owner < 0))
+        found.append(float((seen & mask).sum() / (seen | mask).sum()))
+    return found
+
+
+def smoothness(features: np.ndarray) -> float:
+    """Mean cosine of the features (F, C) of neighbouring frames; 1 for a clip of one frame."""
+    if len(features) < 2:
+        return 1.0
+    unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-8)
+    return float((unit[1:] * unit[:-1]).sum(-1).mean())
+
+
+def dynamic_degree(flow: np.ndarray, share: float = 0.05) -> float:
+    """Mean length of the fastest `share` of the motion vectors (F-1, H, W, 2) in pixels, averaged over the pairs.
+
+    As MiraData computes it, with DIS instead of RAFT. It grows with resolution: compare at one size only.
+    """
+    if not len(flow):
+        return 0.0
+    lengths = np.sort(np.linalg.norm(flow, axis=-1).reshape(len(flow), -1), axis=-1)
+    top = max(1, round(share * lengths.shape[1]))
+    return float(lengths[:, -top:].mean())
+
+
+def mean_and_error(values: list[float | None]) -> tuple[float | None, float | None, int]:
+    """Mean, its standard error and the count of the values that are not None; None where there are too few."""
+    given = np.array([value for value in values if value is not None], float)
+    if not len(given):
+        return None, None, 0
+    error = float(given.std(ddof=1) / np.sqrt(len(given))) if len(given) > 1 else None
+    return float(given.mean()), error, len(given)

@@ -1,0 +1,41 @@
+"""Held-out scenes: never trained on, with captions that name neither colours nor places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..control.bundle import Controls
+from ..scenes import HELD_OUT_SEED, WorldOptions, render
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutScene:
+    """`frames` (F, H, W, 3) of the truth, the `controls` that describe it exactly, and a `prompt` that gives no
+    control away."""
+
+    seed: int
+    prompt: str
+    controls: Controls
+    frames: np.ndarray
+
+
+def held_out_scenes(
+    count: int,
+    frames: int,
+    height: int,
+    width: int,
+    first: int = 0,
+    family: str = "seen",
+    chunk: int = 4,
+) -> Iterator[HeldOutScene]:
+    """`count` scenes from number `first` on, rendered a few at a time. `family` 'unseen' has other solids and moves."""
+    options = WorldOptions(family=family)
+    for start in range(first, first + count, chunk):
+        seeds = [HELD_OUT_SEED + number for number in range(start, min(start + chunk, first + count))]
+        clips = render(seeds, frames=frames, height=height, width=width, options=options)
+        for index, seed in enumerate(seeds):
+            picture = clips.video[index].permute(1, 2, 3, 0).contiguous().numpy()
+            yield HeldOutScene(seed, clips.plain_captions[index], clips.controls(index), picture)

@@ -1,0 +1,62 @@
+"""The result of the benchmark as a table that people read."""
+
+from __future__ import annotations
+
+COLUMNS = (
+    ("rot_err", "RotErr", "lower", 3),
+    ("trans_err", "TransErr", "lower", 3),
+    ("cam_mc", "CamMC", "lower", 3),
+    ("depth_mae", "depth MAE", "lower", 1),
+    ("identity_accuracy", "identity accuracy", "higher", 3),
+    ("mask_iou", "mask IoU", "higher", 3),
+    ("smoothness", "smoothness", "higher", 3),
+    ("dynamic_degree", "dynamic degree", "", 2),
+)
+
+
+def figure(mean: float | None, error: float | None, digits: int) -> str:
+    """`1.23 ± 0.04`, or a dash where nothing was measured."""
+    if mean is None:
+        return "-"
+    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def markdown_table(result: dict) -> str:
+    """One row per set of conditions and the floor, means with standard errors; then gains over none, and remarks."""
+    scenes = result["scenes"]
+    heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
+    lines = ["| conditions | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    rows = {**result["results"], "*ground truth (floor)*": result["floor"]}
+    for name, row in rows.items():
+        cells = [figure(row[metric], row["se"][metric], digits) for metric, _, _, digits in COLUMNS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Improvement over `none`, paired over scenes and seeds, and its share of the way to the floor:"]
+    lines += ["", "| conditions | " + " | ".join(title for _, title, _, _ in COLUMNS[:6]) + " |", "|---" * 7 + "|"]
+    for name, row in result["paired"].items():
+        cells = []
+        for metric, _, _, digits in COLUMNS[:6]:
+            gain = row[metric]
+            text = figure(gain["mean"], gain["se"], digits)
+            cells.append(text + (f" ({gain['share']:.0%})" if gain["share"] is not None else ""))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    swap = result["identity_swap"]
+    failed = sum(row["n_failed"] for row in result["results"].values())
+    lines += ["", remarks(result, scenes, swap, failed)]
+    return "\n".join(lines)
+
+
+def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
+    """What the figures are of, in a few sentences."""
+    exchanged = (
+        f"When two references are exchanged, the objects are in {figure(swap['share'], swap['se'], 2)} of"
+        f" {swap['n']} scenes."
+        if swap["n"]
+        else "No scene had two identities to exchange."
+    )
+    return (
+        f"{scenes['count']} held-out scenes ({scenes['family']} family) of {scenes['frames']} frames,"
+        f" {scenes['height']}x{scenes['width']}, {scenes['steps']} steps, guidance {scenes['guidance']:g};"
+        f" checkpoint `{result['checkpoint']['fingerprint']}`; {result['seconds']:.0f} s on"
+        f" {result['machine']['cores']} cores ({result['machine']['device']})."
+        f" Mean ± standard error. {failed} estimates failed (scored as the answer of a static camera). {exchanged}"
+    )

@@ -1,0 +1,100 @@
+"""The path of the camera from a clip: a network over neighbouring frames and their motion, mixed over time.
+
+Each pair of frames gives a small step (rotation and translation); the steps are composed to poses relative to the
+first frame, in units of its median depth. The focal length of the first frame is given, as evaluation with structure
+from motion fixes the intrinsics (CamI2V): a narrow lens that turns a little and a wide one that turns more look alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import SIZE, Conv, Residual, at_size, coordinates
+from .motion import dis_flow
+
+HALF = (SIZE[0] // 2, SIZE[1] // 2)
+USUAL_FOCAL = 0.98  # in picture widths; the middle of the world's
+STEP = 0.05  # size of a usual step, radians or depths
+
+
+def rotation_matrix(vector: Tensor) -> Tensor:
+    """Rodrigues: axis times angle (..., 3) in radians -> (..., 3, 3)."""
+    angle = vector.square().sum(-1, keepdim=True).add(1e-12).sqrt()
+    x, y, z = (vector / angle).unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    angle = angle[..., None]
+    eye = torch.eye(3, device=vector.device, dtype=vector.dtype)
+    return eye + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+
+
+def compose(steps: Tensor) -> Tensor:
+    """Steps (B, T-1, 6), each in the axes of the frame before it, -> c2w (B, T, 3, 4); the first is the identity."""
+    turns, moves = rotation_matrix(steps[..., :3]), steps[..., 3:]
+    rotation = torch.eye(3, device=steps.device, dtype=steps.dtype).expand(len(steps), 3, 3)
+    place = steps.new_zeros(len(steps), 3)
+    poses = [torch.cat([rotation, place[..., None]], -1)]
+    for turn, move in zip(turns.unbind(1), moves.unbind(1), strict=True):
+        place = place + (rotation @ move[..., None])[..., 0]
+        rotation = rotation @ turn
+        poses.append(torch.cat([rotation, place[..., None]], -1))
+    return torch.stack(poses, 1)
+
+
+def camera_input(frames: np.ndarray) -> tuple[Tensor, Tensor]:
+    """A clip (F, H, W, 3) in [0, 1] -> half-size pictures (F, 3, 32, 48) and motion (F-1, 2, 32, 48).
+
+    Motion is in shares of the picture's width, on both axes scaled as the width is.
+    """
+    pictures = at_size(torch.from_numpy(np.ascontiguousarray(frames)).float().permute(0, 3, 1, 2))
+    flow = torch.from_numpy(dis_flow(pictures.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2) / SIZE[1]
+    return F.interpolate(pictures, size=HALF, mode="area"), F.interpolate(flow, size=HALF, mode="area")
+
+
+class Mix(nn.Module):
+    """Residual convolution over time."""
+
+    def __init__(self, width: int, dilation: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.out = nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(F.silu(self.conv(self.norm(x).transpose(1, 2)).transpose(1, 2)))
+
+
+class CameraNet(nn.Module):
+    """Pictures (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), focal (B,) in widths -> steps (B, T-1, 6)."""
+
+    def __init__(self, widths: tuple[int, int, int] = (40, 64, 96), dim: int = 256):
+        super().__init__()
+        a, b, c = widths
+        self.body = nn.Sequential(
+            Conv(8 * 4 + 2, a), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c), Conv(c, 32, 1, 1)
+        )  # fmt: skip
+        self.flatten = nn.Linear(32 * (HALF[0] // 8) * (HALF[1] // 8), dim)
+        self.focal = nn.Linear(1, dim)
+        self.overview = nn.Linear(2 * dim, dim)
+        self.mix = nn.ModuleList(Mix(dim, dilation) for dilation in (1, 2, 4, 8, 1))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, 6)
+
+    def forward(self, pictures: Tensor, flow: Tensor, focal: Tensor) -> Tensor:
+        batch, pairs = flow.shape[:2]
+        # Motion of a usual step is a hundredth of the width; pictures are around one half.
+        joined = torch.cat([flow * 30, pictures[:, :-1] * 2 - 1, pictures[:, 1:] * 2 - 1], 2).flatten(0, 1)
+        joined = F.pixel_unshuffle(joined, 2)
+        joined = torch.cat([joined, coordinates(joined)], 1).contiguous(memory_format=torch.channels_last)
+        x = self.flatten(self.body(joined).float().flatten(1)).float().unflatten(0, (batch, pairs))
+        x = x + self.focal((focal / USUAL_FOCAL).log()[:, None, None] * 5)
+        # Every step sees the first frame and the whole clip: the unit of length is the first frame's depth.
+        x = x + self.overview(torch.cat([x[:, :1], x.mean(1, keepdim=True)], -1))
+        for mix in self.mix:
+            x = mix(x)
+        return self.head(self.norm(x)).float() * STEP

@@ -1,0 +1,50 @@
+"""Convolution blocks that the estimators share. Batch norm, since they are small and see whole batches of frames."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIZE = (64, 96)  # height and width at which the estimators look
+
+
+class Conv(nn.Module):
+    """3x3 convolution, batch norm, SiLU; `stride` 2 halves the picture."""
+
+    def __init__(self, fan_in: int, fan_out: int, stride: int = 1, kernel: int = 3):
+        super().__init__()
+        self.conv = nn.Conv2d(fan_in, fan_out, kernel, stride, (kernel - 1) // 2, bias=False)
+        self.norm = nn.BatchNorm2d(fan_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.norm(self.conv(x)))
+
+
+class Residual(nn.Module):
+    """Two convolutions beside the identity."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = Conv(width, width)
+        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.norm.weight)  # begins as the identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.norm(self.second(self.first(x)))
+
+
+def at_size(pictures: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
+    """Pictures (N, C, H, W) at the estimators' size; antialiased where they shrink."""
+    if tuple(pictures.shape[-2:]) == tuple(size):
+        return pictures
+    return F.interpolate(pictures.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def coordinates(pictures: Tensor) -> Tensor:
+    """(N, 2, H, W): x and y of every pixel's centre from -1 to 1, for networks that must know where they look."""
+    n, _, height, width = pictures.shape
+    y = (torch.arange(height, device=pictures.device, dtype=pictures.dtype) + 0.5) / height * 2 - 1
+    x = (torch.arange(width, device=pictures.device, dtype=pictures.dtype) + 0.5) / width * 2 - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(n, 2, height, width)

@@ -1,0 +1,34 @@
+"""Dense motion between neighbouring frames by DIS (Kroeger et al. 2016, in OpenCV): no weights, a few milliseconds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...control.errors import need
+
+
+def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
+    """Frames (F, H, W, 3) in [0, 1] -> motion in pixels (F - 1, H, W, 2), x then y, from each frame to the next.
+
+    DIS matches patches of 8 pixels, which are large in a miniature: the frames are enlarged first.
+    Raises UserError where OpenCV is missing.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise need("cv2", "measuring motion") from error
+    height, width = frames.shape[1:3]
+    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    grey = []
+    for frame in frames:
+        picture = cv2.cvtColor((np.clip(frame, 0, 1) * 255).round().astype(np.uint8), cv2.COLOR_RGB2GRAY)
+        if enlarge > 1:
+            picture = cv2.resize(picture, (width * enlarge, height * enlarge), interpolation=cv2.INTER_CUBIC)
+        grey.append(picture)
+    flows = np.zeros((len(frames) - 1, height, width, 2), np.float32)
+    for index, (before, after) in enumerate(zip(grey[:-1], grey[1:], strict=True)):
+        if min(before.shape) < 16:
+            continue  # nothing to match in a picture smaller than two patches
+        flow = method.calc(before, after, None)
+        flows[index] = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / enlarge
+    return flows

@@ -1,0 +1,70 @@
+"""Small stand-ins: estimators with random weights, and a pipeline that shows the truth when it is told enough."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from comfyui_fulldit.control.bundle import Controls
+from comfyui_fulldit.evaluation.measure import Judge
+from comfyui_fulldit.evaluation.scenes import held_out_scenes
+from comfyui_fulldit.models.estimators.file import Estimators
+
+SIZE = (5, 64, 96)
+
+
+@pytest.fixture(scope="session")
+def judge():
+    torch.manual_seed(0)
+    estimators = Estimators(about={"steps": 0})
+    for module in estimators.modules().values():
+        module.eval().requires_grad_(False)
+    return Judge(estimators)
+
+
+@pytest.fixture(scope="session")
+def scenes():
+    return list(held_out_scenes(2, *SIZE))
+
+
+@dataclass
+class StandIn:
+    """A pipeline without networks: the truth under all conditions, grey noise under fewer. Counts what it is asked."""
+
+    truth: dict
+    config: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(frames=5, height=64, width=96, steps=7, guidance=2.0)
+    )
+    device: str = "cpu"
+    encoded: int = 0
+    asked: list = field(default_factory=list)
+    model: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
+    text: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
+    vae: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
+
+    def encode(self, controls: Controls, frames, height, width):
+        from comfyui_fulldit.models.conditions import Conditions, Stream
+
+        self.encoded += 1
+        streams = [
+            Stream("reference", torch.full((1, 16, 1, 8, 12), float(k)), slot=k)
+            for k in range(len(controls.identities))
+        ]
+        streams.append(Stream("identity_map", torch.zeros(1, 16, 2, 8, 12)))
+        streams.append(Stream("depth", torch.zeros(1, 16, 2, 8, 12)))
+        return Conditions(tuple(streams), (2, 8, 12))
+
+    def generate(self, prompt, controls, *, frames, height, width, seed, steps, guidance, conditions):
+        self.asked.append((seed, steps, guidance, controls.present(), conditions))
+        if len(controls.present()) == 3:
+            return SimpleNamespace(frames=self.truth[seed])
+        noise = np.random.default_rng(seed).random((frames, height, width, 3), np.float32)
+        return SimpleNamespace(frames=noise)
+
+
+@pytest.fixture
+def stand_in(scenes):
+    torch.manual_seed(1)
+    return StandIn({scene.seed: scene.frames for scene in scenes})

@@ -1,0 +1,95 @@
+"""The judge on clips of which the answer is known, with networks that are replaced where their answer matters."""
+
+import numpy as np
+import pytest
+import torch
+
+from comfyui_fulldit.control.bundle import Controls
+from comfyui_fulldit.evaluation.measure import METRICS, Judge
+from comfyui_fulldit.models.estimators.file import Estimators
+from comfyui_fulldit.scenes import HELD_OUT_SEED
+
+
+def test_held_out_scenes_are_held_out_and_say_nothing_of_their_controls(scenes):
+    assert [scene.seed for scene in scenes] == [HELD_OUT_SEED, HELD_OUT_SEED + 1]
+    for scene in scenes:
+        assert scene.controls.present() == ("camera", "identity", "depth")
+        scene.controls.validate(5, 64, 96)
+        words = scene.prompt.lower().replace(".", " ").replace(",", " ").split()
+        assert not {"red", "green", "blue", "yellow", "left", "right", "camera"} & set(words)
+
+
+def test_every_figure_is_measured_on_the_truth(judge, scenes):
+    found = judge.measure(scenes[0].frames, scenes[0].controls)
+    assert set(found.values) == set(METRICS)
+    assert all(np.isfinite(value) for value in found.values.values())
+    assert found.failed == []
+
+
+def test_what_is_not_asked_is_not_measured(judge, scenes):
+    found = judge.measure(scenes[0].frames, Controls()).values
+    assert {name for name, value in found.items() if value is not None} == {"smoothness", "dynamic_degree"}
+    assert judge.agreement(scenes[0].frames, Controls()) == {}
+    assert set(judge.agreement(scenes[0].frames, scenes[0].controls.only(["depth"]))) == {"depth_mae"}
+
+
+def test_a_failed_estimate_is_a_static_camera_and_is_counted(judge, scenes):
+    asked = scenes[1].controls
+    grey = np.full_like(scenes[1].frames, 0.5)
+    found = judge.measure(grey, asked)
+    moved = np.linalg.norm(asked.camera.relative().c2w[:, :, 3], axis=-1).sum()
+    assert "camera" in found.failed
+    assert found.values["trans_err"] == pytest.approx(moved)
+    broken = grey.copy()
+    broken[0, 0, 0] = np.nan
+    found = judge.measure(broken, asked)
+    assert "camera" in found.failed and all(np.isfinite(v) for v in found.values.values() if v is not None)
+
+
+class Eyes(torch.nn.Module):
+    """Sees the mean colour of a crop: enough to tell saturated things apart."""
+
+    def forward(self, crops):
+        weight = crops[:, 3:]
+        mean = ((crops[:, :3] - 0.5) * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1)
+        return torch.nn.functional.normalize(mean, dim=1)
+
+
+def test_identities_are_told_apart_and_found_exchanged():
+    from comfyui_fulldit.control.identity.slots import Identity
+
+    estimators = Estimators()
+    estimators.identity = Eyes()
+    judge = Judge(estimators, _others=torch.zeros(7, 3))
+    red, blue = np.zeros((64, 96, 3), np.float32), np.zeros((64, 96, 3), np.float32)
+    red[..., 0], blue[..., 2] = 1, 1
+    left, right = np.zeros((5, 64, 96), np.float32), np.zeros((5, 64, 96), np.float32)
+    left[:, 20:40, 10:30], right[:, 20:40, 60:80] = 1, 1
+    identities = (Identity("red", (red,), track=left), Identity("blue", (blue,), track=right))
+    clip = np.full((5, 64, 96, 3), 0.5, np.float32)
+    clip[left > 0], clip[right > 0] = (1, 0, 0), (0, 0, 1)
+    exchanged = clip[:, :, ::-1]
+    first, second = judge.likeness(clip, identities)
+    assert first.argmax() == 0 and second.argmax() == 1
+    assert judge.swapped(clip, identities) is False
+    mirrored = np.full_like(clip, 0.5)
+    mirrored[left > 0], mirrored[right > 0] = (0, 0, 1), (1, 0, 0)
+    assert judge.swapped(mirrored, identities) is True
+    assert exchanged.shape == clip.shape
+
+
+def test_large_pictures_and_clips_are_taken(judge, scenes):
+    scene = scenes[0]
+    large = scene.frames.repeat(2, 1).repeat(2, 2)
+    controls = scene.controls.resized(128, 192)
+    found = judge.measure(large, controls).values
+    near = judge.measure(scene.frames, scene.controls).values
+    assert found["mask_iou"] == pytest.approx(near["mask_iou"], abs=0.05)
+
+
+def test_fits_only_what_it_knows(monkeypatch, tmp_path):
+    monkeypatch.setattr(Judge, "path", staticmethod(lambda: tmp_path / "absent.safetensors"))
+    assert not Judge.fits(17, 64, 96)
+    (tmp_path / "absent.safetensors").write_bytes(b"x")
+    assert Judge.fits(17, 64, 96) and Judge.fits(25, 96, 160)
+    assert not Judge.fits(1, 64, 96) and not Judge.fits(17, 128, 32)
