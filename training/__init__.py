@@ -1,0 +1,1 @@
+"""How it learns: VAE, data, generator and estimators, each a stage with its configs in `configs/`; all of it resumes."""

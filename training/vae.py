@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..control.errors import UserError
 from ..models.vae import layers
 from ..models.vae.autoencoder import VAE
+from .state import load_state, save_state
 from .vae_data import KINDS, ClipPool, Phase, rendered
 from .vae_finish import finish
 from .vae_metrics import channels_last, evaluate
@@ -24,7 +25,7 @@ from .vae_optim import Muon
 from .vae_reins import Reins
 from .vae_start import compiled_rms_silu, initialise, lay_out
 
-STATE = "state.pt"
+STATE = "state.safetensors"
 
 
 def load_config(path: str | Path) -> dict:
@@ -126,16 +127,14 @@ class Trainer:
             "ema": self.ema,
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
-        part = self.out / (STATE + ".part")
-        torch.save(state, part)
-        part.replace(self.out / STATE)
+        save_state(self.out / STATE, state)
 
     def load(self) -> bool:
         """Goes on from the saved state where there is one."""
         path = self.out / STATE
         if not path.exists():
             return False
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = load_state(path)
         self.vae.load_state_dict(state["vae"])
         self.ema = state["ema"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
