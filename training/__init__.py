@@ -1,1 +1,1 @@
-"""How it learns: VAE, data, generator and estimators, each a stage with its configs in `configs/`; all of it resumes."""
+"""How it learns: VAE, data, generator, estimators; each a stage with configs in `configs/`, and all of it resumes."""

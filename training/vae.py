@@ -55,7 +55,7 @@ def loss_of(vae: VAE, x: Tensor, config: dict, noise: Tensor) -> tuple[Tensor, d
 
 
 class Trainer:
-    """One run in one folder: state.pt (all that resuming needs), ema.safetensors and log.jsonl."""
+    """One run in one folder: state.safetensors (all that resuming needs), ema.safetensors and log.jsonl."""
 
     def __init__(self, config: dict, out: Path, make=rendered) -> None:
         self.config, self.out = config, out
