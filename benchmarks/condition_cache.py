@@ -1,0 +1,126 @@
+"""What conditions cost per sampling step: computed once (cached K/V), computed every step, and in `full` attention.
+
+All variants run interleaved in one process on random weights of the same size; times are medians, compared as ratios to
+plain text-to-video in the same run. The peer for the plain case is diffusers' WanTransformer3DModel, where installed.
+
+    python benchmarks/condition_cache.py [--config mini-cpu] [--rounds 15] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from comfyui_fulldit.control.files import write_json
+from comfyui_fulldit.models.conditions import Conditions, Stream
+from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
+from comfyui_fulldit.models.devices import pick_device, pick_dtype
+from comfyui_fulldit.models.streams import STREAMS
+from comfyui_fulldit.models.transformer import FullDiT, initialise
+
+
+def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> Conditions:
+    """Camera, three references, identity map and depth of random numbers, for the clip that the config is made for."""
+    t, h, w = config.geometry
+    generator = torch.Generator().manual_seed(0)
+
+    def latent(frames: int) -> torch.Tensor:
+        return torch.randn(1, config.in_dim, frames, h, w, generator=generator).to(device, dtype)
+
+    camera = torch.randn(1, t, STREAMS["camera"].features, generator=generator).to(device)
+    references = tuple(Stream("reference", latent(1), slot=slot) for slot in range(config.slots))
+    map_and_depth = (Stream("identity_map", latent(t)), Stream("depth", latent(t)))
+    return Conditions((Stream("camera", camera), *references, *map_and_depth), config.geometry)
+
+
+def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype):
+    """diffusers' Wan transformer of the same size, as a callable, or None where diffusers is missing."""
+    try:
+        from diffusers import WanTransformer3DModel
+    except ImportError:
+        return None
+    peer = WanTransformer3DModel(
+        patch_size=config.patch_size,
+        num_attention_heads=config.num_heads,
+        attention_head_dim=config.dim // config.num_heads,
+        in_channels=config.in_dim,
+        out_channels=config.out_dim,
+        text_dim=config.text_dim,
+        freq_dim=config.freq_dim,
+        ffn_dim=config.ffn_dim,
+        num_layers=config.num_layers,
+    ).to(device, dtype)
+    return lambda x, t, text: peer(hidden_states=x, timestep=t, encoder_hidden_states=text, return_dict=False)[0]
+
+
+@torch.no_grad()
+def measure(name: str, rounds: int) -> dict:
+    """Median seconds of one network pass per variant, and the ratio of each to plain."""
+    config = PRESETS[name]
+    device = pick_device()
+    dtype = pick_dtype(device)
+
+    def network(mode: str) -> FullDiT:
+        torch.manual_seed(0)
+        model = FullDiT(replace(config, attention=mode))
+        initialise(model)
+        return model.to(device, dtype).eval()
+
+    decoupled, full = network("decoupled"), network("full")
+    conditions = all_conditions(config, device, dtype)
+    x = torch.randn(1, config.in_dim, *config.geometry, device=device, dtype=dtype)
+    t = torch.full((1,), 500.0, device=device)
+    text = torch.randn(1, config.text_len, config.text_dim, device=device, dtype=dtype)
+    memory = decoupled.prefill(conditions)
+    peer = plain_peer(config, device, dtype)
+
+    variants = {
+        "plain": lambda: decoupled(x, t, text),
+        "cached": lambda: decoupled(x, t, text, conditions, memory=memory),
+        "recomputed": lambda: decoupled(x, t, text, conditions),
+        "full": lambda: full(x, t, text, conditions),
+    }
+    if peer is not None:
+        variants["diffusers_plain"] = lambda: peer(x, t, text)
+    seconds: dict[str, list[float]] = {key: [] for key in variants}
+    for round_number in range(rounds + 2):
+        for key, run in variants.items():
+            start = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if round_number >= 2:  # the first two warm up
+                seconds[key].append(time.perf_counter() - start)
+    median = {key: statistics.median(values) for key, values in seconds.items()}
+    return {
+        "config": name,
+        "tokens": conditions.tokens(config),
+        "seconds": {key: round(value, 5) for key, value in median.items()},
+        "ratio_to_plain": {key: round(value / median["plain"], 3) for key, value in median.items()},
+        # K and V of every block, against the input of every block (half of it, but projected again every step).
+        "cache_bytes": {"keys_values": memory.nbytes, "block_inputs": memory.nbytes // 2},
+        "machine": f"{platform.machine()}, {device}, {str(dtype)[6:]}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="mini-cpu", choices=sorted(PRESETS))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE")
+    args = parser.parse_args()
+    result = measure(args.config, args.rounds)
+    if args.json:
+        write_json(args.json, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
