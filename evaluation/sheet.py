@@ -110,7 +110,10 @@ def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: 
     cv2 = _cv2()
     gap, margin = 4, 168
     width = max(1, round(height * rows[0][1].shape[2] / rows[0][1].shape[1]))
-    page = np.ones((gap + len(rows) * (height + gap), margin + columns * (width + gap), 3), np.float32) * PAPER
+    # Bytes, since OpenCV 5 writes text on nothing else.
+    page = np.empty((gap + len(rows) * (height + gap), margin + columns * (width + gap), 3), np.uint8)
+    page[:] = np.round(np.multiply(PAPER, 255))
+    ink = tuple(round(255 * part) for part in INK)
     for index, (title, clip) in enumerate(rows):
         top = gap + index * (height + gap)
         picks = np.linspace(0, len(clip) - 1, columns).round().astype(int)
@@ -118,11 +121,11 @@ def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: 
             method = cv2.INTER_AREA if clip.shape[1] > height else cv2.INTER_CUBIC
             cell = cv2.resize(np.ascontiguousarray(clip[pick], np.float32), (width, height), interpolation=method)
             left = margin + column * (width + gap)
-            page[top : top + height, left : left + width] = np.clip(cell, 0, 1)
+            page[top : top + height, left : left + width] = np.round(np.clip(cell, 0, 1) * 255)
         for number, line in enumerate(_wrapped(title, 20)):
             place = (8, top + height // 2 + 5 + 18 * number)
-            cv2.putText(page, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
-    return page.astype(np.float32)
+            cv2.putText(page, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
+    return page.astype(np.float32) / 255
 
 
 def _wrapped(text: str, length: int) -> list[str]:
