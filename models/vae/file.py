@@ -1,4 +1,4 @@
-"""The autoencoder's file: safetensors with Wan's keys, read strictly; and the fingerprint that names the weights."""
+"""The autoencoder's file: safetensors with Wan's keys, read strictly; and the fingerprint that names its latents."""
 
 from __future__ import annotations
 
@@ -65,9 +65,14 @@ def load_vae(
 
 
 def fingerprint(vae: VAE) -> str:
-    """SHA-256 over names and float32 values: the same for a file and its float32 or bfloat16 load."""
+    """SHA-256 over names and float32 values of what makes latents: the encoder and `conv1`.
+
+    The same for a file and its float32 or bfloat16 load, and for a file whose decoder was trained further: its latents
+    mean the same, so a generator trained on the one works with the other.
+    """
     digest = hashlib.sha256()
     for key, value in sorted(vae.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+        if key.startswith(("encoder.", "conv1.")):
+            digest.update(key.encode())
+            digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return digest.hexdigest()
