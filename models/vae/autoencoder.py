@@ -32,7 +32,7 @@ class VAE(nn.Module):
     def posterior(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each (B, z, k+1, h, w), of pictures (B, 3, 4k+1, 8h, 8w)."""
         self.check_pictures(x, first=past is None or not past)
-        mean, log_variance = self.conv1(self.encoder(x, past)).chunk(2, dim=1)
+        mean, log_variance = self.conv1(self.encoder(_laid_out(x), past)).chunk(2, dim=1)
         return mean, log_variance
 
     def encode(self, x: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class VAE(nn.Module):
         """Pictures, about [-1, 1] and not clamped, of a raw latent (B, z, k+1, h, w)."""
         if z.dim() != 5 or z.shape[1] != self.z:
             raise UserError(f"The VAE decodes latents of shape (B, {self.z}, T, h, w); this one is {tuple(z.shape)}.")
-        return self.decoder(self.conv2(z), past)
+        return self.decoder(self.conv2(_laid_out(z)), past)
 
     def encode_stream(self, pictures: Iterable[Tensor], chunk: int = 4) -> Iterator[Tensor]:
         """Latents of a clip that comes in pieces (B, 3, any, 8h, 8w); each latent is yielded as soon as it is known.
@@ -81,6 +81,11 @@ class VAE(nn.Module):
                 if first
                 else f"After the first frame a stream goes on in multiples of {TEMPORAL} frames; {frames} came."
             )
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """Channels last on CPUs: the bfloat16 kernels are twice as fast so."""
+    return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
 def _pieces(pictures: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
