@@ -48,5 +48,6 @@ class Reins:
         for conv, square in self.size.items():
             factor = (self.limit[conv] / square.sqrt().clamp_min(self.limit[conv])) ** 0.1
             for p in conv.parameters():
-                p.mul_(factor)
+                if p.requires_grad:  # a frozen encoder stays as it is
+                    p.mul_(factor)
         self.size.clear()
