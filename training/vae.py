@@ -85,8 +85,12 @@ class Trainer:
         return min(1.0, max(self.step / self.config["steps"], self.seconds / 60 / self.config["minutes"]))
 
     def learning_rate(self) -> float:
+        """Cosine to zero within each of the `cycles`, whose ends are shares of the run; warm-up at the very start."""
         warm = min(1.0, (self.step + 1) / self.config["warmup"])
-        return self.config["lr"] * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
+        ends = [0.0, *self.config["cycles"]]
+        start, end = next((a, b) for a, b in zip(ends, ends[1:], strict=False) if self.progress <= b)
+        within = (self.progress - start) / (end - start)
+        return self.config["lr"] * warm * 0.5 * (1 + math.cos(math.pi * within))
 
     def train_step(self) -> dict[str, float]:
         phase = next(p for p in self.phases if self.progress <= p.until)

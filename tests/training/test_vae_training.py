@@ -33,8 +33,11 @@ def flat_clips(seeds: list[int], frames: int, height: int, width: int) -> dict[s
 @pytest.mark.parametrize("name", ["cpu", "gpu", "debug"])
 def test_every_config_fits_the_network_and_ends(name: str) -> None:
     config = load_config(name)
-    assert config["phases"][-1]["until"] == 1.0
-    for phase in config["phases"]:
+    decoder = {**config, **config["decoder"]}
+    for stage in (config, decoder):
+        assert stage["phases"][-1]["until"] == stage["cycles"][-1] == 1.0
+        assert stage["cycles"] == sorted(set(stage["cycles"]))
+    for phase in config["phases"] + decoder["phases"]:
         assert phase["frames"] % 4 == 1 and phase["height"] % 8 == 0 and phase["width"] % 8 == 0
         assert phase["frames"] <= config["frames"] and phase["height"] <= config["height"]
     assert set(config["mix"]) == set(KINDS) and sum(config["mix"].values()) == pytest.approx(1)
@@ -85,6 +88,17 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     for ours, theirs in ((whole.vae.state_dict(), resumed.vae.state_dict()), (whole.ema, resumed.ema)):
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert whole.progress == 1.0 and whole.learning_rate() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_rate_falls_to_zero_in_every_cycle_and_starts_anew(tmp_path: Path) -> None:
+    config = {**load_config("debug"), "minutes": 1e6, "steps": 100, "warmup": 1, "lr": 1.0, "cycles": [0.5, 1.0]}
+    trainer = Trainer(config, tmp_path, flat_clips)
+    rates = {}
+    for step in (0, 25, 50, 51, 75, 100):
+        trainer.step = step
+        rates[step] = trainer.learning_rate()
+    assert rates[0] == 1 and rates[25] == rates[75] == pytest.approx(0.5)
+    assert rates[50] == rates[100] == pytest.approx(0) and rates[51] > 0.99
 
 
 def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
