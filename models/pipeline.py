@@ -136,6 +136,7 @@ class Pipeline:
             steps=self.config.steps if steps is None else steps,
             guidance=self.config.guidance if guidance is None else guidance,
             condition_guidance=condition_guidance or {},
+            shift=self.config.shift,
             callback=callback,
         )
         seconds["sampling"] = time.perf_counter() - start
