@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from .attention import Attention
 from .positions import rotate
@@ -47,9 +46,11 @@ def add_gated(x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor) -> torch.Ten
 
 
 def normalise(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Apply an RMSNorm. Under autocast its weight is wider than x, for which torch has no fused kernel: cast it."""
+    """Apply an RMSNorm. Under autocast its weight is wider than x, for which torch has no fused kernel; written out
+    with a norm that sums in float32 it takes a third of the time there."""
     if type(norm) is nn.RMSNorm and norm.weight.dtype != x.dtype:
-        return functional.rms_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.eps)
+        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square()
+        return x * torch.rsqrt(square / x.shape[-1] + norm.eps).to(x.dtype) * norm.weight.to(x.dtype)
     return norm(x)
 
 
