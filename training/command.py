@@ -53,11 +53,14 @@ def run(
 def run_stage(name: str, config: Path, out: Path, resume: bool, minutes: float | None, clips: int | None) -> dict:
     """One stage. The heavy imports wait until it is known that they are needed."""
     if name == "vae":
-        from .vae import train_vae
+        from .vae import load_config, train_vae
 
-        return {
-            "weights": str(keep(train_vae(config, out / "vae", resume=resume), out / f"{WEIGHTS[name]}.safetensors"))
-        }
+        written = train_vae(config, out / "vae", resume=resume)
+        if "decoder" in load_config(config):
+            from .vae_decoder import train_decoder
+
+            written = train_decoder(config, written, out / "vae_decoder", resume=resume)
+        return {"weights": str(keep(written, out / f"{WEIGHTS[name]}.safetensors"))}
     if name == "estimators":
         from .estimators import train_estimators
 
@@ -93,17 +96,19 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     from ..models.devices import pick_device
     from ..models.vae.file import load_vae
     from .generator import GeneratorSettings
-    from .latents import write_shards
+    from .latents import write_held_out, write_shards
 
     settings = read_settings(config, GeneratorSettings)
     model = PRESETS[settings.model]
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=torch.bfloat16)
     data = {**settings.data, **({} if clips is None else {"clips": clips})}
+    size = (model.frames, model.height, model.width)
+    write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, size, device)
     return write_shards(
         vae,
         folder,
-        size=(model.frames, model.height, model.width),
+        size=size,
         device=device,
         report=lambda count, rate: print(f"{count} clips, {rate:.2f} per second", flush=True),
         **data,

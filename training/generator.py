@@ -223,6 +223,7 @@ class Trainer:
                 now = time.perf_counter()
                 self.minutes += (now - last) / 60
                 last = now
+                self.agree()
                 if self.step % s.log_steps == 0:
                     self.write_losses(gathered)
                     gathered = {}
@@ -242,6 +243,14 @@ class Trainer:
                 self.do_held_out()
                 self.do_sheet()
         return self.record()
+
+    def agree(self) -> None:
+        """Every process goes by the clock and the stop signal of the first; else one would wait for the others."""
+        if self.accelerator.num_processes > 1:
+            from accelerate.utils import broadcast
+
+            said = broadcast(torch.tensor([self.minutes, float(self.stop)], device=self.device))
+            self.minutes, self.stop = float(said[0]), bool(said[1])
 
     def write_losses(self, gathered: dict[str, list[float]]) -> None:
         means = {name: sum(values) / len(values) for name, values in sorted(gathered.items())}

@@ -78,12 +78,11 @@ def write_shards(
     batch: int = 16,
     size: tuple[int, int, int] = (17, 64, 96),
     device: torch.device | str = "cpu",
-    until: float | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
-    Stops early at the wall-clock time `until`. `report(clips, clips per second)` is called after every shard.
+    `report(clips, clips per second)` is called after every shard.
     Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,8 +94,6 @@ def write_shards(
         if path.exists():
             check_shard(path, mark)
             continue
-        if until is not None and time.time() >= until:
-            break
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
         parts = []
