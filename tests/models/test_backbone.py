@@ -1,0 +1,237 @@
+"""The backbone is Wan 2.1's: same keys, same numbers as diffusers, same fields as the host takes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.models.adapters import is_diffusers, load_backbone, to_diffusers, to_wan
+from comfyui_fulldit.models.attention import BACKENDS, use_backend
+from comfyui_fulldit.models.config import CORE_FIELDS, PRESETS, FullDiTConfig
+from comfyui_fulldit.models.transformer import FullDiT, initialise
+
+from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
+
+
+def diffusers_twin(config: FullDiTConfig):
+    wan = pytest.importorskip("diffusers").WanTransformer3DModel
+    return wan(
+        patch_size=config.patch_size,
+        num_attention_heads=config.num_heads,
+        attention_head_dim=config.dim // config.num_heads,
+        in_channels=config.in_dim,
+        out_channels=config.out_dim,
+        text_dim=config.text_dim,
+        freq_dim=config.freq_dim,
+        ffn_dim=config.ffn_dim,
+        num_layers=config.num_layers,
+        cross_attn_norm=config.cross_attn_norm,
+        eps=config.eps,
+        rope_max_seq_len=64,
+    ).eval()
+
+
+@pytest.mark.parametrize("dim", [48, 64, 96])  # head sizes 24, 32 and 48: the axes share the channels differently
+@torch.no_grad()
+def test_equals_diffusers(dim):
+    config = small(dim=dim)
+    model = randomised(config)
+    twin = diffusers_twin(config)
+    backbone = {n: v for n, v in model.state_dict().items() if not n.startswith("tokenizers.")}
+    twin.load_state_dict(to_diffusers(backbone), strict=True)
+    x, t, context = latent(batch=2), torch.tensor([37.5, 911.0]), words(config, 2)
+    expected = twin(x, t, context).sample
+    assert apart(model(x, t, context), expected) < 1e-5
+    # The comparison can fail: another time is another answer.
+    assert apart(model(x, t + 30, context), expected) > 1e-3
+
+
+@torch.no_grad()
+def test_adapters_round_trip_and_prefixes():
+    state = diffusers_twin(small()).state_dict()
+    assert is_diffusers(state)
+    wan = to_wan(state)
+    assert set(to_diffusers(wan)) == set(state)
+    assert to_wan({f"model.diffusion_model.{n}": v for n, v in wan.items()}).keys() == wan.keys()
+    model = FullDiT(small())
+    load_backbone(model, state)
+    assert torch.equal(model.head.modulation, state["scale_shift_table"])
+    assert torch.equal(model.blocks[1].norm3.bias, state["blocks.1.norm2.bias"])
+    assert torch.equal(model.tokenizers["depth"].patch_embedding.weight, state["patch_embedding.weight"])
+    with pytest.raises(UserError, match="image|text-to-video"):
+        load_backbone(model, {**wan, "img_emb.proj.0.weight": torch.zeros(1)})
+    with pytest.raises(UserError, match="other shapes"):
+        load_backbone(FullDiT(small(ffn_dim=48)), state)
+
+
+def official_shapes(dim: int, ffn: int, layers: int) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of the published Wan2.1-T2V files."""
+    found = {
+        "patch_embedding.weight": (dim, 16, 1, 2, 2),
+        "patch_embedding.bias": (dim,),
+        "head.modulation": (1, 2, dim),
+    }
+
+    def linear(name, out, into):
+        found[f"{name}.weight"], found[f"{name}.bias"] = (out, into), (out,)
+
+    linear("text_embedding.0", dim, 4096)
+    linear("text_embedding.2", dim, dim)
+    linear("time_embedding.0", dim, 256)
+    linear("time_embedding.2", dim, dim)
+    linear("time_projection.1", 6 * dim, dim)
+    linear("head.head", 64, dim)
+    for i in range(layers):
+        block = f"blocks.{i}"
+        found[f"{block}.modulation"] = (1, 6, dim)
+        found[f"{block}.norm3.weight"] = found[f"{block}.norm3.bias"] = (dim,)
+        for kind in ("self_attn", "cross_attn"):
+            for part in "qkvo":
+                linear(f"{block}.{kind}.{part}", dim, dim)
+            found[f"{block}.{kind}.norm_q.weight"] = found[f"{block}.{kind}.norm_k.weight"] = (dim,)
+        linear(f"{block}.ffn.0", ffn, dim)
+        linear(f"{block}.ffn.2", dim, ffn)
+    return found
+
+
+@pytest.mark.parametrize("name, count, size", [("wan-1.3b", 825, 1.419e9), ("wan-14b", 1095, 14.288e9)])
+def test_wan_scale_has_the_published_keys(name, count, size):
+    config = PRESETS[name]
+    model = FullDiT(config, device="meta", dtype=torch.bfloat16)
+    official = official_shapes(config.dim, config.ffn_dim, config.num_layers)
+    own = {n: tuple(v.shape) for n, v in model.state_dict().items() if not n.startswith("tokenizers.")}
+    assert own == official
+    assert len(official) == count
+    assert sum(torch.Size(shape).numel() for shape in official.values()) == pytest.approx(size, rel=1e-3)
+    assert model.patch_embedding.weight.dtype == torch.float32
+
+
+@torch.no_grad()
+def test_time_per_frame_equals_time_per_sample_when_constant():
+    for attention in ("decoupled", "full"):
+        model = randomised(small(attention=attention))
+        x, context = latent(batch=2), words(model.config, 2)
+        given = conditions(2)
+        t = torch.tensor([120.0, 700.0])
+        alike = model(x, t[:, None].expand(2, GEOMETRY[0]), context, given)
+        assert apart(alike, model(x, t, context, given)) < 1e-6
+        per_frame = t[:, None].repeat(1, GEOMETRY[0])
+        per_frame[:, 0] = 0
+        assert apart(model(x, per_frame, context, given), alike) > 1e-3
+
+
+@torch.no_grad()
+def test_attention_callables_agree_and_see_every_call():
+    model = randomised(small())
+    x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+    calls = []
+
+    def own(q, k, v, heads, transformer_options=None, kind="self"):
+        calls.append((kind, q.shape[1], k.shape[1], transformer_options["mark"]))
+        return BACKENDS["explicit"](q, k, v, heads)
+
+    found = {}
+    for backend in (*BACKENDS, own):
+        use_backend(model, backend)
+        found[backend] = model(x, t, context, given, transformer_options={"mark": 1})
+    assert apart(found["explicit"], found["sdpa"]) < 1e-5
+    assert torch.equal(found[own], found["explicit"])
+    total = sum(s.tokens for s in given.streams)
+    video = x[0, 0].numel() // 4
+    # The last block's condition tokens are read but attend to nothing more.
+    condition = [("condition", total, total, 1)] * (model.config.num_layers - 1)
+    assert calls == condition + [("self", video, video + total, 1), ("text", video, 7, 1)] * model.config.num_layers
+    with pytest.raises(UserError, match="sdpa"):
+        use_backend(model, "flash9")
+
+
+@torch.no_grad()
+def test_hooks_of_a_host_are_honoured():
+    model = randomised(small())
+    x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+    plain = model(x, t, context, given)
+    seen = []
+
+    def replaced(args, extra):
+        seen.append(sorted(args))
+        return extra["original_block"](args)
+
+    def after(args):
+        seen.append(args["block_index"])
+        return {"img": args["img"]}
+
+    def after_text(args):
+        return args["x"] * 1.5
+
+    options = {"patches_replace": {"dit": {("double_block", 1): replaced}}, "patches": {"double_block": [after]}}
+    assert torch.equal(model(x, t, context, given, transformer_options=options), plain)
+    assert seen == [0, ["img", "pe", "transformer_options", "txt", "vec"], 1]
+    assert options["block_index"] == 1 and options["total_blocks"] == 2
+    options = {"patches": {"attn2_patch": [after_text]}}
+    assert apart(model(x, t, context, given, transformer_options=options), plain) > 1e-3
+
+
+@torch.no_grad()
+def test_rope_options_stretch_video_and_conditions_alike():
+    model = randomised(small())
+    x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+    plain = model(x, t, context, given)
+    moved = model(x, t, context, given, transformer_options={"rope_options": {"shift_t": 3.0, "shift_x": 1.0}})
+    assert apart(moved, plain) < 1e-4  # attention sees differences of places only
+    stretched = model(x, t, context, given, transformer_options={"rope_options": {"scale_x": 2.0}})
+    assert apart(stretched, plain) > 1e-3
+
+
+@torch.no_grad()
+def test_initialise_starts_at_zero_velocity_and_zero_vectors():
+    model = FullDiT(small())
+    initialise(model)
+    x, t, context = latent(), torch.tensor([400.0]), words(model.config)
+    assert model(x, t, context, conditions()).abs().max() == 0
+    assert model.tokenizers["reference"].slot_vectors.abs().max() == 0
+    fine, coarse = model.tokenizers["depth"], model.tokenizers["identity_map"]
+    flat = torch.randn(1, 16, 1, 1, 1).expand(1, 16, 1, 4, 4)
+    assert torch.allclose(coarse(flat, torch.float32)[0, 0], fine(flat, torch.float32)[0, 0], atol=1e-5)
+
+
+def test_every_layer_with_weights_comes_from_operations():
+    class Own:
+        made = 0
+
+    def wrap(kind):
+        class Made(getattr(torch.nn, kind)):
+            def __init__(self, *args, **kwargs):
+                Own.made += 1
+                super().__init__(*args, **kwargs)
+
+        return Made
+
+    for kind in ("Linear", "Conv3d", "LayerNorm", "RMSNorm"):
+        setattr(Own, kind, wrap(kind))
+    model = FullDiT(small(), operations=Own)
+    layers = [m for m in model.modules() if type(m).__name__ == "Made"]
+    held = {id(p) for m in layers for p in m.parameters(recurse=False)}
+    loose = [name for name, p in model.named_parameters() if id(p) not in held]
+    assert all(name.endswith(("modulation", "type_vector", "slot_vectors")) for name in loose), loose
+    assert Own.made == len(layers)
+
+
+def test_config_round_trip_and_refusals():
+    config = small(attention="full", vae="abc", streams=("camera", "depth"))
+    assert FullDiTConfig.from_json(config.to_json()) == config
+    assert config.conditions == ("camera", "depth")
+    import json
+
+    assert set(json.loads(config.to_json())["transformer"]) == set(CORE_FIELDS)
+    for broken, words_of_error in (
+        ({"dim": 50, "num_heads": 4}, "multiple"),
+        ({"streams": ["camera", "sound"]}, "sound"),
+        ({"dim": "48"}, "type int"),
+        ({"colour": 1}, "colour"),
+        ({"attention": "sparse"}, "decoupled"),
+    ):
+        with pytest.raises(UserError, match=words_of_error):
+            FullDiTConfig.from_dict(broken)
+    with pytest.raises(UserError, match="not one of FullDiT"):
+        FullDiTConfig.from_json('{"transformer": {"dim": 5}}')
