@@ -1,7 +1,7 @@
 """Keys of open Wan 2.1 weights: the original layout, which is ours, and that of diffusers.
 
-The two layouts differ in names only. Note the trap: diffusers calls Wan's `norm3` `norm2`, since Wan's own norm1 and norm2
-have no weights.
+The two layouts differ in names only. Note the trap: diffusers calls Wan's `norm3` `norm2`, since Wan's own norm1 and
+norm2 have no weights.
 """
 
 from __future__ import annotations

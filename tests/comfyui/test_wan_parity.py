@@ -1,0 +1,66 @@
+"""Without conditions the network is the host's own WanModel: same keys, same numbers, also inside its layer classes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+import torch
+
+from .conftest import PACK
+
+pytestmark = pytest.mark.comfyui
+
+
+@pytest.fixture(scope="module")
+def networks(host):
+    """(a small FullDiT, the host's WanModel with the same weights), float32."""
+    import comfy.ops
+    from comfy.ldm.wan.model import WanModel
+
+    models = f"{PACK}.models"
+    config = importlib.import_module(f"{models}.config").PRESETS["debug"]
+    network = importlib.import_module(f"{models}.transformer").FullDiT
+    ours = network(config, operations=comfy.ops.manual_cast, device="cpu", dtype=torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, p in ours.named_parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * 0.2 + (".norm" in name and name.endswith("weight")))
+    # The fields that the metadata of a checkpoint gives to the host.
+    fields = json.loads(config.to_json())["transformer"]
+    stock = WanModel(**fields, operations=comfy.ops.manual_cast, device="cpu", dtype=torch.float32)
+    backbone = {name: value for name, value in ours.state_dict().items() if not name.startswith("tokenizers.")}
+    stock.load_state_dict(backbone, strict=True)
+    return ours.eval(), stock.eval()
+
+
+@torch.no_grad()
+def test_equals_the_hosts_wan_model(networks) -> None:
+    ours, stock = networks
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(2, 16, 3, 4, 6, generator=generator)
+    context = torch.randn(2, 9, ours.config.text_dim, generator=generator)
+    for t in (torch.tensor([40.0, 950.0]), torch.tensor([[0.0, 500.0, 500.0], [0.0, 900.0, 10.0]])):
+        expected = stock(x, t, context)
+        found = ours(x, t, context)
+        assert (found - expected).abs().max() / expected.abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_equals_it_under_rope_options_and_half_precision(networks) -> None:
+    ours, stock = networks
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(1, 16, 3, 4, 6, generator=generator)
+    context = torch.randn(1, 9, ours.config.text_dim, generator=generator)
+    t = torch.tensor([640.0])
+    options = {"rope_options": {"scale_x": 1.5, "shift_t": 2.0}}
+    expected = stock(x, t, context, transformer_options=dict(options))
+    found = ours(x, t, context, transformer_options=dict(options))
+    assert (found - expected).abs().max() / expected.abs().max() < 1e-5
+    plain = ours(x, t, context)
+    assert (plain - expected).abs().max() / expected.abs().max() > 1e-3
+    # The host casts weights at use: activations of another format than the weights must go through.
+    half = ours(x.bfloat16(), t, context.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - plain).norm() / plain.norm() < 0.05
