@@ -1,0 +1,357 @@
+"""The pack inside ComfyUI's own machinery, in this process: sampling, caches, LoRA, windows, refusals.
+
+A small random checkpoint stands in for the embedded one: what is tested is the bridge, not what was learned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from .conftest import PACK, ROOT, comfyui_path
+
+pytestmark = pytest.mark.comfyui
+FRAMES, HEIGHT, WIDTH = 17, 32, 48
+STEPS = 5  # a divisor of 1000: the host rounds its schedule to thousandths
+
+
+def module(name: str):
+    """A module of the pack as the host loaded it."""
+    return importlib.import_module(f"{PACK}.{name}")
+
+
+@pytest.fixture(scope="module")
+def files(host, tmp_path_factory):
+    """(checkpoint, VAE): random weights that answer differently to everything."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    vae_parts, configs, networks = module("models.vae"), module("models.config"), module("models.transformer")
+    vae_parts.save_vae(folder / "vae.safetensors", vae_parts.VAE(dim=8).eval())
+    mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
+    config = dataclasses.replace(configs.PRESETS["debug"], vae=mark, frames=FRAMES)
+    network = networks.FullDiT(config)
+    networks.initialise(network)
+    for name, parameter in network.named_parameters():
+        if name.endswith(("head.weight", "type_vector", "slot_vectors", "type", "slot")):
+            torch.nn.init.normal_(parameter, std=0.3)
+    text = module("models.text").TextEncoder(dim=config.text_dim)
+    module("models.checkpoint").save_model(folder / "model.safetensors", network, text, config, dtype=None)
+    return folder / "model.safetensors", folder / "vae.safetensors"
+
+
+@pytest.fixture(scope="module")
+def loaded(files):
+    """model, clip, vae as the node gives them, and a request with everything in it."""
+    model, clip, vae = module("nodes.bridge.loaders").load_all(*files, "fp32")
+    return SimpleNamespace(model=model, clip=clip, vae=vae, request=make_request())
+
+
+def make_request(**changes):
+    """Camera, one identity with mask and track, and depth."""
+    frames = changes.pop("frames", FRAMES)
+    numbers = torch.Generator().manual_seed(1)
+    track = torch.zeros(frames, HEIGHT, WIDTH)
+    track[:, 8:24, 10:30] = 1
+    identity = module("nodes.identity").FullDiTIdentity.execute(
+        "ball", torch.rand(1, 20, 20, 3, generator=numbers), track=track
+    ).args[0]
+    clip = torch.rand(frames, HEIGHT, WIDTH, 3, generator=numbers)
+    controls = module("control.bundle").Controls(
+        camera=module("control.camera.presets").preset("orbit_right", frames=frames),
+        identities=(identity,),
+        depth=module("nodes.depth").FullDiTDepth.execute(clip, "disparity").args[0],
+        **changes,
+    )
+    return module("nodes.bridge.request").Request.make(controls, frames, HEIGHT, WIDTH)
+
+
+def sample(loaded, model=None, request=None, **options):
+    """The latent of the FullDiT Sampler."""
+    given = {"seed": 3, "steps": STEPS, "cfg": 2.5, "preview": False, **options}
+    request = loaded.request if request is None else request
+    run = module("nodes.bridge.sampling").sample
+    with torch.inference_mode():
+        return run(model or loaded.model, loaded.clip, loaded.vae, request, "a red ball", **given)["samples"]
+
+
+def own_sample(loaded, files, request, steps=STEPS, scales=None, seed=3):
+    """The same walk by models/sampler.py, as a raw latent."""
+    network, text, config = module("models.checkpoint").load_model(files[0])
+    conditions = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, request)
+    noise = torch.randn(1, 16, 5, HEIGHT // 8, WIDTH // 8, generator=torch.manual_seed(seed))
+    with torch.inference_mode():
+        words = text.encode(["a red ball", ""])
+        latent = module("models.sampler").sample(
+            network, noise, words[:1], words[1:], conditions, steps=steps, guidance=2.5,
+            condition_guidance=scales or {}, shift=config.shift,
+        )  # fmt: skip
+    return module("models.vae.latent").denormalise_latent(latent)
+
+
+@pytest.mark.parametrize(
+    ("scales", "change"),
+    [
+        ({}, {}),
+        ({"camera": 3.0, "depth": 1.5}, {}),
+        ({}, {"camera_range": (0.0, 0.5), "depth_strength": 0.4, "depth_range": (0.3, 1.0)}),
+    ],
+    ids=["joint", "one scale per condition", "ranges and strengths"],
+)
+def test_the_host_samples_what_our_own_sampler_does(loaded, files, scales, change):
+    request = make_request(**change)
+    theirs = sample(loaded, request=request, scales=scales)
+    ours = own_sample(loaded, files, request, scales=scales)
+    assert theirs.shape == ours.shape
+    assert (theirs - ours).norm() / ours.norm() < 1e-4
+
+
+def test_every_condition_matters(loaded):
+    whole = sample(loaded)
+    controls = loaded.request.controls
+    for left_out in controls.present():
+        fewer = dataclasses.replace(
+            loaded.request, controls=controls.only(n for n in controls.present() if n != left_out)
+        )
+        assert (sample(loaded, request=fewer) - whole).abs().max() > 1e-3, left_out
+
+
+def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
+    import nodes as stock
+
+    with torch.inference_mode():
+        encode = stock.CLIPTextEncode().encode
+        positive, negative = encode(loaded.clip, "a red ball")[0], encode(loaded.clip, "")[0]
+        out = module("nodes.apply").FullDiTApply.execute(
+            loaded.model, loaded.vae, positive, negative, loaded.request
+        ).args
+        (latent,) = stock.KSampler().sample(loaded.model, 3, STEPS, 2.5, "euler", "simple", *out, denoise=1.0)
+        pictures = stock.VAEDecode().decode(loaded.vae, latent)[0]
+    assert torch.equal(latent["samples"], sample(loaded))
+    assert pictures.shape[-4:] == (FRAMES, HEIGHT, WIDTH, 3)
+
+
+def test_keys_and_values_are_computed_once_for_all_steps_and_seeds(loaded):
+    store = loaded.model.model.diffusion_model.memories
+    sample(loaded)
+    before = store.made
+    sample(loaded, seed=4)
+    sample(loaded, steps=STEPS + 1)
+    assert store.made == before
+    again = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, make_request())
+    assert again is module("nodes.bridge.applying").encode(loaded.model, loaded.vae, loaded.request)
+
+
+def test_easycache_skips_a_step(loaded, monkeypatch):
+    from comfy_extras.nodes_easycache import EasyCacheNode
+
+    network = loaded.model.model.diffusion_model
+    passes = []
+    real = type(network)._forward
+    monkeypatch.setattr(type(network), "_forward", lambda self, *a, **k: passes.append(1) or real(self, *a, **k))
+    sample(loaded, steps=12)
+    full = len(passes)
+    assert full == 24
+    cached = EasyCacheNode.execute(loaded.model, 0.5, 0.0, 1.0, False).args[0]
+    passes.clear()
+    out = sample(loaded, model=cached, steps=12)
+    assert 0 < len(passes) < full and torch.isfinite(out).all()
+
+
+def test_a_lora_changes_the_output_and_the_cache_and_leaves_no_trace(loaded):
+    import comfy.sd
+
+    plain = sample(loaded)
+    key = "blocks.0.self_attn.k"
+    out, inner = loaded.model.model.diffusion_model.get_parameter(f"{key}.weight").shape
+    numbers = torch.Generator().manual_seed(2)
+    lora = {
+        f"diffusion_model.{key}.lora_A.weight": torch.randn(2, inner, generator=numbers),
+        f"diffusion_model.{key}.lora_B.weight": torch.randn(out, 2, generator=numbers),
+    }
+    patched, _ = comfy.sd.load_lora_for_models(loaded.model, loaded.clip, lora, 1.0, 0.0)
+    store = loaded.model.model.diffusion_model.memories
+    before = store.made
+    changed = sample(loaded, model=patched)
+    assert (changed - plain).abs().max() > 1e-3
+    assert store.made == before + 1
+    assert torch.equal(sample(loaded), plain)
+
+
+@pytest.mark.parametrize("anchor", [False, True])
+def test_overlapping_context_windows_slice_every_condition(loaded, monkeypatch, anchor):
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode as Windows
+
+    seen = []
+    network = loaded.model.model.diffusion_model
+    real = type(network).prefill
+
+    def watch(self, conditions, *args, **kwargs):
+        seen.append(conditions)
+        return real(self, conditions, *args, **kwargs)
+
+    monkeypatch.setattr(type(network), "prefill", watch)
+    windowed = Windows.execute(
+        loaded.model, 3, 1, "standard_static", 1, False, "pyramid", 2, False, causal_window_fix=anchor
+    ).args[0]
+    out = sample(loaded, model=windowed, request=make_request(depth_strength=0.8 + 0.1 * anchor))
+    assert out.shape[2] == 5 and torch.isfinite(out).all()
+    lengths = sorted(conditions.geometry[0] for conditions in seen)
+    assert lengths == ([3, 4] if anchor else [3, 3])  # once per window, though there are several steps
+    for conditions in seen:
+        length = conditions.geometry[0]
+        frames = {stream.name: stream.frames for stream in conditions.streams}
+        assert frames == {"camera": length, "reference": 1, "identity_map": length, "depth": length}
+
+
+def test_block_replacements_and_patches_run(loaded):
+    ran = []
+
+    def replaced(args, extra):
+        ran.append("block")
+        return extra["original_block"](args)
+
+    def patch(args):
+        ran.append("attention")
+        return args["x"]
+
+    model = loaded.model.clone()
+    model.set_model_patch_replace(replaced, "dit", "double_block", 0)
+    model.set_model_patch(patch, "attn1_patch")
+    same = sample(loaded, model=model)
+    assert {"block", "attention"} <= set(ran)
+    assert torch.allclose(same, sample(loaded), atol=1e-5)
+
+
+def test_cancel_stops_within_one_step(loaded, monkeypatch):
+    import comfy.model_management as management
+    import comfy.utils
+
+    steps = []
+
+    def hook(value, total, preview, node_id=None):
+        """As the server's: it is here that a cancelled run ends."""
+        steps.append(value)
+        if value == 2:
+            management.interrupt_current_processing(True)
+        management.throw_exception_if_processing_interrupted()
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", hook)
+    with pytest.raises(management.InterruptProcessingException):
+        sample(loaded, steps=50, preview=True)
+    assert steps[-1] <= 3
+    assert not management.processing_interrupted()
+
+
+def test_previews_come_as_pictures_also_where_the_hosts_are_off(loaded, monkeypatch):
+    import comfy.utils
+
+    shown = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: shown.append(preview)
+    )
+    sample(loaded, preview=True)
+    assert len(shown) == STEPS and all(kind == "JPEG" and picture.width > 100 for kind, picture, _ in shown)
+
+
+def test_the_text_encoder_is_ours_and_knows_weights(loaded, files):
+    _, text, _ = module("models.checkpoint").load_model(files[0])
+    for prompt in ("a red ball", "", "ein größerer Würfel, 大きい", "x" * 400):
+        ours = text.encode([prompt])
+        theirs = loaded.clip.encode_from_tokens(loaded.clip.tokenize(prompt))
+        assert torch.allclose(ours, theirs, atol=1e-5), prompt
+    weighed = loaded.clip.encode_from_tokens(loaded.clip.tokenize("a (red:1.5) ball"))
+    plain = loaded.clip.encode_from_tokens(loaded.clip.tokenize("a red ball"))
+    assert weighed.shape == plain.shape and (weighed - plain).abs().max() > 1e-3
+    tokens = loaded.clip.tokenize(r"a \(red\) ball")["fulldit_bytes"][0]
+    assert loaded.clip.tokenizer.decode([token for token, _ in tokens]) == "a (red) ball"
+
+
+def test_factories_make_equal_copies(loaded):
+    for patcher in (loaded.model, loaded.clip.patcher, loaded.vae.patcher):
+        make, arguments = patcher.cached_patcher_init
+        copy = make(*arguments, disable_dynamic=True)
+        mine, theirs = patcher.model.state_dict(), copy.model.state_dict()
+        assert mine.keys() == theirs.keys() and all(torch.equal(mine[k].float(), theirs[k].float()) for k in mine)
+        assert copy.cached_patcher_init[0] is make
+
+
+def test_memory_counts_the_conditions(loaded):
+    model = loaded.model.model
+    conditions = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, loaded.request)
+    shapes = model.extra_conds_shapes(fulldit=conditions)
+    assert shapes["conditions"] == [1, 16, 4 * (sum(conditions.tokens().values()) - conditions.tokens()["video"])]
+    with_them = model.memory_required([1, 16, 5, 4, 6], cond_shapes={k: [v] for k, v in shapes.items()})
+    assert with_them > 1.5 * model.memory_required([1, 16, 5, 4, 6])
+
+
+def test_what_is_refused_before_sampling(loaded, files):
+    UserError = module("control.errors").UserError
+    applying = module("nodes.bridge.applying")
+    with pytest.raises(UserError, match="This model is a Linear, but conditions need a FullDiT"):
+        applying.check_model(SimpleNamespace(model=torch.nn.Linear(1, 1)))
+    other = module("models.vae").VAE(dim=8)
+    with pytest.raises(UserError, match="Connect the VAE of Load FullDiT"):
+        applying.check_vae(SimpleNamespace(first_stage_model=other), loaded.model.model.fulldit)
+    with pytest.raises(UserError, match="camera_guidance is 3, but Conditions has no camera"):
+        fewer = dataclasses.replace(loaded.request, controls=loaded.request.controls.only(["depth"]))
+        sample(loaded, request=fewer, scales={"camera": 3.0})
+
+    import nodes as stock
+
+    words = stock.CLIPTextEncode().encode(loaded.clip, "")[0]
+    positive, negative = applying.apply(loaded.model, loaded.vae, words, words, loaded.request)
+    assert "fulldit" not in negative[0][1]
+    wrong = {"samples": torch.zeros(1, 16, 3, 4, 6)}
+    with pytest.raises(UserError, match="17 frames of 32x48.*9 frames of 32x48"):
+        stock.KSampler().sample(loaded.model, 1, 2, 1.0, "euler", "simple", positive, negative, wrong)
+
+
+def test_files_that_are_refused(host, files, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    UserError = module("control.errors").UserError
+    load = module("nodes.bridge.loaders").load_all
+    checkpoint, vae = files
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(checkpoint.read_bytes()[:5000])
+    pickled = tmp_path / "pickled.safetensors"
+    torch.save({"a": torch.zeros(1)}, pickled)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(1)}, foreign)
+    more = tmp_path / "more.safetensors"
+    config = module("models.checkpoint").read_metadata(checkpoint)
+    save_file({**load_file(checkpoint), "extra.weight": torch.zeros(1)}, more, config)
+    for path, message in ((cut, "cut short"), (pickled, "pickled"), (foreign, "not a FullDiT"), (more, "extra.weight")):
+        with pytest.raises(UserError, match=message):
+            load(path, vae)
+    other = tmp_path / "other_vae.safetensors"
+    module("models.vae").save_vae(other, module("models.vae").VAE(dim=8))
+    with pytest.raises(UserError, match="Choose the VAE that came with the checkpoint"):
+        load(checkpoint, other)
+    with pytest.raises(UserError):
+        load(checkpoint, foreign)
+
+
+def test_the_pack_costs_the_hosts_start_little(host):
+    """Processor time of importing the pack where the host's modules are imported already, in a process of its own."""
+    code = (
+        f"import sys, time, asyncio, importlib.util; sys.path.insert(0, r'{comfyui_path()}');"
+        "import comfy.cli_args; comfy.cli_args.args.cpu = True;"
+        "import nodes; from comfy_api.latest import io; start = time.process_time();"
+        f"spec = importlib.util.spec_from_file_location('pack', r'{ROOT / '__init__.py'}',"
+        f" submodule_search_locations=[r'{ROOT}']);"
+        "pack = importlib.util.module_from_spec(spec); sys.modules['pack'] = pack; spec.loader.exec_module(pack);"
+        "nodes = asyncio.run(asyncio.run(pack.comfy_entrypoint()).get_node_list());"
+        "[node.GET_SCHEMA() for node in nodes]; print(len(nodes), time.process_time() - start)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=comfyui_path(), check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    count, seconds = done.stdout.split()[-2:]
+    assert int(count) == 10 and float(seconds) <= 0.5
