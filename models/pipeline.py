@@ -151,7 +151,7 @@ class Pipeline:
         """(1, 16, T, h, w) normalised latent -> (F, H, W, 3) float32 in [0, 1], decoded chunk by chunk."""
         chunks = [
             chunk.float().clamp(-1, 1).cpu()
-            for chunk in self.vae.decode_stream(denormalise_latent(latent.to(self.dtype)))
+            for chunk in self.vae.decode_stream([denormalise_latent(latent).to(self.dtype)])
         ]
         pictures = torch.cat(chunks, 2)[0] / 2 + 0.5
         return pictures.permute(1, 2, 3, 0).contiguous().numpy()
