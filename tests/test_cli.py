@@ -1,0 +1,116 @@
+"""The command line: what a user can mend is one line and exit code 2, before anything is written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.cli import ASSETS, main
+from comfyui_fulldit.models.checkpoint import embedded_path
+
+needs_weights = pytest.mark.skipif(
+    not embedded_path("fulldit_mini").exists() or not embedded_path("fulldit_mini_vae").exists(),
+    reason="the embedded weights are not in this checkout",
+)
+SMALL = ["--quiet", "--steps", "1", "--guidance", "1", "--frames", "5", "--height", "32", "--width", "32", "--fit"]
+
+
+def refused(arguments: list[str], out, capsys) -> str:
+    """Run, expect exit code 2 and one line on stderr that begins with the command's name; nothing is written."""
+    assert main([*arguments, "--out", str(out)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("fulldit: "), lines
+    assert not out.exists()
+    return lines[0]
+
+
+@needs_weights
+def test_generate_with_every_kind_of_condition(tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["generate", "--prompt", "a ball", "--camera", "orbit_left:25", "--depth", str(ASSETS / "depth.mp4")]
+    identity = f"ball={ASSETS / 'reference.png'},mask={ASSETS / 'reference_mask.png'},track={ASSETS / 'mask.mp4'}"
+    assert main([*arguments, "--identity", identity, *SMALL, "--compare", "--json", "--out", str(out)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads((out / "report.json").read_text())
+    assert report["asked"]["conditions"] == ["camera", "identity", "depth"]
+    assert set(report["seconds"]) >= {"conditions", "sampling", "decoding", "total"}
+    assert report["peak_memory_mb"] > 0
+    assert (out / "video.mp4").stat().st_size > 500 and (out / "sheet.png").stat().st_size > 5000
+
+
+@needs_weights
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--frames", "16"], ("16", "4k+1", "17")),
+        (["--height", "70"], ("70", "multiple of 16", "64")),
+        (["--camera", "sideways:3"], ("sideways",)),
+        (["--camera", "missing.json"], ("missing.json",)),
+        (["--identity", "ball"], ("ball",)),
+        (["--identity", "ball=missing.png"], ("missing.png",)),
+        (["--depth", "missing.mp4"], ("missing.mp4",)),
+        (["--device", "nowhere"], ("nowhere",)),
+        (["--checkpoint", "missing.safetensors"], ("missing.safetensors",)),
+        (["--camera-guidance", "2"], ("camera",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_does_not_fit_is_refused_in_one_line(arguments, words, tmp_path, capsys):
+    line = refused(["generate", "--quiet", *arguments], tmp_path / "out", capsys)
+    for word in words:
+        assert word in line
+
+
+@needs_weights
+def test_too_many_identities_are_refused(tmp_path, capsys):
+    four = [f"--identity=thing{k}={ASSETS / 'reference.png'}" for k in range(4)]
+    assert "4" in refused(["generate", "--quiet", *four], tmp_path / "out", capsys)
+
+
+@needs_weights
+def test_a_clip_of_another_length_needs_fit(tmp_path, capsys):
+    line = refused(
+        ["generate", "--quiet", "--depth", str(ASSETS / "depth.mp4"), "--frames", "5"], tmp_path / "o", capsys
+    )
+    assert "17" in line and "5" in line
+
+
+@pytest.mark.parametrize("kind", ["pickle", "truncated", "foreign"])
+@needs_weights
+def test_files_that_are_no_checkpoint_are_refused(kind, tmp_path, capsys):
+    import torch
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    if kind == "pickle":
+        torch.save({"a": torch.zeros(1)}, path)
+    elif kind == "truncated":
+        path.write_bytes(embedded_path("fulldit_mini").read_bytes()[:100_000])
+    else:
+        save_file({"a": torch.zeros(1)}, path)
+    assert "model.safetensors" in refused(["generate", "--quiet", "--checkpoint", str(path)], tmp_path / "out", capsys)
+
+
+def test_a_scene_comes_as_files_that_the_reader_takes(tmp_path, capsys):
+    from comfyui_fulldit.control.camera.formats import read_camera
+    from comfyui_fulldit.control.media import read_video
+
+    size = ["--frames", "5", "--height", "32", "--width", "48"]
+    assert main(["scene", "--seed", "1000000007", "--objects", "2", *size, "--out", str(tmp_path / "s"), "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert read_camera(written["camera"]).frames == 5
+    assert read_video(written["depth"]).shape == (5, 32, 48, 3)
+    assert np.load(written["depth_metric"], allow_pickle=False).min() > 0
+    assert "track_1" in written and "track_2" not in written
+
+
+def test_doctor_says_what_it_finds(capsys):
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "torch" in found and "device" in found and "fulldit_mini_vae" in found
+
+
+def test_unknown_config_of_training_is_refused(tmp_path, capsys):
+    assert "nonsense" in refused(["train", "vae", "--config", "nonsense"], tmp_path / "out", capsys)
