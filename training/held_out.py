@@ -66,7 +66,11 @@ class HeldOut:
                     batch = make_batch(self.clips, [index], parse_subset(subset), self.geometry, self.fps, [True])
                     batch = batch.to(self.device)
                     context, null = learner.text(batch.tokens), learner.text(nothing.tokens)
-                    latent = sample(learner.model, noise, context, null, batch.conditions, steps=steps)
+                    how = learner.model.config
+                    latent = sample(
+                        learner.model, noise, context, null, batch.conditions,
+                        steps=steps, guidance=how.guidance, shift=how.shift,
+                    )  # fmt: skip
                     rows.append(self.decode(latent))
         write_sheet(path, rows)
 
