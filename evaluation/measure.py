@@ -11,12 +11,10 @@ import torch.nn.functional as F
 
 from ..control.bundle import Controls
 from ..control.camera.trajectory import CameraTrajectory
-from ..control.depth.normalise import normalise_depth
-from ..control.errors import UserError
 from ..control.identity.slots import Identity
-from ..models.estimators.camera import USUAL_FOCAL, camera_input, compose
+from ..models.estimators.camera import USUAL_FOCAL, camera_input, compose, still_disparity
 from ..models.estimators.file import Estimators, load_estimators
-from ..models.estimators.identity import crop
+from ..models.estimators.identity import crop, on_grey
 from ..models.estimators.layers import SIZE, at_size
 from ..models.estimators.motion import dis_flow
 from . import metrics
@@ -40,7 +38,7 @@ OF_CONDITION = {
 HIGHER_IS_BETTER = ("identity_accuracy", "mask_iou")
 CANDIDATES = 8  # an identity is right when it looks more like its reference than like seven others
 LEAST_PIXELS = 24  # of an object, at 64x96, below which nobody could tell what it is
-LEAST_CONTRAST = 0.01  # standard deviation of a clip's pixels below which there is nothing to see a camera by
+LEAST_CONTRAST = 0.01  # standard deviation of a clip's pixels below which there is nothing to see
 LOOKS = 5  # frames in which an identity is looked at
 
 
@@ -80,9 +78,9 @@ class Judge:
 
     @torch.no_grad()
     def perceive(self, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A clip (F, H, W, 3) -> raw disparity (F, 64, 96), objects (F, 64, 96) bool, features (F, C)."""
+        """A clip (F, H, W, 3) -> depth as a condition has it (F, 64, 96), objects (F, 64, 96) bool, features (F, C)."""
         seen = self.estimators.perception(_pictures(clip))
-        return seen.disparity.numpy(), (seen.objects > 0).numpy(), seen.features.numpy()
+        return seen.depth.clamp(0, 1).numpy(), (seen.objects > 0).numpy(), seen.features.numpy()
 
     @torch.no_grad()
     def camera_path(self, clip: np.ndarray, asked: CameraTrajectory | None = None) -> tuple[np.ndarray, bool]:
@@ -94,7 +92,8 @@ class Judge:
         if len(clip) < 2 or not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST:
             return metrics.static_path(len(clip)), True
         pictures, flow = camera_input(clip)
-        poses = compose(self.estimators.camera(pictures[None], flow[None], torch.tensor([focal])))[0]
+        disparity = still_disparity(self.estimators.perception, pictures)
+        poses = compose(self.estimators.camera(pictures[None], flow[None], disparity[None], torch.tensor([focal])))[0]
         if not torch.isfinite(poses).all():
             return metrics.static_path(len(clip)), True
         return poses.double().numpy(), False
@@ -115,7 +114,7 @@ class Judge:
                 both = torch.cat([picture, mask[:, None]], 1)
                 both = F.interpolate(both, size=size, mode="bilinear", antialias=True, align_corners=False)
                 picture, mask = both[:, :3], both[:, 3]
-            known.append(self.estimators.identity(crop(picture, mask)))
+            known.append(self.estimators.identity(crop(on_grey(picture, mask), mask)))
         return F.normalize(torch.cat(known).mean(0), dim=0)
 
     @torch.no_grad()
@@ -160,26 +159,22 @@ class Judge:
         """All figures of a clip (F, H, W, 3) in [0, 1] against all controls, made with them or not."""
         values: dict[str, float | None] = dict.fromkeys(METRICS)
         failed = []
-        if not np.isfinite(clip).all():
-            clip, broken = np.nan_to_num(clip, nan=0.5, posinf=1, neginf=0), True
-        else:
-            broken = False
-        disparity, objects, features = self.perceive(clip)
+        lost = not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST
+        clip = np.nan_to_num(clip, nan=0.5, posinf=1, neginf=0)
+        depth, objects, features = self.perceive(clip)
         values["smoothness"] = metrics.smoothness(features)
         values["dynamic_degree"] = metrics.dynamic_degree(dis_flow(clip))
         if controls.camera is not None:
-            path, lost = self.camera_path(clip, controls.camera)
-            if lost or broken:
+            path, unseen = self.camera_path(clip, controls.camera)
+            if lost or unseen:
                 path = metrics.static_path(len(clip))
                 failed.append("camera")
             values.update(metrics.camera_errors(path, controls.camera.c2w))
         if controls.depth is not None:
-            try:
-                found = normalise_depth(disparity, kind="disparity").values
-            except UserError:  # the same everywhere
-                found = np.zeros_like(disparity)
+            if lost:
+                depth = np.zeros_like(depth)
                 failed.append("depth")
-            values["depth_mae"] = metrics.depth_mae(found, controls.depth.resized(*SIZE).values)
+            values["depth_mae"] = metrics.depth_mae(depth, controls.depth.resized(*SIZE).values)
         tracked = tuple(identity for identity in controls.identities if identity.track is not None)
         if tracked:
             masks = np.stack([_mask(identity.track) for identity in tracked])

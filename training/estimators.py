@@ -1,4 +1,4 @@
-"""Trains the estimators one after the other: perception, identity, camera.
+"""Trains the estimators one after the other: perception, identity, and camera, which builds on perception.
 
 Every stage has a budget of steps and of minutes of computing (processor time over threads, so that a busy machine does
 not shorten the training) and a learning rate that is zero when the first of the two is used up. What a stage saves is
@@ -13,8 +13,12 @@ from pathlib import Path
 
 import torch
 
+from ..evaluation.measure import METRICS, Judge
+from ..evaluation.metrics import mean_and_error
+from ..evaluation.scenes import held_out_scenes
 from ..models.estimators.file import Estimators, save_estimators
-from .estimators_data import load_bank
+from ..models.estimators.layers import SIZE
+from .estimators_data import add_seen_disparity, load_bank
 from .estimators_tasks import LOSSES
 from .optim import Average, optimisers, rate, set_rate
 from .report import Log
@@ -47,9 +51,11 @@ def train_estimators(config: str | Path, out: str | Path, resume: bool = True) -
     bank = load_bank(out / "data", **settings.data)
     torch.manual_seed(settings.seed)
     estimators = Estimators()
-    steps = {
-        name: train_stage(name, estimators.modules()[name], bank, settings, out, resume) for name in settings.order
-    }
+    steps = {}
+    for name in settings.order:
+        if name == "camera":
+            add_seen_disparity(bank, estimators.perception.eval(), settings.bf16)
+        steps[name] = train_stage(name, estimators.modules()[name], bank, settings, out, resume)
     return finish(estimators, bank, settings, steps, out)
 
 
@@ -120,10 +126,12 @@ def computing(settings: EstimatorSettings) -> float:
 
 @torch.no_grad()
 def finish(estimators: Estimators, bank: dict, settings: EstimatorSettings, steps: dict[str, int], out: Path) -> Path:
-    """Centre the features on the bank, note how the networks were trained, and write the file."""
-    stills = bank["frames"][:256].flatten(0, 1)
+    """Centre the features on the bank, note how the networks were trained and how well they see, write the file."""
     estimators.perception.mean.zero_()
-    features = [estimators.perception(part.float() / 255).features for part in stills.split(64)]
+    features = [
+        estimators.perception(part.flatten(0, 1).float() / 255, clips=len(part)).features
+        for part in bank["frames"][:256].split(16)
+    ]
     estimators.perception.mean.copy_(torch.cat(features).mean(0))
     estimators.about = {
         "clips": len(bank["frames"]),
@@ -131,4 +139,23 @@ def finish(estimators: Estimators, bank: dict, settings: EstimatorSettings, step
         "minutes": {name: settings.stages[name]["minutes"] for name in settings.order},
         "seed": settings.seed,
     }
+    frames = settings.data["frames"]
+    estimators.about.update(held_out_floors(Judge(estimators), settings.held_out, frames))
     return save_estimators(out / "fulldit_mini_estimators.safetensors", estimators)
+
+
+def held_out_floors(judge: Judge, count: int, frames: int, first: int = 1_000_000) -> dict[str, dict[str, float]]:
+    """What the judge says of `count` renders: `floor` against their own controls, `mismatch` against another's.
+
+    An estimator is good enough when its floor is far below its mismatch. The scenes are not those of the benchmark.
+    """
+    scenes = list(held_out_scenes(count, frames, *SIZE, first=first))
+    found: dict[str, dict[str, float]] = {}
+    for name, shift in (("floor", 0), ("mismatch", 1)):
+        values = [
+            judge.measure(scene.frames, scenes[(index + shift) % count].controls).values
+            for index, scene in enumerate(scenes)
+        ]
+        means = {metric: mean_and_error([value[metric] for value in values])[0] for metric in METRICS}
+        found[name] = {metric: round(mean, 4) for metric, mean in means.items() if mean is not None}
+    return found

@@ -15,12 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..control.files import atomic_path
-from ..models.estimators.camera import camera_input
+from ..models.estimators.camera import camera_input, still_disparity, still_frames
 
 # Seeds of their own: the estimators shall not know the generator's training scenes by heart.
 FIRST_SEED = 500_000_000
 DISPARITY = 4.0  # disparity is learned as 4 / z: about 0 to 2 in the world's units
-STILLS = 5  # evenly spaced frames of each clip that perception and identity learn from
 
 
 def degrade(clip: Tensor, generator: torch.Generator, share: float = 0.7) -> Tensor:
@@ -61,7 +60,7 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
     from ..scenes import render
 
     clips = render(seeds, frames=frames)
-    picks = torch.linspace(0, frames - 1, min(STILLS, frames)).round().long()
+    picks = still_frames(frames)  # what perception and identity learn from
     small, flow = [], []
     for seed, clip in zip(seeds, clips.video, strict=True):
         worn = degrade(clip.transpose(0, 1), torch.Generator().manual_seed(seed))
@@ -87,6 +86,16 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
         "focal": intrinsics[..., 0].float().contiguous(),
         "units": (units / units[:, :1]).float(),
     }
+
+
+@torch.no_grad()
+def add_seen_disparity(bank: dict[str, Tensor], perception: torch.nn.Module, bf16: bool = True) -> None:
+    """Add `seen_disparity` (N, stills, 32, 48): what the camera network is told of depth, wrong as it may be."""
+    seen = []
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        for clip in bank["small"]:
+            seen.append(still_disparity(perception, clip.float() / 255).half())
+    bank["seen_disparity"] = torch.stack(seen)
 
 
 def load_bank(folder: Path, clips: int, shard: int, frames: int, minutes: float, first_seed: int = FIRST_SEED) -> dict:

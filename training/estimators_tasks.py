@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.estimators.camera import CameraNet, compose
-from ..models.estimators.identity import IdentityNet, crop
+from ..models.estimators.identity import IdentityNet, crop, on_grey
 from ..models.estimators.perception import Perception
 from .estimators_data import degrade
 
@@ -27,23 +27,37 @@ def shuffle_colours(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Disparity (L1, and L1 of its gradients so that edges are sharp) and object mask (cross-entropy)."""
-    clips = pick(batch, len(bank["frames"]), generator)
-    stills = pick(batch, bank["frames"].shape[1], generator)
-    pictures = bank["frames"][clips, stills].float() / 255
-    pictures = torch.cat([degrade(picture[None], generator) for picture in pictures])
-    truth = bank["disparity"][clips, stills].float()
-    objects = (bank["identity"][clips, stills] >= 0).float()
+    """Depth as a condition has it (L1, and L1 of its gradients for sharp edges), the ratios of disparity, objects."""
+    stills = bank["frames"].shape[1]
+    clips = pick(max(1, batch // stills), len(bank["frames"]), generator)
+    pictures = bank["frames"][clips].float() / 255
+    pictures = torch.cat([degrade(clip, generator) for clip in pictures])
+    truth = bank["disparity"][clips].float().flatten(0, 1)
+    objects = (bank["identity"][clips] >= 0).float().flatten(0, 1)
     if torch.rand((), generator=generator) < 0.5:
         pictures, truth, objects = pictures.flip(-1), truth.flip(-1), objects.flip(-1)
-    seen = net(pictures.contiguous(memory_format=torch.channels_last))
-    error = seen.disparity - truth
+    seen = net(pictures.contiguous(memory_format=torch.channels_last), clips=len(clips))
+
+    def over_mean(disparity: Tensor) -> Tensor:
+        clip = disparity.unflatten(0, (-1, stills))
+        return clip / clip.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
+
+    error = seen.depth - normalised(truth.unflatten(0, (-1, stills))).flatten(0, 1)
     edges = (error[:, 1:] - error[:, :-1]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()
     return {
-        "disparity": error.abs().mean() * 4,
-        "edges": edges * 2,
+        "depth": error.abs().mean() * 8,
+        "edges": edges * 4,
+        "ratios": (over_mean(seen.disparity) - over_mean(truth)).abs().mean(),
+        "scale": (seen.disparity - truth).abs().mean() * 0.2,
         "objects": F.binary_cross_entropy_with_logits(seen.objects, objects),
     }
+
+
+def normalised(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
+    """Clips (N, F, H, W) as control/depth normalises them: quantiles of each clip to 0 and 1."""
+    bounds = torch.quantile(disparity.flatten(1), torch.tensor([low, high]), dim=1)
+    bottom, top = bounds[:, :, None, None, None]
+    return ((disparity - bottom) / (top - bottom).clamp(min=1e-4)).clamp(0, 1)
 
 
 def worn_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
@@ -79,38 +93,40 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
     reference_masks = bank["reference_masks"][clips, slots].float() / 255
     if torch.rand((), generator=generator) < 0.3:
         frames, masks = frames.flip(-1), masks.flip(-1)
-    crops = torch.cat([crop(frames, masks), crop(references, reference_masks)])
+    crops = torch.cat([crop(frames, masks), crop(on_grey(references, reference_masks), reference_masks)])
     seen, known = net(crops.contiguous(memory_format=torch.channels_last)).chunk(2)
     logits = seen @ known.T * net.log_scale.exp().clamp(max=50)
     target = torch.arange(len(seen))
     return {"contrast": (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2}
 
 
-def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """pictures, motion, focal and true poses of a batch; mirrored, or run backwards, in part."""
+def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Pictures, motion, disparity of the stills, focal and true poses; mirrored or run backwards in part."""
     clips = pick(batch, len(bank["small"]), generator)
     pictures = shuffle_colours(bank["small"][clips].float() / 255, generator)
     flow = bank["flow"][clips].float()
     poses = bank["poses"][clips]
+    disparity = bank["seen_disparity"][clips].float()
     focal = bank["focal"][clips, 0]
     if torch.rand((), generator=generator) < 0.5:
-        pictures, flow = pictures.flip(-1), flow.flip(-1) * torch.tensor([-1.0, 1.0])[:, None, None]
+        pictures, disparity = pictures.flip(-1), disparity.flip(-1)
+        flow = flow.flip(-1) * torch.tensor([-1.0, 1.0])[:, None, None]
         mirror = torch.tensor([-1.0, 1.0, 1.0])
         poses = poses * mirror[:, None] * torch.cat([mirror, torch.ones(1)])
     if torch.rand((), generator=generator) < 0.3:
         # Backwards: the last frame is the first, its depth the unit. Motion back is nearly minus the motion there.
-        pictures, flow = pictures.flip(1), -flow.flip(1)
+        pictures, disparity, flow = pictures.flip(1), disparity.flip(1), -flow.flip(1)
         back = poses[:, -1:, :, :3].transpose(-1, -2)
         places = (back @ (poses[..., 3:] - poses[:, -1:, :, 3:])) / bank["units"][clips, -1][:, None, None, None]
         poses = torch.cat([back @ poses[..., :3], places], -1).flip(1)
         focal = bank["focal"][clips, -1]
-    return pictures, flow, focal, poses
+    return pictures, flow, disparity, focal, poses
 
 
 def camera_loss(net: CameraNet, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
     """The metrics themselves: angle and distance of every frame's pose, summed over the clip; and of every step."""
-    pictures, flow, focal, poses = camera_batch(bank, batch, generator)
-    steps = net(pictures, flow, focal)
+    *seen, poses = camera_batch(bank, batch, generator)
+    steps = net(*seen)
     found = compose(steps)
     # Frobenius norm of the difference: sqrt(2) times the angle for small angles, with a slope at zero.
     turn = ((found[..., :3] - poses[..., :3]).square().sum((-1, -2)) + 1e-5).sqrt()[:, 1:].sum(1).mean()

@@ -1,7 +1,8 @@
 """The path of the camera from a clip: a network over neighbouring frames and their motion, mixed over time.
 
 Each pair of frames gives a small step (rotation and translation); the steps are composed to poses relative to the
-first frame, in units of its median depth. The focal length of the first frame is given, as evaluation with structure
+first frame, in units of its median depth. What perception takes the depth of a few frames for is given, since motion
+means translation only together with depth. The focal length of the first frame is given, as evaluation with structure
 from motion fixes the intrinsics (CamI2V): a narrow lens that turns a little and a wide one that turns more look alike.
 """
 
@@ -17,6 +18,7 @@ from .motion import dis_flow
 
 HALF = (SIZE[0] // 2, SIZE[1] // 2)
 USUAL_FOCAL = 0.98  # in picture widths; the middle of the world's
+STILLS = 5  # evenly spaced frames whose depth is looked at
 STEP = 0.05  # size of a usual step, radians or depths
 
 
@@ -54,6 +56,18 @@ def camera_input(frames: np.ndarray) -> tuple[Tensor, Tensor]:
     return F.interpolate(pictures, size=HALF, mode="area"), F.interpolate(flow, size=HALF, mode="area")
 
 
+def still_frames(frames: int) -> Tensor:
+    """The indices of the frames whose depth is looked at."""
+    return torch.linspace(0, frames - 1, min(STILLS, frames)).round().long()
+
+
+@torch.no_grad()
+def still_disparity(perception: nn.Module, pictures: Tensor) -> Tensor:
+    """Half-size pictures (F, 3, 32, 48) -> disparity of the stills as `perception` sees it, (stills, 32, 48)."""
+    stills = F.interpolate(pictures[still_frames(len(pictures))], size=SIZE, mode="bilinear", align_corners=False)
+    return F.interpolate(perception(stills).disparity[:, None], size=HALF, mode="area")[:, 0]
+
+
 class Mix(nn.Module):
     """Residual convolution over time."""
 
@@ -70,13 +84,14 @@ class Mix(nn.Module):
 
 
 class CameraNet(nn.Module):
-    """Pictures (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), focal (B,) in widths -> steps (B, T-1, 6)."""
+    """Pictures (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), disparity of the stills (B, stills, 32, 48) in any unit,
+    focal (B,) in widths -> steps (B, T-1, 6)."""
 
     def __init__(self, widths: tuple[int, int, int] = (40, 64, 96), dim: int = 256):
         super().__init__()
         a, b, c = widths
         self.body = nn.Sequential(
-            Conv(8 * 4 + 2, a), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c), Conv(c, 32, 1, 1)
+            Conv(9 * 4 + 2, a), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c), Conv(c, 32, 1, 1)
         )  # fmt: skip
         self.flatten = nn.Linear(32 * (HALF[0] // 8) * (HALF[1] // 8), dim)
         self.focal = nn.Linear(1, dim)
@@ -85,10 +100,14 @@ class CameraNet(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, 6)
 
-    def forward(self, pictures: Tensor, flow: Tensor, focal: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, flow: Tensor, disparity: Tensor, focal: Tensor) -> Tensor:
         batch, pairs = flow.shape[:2]
+        # In units of the first frame's median, which is the unit of the answer; every pair has the nearest still.
+        unit = disparity[:, 0].flatten(1).median(1).values.clamp(min=1e-3)[:, None, None, None]
+        nearest = (torch.arange(pairs)[:, None] - still_frames(pairs + 1)).abs().argmin(1).to(disparity.device)
+        depth = (disparity / unit).clamp(max=6)[:, nearest, None] - 1
         # Motion of a usual step is a hundredth of the width; pictures are around one half.
-        joined = torch.cat([flow * 30, pictures[:, :-1] * 2 - 1, pictures[:, 1:] * 2 - 1], 2).flatten(0, 1)
+        joined = torch.cat([flow * 30, depth, pictures[:, :-1] * 2 - 1, pictures[:, 1:] * 2 - 1], 2).flatten(0, 1)
         joined = F.pixel_unshuffle(joined, 2)
         joined = torch.cat([joined, coordinates(joined)], 1).contiguous(memory_format=torch.channels_last)
         x = self.flatten(self.body(joined).float().flatten(1)).float().unflatten(0, (batch, pairs))

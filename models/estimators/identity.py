@@ -12,10 +12,16 @@ CROP = 48
 GREY = 0.5
 
 
-def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.08) -> Tensor:
-    """The masked thing alone on grey, filling a square: pictures (N, 3, H, W), masks (N, H, W) -> (N, 4, size, size).
+def on_grey(pictures: Tensor, masks: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) with everything outside of masks (N, H, W) grey, as references are shown."""
+    return (pictures.float() - GREY) * masks.float()[:, None] + GREY
 
-    The fourth channel is the mask. Proportions are kept. An empty mask gives grey.
+
+def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.04) -> Tensor:
+    """The box around each mask, stretched to a square: (N, 3, H, W) and (N, H, W) -> (N, 3, size, size).
+
+    Neither the outline of the mask nor the proportions of its box are left in the crop: both are given by whoever
+    asks, so an identity that is known by them would be found in any picture. An empty mask gives the whole picture.
     """
     n, _, height, width = pictures.shape
     inside = masks > 0.5
@@ -28,29 +34,27 @@ def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.08
 
     left, right = span(inside.any(1), width)
     top, bottom = span(inside.any(2), height)
-    side = torch.maximum(right - left, bottom - top) * (1 + 2 * margin)
+    empty = ~inside.flatten(1).any(1)
+    left, top = torch.where(empty, 0, left), torch.where(empty, 0, top)
+    right, bottom = torch.where(empty, width, right), torch.where(empty, height, bottom)
     theta = torch.zeros(n, 2, 3, device=pictures.device)
-    theta[:, 0, 0], theta[:, 1, 1] = side / width, side / height
+    theta[:, 0, 0] = (right - left) * (1 + 2 * margin) / width
+    theta[:, 1, 1] = (bottom - top) * (1 + 2 * margin) / height
     theta[:, 0, 2], theta[:, 1, 2] = (left + right) / width - 1, (top + bottom) / height - 1
-    grid = F.affine_grid(theta, (n, 4, size, size), align_corners=False)
-    soft = masks.float()[:, None]
-    alone = torch.cat([(pictures.float() - GREY) * soft, soft], 1)
-    cut = F.grid_sample(alone, grid, align_corners=False)
-    return torch.cat([cut[:, :3] + GREY, cut[:, 3:]], 1) if n else cut
+    grid = F.affine_grid(theta, (n, 3, size, size), align_corners=False)
+    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
 
 
 class IdentityNet(nn.Module):
-    """Crops (N, 4, 48, 48) of `crop` -> unit vectors (N, 64)."""
+    """Crops (N, 3, 48, 48) of `crop` -> unit vectors (N, 64)."""
 
     def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), dim: int = 64):
         super().__init__()
         a, b, c = widths
-        self.body = nn.Sequential(Conv(4, a, 2), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c))
+        self.body = nn.Sequential(Conv(3, a, 2), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c))
         self.head = nn.Linear(2 * c, dim)
         self.log_scale = nn.Parameter(torch.tensor(2.3))
 
     def forward(self, crops: Tensor) -> Tensor:
-        x = self.body(crops - torch.tensor([GREY, GREY, GREY, 0.0], device=crops.device)[:, None, None]).float()
-        weight = F.adaptive_avg_pool2d(crops[:, 3:].float(), x.shape[-2:]) + 1e-3
-        mean = (x * weight).sum((2, 3)) / weight.sum((2, 3))
-        return F.normalize(self.head(torch.cat([mean, x.amax((2, 3))], 1)), dim=1)
+        x = self.body(crops - GREY).float()
+        return F.normalize(self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)), dim=1)

@@ -1,7 +1,7 @@
-"""Depth, object mask and features of single pictures: a small U-Net.
+"""Depth, object mask and features of the frames of a clip: a small U-Net over each, with the whole clip's mean in view.
 
-Disparity is predicted in inverse units of the procedural world and normalised over the clip afterwards, exactly as a
-depth condition is, so that a wrong overall scale costs nothing.
+A single picture does not say what is the nearest and farthest of its clip. The mean of all frames goes into every one,
+so that depth comes out as a depth condition has it: near 1 and far 0 over the whole clip.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from .layers import Conv, Residual, coordinates
 
 
 class Seen(NamedTuple):
-    """disparity (N, H, W), not negative, larger is nearer; objects (N, H, W) logits; features (N, C)."""
+    """depth (N, H, W) as a condition has it, about 0 to 1; disparity (N, H, W), in inverse units of the world, for
+    ratios; objects (N, H, W) logits; features (N, C)."""
 
+    depth: Tensor
     disparity: Tensor
     objects: Tensor
     features: Tensor
 
 
 class Perception(nn.Module):
-    """Pictures (N, 3, 64, 96) in [0, 1] -> `Seen`."""
+    """Pictures (N, 3, 64, 96) in [0, 1], all frames of one clip or of `clips` equally long ones -> `Seen`."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)):
         super().__init__()
@@ -33,27 +35,30 @@ class Perception(nn.Module):
         self.down = nn.ModuleList()
         for above, width in zip(widths, widths[1:], strict=False):
             self.down.append(nn.Sequential(Conv(above, width, 2), Residual(width)))
+        self.overview = nn.Linear(widths[-1] * 6, widths[-1])
         self.middle = Residual(widths[-1])
         self.up = nn.ModuleList()
         for above, width in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True):
             self.up.append(nn.Sequential(Conv(above + width, width), *([Residual(width)] if width > a else [])))
         self.last = Conv(a + 12, a)
-        self.head = nn.Conv2d(a, 8, 3, 1, 1)
+        self.head = nn.Conv2d(a, 12, 3, 1, 1)
         # What an average picture looks like to `features`; without it every two pictures would seem alike.
         self.register_buffer("mean", torch.zeros(widths[-1] * 6))
 
-    def forward(self, pictures: Tensor) -> Seen:
+    def forward(self, pictures: Tensor, clips: int = 1) -> Seen:
         folded = F.pixel_unshuffle(pictures - 0.5, 2)
         x = self.stem(torch.cat([folded, coordinates(folded)], 1))
         kept = [x]
         for down in self.down:
             x = down(x)
             kept.append(x)
-        x = self.middle(x)
+        pooled = F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1).unflatten(0, (clips, -1)).mean(1)
+        overview = self.overview(pooled).repeat_interleave(len(x) // clips, 0)
+        x = self.middle(x + overview[..., None, None].to(x.dtype))
         features = F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1) - self.mean
         for up, beside in zip(self.up, reversed(kept[:-1]), strict=True):
             x = F.interpolate(x, size=beside.shape[-2:], mode="nearest")
             x = up(torch.cat([x, beside], 1))
         x = self.head(self.last(torch.cat([x, folded.to(x.dtype)], 1)))
-        disparity, objects = F.pixel_shuffle(x.float(), 2).unbind(1)
-        return Seen(F.softplus(disparity), objects, features)
+        disparity, objects, depth = F.pixel_shuffle(x.float(), 2).unbind(1)
+        return Seen(depth + 0.5, F.softplus(disparity), objects, features)

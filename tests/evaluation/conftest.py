@@ -64,7 +64,34 @@ class StandIn:
         return SimpleNamespace(frames=noise)
 
 
-@pytest.fixture
-def stand_in(scenes):
+def new_stand_in(scenes):
     torch.manual_seed(1)
     return StandIn({scene.seed: scene.frames for scene in scenes})
+
+
+@pytest.fixture
+def stand_in(scenes):
+    return new_stand_in(scenes)
+
+
+@pytest.fixture(scope="session")
+def benched(scenes, judge, tmp_path_factory):
+    """One whole run of the benchmark: its result, its file, what the pipeline was asked, the steps of its bar."""
+    from comfyui_fulldit.evaluation.bench import run_control
+
+    steps = []
+
+    class Bar:
+        def __init__(self, total, title):
+            steps.append(total)
+
+        def __enter__(self):
+            return lambda: steps.append(1)
+
+        def __exit__(self, *_):
+            pass
+
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    pipeline = new_stand_in(scenes)
+    result = run_control(scenes=2, steps=3, pipeline=pipeline, judge=judge, json=path, progress=Bar)
+    return SimpleNamespace(result=result, path=path, pipeline=pipeline, steps=steps)

@@ -16,27 +16,10 @@ KEYS = ["none", "camera", "identity", "depth", "camera+identity", "camera+depth"
 KEYS += ["camera+identity+depth"]
 
 
-def run(stand_in, judge, **more):
-    return bench.run_control(scenes=2, steps=3, pipeline=stand_in, judge=judge, **more)
-
-
-def test_layout_and_pairs(stand_in, judge, tmp_path):
-    steps = []
-
-    class Bar:
-        def __init__(self, total, title):
-            steps.append(total)
-
-        def __enter__(self):
-            return lambda: steps.append(1)
-
-        def __exit__(self, *_):
-            pass
-
-    path = tmp_path / "bench.json"
-    result = run(stand_in, judge, json=path, progress=Bar)
-    assert json.loads(path.read_text()) == result
-    assert sum(steps[1:]) == steps[0] == 18
+def test_layout_and_pairs(benched):
+    result = benched.result
+    assert json.loads(benched.path.read_text()) == result
+    assert sum(benched.steps[1:]) == benched.steps[0] == 18
     assert list(result["results"]) == KEYS
     for row in (*result["results"].values(), result["floor"]):
         assert set(row) == {*METRICS, "se", "n", "n_failed"}
@@ -51,16 +34,20 @@ def test_layout_and_pairs(stand_in, judge, tmp_path):
     assert gain["mean"] == pytest.approx(result["results"]["none"]["depth_mae"] - result["floor"]["depth_mae"])
     assert gain["share"] == pytest.approx(1)
     assert result["paired"]["camera"]["depth_mae"]["mean"] == 0
-    assert not list(tmp_path.glob("*.jsonl"))
+    assert not list(benched.path.parent.glob("*.jsonl"))
     # Conditions once per scene; the same noise for every set.
-    assert stand_in.encoded == 2
-    assert {asked[1:3] for asked in stand_in.asked} == {(3, 2.0)}
-    assert len({asked[0] for asked in stand_in.asked}) == 2
+    assert benched.pipeline.encoded == 2
+    assert {asked[1:3] for asked in benched.pipeline.asked} == {(3, 2.0)}
+    assert len({asked[0] for asked in benched.pipeline.asked}) == 2
 
 
-def test_goes_on_where_it_stopped(stand_in, judge, tmp_path, monkeypatch):
+def test_goes_on_where_it_stopped(benched, stand_in, judge, tmp_path, monkeypatch):
     path = tmp_path / "bench.json"
-    whole = run(stand_in, judge)
+    whole = benched.result
+
+    def run():
+        return bench.run_control(scenes=2, steps=3, pipeline=stand_in, judge=judge, json=path)
+
     real, seen = bench.measure_scene, []
 
     def stops(*given):
@@ -71,9 +58,9 @@ def test_goes_on_where_it_stopped(stand_in, judge, tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench, "measure_scene", stops)
     with pytest.raises(KeyboardInterrupt):
-        run(stand_in, judge, json=path)
+        run()
     assert not path.exists()
-    result = run(stand_in, judge, json=path)
+    result = run()
     assert len(seen) == 3 and seen[1] == seen[2]
     for name in ("results", "floor", "paired", "identity_swap"):
         assert result[name] == whole[name]
@@ -100,8 +87,8 @@ def test_refusals():
         bench.run_control(scenes=2, steps=0)
 
 
-def test_table_and_card(stand_in, judge, tmp_path):
-    result = run(stand_in, judge)
+def test_table_and_card(benched, tmp_path):
+    result = benched.result
     table = markdown_table(result)
     for name in KEYS:
         assert f"| {name} |" in table

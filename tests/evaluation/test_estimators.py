@@ -9,7 +9,7 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.estimators.camera import CameraNet, camera_input, compose, rotation_matrix
 from comfyui_fulldit.models.estimators.file import Estimators, load_estimators, save_estimators
-from comfyui_fulldit.models.estimators.identity import crop
+from comfyui_fulldit.models.estimators.identity import crop, on_grey
 from comfyui_fulldit.models.estimators.motion import dis_flow
 
 
@@ -35,17 +35,20 @@ def test_a_mirrored_world_gives_mirrored_poses():
     assert torch.allclose(mirrored, compose(steps) * mirror[:, None] * torch.cat([mirror, torch.ones(1)]), atol=1e-6)
 
 
-def test_crop_shows_the_masked_thing_alone_and_large():
+def test_crop_is_the_stretched_box_and_hides_the_outline():
     picture = torch.zeros(1, 3, 64, 96)
-    picture[:, 0, 20:30, 40:50] = 1
-    mask = torch.zeros(1, 64, 96)
-    mask[:, 20:30, 40:50] = 1
-    cut = crop(picture, mask)
-    assert cut.shape == (1, 4, 48, 48)
-    assert torch.allclose(cut[0, :3, 24, 24], torch.tensor([1.0, 0, 0]), atol=1e-4)
-    assert torch.allclose(cut[0, :3, 0, 0], torch.full((3,), 0.5))
-    assert 0.6 < cut[0, 3].mean() < 0.85
-    assert torch.isfinite(crop(picture, torch.zeros_like(mask))).all()
+    picture[:, 0, 20:30, 40:60] = 1
+    box, disc = torch.zeros(2, 1, 64, 96)
+    box[:, 20:30, 40:60] = 1
+    y, x = torch.meshgrid(torch.arange(64) - 24.5, torch.arange(96) - 49.5, indexing="ij")
+    disc[0] = ((y / 5) ** 2 + (x / 10) ** 2 <= 1).float()
+    cut = crop(picture, box)
+    assert cut.shape == (1, 3, 48, 48)
+    assert torch.allclose(cut[0, :, 24, 24], torch.tensor([1.0, 0, 0]), atol=1e-4)
+    assert cut[0, 0].mean() > 0.8 and cut[0, 1:].abs().max() < 1e-4
+    assert torch.allclose(cut, crop(picture, disc))
+    assert torch.allclose(on_grey(picture, box)[0, :, 0, 0], torch.full((3,), 0.5))
+    assert torch.isfinite(crop(picture, torch.zeros_like(box))).all()
 
 
 def test_motion_is_found_and_scaled_to_the_width():
@@ -80,7 +83,8 @@ def test_file_round_trip_and_refusals(tmp_path):
 def test_any_length_of_clip():
     net = CameraNet().eval()
     for frames in (2, 9):
-        steps = net(torch.rand(1, frames, 3, 32, 48), torch.zeros(1, frames - 1, 2, 32, 48), torch.ones(1))
+        pictures, stills = torch.rand(1, frames, 3, 32, 48), torch.rand(1, min(frames, 5), 32, 48)
+        steps = net(pictures, torch.zeros(1, frames - 1, 2, 32, 48), stills, torch.ones(1))
         assert steps.shape == (1, frames - 1, 6)
 
 
