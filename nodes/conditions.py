@@ -87,7 +87,6 @@ class FullDiTConditions(io.ComfyNode):
                 *_weight("depth", "the depth"),
             ],
             outputs=[Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -118,17 +117,5 @@ class FullDiTConditions(io.ComfyNode):
             depth_range=(depth_start, depth_end),
         )
         request = Request.make(controls, frames, height, width, spread)
-        _show(cls.hidden.unique_id, describe(budget(request), request.controls.remarks()))
-        return io.NodeOutput(request)
-
-
-def _show(node: str | None, text: str) -> None:
-    """Write under the node on the page. Does nothing where there is no page."""
-    try:
-        from server import PromptServer
-
-        server = PromptServer.instance
-    except (ImportError, AttributeError):
-        return
-    if node is not None and hasattr(server, "send_progress_text"):
-        server.send_progress_text(text, node)
+        # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
+        return io.NodeOutput(request, ui={"text": [describe(budget(request), request.controls.remarks())]})

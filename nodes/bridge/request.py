@@ -92,11 +92,9 @@ NAMES = {"camera": "camera", "reference": "references", "identity_map": "who is 
 
 
 def describe(counts: dict[str, int], remarks: list[str]) -> str:
-    """The budget in one line and the remarks under it, for the node on the page."""
+    """The budget and the remarks, in lines short enough for the node on the page."""
     video = counts["video"]
     parts = [f"{NAMES.get(name, name)} {count:,}" for name, count in counts.items() if name != "video"]
-    total = sum(counts.values()) - video
-    line = f"{total:,} condition tokens beside {video:,} of the video"
-    if parts:
-        line += f" ({', '.join(parts)})"
-    return "\n".join([line, *remarks])
+    lines = [f"{sum(counts.values()) - video:,} tokens, video {video:,}"]
+    lines += [", ".join(parts[i : i + 2]) for i in range(0, len(parts), 2)]
+    return "\n".join([*lines, *remarks])

@@ -49,9 +49,7 @@ class NodeOutput:
 
 
 class ComfyNode:
-    """io.ComfyNode with the hidden inputs of a run outside any page."""
-
-    hidden = SimpleNamespace(unique_id="1")
+    """io.ComfyNode."""
 
 
 def build_io() -> types.ModuleType:
@@ -70,7 +68,6 @@ def build_io() -> types.ModuleType:
     )
     io.Autogrow = grow
     io.Schema, io.NodeOutput, io.ComfyNode = Schema, NodeOutput, ComfyNode
-    io.Hidden = SimpleNamespace(unique_id="UNIQUE_ID")
     return io
 
 

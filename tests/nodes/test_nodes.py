@@ -118,9 +118,13 @@ def test_any_subset_and_its_token_budget(host):
     # 2 latent frames of 4x6: video and depth 2x2x3, the map half as fine (rows 1, columns 1.5 -> 2), references 2x3.
     assert budget(everything) == {"video": 12, "camera": 2, "reference": 12, "identity_map": 4, "depth": 12}
     assert describe(budget(everything), ["Mind this."]).splitlines() == [
-        "30 condition tokens beside 12 of the video (camera 2, references 12, who is where 4, depth 12)",
+        "30 tokens, video 12",
+        "camera 2, references 12",
+        "who is where 4, depth 12",
         "Mind this.",
     ]
+    out = host.nodes["FullDiTConditions"].execute(frames=5, width=48, height=32, camera=camera(host))
+    assert out.kwargs["ui"]["text"] == ["2 tokens, video 12\ncamera 2"]
     assert conditions(host).controls.present() == ()
     assert budget(conditions(host, depth=depth(host), depth_strength=0.0)) == {"video": 12}
 
