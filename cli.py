@@ -64,9 +64,7 @@ def _generate(args: argparse.Namespace) -> dict:
         depth_kind=args.depth_kind,
         fit=args.fit,
     )
-    for remark in controls.remarks():
-        print(f"note: {remark}", file=sys.stderr)
-    return generate(
+    report = generate(
         pipeline,
         controls,
         args.prompt or "",
@@ -83,6 +81,9 @@ def _generate(args: argparse.Namespace) -> dict:
         progress=_progress(args.quiet),
         **size,
     )
+    for remark in report["asked"]["remarks"]:
+        print(f"note: {remark}", file=sys.stderr)
+    return report
 
 
 def _train(args: argparse.Namespace) -> dict:
