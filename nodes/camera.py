@@ -68,6 +68,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     max=150.0,
                     step=1.0,
                     advanced=True,
+                    optional=True,
                     tooltip="Horizontal field of view in degrees. The embedded model knows about 35 to 75.",
                 ),
                 io.Float.Input(
@@ -78,6 +79,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     step=0.05,
                     round=0.001,
                     advanced=True,
+                    optional=True,
                     tooltip="Width divided by height of the video.",
                 ),
             ],
@@ -143,7 +145,7 @@ class FullDiTLoadCamera(io.ComfyNode):
         return paths.input_file(file).stat().st_mtime_ns
 
     @classmethod
-    def validate_inputs(cls, file, **_):
+    def validate_inputs(cls, file):
         try:
             paths.input_file(file)
         except ValueError as error:

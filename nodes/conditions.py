@@ -28,6 +28,7 @@ def _weight(name: str, what: str):
             max=1.0,
             step=0.01,
             advanced=True,
+            optional=True,
             tooltip=f"From which part of sampling {what} holds.",
         ),
         io.Float.Input(
@@ -37,6 +38,7 @@ def _weight(name: str, what: str):
             max=1.0,
             step=0.01,
             advanced=True,
+            optional=True,
             tooltip=f"Until which part of sampling {what} holds.",
         ),
     ]
@@ -87,6 +89,7 @@ class FullDiTConditions(io.ComfyNode):
                 *_weight("depth", "the depth"),
             ],
             outputs=[Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
     @classmethod

@@ -40,6 +40,7 @@ class FullDiTDepth(io.ComfyNode):
                     max=0.49,
                     step=0.01,
                     advanced=True,
+                    optional=True,
                     tooltip="This share of the values becomes 0 (far).",
                 ),
                 io.Float.Input(
@@ -49,6 +50,7 @@ class FullDiTDepth(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
+                    optional=True,
                     tooltip="What lies above this share becomes 1 (near).",
                 ),
             ],

@@ -42,6 +42,7 @@ class FullDiTIdentity(io.ComfyNode):
                     "invert_mask",
                     default=False,
                     advanced=True,
+                    optional=True,
                     tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
                 ),
                 io.Float.Input(
@@ -51,6 +52,7 @@ class FullDiTIdentity(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
+                    optional=True,
                     tooltip="From which part of sampling it holds: 0 is the first step.",
                 ),
                 io.Float.Input(
@@ -60,6 +62,7 @@ class FullDiTIdentity(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
+                    optional=True,
                     tooltip="Until which part of sampling it holds: 1 is the last step.",
                 ),
             ],

@@ -39,6 +39,7 @@ class FullDiTLoad(io.ComfyNode):
                     options=["default", "fp32", "bf16", "fp16"],
                     default="default",
                     advanced=True,
+                    optional=True,
                     tooltip="Number format of the network. default lets ComfyUI choose for your device.",
                 ),
             ],

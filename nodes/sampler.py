@@ -16,6 +16,7 @@ def _scale(name: str, what: str):
         max=20.0,
         step=0.1,
         advanced=True,
+        optional=True,
         tooltip=(
             f"0: {what} is guided together with the text by cfg. Above 0: by a scale of its own, "
             f"at the price of one more pass per step."
@@ -54,6 +55,7 @@ class FullDiTSampler(io.ComfyNode):
                     multiline=True,
                     default="",
                     advanced=True,
+                    optional=True,
                     tooltip="What should not be seen. Empty is what the model was trained with.",
                 ),
                 io.Int.Input(
@@ -90,6 +92,7 @@ class FullDiTSampler(io.ComfyNode):
                     "preview",
                     default=True,
                     advanced=True,
+                    optional=True,
                     tooltip="Show the clip while it is made, also where ComfyUI's previews are off.",
                 ),
             ],

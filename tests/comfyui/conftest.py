@@ -64,7 +64,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def start(self, seconds: float = 180) -> None:
+    def start(self, seconds: float = 400) -> None:
         """Start and wait until it answers. Fails with the end of its log."""
         for name in ("output", "input", "temp", "user", "custom_nodes"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Server:
         command += os.environ.get("COMFYUI_ARGS", "").split()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.host, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command, cwd=self.host, stdout=log, stderr=subprocess.STDOUT, preexec_fn=os.setpgrp
             )
         end = time.monotonic() + seconds
         while time.monotonic() < end:
