@@ -55,6 +55,7 @@ def _generate(args: argparse.Namespace) -> dict:
         ]
         args.depth = args.depth or str(ASSETS / "depth.mp4")
         args.prompt = args.prompt or (ASSETS / "prompt.txt").read_text(encoding="utf-8").strip()
+        args.seed = 3 if args.seed is None else args.seed
         args.compare = True
     controls = load_controls(
         **size,
@@ -69,7 +70,7 @@ def _generate(args: argparse.Namespace) -> dict:
         controls,
         args.prompt or "",
         Path(args.out),
-        seed=args.seed,
+        seed=args.seed or 0,
         steps=args.steps,
         guidance=args.guidance,
         condition_guidance={
@@ -163,7 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--fit", action="store_true", help="resample cameras and clips of another length instead of refusing"
     )
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, help="default: 0")
     p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
     p.add_argument("--guidance", type=float, help="classifier-free guidance (default: the checkpoint's)")
     for name in ("camera", "identity", "depth"):
