@@ -91,3 +91,25 @@ def test_fits_only_what_it_knows(monkeypatch, tmp_path):
     (tmp_path / "absent.safetensors").write_bytes(b"x")
     assert Judge.fits(17, 64, 96) and Judge.fits(25, 96, 160)
     assert not Judge.fits(1, 64, 96) and not Judge.fits(17, 128, 32)
+
+
+@pytest.mark.skipif(not Judge.path().exists(), reason="the estimators are not in this checkout")
+def test_the_shipped_estimators_know_the_truth_from_another_scene():
+    """Small and sharp enough; the depth estimate is the weakest of them."""
+    assert Judge.path().stat().st_size <= 8.5e6
+    judge = Judge.load()
+    floor, mismatch = judge.estimators.about["floor"], judge.estimators.about["mismatch"]
+    for metric, share in (("rot_err", 0.25), ("trans_err", 0.25), ("cam_mc", 0.25), ("depth_mae", 0.4)):
+        assert floor[metric] <= share * mismatch[metric]
+    assert floor["identity_accuracy"] > 0.9 and mismatch["identity_accuracy"] < 0.25
+    assert floor["mask_iou"] > 0.8 and mismatch["mask_iou"] < 0.25
+
+
+@pytest.mark.skipif(not Judge.path().exists(), reason="the estimators are not in this checkout")
+def test_the_shipped_estimators_tell_two_scenes_apart(scenes):
+    judge = Judge.load()
+    right = judge.measure(scenes[0].frames, scenes[0].controls).values
+    wrong = judge.measure(scenes[1].frames, scenes[0].controls).values
+    assert right["mask_iou"] > wrong["mask_iou"] + 0.3
+    assert right["depth_mae"] < wrong["depth_mae"]
+    assert right["identity_accuracy"] == 1
