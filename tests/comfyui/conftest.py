@@ -5,6 +5,7 @@ Nothing here is imported at collection, so that the other tests can be collected
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -51,6 +52,25 @@ def host():
     return pack
 
 
+def pytest_sessionstart(session):
+    """A terminated run tears its fixtures down like an interrupted one, so that the server ends with it."""
+
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # not the main thread: nobody can be told
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _die_with_parent() -> None:
+    """In the server's process: a group of its own, and on Linux an end when the tests are killed outright."""
+    os.setpgrp()
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 class Server:
     """A ComfyUI server with this checkout and VideoHelperSuite as its only custom nodes, and folders of its own."""
 
@@ -83,7 +103,7 @@ class Server:
         command += os.environ.get("COMFYUI_ARGS", "").split()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.host, stdout=log, stderr=subprocess.STDOUT, preexec_fn=os.setpgrp
+                command, cwd=self.host, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent
             )
         end = time.monotonic() + seconds
         while time.monotonic() < end:
