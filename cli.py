@@ -47,7 +47,6 @@ def _generate(args: argparse.Namespace) -> dict:
         "height": args.height or config.height,
         "width": args.width or config.width,
     }
-    pipeline.check_size(**size)
     if args.demo:
         args.camera = args.camera or str(ASSETS / "camera.json")
         args.identity = args.identity or [

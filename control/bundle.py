@@ -27,7 +27,7 @@ def check_size(frames: int, height: int, width: int, temporal: int = 4, spatial:
     if frames < 1 or (frames - 1) % temporal:
         k = max(0, (frames - 1) // temporal)
         raise UserError(
-            f"{frames} frames were asked for; {temporal} * k + 1 was expected: take {temporal * k + 1}"
+            f"{frames} frames were asked for; {temporal}k+1 was expected: take {temporal * k + 1}"
             f" or {temporal * (k + 1) + 1}"
         )
     for side, name in ((height, "height"), (width, "width")):

@@ -67,16 +67,6 @@ class Pipeline:
             )
         return cls(model.eval(), text.eval(), autoencoder.eval(), config, place, dtype)
 
-    def check_size(self, frames: int, height: int, width: int) -> None:
-        """Refuse sizes that the latent grid cannot hold: frames must be 4k+1, sides multiples of 16."""
-        if frames < 1 or frames % 4 != 1:
-            near = max(1, 4 * round((frames - 1) / 4) + 1)
-            raise UserError(f"The clip has {frames} frames, but the length must be 4k+1 (1, 5, 9, ...): use {near}.")
-        for name, side in (("height", height), ("width", width)):
-            if side < 16 or side % 16:
-                near = max(16, 16 * round(side / 16))
-                raise UserError(f"The {name} is {side}, but it must be a multiple of 16: use {near}.")
-
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """(channels, T, h, w) of the latent of a clip."""
         return self.config.in_dim, (frames - 1) // 4 + 1, height // 8, width // 8
@@ -89,7 +79,6 @@ class Pipeline:
     @torch.no_grad()
     def encode(self, controls: Controls, frames: int, height: int, width: int) -> Conditions | None:
         """The condition streams of `controls`, or None where nothing is asked. Validates first."""
-        self.check_size(frames, height, width)
         controls.validate(frames, height, width, slots=self.config.slots)
         if not controls.present():
             return None
