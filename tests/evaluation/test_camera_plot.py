@@ -1,0 +1,93 @@
+"""The pictures of a camera path show what moves, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.evaluation import camera_plot
+
+
+def red(picture: np.ndarray) -> np.ndarray:
+    """Where the colour of the last frame is (y, x), the time bar at the foot left out."""
+    part = picture[30:-30]
+    spots = np.argwhere((part[..., 0] > 0.8) & (part[..., 1] < 0.35))
+    return spots + (30, 0)
+
+
+def blue(picture: np.ndarray) -> np.ndarray:
+    part = picture[30:-30]
+    return np.argwhere((part[..., 2] > 0.7) & (part[..., 0] < 0.2)) + (30, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "sign"),
+    [("pedestal_up", 0, -1), ("pedestal_down", 0, 1), ("truck_right", 1, 1), ("truck_left", 1, -1)],
+)
+def test_the_last_camera_stands_where_the_movement_leads(name, axis, sign):
+    picture = camera_plot.draw_path(preset(name, frames=9, amount=0.8), 240, 360)
+    assert picture.shape == (240, 360, 3) and picture.dtype == np.float32
+    assert sign * (red(picture).mean(0)[axis] - blue(picture).mean(0)[axis]) > 10
+
+
+def test_every_path_can_be_drawn():
+    """Still, of one frame, huge, tiny, long, and with any lens."""
+    still = preset("static", frames=1)
+    far = preset("dolly_in", frames=200).scaled(1e4)
+    small = preset("truck_left", frames=3).scaled(1e-9)
+    wide = preset("zoom_in", frames=5, fov=150.0)
+    for path in (still, far, small, wide):
+        for picture in (camera_plot.draw_path(path, 120, 160), camera_plot.draw_curves(path, 120, 160)):
+            assert picture.shape == (120, 160, 3) and np.isfinite(picture).all()
+            assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.01
+
+
+def test_clips_have_a_picture_per_frame_and_the_playhead_walks():
+    path = preset("orbit_left", frames=5)
+    frames = camera_plot.path_frames(path, 120, 160)
+    curves = camera_plot.curve_frames(path, 160, 200)
+    assert frames.shape == (5, 120, 160, 3) and curves.shape == (5, 160, 200, 3)
+    assert all(np.abs(a - b).max() > 0.2 for a, b in zip(frames, frames[1:], strict=False))
+    plain = camera_plot.draw_curves(path, 160, 200)
+    line = [int(np.abs(picture - plain).mean((0, 2)).argmax()) for picture in curves]
+    assert line == sorted(line) and np.ptp(np.diff(line)) <= 2 and line[-1] - line[0] > 100
+
+
+def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
+    """Twice the limit stands above its dashed line, half of it below."""
+
+    def heights(amount: float) -> tuple[float, float]:
+        path = preset("truck_right", frames=9, amount=amount, ease="linear")
+        page = camera_plot.draw_curves(path, 360, 360, {"speed": 0.5})[30:110]
+        dashes = np.argwhere((page[..., 0] > 0.8) & (page[..., 1] < 0.35))[:, 0]
+        line = np.argwhere((page[..., 2] > 0.7) & (page[..., 0] < 0.2))[:, 0]
+        return float(np.median(dashes)), float(np.median(line))
+
+    limit, fast = heights(1.0)  # one unit a second
+    assert fast < limit - 10
+    limit, slow = heights(0.25)
+    assert slow > limit + 10
+
+
+def test_rays_are_shown_as_colours():
+    rays = np.zeros((3, 6, 4, 5))
+    rays[:, 5] = 1.0  # all look forward
+    rays[2, 0] = -2.0
+    clip = camera_plot.plucker_clip(rays)
+    assert clip.shape == (3, 4, 14, 3)
+    assert np.allclose(clip[0, :, 9:], [0.5, 0.5, 1]) and np.allclose(clip[0, :, :5], 0.5)
+    assert np.allclose(clip[2, :, :5], [0, 0.5, 0.5])
+    sheet = camera_plot.plucker_sheet(np.repeat(rays, 4, 0), columns=3, width=300)
+    assert sheet.shape[1:] == (300, 3) and sheet.std() > 0.05
+    with pytest.raises(UserError, match="6, height, width"):
+        camera_plot.plucker_clip(rays[:, :5])
+
+
+def test_a_path_that_is_no_preset_keeps_its_own_length():
+    """Absolute poses far from the origin are drawn like the same path at the origin."""
+    path = preset("crane_up", frames=5)
+    moved = CameraTrajectory(path.c2w + np.array([0, 0, 0, 100.0]), path.intrinsics, path.fps)
+    assert np.abs(camera_plot.draw_path(path, 120, 160) - camera_plot.draw_path(moved, 120, 160)).mean() < 1e-3
