@@ -104,7 +104,7 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "no pose": (changed(frames=[{"intrinsics": [1, 1, 0.5, 0.5]}]), "no 'c2w'"),
         "text as fps": (changed(fps="fast"), "'fps'"),
         "nan": (changed(fps=None), "'fps'"),
-        "words": (b"hello\nworld\n", "line 2"),
+        "words": (b"hello\nworld\n", "no line of numbers"),
         "one word": (b"hello", "no line of numbers"),
         "too few numbers": (b"url\n0 1 1 0.5 0.5 0 0 1 0 0 0\n", "19"),
         "not a rotation": (b"0 1 1 .5 .5 0 0 3 0 0 0 0 1 0 0 0 0 1 0", "not a rotation"),
@@ -115,7 +115,7 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "npy of another shape": (_npy(np.zeros((4, 2))), "shape"),
         "deep json": (b"[" * 100_000, "truncated"),
         "a null frame": (changed(frames=[None]), "list with one object"),
-        "bad transforms": (b'{"frames": [{"transform_matrix": "x"}]}', "right shape"),
+        "bad transforms": (b'{"frames": [{"transform_matrix": "x"}]}', "shape"),
     }
 
 

@@ -1,0 +1,126 @@
+"""Camera files of this and other programs, one file per format, told apart by their content.
+
+`FORMATS` lists them: what each is called, whether it is read and written, and what it carries. All turn into
+`CameraTrajectory`: camera-to-world, OpenCV axes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from ...files import existing
+from ..trajectory import CameraTrajectory
+from .common import DEFAULT_ASPECT, DEFAULT_FOV, UNKNOWN, Format, Reading, Source
+from .matrices import MATRICES, NPY, from_matrices, from_object
+from .nerf import TRANSFORMS, from_transforms
+from .own import FORMAT, OWN, VERSION, from_own, to_own
+from .realestate import REALESTATE, to_realestate
+
+__all__ = [
+    "DEFAULT_ASPECT", "DEFAULT_FOV", "FORMAT", "FORMATS", "UNKNOWN", "VERSION", "Format",
+    "endings", "from_json", "read_camera", "to_json", "to_realestate", "write_camera",
+]  # fmt: skip
+
+# In the order in which they are tried; of several with one ending the first is written by that ending.
+FORMATS: dict[str, Format] = {
+    "fulldit": OWN,
+    "transforms": TRANSFORMS,
+    "matrices": MATRICES,
+    "npy": NPY,
+    "realestate10k": REALESTATE,
+}
+
+to_json = to_own
+
+
+def endings(write: bool = False) -> tuple[str, ...]:
+    """The endings of all files that can be read (or written), each once: for file lists."""
+    wanted = (entry for entry in FORMATS.values() if (entry.writes if write else entry.reads))
+    return tuple(dict.fromkeys(ending for entry in wanted for ending in entry.endings if ending))
+
+
+def read_camera(
+    path: str | os.PathLike, frames: int | None = None, keyed: int = 17, aspect: float = DEFAULT_ASPECT
+) -> CameraTrajectory:
+    """The trajectory in a file (COLMAP: also a folder). frames: spread the path over so many; None = as it is.
+
+    A file of keys has no length and no shape of the picture: it gets `keyed` frames and `aspect` (width / height).
+    Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
+    """
+    path = existing(path, "camera file")
+    source = Source(path)
+    try:
+        for entry in FORMATS.values():
+            if entry.read and entry.looks(source):
+                trajectory = entry.read(source, Reading(keyed, aspect))
+                break
+        else:
+            raise UserError(_unknown(source))
+    except UserError as error:
+        raise UserError(f"the camera file '{path}' cannot be read: {error}") from error
+    return trajectory if frames is None else trajectory.resample(frames)
+
+
+def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike, format: str | None = None) -> None:
+    """Write a trajectory, whole or not at all. format: a name in FORMATS; None = by the ending of the path.
+
+    Raises UserError for an ending or name that no written format has.
+    """
+    path = Path(path)
+    written = {name: entry for name, entry in FORMATS.items() if entry.writes}
+    if format is None:
+        ending = path.suffix.lower()
+        format = next((name for name, entry in written.items() if ending in entry.endings), None)
+        if format is None:
+            raise UserError(
+                f"'{path.name}' has an ending that no camera format has: use {', '.join(endings(write=True))}"
+            )
+    if format not in written:
+        raise UserError(f"'{format}' is no camera format that can be written: {', '.join(written)} are")
+    written[format].write(trajectory, path)
+
+
+def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
+    """The trajectory of a JSON value: what `to_json` gave, a list of matrices, or what `transforms.json` holds.
+
+    Raises UserError for anything else.
+    """
+    if isinstance(value, list):
+        return from_matrices(value, aspect=aspect)
+    if not isinstance(value, dict):
+        raise UserError(f"the JSON holds a {type(value).__name__}, not a camera")
+    if value.get("format") == FORMAT:
+        return from_own(value, keyed, aspect)
+    if "format" in value:
+        raise UserError(f"its format is '{str(value['format'])[:60]}', not {FORMAT}")
+    if "c2w" in value:
+        return from_object(value, aspect)
+    frames = value.get("frames")
+    if isinstance(frames, list) and any(isinstance(f, dict) and "transform_matrix" in f for f in frames[:3]):
+        return from_transforms(value, aspect)
+    raise UserError(f"the JSON has the keys {_keys(value)} and no camera in them")
+
+
+def _unknown(source: Source) -> str:
+    """Why a file is none of the known ones."""
+    expected = f". Expected one of: {'; '.join(entry.doc for entry in FORMATS.values() if entry.reads)}"
+    if source.is_json:
+        value = source.json
+        if not isinstance(value, dict):
+            return f"the JSON holds a {type(value).__name__}, not a camera{expected}"
+        if "format" in value:
+            return f"its format is '{str(value['format'])[:60]}', not {FORMAT}{expected}"
+        return f"the JSON has the keys {_keys(value)} and no camera in them{expected}"
+    if source.binary:
+        return f"it is neither text nor a file whose first bytes are known{expected}"
+    if not any(character.isdigit() for character in source.text[:10_000]):
+        return f"it holds no line of numbers{expected}"
+    number, line = source.lines[min(1, len(source.lines) - 1)]
+    return f"line {number} has {len(line.split())} entries; no camera format has such lines{expected}"
+
+
+def _keys(value: dict) -> str:
+    return ", ".join(str(key)[:40] for key in list(value)[:6]) or "none"

@@ -1,0 +1,60 @@
+"""RealEstate10K text, also CameraCtrl's: a line with the source (an address, may be missing), 19 numbers per frame.
+
+They are the time in microseconds, fx fy cx cy normalised by width and height, two zeros, and the 12 numbers of the
+world-to-camera matrix row by row, in OpenCV axes (https://google.github.io/realestate10k, section "Format").
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...files import atomic_path
+from ..trajectory import CameraTrajectory, invert
+from .common import UNKNOWN, Format, Reading, Source, fps_of, rows
+
+COLUMNS = "time, fx fy cx cy, 0 0 and 12 of the world-to-camera matrix (RealEstate10K)"
+
+
+def to_realestate(trajectory: CameraTrajectory) -> str:
+    """The text of a trajectory."""
+    lines = ["fulldit"]
+    for frame, (w2c, intrinsics) in enumerate(zip(trajectory.w2c(), trajectory.intrinsics, strict=True)):
+        time = round(frame / trajectory.fps * 1e6)
+        values = [*intrinsics, 0, 0, *w2c.ravel()]
+        lines.append(" ".join([str(time), *(f"{value:.15g}" for value in values)]))
+    return "\n".join(lines) + "\n"
+
+
+def from_rows(values: np.ndarray, fps: float | None = None) -> CameraTrajectory:
+    """The trajectory of rows (F, 19). fps None: from the times, which are in microseconds."""
+    w2c = CameraTrajectory(values[:, 7:].reshape(-1, 3, 4), values[:, 1:5])
+    fps = fps_of(values[:, 0] / 1e6) if fps is None else fps
+    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit=UNKNOWN)
+
+
+def _looks(source: Source) -> bool:
+    if source.binary or source.is_json:
+        return False
+    counts = [len(line.replace(",", " ").split()) for _, line in source.lines[:3]]
+    return 19 in counts
+
+
+def _read(source: Source, reading: Reading) -> CameraTrajectory:
+    return from_rows(rows(source.lines, (19,), COLUMNS, skip=1))
+
+
+def _write(trajectory: CameraTrajectory, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(to_realestate(trajectory), encoding="utf-8")
+
+
+REALESTATE = Format(
+    doc="RealEstate10K and CameraCtrl text: 19 numbers per frame",
+    endings=(".txt",),
+    carries=frozenset({"poses", "intrinsics", "fps"}),
+    looks=_looks,
+    read=_read,
+    write=_write,
+)
