@@ -12,6 +12,7 @@ class FullDiTExtension(ComfyExtension):
         """Every node of this pack, in the order of the menu."""
         from .apply import FullDiTApply
         from .camera import FullDiTCameraPreset, FullDiTLoadCamera
+        from .camera_path import FullDiTCameraPath
         from .conditions import FullDiTConditions
         from .depth import FullDiTDepth
         from .example import FullDiTExample
@@ -23,6 +24,7 @@ class FullDiTExtension(ComfyExtension):
         return [
             FullDiTLoad,
             FullDiTCameraPreset,
+            FullDiTCameraPath,
             FullDiTLoadCamera,
             FullDiTIdentity,
             FullDiTDepth,

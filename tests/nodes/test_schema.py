@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("schema.json")
 NODES = [
     "FullDiTApply",
+    "FullDiTCameraPath",
     "FullDiTCameraPreset",
     "FullDiTConditions",
     "FullDiTDepth",
