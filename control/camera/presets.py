@@ -15,10 +15,12 @@ import numpy as np
 
 from ..errors import UserError
 from . import rotations
+from .easing import EASES as EASES
+from .easing import eased as eased
+from .edit import sway
 from .trajectory import CameraTrajectory
 
 SUBJECT = np.array([0.0, 0.0, 1.0])
-EASES = ("smooth", "linear", "in", "out")
 # A path is a function of progress (F,) 0..1 and the amount; it gives rotations (F,3,3), positions (F,3), zoom (F,).
 Path = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -140,29 +142,12 @@ PRESETS: dict[str, Preset] = {
 
 
 def _handheld(frames: int, fps: float, amount: float, seed: int) -> Path:
-    """Sums of slow sines, the spectrum of a held camera: most below 2 Hz. The largest turn is `amount` degrees."""
-    random = np.random.default_rng(seed)
-    time = np.arange(frames) / fps
-    hertz = random.uniform(0.3, 2.0, (6, 4))
-    phase = random.uniform(0, 2 * np.pi, (6, 4))
-    wave = np.sin(2 * np.pi * hertz * time[:, None, None] + phase) / hertz
-    wave = (wave - wave[:1]).sum(-1) * (1, 1, 0.5, 1, 1, 1)  # a hand rolls less than it turns
+    """A hand's sway, whose largest turn is `amount` degrees."""
+    wave = sway(np.arange(frames) / fps, seed)
     # The last frame need not be the farthest here: the largest turn of the clip reaches the amount.
     most = np.linalg.norm(wave[:, :3], axis=1).max()
     wave = wave * (np.radians(amount) / most if most > 0 else 0.0)
     return rotations.from_vector(wave[:, :3]), wave[:, 3:] * 0.3, np.ones(frames)
-
-
-def eased(progress: np.ndarray, kind: str) -> np.ndarray:
-    """Progress 0..1 (F,) with its speed shaped: 'smooth' (slow at both ends), 'linear', 'in' (slow start), 'out'."""
-    if kind not in EASES:
-        raise UserError(f"the ease '{kind}' is unknown: choose one of {', '.join(EASES)}")
-    return {
-        "smooth": progress * progress * (3 - 2 * progress),
-        "linear": progress,
-        "in": progress**2,
-        "out": 1 - (1 - progress) ** 2,
-    }[kind]
 
 
 def intrinsics_of(fov: float, aspect: float) -> np.ndarray:

@@ -83,3 +83,30 @@ def looking(forward: np.ndarray, down: tuple[float, float, float] = (0.0, 1.0, 0
     length = np.linalg.norm(right, axis=-1, keepdims=True)
     right = np.where(length > 1e-9, right / np.maximum(length, 1e-9), np.array([1.0, 0.0, 0.0]))
     return np.stack([right, np.cross(forward, right), forward], -1)
+
+
+def from_turns(degrees: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) of turns (..., 3) in degrees: pan right, then tilt up, then roll clockwise, each about the
+    camera's own axes (y, x, z).
+    """
+    pan, tilt, roll = np.moveaxis(np.radians(np.asarray(degrees, np.float64)), -1, 0)
+    zero = np.zeros_like(pan)
+    return (
+        from_vector(np.stack([zero, pan, zero], -1))
+        @ from_vector(np.stack([tilt, zero, zero], -1))
+        @ from_vector(np.stack([zero, zero, roll], -1))
+    )
+
+
+def to_turns(matrix: np.ndarray) -> np.ndarray:
+    """Pan right, tilt up, roll clockwise in degrees (..., 3) of rotations (..., 3, 3): what `from_turns` takes.
+
+    Pan and roll lie within -180..180, tilt within -90..90. Looking straight up or down, all of the turn counts as pan.
+    """
+    m = np.asarray(matrix, np.float64)
+    level = np.hypot(m[..., 0, 2], m[..., 2, 2])
+    steep = level < 1e-9
+    tilt = np.arctan2(-m[..., 1, 2], level)
+    pan = np.where(steep, np.arctan2(-m[..., 2, 0], m[..., 0, 0]), np.arctan2(m[..., 0, 2], m[..., 2, 2]))
+    roll = np.where(steep, 0.0, np.arctan2(m[..., 1, 0], m[..., 1, 1]))
+    return np.degrees(np.stack([pan, tilt, roll], -1))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from . import rotations
+from . import interpolate, rotations
 
 UNIT = "median depth of the first frame"
 # Poses written with six decimals are off by 1e-6; more than this is not a rotation at all.
@@ -99,22 +99,72 @@ class CameraTrajectory:
         """Horizontal and vertical field of view (F, 2) in degrees (of a centred principal point)."""
         return np.degrees(2 * np.arctan(0.5 / self.intrinsics[:, :2]))
 
-    def relative(self) -> CameraTrajectory:
-        """The same path seen from its first camera: pose 0 is the identity, the others follow."""
-        return self.replace(c2w=compose(invert(self.c2w[:1]), self.c2w))
+    def times(self) -> np.ndarray:
+        """When each frame is shown (F,), in seconds from the first."""
+        return np.arange(self.frames) / self.fps
 
-    def resample(self, frames: int, fps: float | None = None) -> CameraTrajectory:
-        """The whole path spread evenly over `frames` frames: rotations on the shortest arc, positions linear.
+    def relative(self, to: int = 0) -> CameraTrajectory:
+        """The same path seen from the camera of frame `to`: its pose is the identity, the others follow.
 
-        First and last pose are kept. `fps` stays as it is unless given.
+        A negative `to` counts from the end. Raises UserError for a frame that is not there.
         """
+        if not -self.frames <= to < self.frames:
+            raise UserError(f"frame {to} of a camera path of {self.frames} frames was asked for")
+        return self.replace(c2w=compose(invert(self.c2w[to])[None], self.c2w))
+
+    def absolute(self, start_c2w: np.ndarray) -> CameraTrajectory:
+        """The same path, placed so that its first camera stands at `start_c2w` (3, 4) or (4, 4): undoes `relative`.
+
+        Raises UserError for anything but a pose.
+        """
+        start = CameraTrajectory([start_c2w], self.intrinsics[0]).c2w
+        return self.replace(c2w=compose(start, self.relative().c2w))
+
+    def at(self, times: np.ndarray, method: str = "linear") -> CameraTrajectory:
+        """The poses at `times` (M,), 0 = first frame to 1 = last, as a path of M frames; method: interpolate.METHODS.
+
+        Times outside 0..1 give the first or the last pose. fps stays. Raises UserError for no times or NaN.
+        """
+        times = np.atleast_1d(_numbers(times, "times"))
+        if times.ndim != 1 or not len(times) or not np.isfinite(times).all():
+            raise UserError("the times of a camera path must be a list of numbers, 0 for the first frame to 1 the last")
+        given = np.linspace(0, 1, self.frames)
+        c2w, intrinsics = interpolate.between(self.c2w, self.intrinsics, given, times, method)
+        return self.replace(c2w=c2w, intrinsics=intrinsics)
+
+    def resample(self, frames: int | None = None, fps: float | None = None, method: str = "linear") -> CameraTrajectory:
+        """The whole path spread evenly over `frames` frames; first and last pose are kept.
+
+        With `frames`, the path takes as long as these frames last at `fps` (None: as it is). With `fps` alone, it
+        keeps its duration, to the nearest frame. method: 'linear' (shortest arcs, straight lines: adds nothing),
+        'smooth' or 'screw', see interpolate.py. Raises UserError for fewer than one frame.
+        """
+        if frames is None:
+            if fps is not None and not (np.isfinite(fps) and fps > 0):
+                raise UserError(f"{fps} frames per second were asked for; a positive number was expected")
+            frames = self.frames if fps is None else round((self.frames - 1) * fps / self.fps) + 1
         if frames < 1:
             raise UserError(f"a camera path of {frames} frames was asked for; at least 1 was expected")
-        old, new = np.linspace(0, 1, self.frames), np.linspace(0, 1, frames)
-        flat = np.concatenate([self.c2w[:, :, 3], self.intrinsics], 1)
-        flat = np.stack([np.interp(new, old, column) for column in flat.T], 1)
-        c2w = np.concatenate([rotations.interpolate(old, self.c2w[:, :, :3], new), flat[:, :3, None]], 2)
-        return self.replace(c2w=c2w, intrinsics=flat[:, 3:], fps=self.fps if fps is None else fps)
+        return self.at(np.linspace(0, 1, frames), method).replace(fps=self.fps if fps is None else fps)
+
+    def distance(self) -> np.ndarray:
+        """How far the camera has travelled up to each frame (F,), in `unit`, along its way."""
+        return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.c2w[:, :, 3], axis=0), axis=1))])
+
+    def speed(self) -> np.ndarray:
+        """How fast the camera moves (F,), in `unit` per second, in the step that leads to each frame.
+
+        The first frame has the speed of the first step; a single frame stands still.
+        """
+        return self._of_steps(np.linalg.norm(np.diff(self.c2w[:, :, 3], axis=0), axis=1))
+
+    def angular_speed(self) -> np.ndarray:
+        """How fast the camera turns (F,), in degrees per second, in the step that leads to each frame (as `speed`)."""
+        turns = rotations.angle_between(self.c2w[:-1, :, :3], self.c2w[1:, :, :3])
+        return self._of_steps(np.degrees(turns))
+
+    def _of_steps(self, steps: np.ndarray) -> np.ndarray:
+        return np.concatenate([steps[:1], steps]) * self.fps if len(steps) else np.zeros(1)
 
     def scaled(self, scale: float) -> CameraTrajectory:
         """Translations times `scale` (for another unit, or a larger or smaller movement); rotations stay."""

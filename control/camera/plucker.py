@@ -1,0 +1,54 @@
+"""Plücker coordinates of every pixel's ray: what many networks take for a camera.
+
+A ray through the camera's centre o with unit direction d is the pair (o x d, d) of moment and direction (Sitzmann et
+al. 2021, Light Field Networks, section 3.1). CameraCtrl (He et al. 2024, section 3.1), VideoX-Fun and ComfyUI's Wan Fun
+camera nodes stack them in this order, 'moment_direction'; Light Field Networks and others write 'direction_moment'.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UserError
+from .trajectory import CameraTrajectory
+
+ORDERS = ("moment_direction", "direction_moment")
+
+
+def rays(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
+    """Unit directions (H, W, 3) float64, in world axes, of the rays through the pixel centres (x + 0.5, y + 0.5)."""
+    fx, fy, cx, cy = trajectory.intrinsics[frame]
+    x = ((np.arange(width) + 0.5) / width - cx) / fx
+    y = ((np.arange(height) + 0.5) / height - cy) / fy
+    seen = np.stack([*np.broadcast_arrays(x[None, :], y[:, None]), np.ones((height, width))], -1)
+    seen /= np.linalg.norm(seen, axis=-1, keepdims=True)
+    return seen @ trajectory.c2w[frame, :, :3].T
+
+
+def plucker(
+    trajectory: CameraTrajectory,
+    height: int,
+    width: int,
+    order: str = "moment_direction",
+    dtype: type[np.floating] = np.float32,
+) -> np.ndarray:
+    """(F, 6, H, W) of the poses as they are: networks expect the world to be the first camera, so pass
+    `trajectory.relative()` unless the path starts at the identity anyway.
+
+    Channels 0-2 are the moment o x d (in the trajectory's unit) and 3-5 the unit direction d; the other `order` swaps
+    them. Computed in float64 one frame at a time, kept as `dtype`. Raises UserError for an empty picture or an unknown
+    order.
+    """
+    if height < 1 or width < 1:
+        raise UserError(
+            f"Plücker coordinates of a picture of {width} x {height} were asked for; at least 1 x 1 expected"
+        )
+    if order not in ORDERS:
+        raise UserError(f"the order '{order}' of Plücker coordinates is unknown: choose one of {', '.join(ORDERS)}")
+    result = np.empty((trajectory.frames, 6, height, width), dtype)
+    moment, direction = (slice(0, 3), slice(3, 6)) if order == ORDERS[0] else (slice(3, 6), slice(0, 3))
+    for frame in range(trajectory.frames):
+        ray = rays(trajectory, frame, height, width)
+        result[frame, direction] = np.moveaxis(ray, -1, 0)
+        result[frame, moment] = np.moveaxis(np.cross(trajectory.c2w[frame, :, 3], ray), -1, 0)
+    return result
