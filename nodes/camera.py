@@ -1,14 +1,11 @@
-"""Camera nodes: a preset, or a path from a file."""
+"""Camera Preset: a movement by name."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.camera import formats, presets
-from .bridge import paths
+from ..control.camera import presets
 from .types import Camera
-
-ENDINGS = (".json", ".txt", ".npy")
 
 
 def _option(name: str):
@@ -99,60 +96,3 @@ class FullDiTCameraPreset(io.ComfyNode):
             seed=movement.get("take", 0),
         )
         return io.NodeOutput(path)
-
-
-class FullDiTLoadCamera(io.ComfyNode):
-    """A camera path from a file of ComfyUI's input folder."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="FullDiTLoadCamera",
-            display_name="Load Camera File (FullDiT)",
-            category="FullDiT/camera",
-            description=(
-                "A camera path from ComfyUI's input folder: this pack's JSON, a RealEstate10K text file, "
-                "or 4x4 camera-to-world matrices as JSON or .npy."
-            ),
-            search_aliases=["camera path", "trajectory", "RealEstate10K", "camera poses"],
-            inputs=[
-                io.Combo.Input(
-                    "file", options=paths.input_files(*ENDINGS), tooltip="A file of the input folder; R refreshes."
-                ),
-                io.Int.Input(
-                    "frames",
-                    default=17,
-                    min=0,
-                    max=1025,
-                    tooltip="Spread the whole path over this many frames. 0 keeps the poses of the file as they are.",
-                ),
-                io.Float.Input(
-                    "scale",
-                    default=1.0,
-                    min=0.0,
-                    max=1000.0,
-                    step=0.01,
-                    round=0.0001,
-                    tooltip="Multiplies all distances. The unit wanted is the median depth of the first frame.",
-                ),
-            ],
-            outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, file, **_):
-        """Run again when the file changed."""
-        return paths.input_file(file).stat().st_mtime_ns
-
-    @classmethod
-    def validate_inputs(cls, file):
-        try:
-            paths.input_file(file)
-        except ValueError as error:
-            return str(error)
-        return True
-
-    @classmethod
-    def execute(cls, file, frames, scale) -> io.NodeOutput:
-        path = formats.read_camera(paths.input_file(file), frames=frames or None)
-        return io.NodeOutput(path.scaled(scale) if scale != 1 else path)

@@ -11,8 +11,12 @@ class FullDiTExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of this pack, in the order of the menu."""
         from .apply import FullDiTApply
-        from .camera import FullDiTCameraPreset, FullDiTLoadCamera
+        from .camera import FullDiTCameraPreset
+        from .camera_files import FullDiTLoadCamera, FullDiTSaveCamera
         from .camera_path import FullDiTCameraPath
+        from .camera_preview import FullDiTCameraPreview
+        from .camera_transform import FullDiTTransformCamera
+        from .camera_video import FullDiTCameraFromVideo
         from .conditions import FullDiTConditions
         from .depth import FullDiTDepth
         from .example import FullDiTExample
@@ -26,6 +30,10 @@ class FullDiTExtension(ComfyExtension):
             FullDiTCameraPreset,
             FullDiTCameraPath,
             FullDiTLoadCamera,
+            FullDiTSaveCamera,
+            FullDiTCameraFromVideo,
+            FullDiTTransformCamera,
+            FullDiTCameraPreview,
             FullDiTIdentity,
             FullDiTDepth,
             FullDiTConditions,

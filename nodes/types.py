@@ -1,6 +1,7 @@
-"""The sockets that core has no type for.
+"""The sockets that core has no type for, and those of its types that not every supported version names.
 
-Each name is permanent: saved workflows hold it. The values are plain objects of `control/` and `bridge/request.py`.
+Each name is permanent: saved workflows hold it. The values of ours are plain objects of `control/` and
+`bridge/request.py`.
 """
 
 from comfy_api.latest import io
@@ -9,3 +10,9 @@ Camera = io.Custom("FULLDIT_CAMERA")  # control.camera.CameraTrajectory
 Identity = io.Custom("FULLDIT_IDENTITY")  # control.identity.Identity
 Depth = io.Custom("FULLDIT_DEPTH")  # control.depth.DepthClip
 Conditions = io.Custom("FULLDIT_CONDITIONS")  # bridge.request.Request
+
+Viewport = io.Custom("LOAD3D_CAMERA")  # the camera of core's 3D views: a dict, y up, looks along -z
+WanCamera = io.Custom("WAN_CAMERA_EMBEDDING")  # core's Wan Fun camera: a tensor (1, 24, frames, height, width)
+Geometry = io.Custom("DA3_GEOMETRY")  # core's Depth Anything 3: a dict of tensors
+Tracks = io.Custom("TRACKS")  # core's Wan Move: a dict of tensors
+Poses = io.Custom("CAMERACTRL_POSES")  # AnimateDiff-Evolved, WanVideoWrapper: rows of 19 numbers

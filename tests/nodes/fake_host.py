@@ -71,6 +71,15 @@ def build_io() -> types.ModuleType:
     return io
 
 
+def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
+    """folder_paths.get_save_image_path: folder, name, next free number, subfolder, prefix."""
+    place = Path(base) / Path(prefix).parent
+    place.mkdir(parents=True, exist_ok=True)
+    name = Path(prefix).name
+    taken = [int(p.name[len(name) + 1 :].split("_")[0].split(".")[0]) for p in place.glob(f"{name}_[0-9]*")]
+    return str(place), name, max(taken, default=0) + 1, str(Path(prefix).parent), prefix
+
+
 def modules(folder: Path) -> dict[str, types.ModuleType]:
     """What to put into sys.modules; `folder` plays ComfyUI's folder with input/ and models/."""
     io = build_io()
@@ -84,6 +93,8 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
     paths.folder_names_and_paths = {}
     paths.models_dir = str(folder / "models")
     paths.get_input_directory = lambda: str(folder / "input")
+    paths.get_output_directory = lambda: str(folder / "output")
+    paths.get_save_image_path = save_path
     paths.get_filename_list = lambda name: []
     paths.get_full_path = lambda name, file: None
     return {

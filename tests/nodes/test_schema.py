@@ -12,8 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("schema.json")
 NODES = [
     "FullDiTApply",
+    "FullDiTCameraFromVideo",
     "FullDiTCameraPath",
     "FullDiTCameraPreset",
+    "FullDiTCameraPreview",
     "FullDiTConditions",
     "FullDiTDepth",
     "FullDiTExample",
@@ -22,6 +24,8 @@ NODES = [
     "FullDiTLoadCamera",
     "FullDiTPreview",
     "FullDiTSampler",
+    "FullDiTSaveCamera",
+    "FullDiTTransformCamera",
 ]
 
 

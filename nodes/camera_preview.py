@@ -1,0 +1,69 @@
+"""Camera Preview: a camera path as pictures and words."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from .bridge.arrays import to_tensor
+from .types import Camera
+
+
+class FullDiTCameraPreview(io.ComfyNode):
+    """The path in space, its speeds and its rays, and what a model may not follow."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraPreview",
+            display_name="Camera Preview (FullDiT)",
+            category="FullDiT/camera",
+            description=(
+                "A camera path as pictures: in space, as curves of its speeds, and as Plücker rays. With a model it "
+                "says what goes beyond the movements that the model was trained on."
+            ),
+            search_aliases=["plot camera", "show camera path", "camera trajectory", "Plücker", "visualize camera"],
+            inputs=[
+                Camera.Input("camera", tooltip="The path to show."),
+                io.Combo.Input(
+                    "layout",
+                    options=["sheet", "frames"],
+                    default="sheet",
+                    tooltip="sheet: one picture each. frames: one per frame, for Video Combine.",
+                ),
+                io.Int.Input(
+                    "height", default=384, min=128, max=2048, step=16, tooltip="Height of the pictures in pixels."
+                ),
+                io.Model.Input(
+                    "model", optional=True, tooltip="From Load FullDiT: warns about what it was not trained on."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="path", tooltip="Where the camera goes, from behind and above."),
+                io.Image.Output(display_name="curves", tooltip="Speed, turning and field of view over time."),
+                io.Image.Output(display_name="rays", tooltip="Plücker rays: moment and direction as colours."),
+                io.String.Output(display_name="report", tooltip="The path in words, and warnings."),
+            ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
+        )
+
+    @classmethod
+    def execute(cls, camera, layout, height, model=None) -> io.NodeOutput:
+        from ..control.camera.plucker import plucker
+        from ..evaluation import camera_plot
+        from .bridge.cameras import describe_path, limits, reach_of
+
+        width = height * 3 // 2
+        most = limits(reach_of(model), camera.fps)
+        aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
+        high = max(32, height // (4 if layout == "sheet" else 2))
+        rays = plucker(camera.relative(), high, max(32, round(high * aspect)))
+        if layout == "sheet":
+            path = camera_plot.draw_path(camera, height, width)[None]
+            curves = camera_plot.draw_curves(camera, height, width, most)[None]
+            shown = camera_plot.plucker_sheet(rays, width=width)[None]
+        else:
+            path = camera_plot.path_frames(camera, height, width)
+            curves = camera_plot.curve_frames(camera, height, width, most)
+            shown = camera_plot.plucker_clip(rays)
+        text = describe_path(camera, model)
+        return io.NodeOutput(to_tensor(path), to_tensor(curves), to_tensor(shown), text, ui={"text": [text]})

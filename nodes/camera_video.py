@@ -1,0 +1,93 @@
+"""Camera from Video: the path of the camera that took a clip."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+
+from comfy_api.latest import io
+
+from .bridge.arrays import to_masks, to_pictures
+from .types import Camera
+
+
+@contextmanager
+def _progress(total: int, title: str):
+    """The host's bar on the node; the step is also where a cancelled run ends."""
+    import comfy.model_management
+    import comfy.utils
+
+    bar = comfy.utils.ProgressBar(total)
+
+    def step() -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update(1)
+
+    yield step
+
+
+class FullDiTCameraFromVideo(io.ComfyNode):
+    """A clip's own camera path, found by following points through it."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraFromVideo",
+            display_name="Camera from Video (FullDiT)",
+            category="FullDiT/camera",
+            description=(
+                "Finds how the camera of a clip moved, on the CPU and without a download. The report says how well "
+                "the points agree, which frames failed, and what cannot be known (the scale)."
+            ),
+            search_aliases=["camera tracking", "match move", "structure from motion", "SfM", "camera solve", "pose"],
+            inputs=[
+                io.Image.Input("images", tooltip="The clip, from 2 frames on. Textured scenes work best."),
+                io.Mask.Input(
+                    "moving", optional=True, tooltip="White where something moves by itself: one mask or one per frame."
+                ),
+                io.Float.Input(
+                    "fps", default=8.0, min=0.1, max=240.0, step=0.5, tooltip="Frames per second of the clip."
+                ),
+                io.Float.Input(
+                    "fov",
+                    default=0.0,
+                    min=0.0,
+                    max=150.0,
+                    step=1.0,
+                    tooltip="Field of view across in degrees, where it is known. 0 estimates it.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=["sift", "colmap"],
+                    default="sift",
+                    advanced=True,
+                    optional=True,
+                    tooltip="sift: OpenCV. colmap: thorough and slower; needs pycolmap installed.",
+                ),
+            ],
+            outputs=[
+                Camera.Output(display_name="camera", tooltip="The path, one pose per frame."),
+                io.String.Output(display_name="report", tooltip="How well it is supported, and what to doubt."),
+            ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
+        )
+
+    @classmethod
+    def execute(cls, images, fps, fov, moving=None, method="sift") -> io.NodeOutput:
+        from ..control.camera.from_video import estimate_camera
+        from ..control.images import resize_clip
+
+        frames = to_pictures(images, "the clip")
+        masks = None
+        if moving is not None:
+            masks = resize_clip(to_masks(moving, "the mask of what moves"), *frames.shape[1:3]) > 0.5
+        found = estimate_camera(
+            frames,
+            focal=0.5 / math.tan(math.radians(fov) / 2) if fov else None,
+            masks=masks,
+            method=method,
+            fps=fps,
+            progress=_progress,
+        )
+        report = found.report()
+        return io.NodeOutput(found.trajectory, report, ui={"text": [report]})

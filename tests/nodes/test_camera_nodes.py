@@ -1,0 +1,129 @@
+"""The camera nodes: files in and out, every operation as the page sends it, pictures and warnings."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.camera import reach
+from comfyui_fulldit.control.camera.formats import FORMATS, read_camera, write_camera
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.errors import UserError
+
+
+def run(host, node, **inputs):
+    return host.nodes[node].execute(**inputs)
+
+
+def trained(path):
+    """What the nodes see of a MODEL that was trained on this path alone."""
+    return SimpleNamespace(model=SimpleNamespace(camera_reach=reach.measure([path])))
+
+
+def test_every_format_that_is_written_comes_back(host):
+    path = preset("arc_left", frames=9, fov=60.0).replace(fps=24.0)
+    entry = next(i for i in host.schemas["FullDiTSaveCamera"].inputs if i.id == "format")
+    assert entry.options and set(entry.options) == {name for name, f in FORMATS.items() if f.writes}
+    for name in entry.options:
+        if FORMATS[name].needs:
+            continue
+        saved = run(host, "FullDiTSaveCamera", camera=path, format=name, filename_prefix=f"shots/{name}")
+        (file,) = saved.args
+        assert f"9 frames in output/shots/{name}_00001_" in saved.kwargs["ui"]["text"][0]
+        back = read_camera(file).relative()
+        assert np.abs(back.c2w[:, :, :3] - path.c2w[:, :, :3]).max() < 1e-6, name
+        if "intrinsics" in FORMATS[name].carries:
+            assert back.fov()[0, 0] == pytest.approx(60, abs=1e-3), name
+
+
+def test_saving_twice_keeps_both_and_never_leaves_the_output_folder(host):
+    path = preset("pan_left", frames=3)
+    files = [run(host, "FullDiTSaveCamera", camera=path, format="npy", filename_prefix="twice").args[0] for _ in "ab"]
+    assert files[0] != files[1] and all(read_camera(file).frames == 3 for file in files)
+    for prefix in ("../evil", "/etc/evil", "a/../../evil", ""):
+        with pytest.raises(UserError, match="output folder"):
+            run(host, "FullDiTSaveCamera", camera=path, format="npy", filename_prefix=prefix)
+    assert not (host.folder / "evil_00001_.npy").exists()
+
+
+def test_files_of_subfolders_are_listed_and_hidden_ones_are_not(host):
+    from comfyui_fulldit.nodes.bridge import paths
+
+    base = host.folder / "input"
+    for name in ("scan/sparse/images.txt", "scan/sparse/cameras.txt", "3d/shot.json", ".secret/a.json", "notes.md"):
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_text("1")
+    listed = paths.camera_files((".json", ".txt"))
+    assert "scan/sparse/images.txt" in listed and "3d/shot.json" in listed
+    assert not {"scan/sparse/cameras.txt", ".secret/a.json", "notes.md"} & set(listed)
+    before = paths.changed_at(base / "scan/sparse/images.txt")
+    import os
+
+    os.utime(base / "scan/sparse/cameras.txt", ns=(before + 10**9, before + 10**9))
+    assert paths.changed_at(base / "scan/sparse/images.txt") == before + 10**9
+
+
+def test_a_malformed_file_says_its_name_and_what_was_expected(host):
+    (host.folder / "input" / "broken.txt").write_text("1 2 3\n1 2\n")
+    with pytest.raises(UserError, match="broken.txt.*line"):
+        run(host, "FullDiTLoadCamera", file="broken.txt", frames=0, scale=1.0)
+    write_camera(preset("dolly_in", frames=7), host.folder / "input" / "seven.json")
+    assert run(host, "FullDiTLoadCamera", file="seven.json", frames=0, scale=1.0).args[0].frames == 7
+
+
+def test_every_operation_runs_with_what_the_page_sends(host):
+    path, second = preset("orbit_right", frames=9), preset("pan_left", frames=5)
+    entry = host.schemas["FullDiTTransformCamera"].inputs[1]
+    assert len(entry.options) >= 12
+    for option in entry.options:
+        values = {i.id: second if i.io_type == "FULLDIT_CAMERA" else i.default for i in option.inputs}
+        (changed,) = run(
+            host, "FullDiTTransformCamera", camera=path, operation={"operation": option.key, **values}
+        ).args
+        assert changed.frames in (9, 13, 17), option.key
+
+
+@pytest.mark.parametrize(
+    ("operation", "check"),
+    [
+        ({"operation": "reverse"}, lambda a, b: np.allclose(b.c2w, a.c2w[::-1])),
+        ({"operation": "scale movement", "distance": 2.0, "turn": 1.0, "zoom": 1.0},
+         lambda a, b: b.distance()[-1] == pytest.approx(2 * a.distance()[-1])),
+        ({"operation": "focal length", "focal_mm": 18.0, "sensor_mm": 36.0, "keep_zoom": True},
+         lambda a, b: b.fov()[0, 0] == pytest.approx(90)),
+        ({"operation": "resample", "frames": 5, "fps": 0.0}, lambda a, b: (b.frames, b.fps) == (5, a.fps)),
+        ({"operation": "resample", "frames": 5, "fps": 24.0}, lambda a, b: b.fps == 24),
+        ({"operation": "look at", "x": 0.0, "y": 0.0, "z": 5.0, "keep_roll": False},
+         lambda a, b: np.allclose(np.cross(b.c2w[:, :, 2], [0, 0, 5] - b.c2w[:, :, 3]), 0)),
+    ],
+)  # fmt: skip
+def test_operations_do_what_they_say(host, operation, check):
+    path = preset("truck_right", frames=9)
+    (changed,) = run(host, "FullDiTTransformCamera", camera=path, operation=operation).args
+    assert check(path, changed)
+
+
+def test_the_preview_shows_pictures_and_words(host):
+    path = preset("orbit_left", frames=5, amount=30.0)
+    sheet = run(host, "FullDiTCameraPreview", camera=path, layout="sheet", height=160)
+    assert [len(picture) for picture in sheet.args[:3]] == [1, 1, 1]
+    assert sheet.args[0].shape == sheet.args[1].shape == (1, 160, 240, 3) and sheet.args[2].shape[2] == 240
+    assert "turns by up to 30 degrees" in sheet.args[3] and sheet.kwargs["ui"]["text"] == [sheet.args[3]]
+    frames = run(host, "FullDiTCameraPreview", camera=path, layout="frames", height=160)
+    assert [len(picture) for picture in frames.args[:3]] == [5, 5, 5]
+    for picture in (*sheet.args[:3], *frames.args[:3]):
+        assert picture.min() >= 0 and picture.max() <= 1
+
+
+def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):
+    def report(path, model):
+        return run(host, "FullDiTCameraPreview", camera=path, layout="sheet", height=128, model=model).args[3]
+
+    known = preset("pan_right", frames=9, amount=20.0)
+    assert "Within what the model was trained on." in report(known, trained(known))
+    more = preset("pan_right", frames=9, amount=60.0)
+    assert "pans to the right by 60 degrees; the model was trained on at most 20" in report(more, trained(known))
+    assert "does not say" in report(more, SimpleNamespace(model=SimpleNamespace()))
+    assert "trained" not in report(more, None)
