@@ -13,24 +13,35 @@ from typing import Any
 from ...errors import UserError
 from ...files import existing
 from ..trajectory import CameraTrajectory
+from .colmap import COLMAP, COLMAP_BINARY
 from .common import DEFAULT_ASPECT, DEFAULT_FOV, UNKNOWN, Format, Reading, Source
 from .matrices import MATRICES, NPY, from_matrices, from_object
-from .nerf import TRANSFORMS, from_transforms
+from .nerf import CAMERA_PATH, TRANSFORMS, from_camera_path, from_transforms, is_transforms
 from .own import FORMAT, OWN, VERSION, from_own, to_own
 from .realestate import REALESTATE, to_realestate
+from .recammaster import RECAMMASTER
+from .tum import KITTI, TUM
+from .videox import VIDEOX, from_list, is_list
 
 __all__ = [
     "DEFAULT_ASPECT", "DEFAULT_FOV", "FORMAT", "FORMATS", "UNKNOWN", "VERSION", "Format",
     "endings", "from_json", "read_camera", "to_json", "to_realestate", "write_camera",
 ]  # fmt: skip
 
-# In the order in which they are tried; of several with one ending the first is written by that ending.
+# In the order in which they are tried. An ending alone chooses the first format whose usual ending it is.
 FORMATS: dict[str, Format] = {
     "fulldit": OWN,
     "transforms": TRANSFORMS,
+    "nerfstudio_path": CAMERA_PATH,
+    "recammaster": RECAMMASTER,
+    "videox_fun": VIDEOX,
     "matrices": MATRICES,
     "npy": NPY,
+    "colmap": COLMAP,
+    "colmap_binary": COLMAP_BINARY,
     "realestate10k": REALESTATE,
+    "tum": TUM,
+    "kitti": KITTI,
 }
 
 to_json = to_own
@@ -50,8 +61,8 @@ def read_camera(
     A file of keys has no length and no shape of the picture: it gets `keyed` frames and `aspect` (width / height).
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
-    path = existing(path, "camera file")
-    source = Source(path)
+    path = Path(path).expanduser()
+    source = Source(path if path.is_dir() else existing(path, "camera file"))
     try:
         for entry in FORMATS.values():
             if entry.read and entry.looks(source):
@@ -73,7 +84,8 @@ def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike, format: 
     written = {name: entry for name, entry in FORMATS.items() if entry.writes}
     if format is None:
         ending = path.suffix.lower()
-        format = next((name for name, entry in written.items() if ending in entry.endings), None)
+        usual = [name for name, entry in written.items() if entry.endings[0] == ending]
+        format = next(iter(usual or [name for name, entry in written.items() if ending in entry.endings]), None)
         if format is None:
             raise UserError(
                 f"'{path.name}' has an ending that no camera format has: use {', '.join(endings(write=True))}"
@@ -84,12 +96,12 @@ def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike, format: 
 
 
 def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
-    """The trajectory of a JSON value: what `to_json` gave, a list of matrices, or what `transforms.json` holds.
+    """The trajectory of a JSON value: what `to_json` gave, a list of matrices or rows, or what NeRF programs write.
 
     Raises UserError for anything else.
     """
     if isinstance(value, list):
-        return from_matrices(value, aspect=aspect)
+        return from_list(value) if is_list(value) else from_matrices(value, aspect=aspect)
     if not isinstance(value, dict):
         raise UserError(f"the JSON holds a {type(value).__name__}, not a camera")
     if value.get("format") == FORMAT:
@@ -98,15 +110,18 @@ def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> Ca
         raise UserError(f"its format is '{str(value['format'])[:60]}', not {FORMAT}")
     if "c2w" in value:
         return from_object(value, aspect)
-    frames = value.get("frames")
-    if isinstance(frames, list) and any(isinstance(f, dict) and "transform_matrix" in f for f in frames[:3]):
+    if is_transforms(value):
         return from_transforms(value, aspect)
+    if "camera_path" in value:
+        return from_camera_path(value)
     raise UserError(f"the JSON has the keys {_keys(value)} and no camera in them")
 
 
 def _unknown(source: Source) -> str:
     """Why a file is none of the known ones."""
     expected = f". Expected one of: {'; '.join(entry.doc for entry in FORMATS.values() if entry.reads)}"
+    if source.folder:
+        return "it is a folder without a COLMAP model (cameras and images, as .bin or .txt, here or in sparse/0)"
     if source.is_json:
         value = source.json
         if not isinstance(value, dict):

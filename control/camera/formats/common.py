@@ -24,7 +24,7 @@ from ..trajectory import CameraTrajectory
 
 # Files that say nothing about their unit of length get this one, and `Controls.remarks` says so.
 UNKNOWN = "an unknown"
-METRE = "a metre"
+METRE = "metre"
 # What poses without intrinsics are taken to be filmed with: degrees across, width over height, frames per second.
 DEFAULT_FOV, DEFAULT_ASPECT, DEFAULT_FPS = 50.0, 1.5, 8.0
 # Text and JSON are held in memory several times over; scenes (glTF, USD, FBX) bring meshes that are passed over.
@@ -47,7 +47,7 @@ class Format:
     """A camera file format.
 
     doc: what it is, in a few words. endings: how its files are called, the usual one first ('' = a folder).
-    carries: which of 'poses', 'intrinsics', 'fps', 'unit' and 'pixel_aspect' survive writing and reading.
+    carries: which of 'poses', 'intrinsics' (focal lengths), 'principal point', 'fps', 'unit' and 'pixel_aspect' survive.
     looks: whether a file seems to be of this format, by its content. read, write: None where it cannot be done.
     needs: the library that reading or writing takes, if any.
     """
@@ -277,3 +277,23 @@ def usual_intrinsics(aspect: float, fov: float = DEFAULT_FOV) -> np.ndarray:
 def natural(name: str) -> list:
     """A key that sorts 'frame10' behind 'frame9'."""
     return [(1, int(part[:18])) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def aspect_of(trajectory: CameraTrajectory) -> float:
+    """Width over height of the picture for which the intrinsics of the first frame are."""
+    fx, fy = trajectory.intrinsics[0, :2]
+    return float(fy / fx / trajectory.pixel_aspect)
+
+
+def nominal_size(trajectory: CameraTrajectory, height: int = 1080) -> tuple[int, int]:
+    """A width and height in pixels with the picture's shape, for formats that count in pixels.
+
+    Intrinsics in pixels are made with the rounded numbers, so they turn back exactly.
+    """
+    aspect = min(max(aspect_of(trajectory), 1e-3), 1e3)
+    return max(1, round(height * aspect)), height
+
+
+def words(text: str) -> str:
+    """The start of a piece of a file, fit to be shown in an error."""
+    return repr(text[:40] + ("..." if len(text) > 40 else ""))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import UserError
 from ...files import write_json
-from ..splines import keys_from_json, path_through
+from ..splines import path_from_state
 from ..trajectory import UNIT, CameraTrajectory
 from .common import DEFAULT_ASPECT, DEFAULT_FPS, Format, Reading, Source, column, number, records
 
@@ -39,7 +39,7 @@ def from_own(value: dict[str, Any], keyed: int = 17, aspect: float = DEFAULT_ASP
         raise UserError(f"it is version {value.get('version')} of {FORMAT}, this program reads {VERSION}: update it")
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
     if "keys" in value:
-        return path_through(keys_from_json(value["keys"]), keyed, fps, aspect, str(value.get("ease", "linear")))
+        return path_from_state(value, keyed, fps, aspect)
     frames = records(value)
     return CameraTrajectory(
         column(frames, "c2w"),
@@ -65,7 +65,7 @@ def _write(trajectory: CameraTrajectory, path: Path) -> None:
 OWN = Format(
     doc="FullDiT camera: this pack's JSON, keeps everything",
     endings=(".json",),
-    carries=frozenset({"poses", "intrinsics", "fps", "unit", "pixel_aspect"}),
+    carries=frozenset({"poses", "intrinsics", "principal point", "fps", "unit", "pixel_aspect"}),
     looks=_looks,
     read=_read,
     write=_write,

@@ -53,7 +53,7 @@ def _write(trajectory: CameraTrajectory, path: Path) -> None:
 REALESTATE = Format(
     doc="RealEstate10K and CameraCtrl text: 19 numbers per frame",
     endings=(".txt",),
-    carries=frozenset({"poses", "intrinsics", "fps"}),
+    carries=frozenset({"poses", "intrinsics", "principal point", "fps"}),
     looks=_looks,
     read=_read,
     write=_write,
