@@ -1,8 +1,8 @@
-// Shows what FullDiTConditions says about its tokens inside the node. The text comes from the server with every run, also
-// where the node's result was kept; nothing here is needed for the graph to work.
+// Shows what some nodes say about their work (tokens, a camera's report, where a file is) inside the node. The text comes
+// from the server with every run, also where the node's result was kept; nothing here is needed for the graph to work.
 import { app } from "../../scripts/app.js";
 
-const NODE = "FullDiTConditions";
+const SPEAKERS = ["FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview"];
 
 function show(node, text) {
   let widget = node.widgets?.find((w) => w.name === "tokens");
@@ -13,7 +13,7 @@ function show(node, text) {
     widget = node.addDOMWidget("tokens", "FULLDIT_TEXT", box, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => 72,
+      getMinHeight: () => Math.min(220, Math.max(72, 12 + 16 * box.textContent.split("\n").length)),
       getValue: () => box.textContent,
       setValue: (value) => {
         box.textContent = value ?? "";
@@ -31,7 +31,7 @@ function show(node, text) {
 app.registerExtension({
   name: "FullDiT.Tokens",
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (nodeData.name !== NODE) return;
+    if (!SPEAKERS.includes(nodeData.name)) return;
     const before = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       before?.apply(this, arguments);
