@@ -1,6 +1,7 @@
 """From what a user types to `Controls`: file names and short specifications.
 
-camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3'.
+camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3', or
+    several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
 identity: 'name=picture,mask=file,track=file'; all but the picture may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
     and 'end=0.6' may follow.
@@ -18,7 +19,7 @@ import numpy as np
 from .bundle import Controls, check_length, check_size
 from .camera import CameraTrajectory
 from .camera.formats import read_camera
-from .camera.presets import PRESETS, preset
+from .camera.sequence import is_sequence, sequence
 from .depth import DepthClip, normalise_depth
 from .errors import UserError
 from .files import existing
@@ -70,35 +71,17 @@ def load_controls(
 def load_camera(
     spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: bool = False
 ) -> CameraTrajectory:
-    """A camera from a file, or from a preset's specification (a file of that name wins)."""
+    """A camera from a file, or from a text of presets (a file of that name wins)."""
     text = os.fspath(spec)
-    if not Path(text).expanduser().exists():
-        name, _, rest = text.partition(":")
-        if name in PRESETS or not (set(text) & set("./\\")):
-            return _preset(name, rest, frames, fps, aspect)
+    # os.path says no to a text that is too long for a file name, where Path raises.
+    if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
+        return sequence(text, frames, fps=fps, aspect=aspect)
     trajectory = read_camera(text, keyed=frames, aspect=aspect)
     if trajectory.frames != frames:
         if not fit:
             check_length(trajectory.frames, frames, f"the camera path '{text}'")
         trajectory = trajectory.resample(frames, fps=fps)
     return trajectory.relative()
-
-
-def _preset(name: str, rest: str, frames: int, fps: float, aspect: float) -> CameraTrajectory:
-    options: dict = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.strip().partition("=")
-        if not equals:
-            key, value = "amount", key
-        if key not in ("amount", "ease", "fov", "seed"):
-            raise UserError(f"'{key}' is no option of a camera preset: amount, ease, fov and seed are")
-        try:
-            options[key] = value if key == "ease" else int(value) if key == "seed" else float(value)
-        except ValueError as error:
-            raise UserError(
-                f"'{value}' was given as {key} of the camera preset '{name}'; a number was expected"
-            ) from error
-    return preset(name, frames, fps=fps, aspect=aspect, **options)
 
 
 def load_identity(

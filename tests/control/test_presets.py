@@ -117,7 +117,7 @@ def test_fov_and_aspect_make_square_pixels():
     [
         ({"name": "pan_up"}, "pan_left"), ({"name": "nonsense"}, "truck_left"),
         ({"name": "zoom_in", "amount": 0}, "1 to 8"),
-        ({"name": "pan_left", "amount": float("nan")}, "-180 to 180"), ({"name": "static", "frames": 0}, "at least 1"),
+        ({"name": "pan_left", "amount": float("nan")}, "-360 to 360"), ({"name": "static", "frames": 0}, "at least 1"),
         ({"name": "pan_left", "ease": "bouncy"}, "smooth"), ({"name": "static", "fov": 200}, "field of view"),
         ({"name": "static", "aspect": 0}, "width / height"),
     ],
