@@ -76,7 +76,7 @@ def test_an_ending_alone_chooses_the_usual_format(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["format"] == "fulldit-camera"
     write_camera(wild(3), tmp_path / "a.txt")
     assert len((tmp_path / "a.txt").read_text().splitlines()[1].split()) == 19
-    assert {".json", ".txt", ".npy", ".tum"} <= set(endings()) and ".fbx" not in endings(write=True)
+    assert {".json", ".txt", ".npy", ".tum", ".glb"} <= set(endings()) and ".fbx" not in endings(write=True)
 
 
 def test_names_that_cannot_be_written_are_refused(tmp_path):

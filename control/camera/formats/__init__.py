@@ -15,6 +15,7 @@ from ...files import existing
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
 from .common import DEFAULT_ASPECT, DEFAULT_FOV, UNKNOWN, Format, Reading, Source
+from .gltf import GLTF, GLTF_JSON
 from .matrices import MATRICES, NPY, from_matrices, from_object
 from .nerf import CAMERA_PATH, TRANSFORMS, from_camera_path, from_transforms, is_transforms
 from .own import FORMAT, OWN, VERSION, from_own, to_own
@@ -37,6 +38,8 @@ FORMATS: dict[str, Format] = {
     "videox_fun": VIDEOX,
     "matrices": MATRICES,
     "npy": NPY,
+    "glb": GLTF,
+    "gltf": GLTF_JSON,
     "colmap": COLMAP,
     "colmap_binary": COLMAP_BINARY,
     "realestate10k": REALESTATE,

@@ -47,7 +47,7 @@ class Format:
     """A camera file format.
 
     doc: what it is, in a few words. endings: how its files are called, the usual one first ('' = a folder).
-    carries: which of 'poses', 'intrinsics' (focal lengths), 'principal point', 'fps', 'unit' and 'pixel_aspect' survive.
+    carries: which of 'poses', 'intrinsics' (focal lengths), 'principal point', 'fps', 'unit', 'pixel_aspect' survive.
     looks: whether a file seems to be of this format, by its content. read, write: None where it cannot be done.
     needs: the library that reading or writing takes, if any.
     """
@@ -297,3 +297,61 @@ def nominal_size(trajectory: CameraTrajectory, height: int = 1080) -> tuple[int,
 def words(text: str) -> str:
     """The start of a piece of a file, fit to be shown in an error."""
     return repr(text[:40] + ("..." if len(text) > 40 else ""))
+
+
+def upright(matrix: np.ndarray, up: str = "Y") -> np.ndarray:
+    """Poses (F, 3, 4) in our axes of matrices (F, 4, 4) camera-to-world as 3D programs have them.
+
+    There a camera looks along its own -z with y up; the world has `up` 'Y' (glTF, ComfyUI's viewport) or 'Z' (Blender)
+    or 'X'. Our world has y down, so that a camera standing level in the middle and looking ahead is the identity.
+    Scale and shear are taken out: what counts is where the camera looks and what is up.
+    """
+    back, above = matrix[:, :3, 2], matrix[:, :3, 1]
+    length = np.linalg.norm(back, axis=-1, keepdims=True)
+    if not (length > 1e-12).all() or not np.isfinite(matrix).all():
+        raise UserError("a camera matrix is squeezed flat or is not finite")
+    back = back / length
+    above = above - (above * back).sum(-1, keepdims=True) * back
+    length = np.linalg.norm(above, axis=-1, keepdims=True)
+    if not (length > 1e-12).all():
+        raise UserError("a camera matrix is squeezed flat")
+    above = above / length
+    rotation = np.stack([np.cross(above, back), -above, -back], -1)
+    world = _WORLDS[up]
+    return pose(world @ rotation, matrix[:, :3, 3] @ world.T)
+
+
+def to_y_up(c2w: np.ndarray) -> np.ndarray:
+    """The reverse of `upright` for a world with y up: matrices (F, 4, 4) of poses (F, 3, 4)."""
+    world = _WORLDS["Y"].T
+    return square(flipped(pose(world @ c2w[:, :, :3], c2w[:, :, 3] @ world.T)))
+
+
+# Rows: our right, down and forward in the axes of a world with that axis up; forward is where such programs look first.
+_WORLDS = {
+    "Y": np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]),
+    "Z": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
+    "X": np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]]),
+}
+
+
+def regular_times(keys: np.ndarray, fps: float | None = None) -> tuple[np.ndarray, float]:
+    """The times (F,) in seconds at which to sample an animation with these key times, and the frames per second.
+
+    Keys at even distances are frames (a baked animation); others are sampled 24 times a second. Raises UserError for
+    an animation that is too long to be one.
+    """
+    keys = np.sort(np.asarray(keys, np.float64))
+    # The same key in two tracks may differ by rounding.
+    keys = keys[np.concatenate([[True], np.diff(keys) > 1e-5])]
+    if len(keys) < 2:
+        return keys[:1], fps or DEFAULT_FPS
+    if fps is None:
+        steps = np.diff(keys)
+        step = float(np.median(steps))
+        even = bool((np.abs(steps - step) < 0.02 * step + 2e-5).all()) and step <= 0.21
+        fps = fps_of(keys, 24.0) if even else 24.0
+    span = float(keys[-1] - keys[0]) * fps
+    if not span < MOST_FRAMES:
+        raise UserError(f"its animation lasts {keys[-1] - keys[0]:.0f} s, more than {MOST_FRAMES} frames")
+    return keys[0] + np.arange(int(span + 0.5) + 1) / fps, fps
