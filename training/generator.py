@@ -26,6 +26,7 @@ from .batches import Batch, Batches, draw_times
 from .held_out import HeldOut
 from .latents import EncodedClips, write_held_out
 from .optim import Average, optimisers, rate, set_rate
+from .reach import of_clips
 from .report import Log, plot_losses
 from .settings import read_settings
 from .state import load_state, save_state
@@ -207,7 +208,10 @@ class Trainer:
             "clips": len(self.clips),
             "minutes": round(self.minutes, 1),
         }
-        save_model(self.export, learner.model, learner.text, self.config, {"training": record})
+        reach = of_clips(self.clips, self.config.fps).to_json()
+        save_model(
+            self.export, learner.model, learner.text, self.config, {"training": record, "camera_reach": reach}
+        )
 
     def run(self, until: float | None = None) -> dict:
         """Train to the end of the budget, or to the step `until`; returns the record of the run."""

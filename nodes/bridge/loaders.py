@@ -16,7 +16,7 @@ import torch
 from comfy.patcher_extension import CallbacksMP
 
 from ...control.errors import UserError
-from ...models.checkpoint import TEXT, read_config
+from ...models.checkpoint import TEXT, read_config, read_reach
 from ...models.devices import pick_dtype
 from ...models.safefile import load_strict, read_tensors
 from ...models.safefile import read_metadata as file_metadata
@@ -73,6 +73,7 @@ def load_model_patcher(path: str, precision: str, preview: Any, disable_dynamic:
     host.set_inference_dtype(dtype, cast, device=load_device)
 
     model = host.get_model(weights)
+    model.camera_reach = read_reach(path)  # Camera Preview warns of what lies beyond
     plain = comfy.model_patcher.ModelPatcher
     kind = plain if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain)
     patcher = kind(model, load_device=load_device, offload_device=offload_device)

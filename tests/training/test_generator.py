@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from comfyui_fulldit.control.camera.reach import Reach
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.checkpoint import load_model
+from comfyui_fulldit.models.checkpoint import embedded_path, load_model, read_config, read_reach
 from comfyui_fulldit.models.config import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.file import save_vae
@@ -18,6 +20,7 @@ from comfyui_fulldit.training.batches import Batches, draw_times, make_batch, pa
 from comfyui_fulldit.training.command import encode_data, run
 from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
 from comfyui_fulldit.training.latents import EncodedClips, encode_clips, row_text, text_rows, write_shards
+from comfyui_fulldit.training.reach import of_clips, of_world
 from comfyui_fulldit.training.report import read_log
 from comfyui_fulldit.training.settings import config_path, read_settings
 
@@ -62,6 +65,28 @@ def test_encoded_clips_are_what_was_rendered(place, clips):
         clips.get("intrinsics", [0, 1]), intrinsics
     )
     assert clips.get("video", [0]).shape == (1, 16, *GEOMETRY) and clips.get("video", [0]).dtype == torch.bfloat16
+
+
+def test_the_reach_of_the_clips_is_that_of_the_world(clips):
+    """Measured from the encoded clips or from the world they were rendered from: the same figures."""
+    ours, worlds = of_clips(clips, DEBUG.fps).to_json(), of_world(len(clips), SIZE, batch=3).to_json()
+    assert ours["clips"] == worlds["clips"] == len(clips)
+    assert np.allclose(np.concatenate([np.ravel(v) for v in ours.values()]),
+                       np.concatenate([np.ravel(v) for v in worlds.values()]), atol=1e-4)  # fmt: skip
+    assert of_clips(clips, DEBUG.fps, most=3).clips == 3
+
+
+def test_the_shipped_weights_know_the_reach_of_what_they_saw():
+    """Some of the clips that the embedded model was trained on lie within its reach, which is a plausible one."""
+    known = read_reach(embedded_path("fulldit_mini"))
+    config = read_config(embedded_path("fulldit_mini"))
+    some = of_world(8, (config.frames, config.height, config.width), first_seed=100)
+    assert known.clips >= 1000
+    for name in ("pan", "tilt", "roll", "right", "down", "forward", "fov"):
+        (low, high), (least, most) = getattr(some, name), getattr(known, name)
+        assert least - 1e-3 <= low and high <= most + 1e-3, name
+    assert some.turn <= known.turn + 1e-3 and some.distance_step <= known.distance_step + 1e-3
+    assert 20 < known.turn < 120 and 0.2 < known.distance < 3
 
 
 def test_text_survives_rows():
@@ -172,6 +197,8 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     assert (tmp_path / "whole" / "loss.png").exists() and list((tmp_path / "whole" / "sheets").glob("*.png"))
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
     assert config.vae == whole.config.vae
+    reach = of_clips(whole.clips, DEBUG.fps)
+    assert read_reach(tmp_path / "whole" / "weights.safetensors") == Reach.from_json(reach.to_json())
     trained = whole.average.values["model.head.head.weight"]
     assert torch.allclose(model.state_dict()["head.head.weight"], trained, atol=1e-2)
 
