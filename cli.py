@@ -150,7 +150,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--camera",
         metavar="PRESET[:AMOUNT]|FILE",
-        help=f"a camera file, or a preset ({', '.join(PRESETS)}); amounts in degrees or subject distances",
+        help=f"a camera file, or a preset ({', '.join(PRESETS)}); amounts in degrees or subject distances; several with"
+        " the part of the clip they take: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1'",
     )
     p.add_argument(
         "--identity",
