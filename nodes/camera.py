@@ -7,6 +7,8 @@ from comfy_api.latest import io
 from ..control.camera import presets
 from .types import Camera
 
+COMBINATION = "combination"
+
 
 def _option(name: str):
     """One entry of the movement list, with its own amount: unit, usual value and bounds."""
@@ -31,6 +33,16 @@ def _option(name: str):
     return io.DynamicCombo.Option(name, inputs)
 
 
+def _combination():
+    """The entry for several movements in one text."""
+    text = io.String.Input(
+        "text",
+        default="pan_right:20@0-0.5 + dolly_in:0.3@0.25-1",
+        tooltip="Movements joined by +, each as name:amount@start-end; start and end are parts of the clip, 0 to 1.",
+    )
+    return io.DynamicCombo.Option(COMBINATION, [text])
+
+
 class FullDiTCameraPreset(io.ComfyNode):
     """A camera movement by name."""
 
@@ -40,12 +52,15 @@ class FullDiTCameraPreset(io.ComfyNode):
             node_id="FullDiTCameraPreset",
             display_name="Camera Preset (FullDiT)",
             category="FullDiT/camera",
-            description="A camera movement by name: pan, tilt, roll, truck, dolly, orbit, arc, crane, zoom and more.",
+            description=(
+                "A camera movement by name: pan, tilt, roll, truck, dolly, orbit, arc, crane, zoom and more, or "
+                "several of them in one clip."
+            ),
             search_aliases=["camera motion", "camera path", "pan", "orbit", "dolly", "trajectory"],
             inputs=[
                 io.DynamicCombo.Input(
                     "movement",
-                    options=[_option(name) for name in presets.PRESETS],
+                    options=[*(_option(name) for name in presets.PRESETS), _combination()],
                     tooltip="What the camera does. The last frame reaches the amount in full.",
                 ),
                 io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video."),
@@ -56,7 +71,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     "ease",
                     options=list(presets.EASES),
                     default="smooth",
-                    tooltip="smooth: slow start and end. linear: one speed. in: slow start. out: slow end.",
+                    tooltip="How the speed is spread. smooth: slow start and end. linear: one speed. in: slow start.",
                 ),
                 io.Float.Input(
                     "fov",
@@ -85,6 +100,10 @@ class FullDiTCameraPreset(io.ComfyNode):
 
     @classmethod
     def execute(cls, movement, frames, fps, ease, fov=50.0, aspect=1.5) -> io.NodeOutput:
+        if movement["movement"] == COMBINATION:
+            from ..control.camera.sequence import sequence
+
+            return io.NodeOutput(sequence(movement["text"], frames, fps, fov, aspect, ease))
         path = presets.preset(
             movement["movement"],
             frames=frames,

@@ -15,6 +15,7 @@ class FullDiTExtension(ComfyExtension):
         from .camera_files import FullDiTLoadCamera, FullDiTSaveCamera
         from .camera_path import FullDiTCameraPath
         from .camera_preview import FullDiTCameraPreview
+        from .camera_to_plucker import FullDiTCameraToPlucker
         from .camera_transform import FullDiTTransformCamera
         from .camera_video import FullDiTCameraFromVideo
         from .conditions import FullDiTConditions
@@ -34,6 +35,7 @@ class FullDiTExtension(ComfyExtension):
             FullDiTCameraFromVideo,
             FullDiTTransformCamera,
             FullDiTCameraPreview,
+            FullDiTCameraToPlucker,
             FullDiTIdentity,
             FullDiTDepth,
             FullDiTConditions,

@@ -89,6 +89,11 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
     comfy, samplers = types.ModuleType("comfy"), types.ModuleType("comfy.samplers")
     samplers.SAMPLER_NAMES, samplers.SCHEDULER_NAMES = ["euler", "heun"], ["simple", "normal"]
     comfy.samplers = samplers
+    comfy.model_management = types.ModuleType("comfy.model_management")
+    comfy.model_management.intermediate_device = lambda: "cpu"
+    comfy.model_management.throw_exception_if_processing_interrupted = lambda: None
+    comfy.utils = types.ModuleType("comfy.utils")
+    comfy.utils.ProgressBar = lambda total: SimpleNamespace(update=lambda steps: None)
     paths = types.ModuleType("folder_paths")
     paths.folder_names_and_paths = {}
     paths.models_dir = str(folder / "models")
@@ -102,6 +107,8 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
         "comfy_api.latest": latest,
         "comfy": comfy,
         "comfy.samplers": samplers,
+        "comfy.model_management": comfy.model_management,
+        "comfy.utils": comfy.utils,
         "folder_paths": paths,
     }
 

@@ -127,3 +127,60 @@ def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):
     assert "pans to the right by 60 degrees; the model was trained on at most 20" in report(more, trained(known))
     assert "does not say" in report(more, SimpleNamespace(model=SimpleNamespace()))
     assert "trained" not in report(more, None)
+
+
+def test_a_clip_whose_camera_pans_is_found_to_pan(host):
+    """A textured wall far away, filmed by a camera that turns 8 degrees to the right."""
+    torch, cv2 = pytest.importorskip("torch"), pytest.importorskip("cv2")
+    random = np.random.default_rng(0)
+    wall = cv2.GaussianBlur(random.random((300, 700, 3)).astype(np.float32), (0, 0), 2.0)
+    wall = (wall - wall.min()) / np.ptp(wall)
+    path = preset("pan_right", frames=6, amount=8.0, ease="linear", fov=60.0)
+    width, height = 240, 160
+    lens = np.array([[path.intrinsics[0, 0] * width, 0, width / 2], [0, path.intrinsics[0, 1] * height, height / 2],
+                     [0, 0, 1]])  # fmt: skip
+    far = np.array([[lens[0, 0], 0, 350], [0, lens[1, 1], 150], [0, 0, 1]])  # the wall as the first camera sees it
+    frames = [
+        cv2.warpPerspective(wall, lens @ pose[:, :3].T @ np.linalg.inv(far), (width, height)) for pose in path.c2w
+    ]
+    images, mask = torch.from_numpy(np.stack(frames)), torch.zeros(1, 32, 48)
+    found = run(host, "FullDiTCameraFromVideo", images=images, fps=12.0, fov=60.0, moving=mask)
+    camera, report = found.args
+    turned = np.degrees(np.arctan2(camera.relative().c2w[-1, 0, 2], camera.relative().c2w[-1, 2, 2]))
+    assert turned == pytest.approx(8, abs=0.3) and camera.fps == 12 and camera.fov()[0, 0] == pytest.approx(60)
+    assert "turning" in report and "given" in report and found.kwargs["ui"]["text"] == [report]
+    with pytest.raises(UserError, match="too few points|texture"):
+        run(host, "FullDiTCameraFromVideo", images=torch.zeros(4, 64, 96, 3), fps=8.0, fov=0.0)
+
+
+def test_plucker_for_wan_packs_four_frames_and_crops_instead_of_stretching(host):
+    path = preset("truck_right", frames=9, amount=0.5, ease="linear", fov=60.0, aspect=1.5)
+    embedding, width, height, length = run(
+        host, "FullDiTCameraToPlucker", camera=path, width=64, height=32, length=9, scale=2.0
+    ).args
+    assert embedding.shape == (1, 24, 3, 32, 64) and (width, height, length) == (64, 32, 9)
+    rays = embedding[0].unflatten(0, (6, 4)).numpy()  # coordinate, frame of four, latent frame
+    moment, direction = rays[:3], rays[3:]
+    assert np.allclose(np.linalg.norm(direction, axis=0), 1, atol=1e-6)
+    assert np.allclose(moment[:, :, 0], 0)  # the first frame, four times
+    # The last frame: position (1, 0, 0) crossed with the ray.
+    last = direction[:, 3, 2]
+    assert np.allclose(moment[:, 3, 2], np.stack([0 * last[0], -last[2], last[1]]), atol=1e-6)
+    # 60 degrees across stay (a half pixel in from the border); the pixels are square.
+    edge = direction[:, 0, 0, 15, 63] / direction[2, 0, 0, 15, 63]
+    assert edge[0] == pytest.approx(np.tan(np.radians(30)) * 63 / 64, rel=1e-5)
+    down = direction[:, 0, 0, 31, 31] / direction[2, 0, 0, 31, 31]
+    assert down[1] / edge[0] == pytest.approx(31 / 63, rel=1e-5)
+    with pytest.raises(UserError, match="use 9 or 13"):
+        run(host, "FullDiTCameraToPlucker", camera=path, width=64, height=32, length=10)
+
+
+def test_several_movements_in_one_line(host):
+    movement = {"movement": "combination", "text": "pan_right:20@0-0.5 + dolly_in:0.3@0.5-1"}
+    (path,) = run(host, "FullDiTCameraPreset", movement=movement, frames=9, fps=8.0, ease="linear").args
+    assert np.allclose(path.c2w[4, :, :3], preset("pan_right", frames=2, amount=20.0).c2w[-1, :, :3])
+    assert np.linalg.norm(path.c2w[4, :, 3]) < 1e-9
+    assert np.linalg.norm(path.c2w[-1, :, 3]) == pytest.approx(0.3)
+    with pytest.raises(UserError, match="part 2.*dolly_inn"):
+        broken = {"movement": "combination", "text": "pan_right + dolly_inn:0.3"}
+        run(host, "FullDiTCameraPreset", movement=broken, frames=9, fps=8.0, ease="linear")

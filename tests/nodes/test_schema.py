@@ -16,6 +16,7 @@ NODES = [
     "FullDiTCameraPath",
     "FullDiTCameraPreset",
     "FullDiTCameraPreview",
+    "FullDiTCameraToPlucker",
     "FullDiTConditions",
     "FullDiTDepth",
     "FullDiTExample",
