@@ -197,7 +197,10 @@ def sway(times: np.ndarray, seed: int = 0, hertz: float = 1.0) -> np.ndarray:
     """A hand's sway (F, 6) at `times` in seconds: three turns and three shifts, 0 at the first time, of size about 1.
 
     Sums of four slow sines each, between 0.3 and 2 Hz times `hertz`, slow ones larger; a hand rolls half as much.
+    Raises UserError for a negative seed.
     """
+    if seed < 0:
+        raise UserError(f"the seed of a camera shake is {seed}; 0 or more was expected")
     random = np.random.default_rng(seed)
     rates = random.uniform(0.3, 2.0, (6, 4))
     phase = random.uniform(0, 2 * np.pi, (6, 4))

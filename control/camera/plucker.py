@@ -17,12 +17,16 @@ ORDERS = ("moment_direction", "direction_moment")
 
 def rays(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
     """Unit directions (H, W, 3) float64, in world axes, of the rays through the pixel centres (x + 0.5, y + 0.5)."""
+    return np.moveaxis(_directions(trajectory, frame, height, width), 0, -1)
+
+
+def _directions(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
+    """The same, channels first (3, H, W)."""
     fx, fy, cx, cy = trajectory.intrinsics[frame]
     x = ((np.arange(width) + 0.5) / width - cx) / fx
-    y = ((np.arange(height) + 0.5) / height - cy) / fy
-    seen = np.stack([*np.broadcast_arrays(x[None, :], y[:, None]), np.ones((height, width))], -1)
-    seen /= np.linalg.norm(seen, axis=-1, keepdims=True)
-    return seen @ trajectory.c2w[frame, :, :3].T
+    y = ((np.arange(height) + 0.5) / height - cy)[:, None] / fy
+    seen = np.stack(np.broadcast_arrays(x, y, 1.0)) / np.sqrt(x * x + y * y + 1)
+    return (trajectory.c2w[frame, :, :3] @ seen.reshape(3, -1)).reshape(3, height, width)
 
 
 def plucker(
@@ -48,7 +52,8 @@ def plucker(
     result = np.empty((trajectory.frames, 6, height, width), dtype)
     moment, direction = (slice(0, 3), slice(3, 6)) if order == ORDERS[0] else (slice(3, 6), slice(0, 3))
     for frame in range(trajectory.frames):
-        ray = rays(trajectory, frame, height, width)
-        result[frame, direction] = np.moveaxis(ray, -1, 0)
-        result[frame, moment] = np.moveaxis(np.cross(trajectory.c2w[frame, :, 3], ray), -1, 0)
+        x, y, z = ray = _directions(trajectory, frame, height, width)
+        ox, oy, oz = trajectory.c2w[frame, :, 3]
+        result[frame, direction] = ray
+        result[frame, moment] = oy * z - oz * y, oz * x - ox * z, ox * y - oy * x
     return result

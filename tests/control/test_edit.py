@@ -197,6 +197,7 @@ SHORT = preset("truck_right", frames=5)
         (lambda: edit.ease(SHORT, "bouncy"), "unknown"),
         (lambda: edit.shake(SHORT, degrees=-1), "degrees"),
         (lambda: edit.shake(SHORT, hertz=0), "hertz"),
+        (lambda: edit.shake(SHORT, seed=-1), "seed"),
         (lambda: edit.with_lens(SHORT), "exactly one"),
         (lambda: edit.with_lens(SHORT, fov=50, focal_mm=30), "exactly one"),
         (lambda: edit.with_lens(SHORT, fov=180), "1 to 170"),

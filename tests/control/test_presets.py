@@ -47,7 +47,18 @@ def test_a_clockwise_roll_lifts_what_is_on_the_right():
 
 
 @pytest.mark.parametrize(
-    "name", ["orbit_left", "orbit_right", "crane_up", "crane_down", "arc_left", "arc_right", "spiral"]
+    "name",
+    [
+        "orbit_left",
+        "orbit_right",
+        "orbit_up",
+        "orbit_down",
+        "crane_up",
+        "crane_down",
+        "arc_left",
+        "arc_right",
+        "spiral",
+    ],
 )
 def test_the_subject_stays_in_the_centre(name):
     path = preset(name)
@@ -59,6 +70,12 @@ def test_orbit_moves_the_background_against_the_foreground(side, sign):
     far, near = [[0.0, 0.0, 3.0]], [[0.0, 0.0, 0.5]]
     assert sign * travel(f"orbit_{side}", far)[0] < -0.05  # the background follows the camera
     assert sign * travel(f"orbit_{side}", near)[0] > 0.05
+
+
+@pytest.mark.parametrize(("side", "sign"), [("up", -1), ("down", 1)])
+def test_orbit_from_above_lifts_the_background_in_the_picture(side, sign):
+    assert sign * travel(f"orbit_{side}", [[0.0, 0.0, 3.0]])[1] > 0.05
+    assert sign * travel(f"orbit_{side}", [[0.0, 0.0, 0.5]])[1] < -0.05
 
 
 def test_dolly_zoom_keeps_the_subject_and_opens_the_background():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import edit, rotations
 from comfyui_fulldit.control.camera.easing import eased
@@ -130,6 +132,24 @@ def test_ends_that_lie_between_frames_are_reached_all_the_same():
 def test_errors_name_the_part(text, says):
     with pytest.raises(UserError, match=says):
         sequence(text)
+
+
+WORDS = st.lists(
+    st.one_of(
+        st.sampled_from([*PRESETS, ":", "@", "+", "-", ",", "=", "0.5", "1", "20", "ease", "seed", "fov", " ", "nan"]),
+        st.text(max_size=3),
+    ),
+    max_size=9,
+).map("".join)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(WORDS)
+def test_any_text_is_a_path_or_a_clear_error(text):
+    try:
+        assert sequence(text, frames=5).frames == 5
+    except UserError as error:
+        assert "part " in str(error) or "camera" in str(error) or "field of view" in str(error)
 
 
 @pytest.mark.parametrize(
