@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -13,7 +14,17 @@ from comfyui_fulldit.control.camera.formats.common import UNKNOWN
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
-WRITTEN = [name for name, entry in FORMATS.items() if entry.writes]
+MODULES = {"usd-core": "pxr", "ufbx": "ufbx", "": "json"}
+WRITTEN = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(MODULES[entry.needs]) is None, reason=f"{entry.needs} is not installed"
+        ),
+    )
+    for name, entry in FORMATS.items()
+    if entry.writes
+]
 
 
 def wild(frames: int = 23, seed: int = 0, centred: bool = False) -> CameraTrajectory:

@@ -21,6 +21,7 @@ from .nerf import CAMERA_PATH, TRANSFORMS, from_camera_path, from_transforms, is
 from .own import FORMAT, OWN, VERSION, from_own, to_own
 from .realestate import REALESTATE, to_realestate
 from .recammaster import RECAMMASTER
+from .scenes import FBX, USD
 from .tum import KITTI, TUM
 from .videox import VIDEOX, from_list, is_list
 
@@ -40,6 +41,8 @@ FORMATS: dict[str, Format] = {
     "npy": NPY,
     "glb": GLTF,
     "gltf": GLTF_JSON,
+    "usd": USD,
+    "fbx": FBX,
     "colmap": COLMAP,
     "colmap_binary": COLMAP_BINARY,
     "realestate10k": REALESTATE,
@@ -87,6 +90,8 @@ def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike, format: 
     written = {name: entry for name, entry in FORMATS.items() if entry.writes}
     if format is None:
         ending = path.suffix.lower()
+        if ending in (".usd", ".usdc", ".usdz"):
+            raise UserError(f"'{path.name}': USD is written as text: use the ending .usda")
         usual = [name for name, entry in written.items() if entry.endings[0] == ending]
         format = next(iter(usual or [name for name, entry in written.items() if ending in entry.endings]), None)
         if format is None:

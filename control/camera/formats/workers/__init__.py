@@ -1,0 +1,5 @@
+"""Scripts that read a file with another program's library in a process of their own.
+
+Such libraries are compiled code that a damaged file may crash or fill with memory; that must not end ComfyUI. Each
+script takes a path, prints one JSON object and imports nothing of this package: it is started by its file name.
+"""
