@@ -87,8 +87,10 @@ def measure(paths: Iterable[CameraTrajectory]) -> Reach:
         )
     if not lows:
         raise UserError("no camera path was given to measure the reach of")
-    low, high = np.min(lows, 0).tolist(), np.max(highs, 0).tolist()
-    return Reach(*zip(low, high, strict=True), *np.max(maxima, 0).tolist(), clips=len(lows))
+    names = [field.name for field in dataclasses.fields(Reach)]
+    ranges = zip(np.min(lows, 0).tolist(), np.max(highs, 0).tolist(), strict=True)
+    values: list[Any] = [*ranges, *np.max(maxima, 0).tolist(), len(lows)]
+    return Reach(**dict(zip(names, values, strict=True)))
 
 
 # Field, the verb, and how its negative and positive side are called.

@@ -148,7 +148,7 @@ def _part(text: str, ease: str) -> tuple[Part, float | None]:
     start, end = 0.0, 1.0
     head, at, tail = text.partition("@")
     if at:
-        time = re.match(r"[^,:@]*", tail)[0]
+        time = re.split("[,:@]", tail, maxsplit=1)[0]
         found = _RANGE.fullmatch(time)
         try:
             start, end = float(found[1]), float(found[2])
@@ -158,9 +158,9 @@ def _part(text: str, ease: str) -> tuple[Part, float | None]:
         if "@" in rest:
             raise UserError("it has two times; one '@start-end' was expected")
         head += rest
-    name, _, rest = head.partition(":")
-    if not _ and "," in name:
-        name, _, rest = name.partition(",")
+    name, colon, rest = head.partition(":")
+    if not colon:
+        name, _, rest = head.partition(",")
     values: dict = {"ease": ease}
     for piece in filter(None, (piece.strip() for piece in rest.split(","))):
         key, equals, value = (word.strip() for word in piece.partition("="))
