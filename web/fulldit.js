@@ -1,5 +1,6 @@
 // Shows what some nodes say about their work (tokens, a camera's report, where a file is) inside the node. The text comes
 // from the server with every run, also where the node's result was kept; nothing here is needed for the graph to work.
+import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
 const SPEAKERS = ["FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview"];
@@ -38,5 +39,60 @@ app.registerExtension({
       const text = message?.text;
       if (text) show(this, Array.isArray(text) ? text.join("\n") : String(text));
     };
+  },
+});
+
+// FullDiTCameraPath: the 3D editor. Its code, three.js with it, is loaded when the first such node comes onto the page.
+function addEditor(node) {
+  const path = node.widgets.find((w) => w.name === "path");
+  path.hidden = true; // the editor stands for it
+  path.options.hidden = true; // the same for Nodes 2.0
+  path.computeSize = () => [0, -4];
+  const box = document.createElement("div");
+  box.style.cssText = "width: 100%; height: 100%; min-height: 0;";
+  const widget = node.addDOMWidget("editor", "FULLDIT_CAMERA_EDITOR", box, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => 430,
+  });
+  widget.serialize = false;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width, 600), Math.max(node.size[1], height, 640)]);
+  let shown = null; // what a run said before the editor was there
+  import("./camera_path/attach.mjs").then(
+    ({ attach }) => {
+      if (node.fulldit === "removed") return;
+      node.fulldit = attach(node, box, api);
+      if (shown) node.fulldit.setBackdrop(shown);
+    },
+    (error) => {
+      box.textContent = "The camera editor could not be loaded; the path can be edited as JSON.";
+      path.hidden = path.options.hidden = false;
+      delete path.computeSize;
+      console.error("FullDiT camera editor:", error);
+    },
+  );
+  const after = (name, action) => {
+    const before = node[name];
+    node[name] = function (...given) {
+      before?.apply(this, given);
+      action(...given);
+    };
+  };
+  after("onConfigure", () => node.fulldit?.reload?.());
+  after("onExecuted", (message) => {
+    shown = message?.fulldit_backdrop?.[0] ?? null;
+    node.fulldit?.setBackdrop?.(shown);
+  });
+  after("onRemoved", () => {
+    node.fulldit?.dispose?.();
+    node.fulldit = "removed";
+  });
+}
+
+app.registerExtension({
+  name: "FullDiT.CameraPath",
+  nodeCreated(node) {
+    if (node.comfyClass === "FullDiTCameraPath") addEditor(node);
   },
 });

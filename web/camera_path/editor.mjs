@@ -1,0 +1,339 @@
+// The camera path editor: holds the state, shows it, and turns what the user does into new states. It knows the page's
+// elements, but nothing of ComfyUI: `host` reads and writes the text of the state.
+import { listen } from "./input.mjs";
+import { buildPanel, DIGITS, setIcon } from "./panel.mjs";
+import { evaluate, pathOf } from "./path.mjs";
+import { fromQuaternion, toTurn } from "./rotations.mjs";
+import * as states from "./state.mjs";
+import { addStyle } from "./style.mjs";
+import { marksOf, Timeline } from "./timeline.mjs";
+import { View } from "./view.mjs";
+
+const SMOOTH = 160; // points of the drawn line
+
+export class CameraEditor {
+  /** host: {text(), write(text), settings() -> {frames, fps, aspect}, address(file), presets() -> Promise}. */
+  constructor(host) {
+    addStyle();
+    this.host = host;
+    Object.assign(this, buildPanel());
+    this.chosen = 0;
+    this.clip = 0;
+    const edits = {
+      choose: (index) => this.choose(index),
+      grab: () => this.grab(),
+      drop: () => this.drop(),
+    };
+    this.timeline = new Timeline(this.part.strip, {
+      ...edits,
+      scrub: (clip) => this.scrub(clip),
+      insert: (clip) => this.insert(clip),
+      retime: (index, time) => this.retime(index, time),
+    });
+    try {
+      this.view = new View(this.part.canvas, { ...edits, drag: (kind, value) => this.drag(kind, value), drawn: () => this.#frame() });
+    } catch (error) {
+      this.say("The 3D view needs WebGL, which this browser does not give. Timeline and fields work.", true);
+      console.warn("FullDiT camera editor:", error);
+    }
+    listen(this);
+    this.reload();
+    this.setTool("move");
+    this.fit();
+    this.#fillPresets();
+  }
+
+  // ---- the state ----
+
+  /** Take the host's text, where it is another one than ours. */
+  reload() {
+    const text = this.host.text();
+    if (text === this.text) return this.refresh();
+    try {
+      this.state = states.parse(text);
+    } catch (error) {
+      this.say(`This is no camera path: ${error.message}. Choose a movement to start from.`, true);
+      if (!this.state) this.state = states.parse('{"keys":[{"time":0},{"time":1,"position":[0,0,0.3]}],"ease":"smooth"}');
+      return this.refresh();
+    }
+    this.text = text;
+    this.history ??= new states.History(text);
+    this.history.push(text);
+    this.unsay();
+    this.chosen = Math.min(this.chosen, this.state.keys.length - 1);
+    this.refresh();
+  }
+
+  /** Show a state without keeping it: what happens during a drag. Refused where it makes no path. */
+  preview(state) {
+    try {
+      pathOf(state);
+    } catch (error) {
+      return this.say(error.message);
+    }
+    this.state = state;
+    this.refresh();
+  }
+
+  /** Keep the state: one step of undo, and the widget's new value. */
+  commit(state = this.state) {
+    if (state !== this.state) this.preview(state);
+    const text = states.serialise(this.state);
+    this.history ??= new states.History(text);
+    this.history.push(text);
+    this.#write(text);
+    this.refresh();
+  }
+
+  #write(text) {
+    if (text === this.text) return;
+    this.text = text;
+    this.host.write(text);
+    if (this.part.note.classList.contains("wrong") && this.view) this.unsay();
+  }
+
+  step(by) {
+    const text = this.history?.step(by);
+    if (!text || text === this.text) return;
+    this.state = states.parse(text);
+    this.chosen = Math.min(this.chosen, this.state.keys.length - 1);
+    this.#write(text);
+    this.#follow();
+  }
+
+  grab() {
+    this.stop();
+    this.grabbed = true;
+  }
+  drop() {
+    if (!this.grabbed) return;
+    this.grabbed = false;
+    this.commit();
+  }
+
+  get key() {
+    return this.state.keys[this.chosen];
+  }
+
+  drag(kind, value) {
+    const key = this.key;
+    if (kind === "move") this.put(states.withPosition(key, value));
+    else if (kind === "aim") this.put(states.withTarget(key, value));
+    else this.put(states.withTurn(key, toTurn(fromQuaternion(value))));
+  }
+
+  put(key) {
+    this.preview({ ...this.state, keys: this.state.keys.map((old, k) => (k === this.chosen ? key : old)) });
+  }
+
+  choose(index) {
+    this.chosen = index;
+    this.stop();
+    this.#follow();
+  }
+  /** The playhead goes to the chosen key. */
+  #follow() {
+    this.clip = marksOf(this.state)[this.chosen];
+    this.refresh();
+  }
+
+  insert(clip = this.clip) {
+    const made = states.insertKey(this.state, clip);
+    if (!made) return this.say("There is a key already: move the playhead first.");
+    [, this.chosen] = made;
+    this.clip = clip;
+    this.commit(made[0]);
+  }
+  remove() {
+    if (this.state.keys.length < 2) return this.say("A path keeps at least one key.");
+    const state = states.removeKey(this.state, this.chosen);
+    this.chosen = Math.min(this.chosen, state.keys.length - 1);
+    this.commit(state);
+    this.#follow();
+  }
+  retime(index, time) {
+    const [state, moved] = states.retimeKey(this.state, index, time);
+    this.chosen = moved;
+    this.clip = states.clipOf(state, state.keys[moved].time);
+    this.preview(state);
+    return moved;
+  }
+
+  // ---- time ----
+
+  scrub(clip) {
+    this.stop();
+    this.clip = clip;
+    const near = marksOf(this.state).findIndex((mark) => Math.abs(mark - clip) < 1e-4);
+    if (near >= 0) this.chosen = near;
+    this.refresh();
+  }
+  /** One frame on or back. */
+  nudge(by) {
+    const last = Math.max(this.host.settings().frames - 1, 1);
+    this.scrub(Math.min(Math.max(Math.round(this.clip * last) + by, 0), last) / last);
+  }
+  play() {
+    if (this.playing) return this.stop();
+    setIcon(this.part.play, "pause");
+    let before = performance.now();
+    if (this.clip >= 1) this.clip = 0;
+    const tick = (now) => {
+      const { frames, fps } = this.host.settings();
+      // The last frame stays as long as every other before it starts again.
+      const length = Math.max(frames, 2) / Math.max(frames - 1, 1);
+      this.run = ((this.run ?? this.clip) + ((now - before) / 1000) * (fps / Math.max(frames - 1, 1))) % length;
+      before = now;
+      this.clip = Math.min(this.run, 1);
+      this.#showNow();
+      this.playing = requestAnimationFrame(tick);
+    };
+    this.playing = requestAnimationFrame(tick);
+  }
+  stop() {
+    if (!this.playing) return;
+    cancelAnimationFrame(this.playing);
+    this.playing = this.run = null;
+    setIcon(this.part.play, "play");
+    this.refresh();
+  }
+
+  // ---- showing ----
+
+  refresh() {
+    if (!this.state) return;
+    const { frames, aspect } = this.host.settings();
+    this.path = pathOf(this.state);
+    this.poses = evaluate(this.state, frames);
+    this.smooth = Array.from({ length: SMOOTH + 1 }, (_, k) => this.path(k / SMOOTH).position);
+    this.marks = marksOf(this.state);
+    this.aspect = aspect;
+    this.#showNow();
+    this.#fill();
+  }
+
+  #showNow() {
+    const { state, chosen, poses, smooth, clip, marks, aspect } = this;
+    this.view?.show({ state, chosen, poses, smooth, aspect, now: this.path(clip) });
+    this.timeline.show({ state, chosen, poses, clip, marks });
+    const { frames, fps } = this.host.settings();
+    const frame = clip * (frames - 1);
+    this.part.clock.textContent = `${Math.round(frame)} · ${(frame / fps).toFixed(2)} s`;
+  }
+
+  /** Numbers of the chosen key into the fields, but for the one that is being typed in. */
+  #fill() {
+    const { part, key } = this;
+    const put = (name, value) => {
+      if (part[name] !== document.activeElement || part[name].tagName === "SELECT") part[name].value = value;
+    };
+    part.which.textContent = `Key ${this.chosen + 1}/${this.state.keys.length}`;
+    const [pan, tilt] = states.turnOf(key);
+    const roll = key.target ? (key.turn?.[2] ?? 0) : states.turnOf(key)[2];
+    const [x, y, z] = key.position;
+    for (const [name, value] of Object.entries({ x, y: -y, z, pan, tilt, roll, fov: key.fov }))
+      put(name, String(Number(value.toFixed(DIGITS[name]) )));
+    put("frame", String(Math.round(this.marks[this.chosen] * (this.host.settings().frames - 1))));
+    const atSubject = key.target && Math.hypot(...key.target.map((value, d) => value - states.SUBJECT[d])) < 1e-4;
+    put("aimed", atSubject ? "subject" : key.target ? "point" : "free");
+    put("ease", key.ease);
+    put("whole", this.state.ease);
+    put("turns", this.state.turns);
+    part.ease.disabled = this.chosen === this.state.keys.length - 1;
+    part.remove.disabled = this.state.keys.length < 2;
+    part.undo.disabled = !this.history?.canUndo;
+    part.redo.disabled = !this.history?.canRedo;
+  }
+
+  /** The border and the name over the picture that the camera sees. */
+  #frame() {
+    const { x, y, w, h } = this.view.frame();
+    const { inset } = this.part;
+    inset.classList.toggle("through", this.view.through);
+    Object.assign(inset.style, { left: `${x - 1}px`, bottom: `${y - 1}px`, width: `${w + 2}px`, height: `${h + 2}px` });
+  }
+
+  setTool(tool) {
+    if (tool === "aim" && !this.key.target) this.commit(this.with(states.withTarget(this.key, states.ahead(this.key))));
+    for (const name of ["move", "turn", "aim"]) this.part[name].setAttribute("aria-pressed", String(name === tool));
+    this.view?.setTool(tool);
+  }
+  with(key) {
+    return { ...this.state, keys: this.state.keys.map((old, k) => (k === this.chosen ? key : old)) };
+  }
+
+  through() {
+    if (!this.view) return;
+    this.view.through = !this.view.through;
+    this.view.orbit.enabled = !this.view.through;
+    this.part.through.setAttribute("aria-pressed", String(this.view.through));
+    this.view.setTool(this.view.tool);
+  }
+
+  /** The editor over the whole page, and back into its place. */
+  expand() {
+    if (this.large) {
+      this.home.append(this.root);
+      this.large.remove();
+      this.large = null;
+    } else {
+      this.home = this.root.parentElement;
+      this.large = document.createElement("div");
+      this.large.className = "fulldit-camera-large";
+      const box = document.createElement("div");
+      box.append(this.root);
+      this.large.append(box);
+      for (const kind of ["pointerdown", "mousedown", "wheel", "contextmenu", "keydown"])
+        this.large.addEventListener(kind, (event) => event.stopPropagation());
+      this.large.addEventListener("pointerdown", (event) => event.target === this.large && this.expand());
+      document.body.append(this.large);
+    }
+    setIcon(this.part.expand, this.large ? "shrink" : "expand");
+    this.root.focus({ preventScroll: true });
+    this.view?.request();
+  }
+
+  say(text, wrong = false) {
+    this.part.note.textContent = text;
+    this.part.note.classList.toggle("wrong", wrong);
+    this.part.note.classList.add("shown");
+    clearTimeout(this.noted);
+    if (!wrong) this.noted = setTimeout(() => this.unsay(), 2500);
+  }
+  unsay() {
+    this.part.note.classList.remove("shown", "wrong");
+  }
+
+  setBackdrop(message) {
+    this.view?.backdrop.load(message, (file) => this.host.address(file)).then(() => this.refresh());
+  }
+
+  /** Start over from a preset. */
+  start(name) {
+    const preset = this.presets?.[name];
+    if (!preset) return;
+    this.chosen = 0;
+    this.commit(states.parse(JSON.stringify(preset.state)));
+    this.choose(0);
+    this.fit();
+    this.say(preset.doc);
+  }
+
+  fit() {
+    this.view?.fit([...this.smooth, ...this.state.keys.map((key) => key.position)]);
+  }
+
+  async #fillPresets() {
+    const presets = await this.host.presets();
+    this.presets = presets;
+    for (const name of Object.keys(presets)) this.part.preset.append(new Option(name.replaceAll("_", " "), name));
+  }
+
+  dispose() {
+    this.stop();
+    if (this.large) this.large.remove();
+    this.watcher.disconnect();
+    this.view?.dispose();
+    this.root.remove();
+  }
+}
