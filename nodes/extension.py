@@ -13,9 +13,20 @@ class FullDiTExtension(ComfyExtension):
         from .apply import FullDiTApply
         from .camera import FullDiTCameraPreset
         from .camera_files import FullDiTLoadCamera, FullDiTSaveCamera
+        from .camera_from import (
+            FullDiTCameraFromGeometry,
+            FullDiTCameraFromLoad3D,
+            FullDiTCameraFromPlucker,
+            FullDiTCameraFromPoses,
+        )
         from .camera_path import FullDiTCameraPath
         from .camera_preview import FullDiTCameraPreview
-        from .camera_to_plucker import FullDiTCameraToPlucker
+        from .camera_to import (
+            FullDiTCameraToLoad3D,
+            FullDiTCameraToPlucker,
+            FullDiTCameraToPoses,
+            FullDiTCameraToTracks,
+        )
         from .camera_transform import FullDiTTransformCamera
         from .camera_video import FullDiTCameraFromVideo
         from .conditions import FullDiTConditions
@@ -36,6 +47,13 @@ class FullDiTExtension(ComfyExtension):
             FullDiTTransformCamera,
             FullDiTCameraPreview,
             FullDiTCameraToPlucker,
+            FullDiTCameraToTracks,
+            FullDiTCameraToLoad3D,
+            FullDiTCameraToPoses,
+            FullDiTCameraFromLoad3D,
+            FullDiTCameraFromGeometry,
+            FullDiTCameraFromPlucker,
+            FullDiTCameraFromPoses,
             FullDiTIdentity,
             FullDiTDepth,
             FullDiTConditions,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...control.camera import CameraTrajectory
+from ...control.camera import CameraTrajectory, sockets
+from ...control.camera.easing import eased
 from ...control.camera.plucker import plucker
 from ...control.camera.reach import Reach, outside
 from ...control.camera.rotations import angle_between
@@ -54,6 +56,79 @@ def wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length:
     return packed[None].contiguous().to(comfy.model_management.intermediate_device())
 
 
+def from_embedding(embedding: Any, fps: float) -> CameraTrajectory:
+    """The path in a WAN_CAMERA_EMBEDDING. Raises UserError for what is none."""
+    return sockets.from_rays(sockets.unpack_embedding(_array(embedding, "the camera embedding")), fps)
+
+
+def through_views(
+    views: Sequence[Mapping[str, Any]], frames: int, fps: float, ease: str, aspect: float, by_target: bool = True
+) -> CameraTrajectory:
+    """The path through LOAD3D_CAMERA views, evenly spread over the clip and eased as a whole; one view stands still.
+
+    aspect: width / height of the video; the vertical field of view stays, which is the one that 3D views state.
+    Raises UserError for no view or one that cannot be used.
+    """
+    if not views:
+        raise UserError("No 3D view is connected: connect the camera_info of Load 3D or Create Camera Info.")
+    keys = sockets.from_viewport(views, fps, aspect, by_target)
+    at = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
+    path = keys.at(at, method="smooth")
+    intrinsics = path.intrinsics.copy()
+    intrinsics[:, 0] = intrinsics[:, 1] / aspect
+    return path.replace(intrinsics=intrinsics).relative()
+
+
+def viewports(
+    trajectory: CameraTrajectory, scale: float = 1.0, start: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """A LOAD3D_CAMERA per frame. start: the path begins there, in distances to its target; its own lens stays."""
+    path, away = trajectory.scaled(scale), scale
+    if start is not None:
+        place = sockets.from_viewport(start, by_target=False)
+        sockets.from_viewport(start)  # refuses a view without a target
+        away = float(np.linalg.norm([start["target"][axis] - start["position"][axis] for axis in "xyz"]))
+        path = path.relative().scaled(away).absolute(place.c2w[0])
+    return [sockets.to_viewport(path, frame, away) for frame in range(path.frames)]
+
+
+def from_geometry(geometry: Mapping[str, Any], fps: float) -> CameraTrajectory:
+    """The cameras of a DA3_GEOMETRY, in units of its first depth map's median. Raises UserError where it has none."""
+    if not isinstance(geometry, Mapping) or "extrinsics" not in geometry or "intrinsics" not in geometry:
+        raise UserError(
+            "The geometry has no cameras: run Depth Anything 3 in the mode multiview, with a Small or Base model."
+        )
+    names = ("extrinsics", "intrinsics", "depth")
+    extrinsics, intrinsics, depth = (_array(geometry[name], f"'{name}' of the geometry") for name in names)
+    return sockets.from_geometry(extrinsics, intrinsics, depth, fps)
+
+
+def tracks(
+    trajectory: CameraTrajectory, width: int, height: int, length: int, columns: int, rows: int,
+    depth: float = 1.0, geometry: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """TRACKS as core's Wan Move nodes take them: `track_path` (frames, points, 2) pixels, `track_visibility`.
+
+    geometry: a DA3_GEOMETRY whose first depth map, in units of its median, says how far each point is.
+    """
+    import comfy.model_management
+    import torch
+
+    away: float | np.ndarray = depth
+    if geometry is not None:
+        away = _array(geometry["depth"], "'depth' of the geometry")[0].astype(np.float64)
+        seen = away[np.isfinite(away) & (away > 0)]
+        if not seen.size:
+            raise UserError("The geometry's first depth map is empty: look at the node that made it.")
+        away = away / np.median(seen)
+    path, visible = sockets.to_tracks(for_video(trajectory, width, height, length), height, width, columns, rows, away)
+    device = comfy.model_management.intermediate_device()
+    return {
+        "track_path": torch.from_numpy(path).to(device),
+        "track_visibility": torch.from_numpy(visible).to(device),
+    }
+
+
 def reach_of(model: Any) -> Reach | None:
     """What the cameras of a MODEL's training did; None for a model that does not say."""
     return getattr(getattr(model, "model", None), "camera_reach", None)
@@ -85,3 +160,10 @@ def describe_path(path: CameraTrajectory, model: Any = None) -> str:
         else:
             lines += outside(path, reach) or ["Within what the model was trained on."]
     return "\n".join(lines)
+
+
+def _array(tensor: Any, what: str) -> np.ndarray:
+    """A tensor's numbers. Raises UserError for what is no tensor."""
+    if not hasattr(tensor, "detach"):
+        raise UserError(f"{what} is a {type(tensor).__name__}; a tensor was expected.")
+    return tensor.detach().float().cpu().numpy()

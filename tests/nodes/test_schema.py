@@ -12,11 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("schema.json")
 NODES = [
     "FullDiTApply",
+    "FullDiTCameraFromGeometry",
+    "FullDiTCameraFromLoad3D",
+    "FullDiTCameraFromPlucker",
+    "FullDiTCameraFromPoses",
     "FullDiTCameraFromVideo",
     "FullDiTCameraPath",
     "FullDiTCameraPreset",
     "FullDiTCameraPreview",
+    "FullDiTCameraToLoad3D",
     "FullDiTCameraToPlucker",
+    "FullDiTCameraToPoses",
+    "FullDiTCameraToTracks",
     "FullDiTConditions",
     "FullDiTDepth",
     "FullDiTExample",

@@ -1,0 +1,153 @@
+"""Camera paths from the sockets of core and other packs."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..control.camera.easing import EASES
+from .types import Camera, Geometry, Poses, Viewport, WanCamera
+
+VIEWS = 8
+
+
+def _fps(tooltip: str = "Frames per second of the video.", default: float = 8.0, least: float = 0.1):
+    return io.Float.Input("fps", default=default, min=least, max=240.0, step=0.5, tooltip=tooltip)
+
+
+class FullDiTCameraFromLoad3D(io.ComfyNode):
+    """A path through the cameras of core's 3D views."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraFromLoad3D",
+            display_name="Camera from 3D Views (FullDiT)",
+            category="FullDiT/camera",
+            description=(
+                "A camera path through the cameras of core's 3D nodes: one view is a camera that stands, two or more "
+                "are the keys of a smooth path."
+            ),
+            search_aliases=["camera_info", "Load 3D", "Create Camera Info", "LOAD3D_CAMERA", "viewport camera"],
+            inputs=[
+                io.Autogrow.Input(
+                    "views",
+                    template=io.Autogrow.TemplatePrefix(
+                        Viewport.Input("view", optional=True, tooltip="In the order in which the camera visits them."),
+                        prefix="view",
+                        min=1,
+                        max=VIEWS,
+                    ),
+                    tooltip="camera_info of Load 3D, Preview 3D or Create Camera Info, up to eight.",
+                ),
+                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video."),
+                _fps(),
+                io.Combo.Input(
+                    "ease", options=list(EASES), default="smooth", tooltip="How the speed is spread over the path."
+                ),
+                io.Float.Input(
+                    "aspect",
+                    default=1.5,
+                    min=0.1,
+                    max=10.0,
+                    step=0.05,
+                    round=0.001,
+                    tooltip="Width divided by height of the video. The view keeps its height.",
+                ),
+                io.Boolean.Input(
+                    "by_target",
+                    default=True,
+                    advanced=True,
+                    optional=True,
+                    tooltip="On, the first view's target is the subject at distance 1. Off, lengths are scene units.",
+                ),
+            ],
+            outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
+        )
+
+    @classmethod
+    def execute(cls, views, frames, fps, ease, aspect, by_target=True) -> io.NodeOutput:
+        from .bridge.cameras import through_views
+
+        given = [view for _, view in sorted((views or {}).items()) if view is not None]
+        return io.NodeOutput(through_views(given, frames, fps, ease, aspect, by_target))
+
+
+class FullDiTCameraFromGeometry(io.ComfyNode):
+    """The cameras that core's Depth Anything 3 found."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraFromGeometry",
+            display_name="Camera from Geometry (FullDiT)",
+            category="FullDiT/camera",
+            description=(
+                "The camera path that core's Depth Anything 3 finds in a clip in multi-view mode. A geometry without "
+                "cameras is refused."
+            ),
+            search_aliases=["DA3", "Depth Anything 3", "DA3_GEOMETRY", "extrinsics", "camera pose"],
+            inputs=[
+                Geometry.Input("geometry", tooltip="From Run Depth Anything 3, mode multiview (Small or Base)."),
+                _fps("Frames per second of the clip."),
+            ],
+            outputs=[Camera.Output(display_name="camera", tooltip="The path, one pose per picture.")],
+        )
+
+    @classmethod
+    def execute(cls, geometry, fps) -> io.NodeOutput:
+        from .bridge.cameras import from_geometry
+
+        return io.NodeOutput(from_geometry(geometry, fps))
+
+
+class FullDiTCameraFromPoses(io.ComfyNode):
+    """A path from CAMERACTRL_POSES."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraFromPoses",
+            display_name="Camera from CameraCtrl Poses (FullDiT)",
+            category="FullDiT/camera",
+            description="A camera path from the CAMERACTRL_POSES of AnimateDiff-Evolved, WanVideoWrapper and KJNodes.",
+            search_aliases=["CAMERACTRL_POSES", "CameraCtrl", "AnimateDiff camera", "camera poses"],
+            inputs=[
+                Poses.Input("poses", tooltip="Rows of 19 numbers, world to camera."),
+                _fps("Frames per second; 0 takes them from the rows' times, where these are microseconds.", 8.0, 0.0),
+            ],
+            outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
+        )
+
+    @classmethod
+    def execute(cls, poses, fps) -> io.NodeOutput:
+        from ..control.camera import sockets
+
+        return io.NodeOutput(sockets.from_poses(poses, fps or None))
+
+
+class FullDiTCameraFromPlucker(io.ComfyNode):
+    """A path from WAN_CAMERA_EMBEDDING."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCameraFromPlucker",
+            display_name="Camera from Plücker (FullDiT)",
+            category="FullDiT/camera",
+            description=(
+                "The camera path inside the embedding of core's WanCameraEmbedding, so that it can be previewed, "
+                "changed and given to other models."
+            ),
+            search_aliases=["WanCameraEmbedding", "WAN_CAMERA_EMBEDDING", "Plücker embedding", "camera embedding"],
+            inputs=[
+                WanCamera.Input("camera_embedding", tooltip="From WanCameraEmbedding or Camera to Plücker."),
+                _fps(default=16.0),
+            ],
+            outputs=[Camera.Output(display_name="camera", tooltip="The camera path, one pose per frame.")],
+        )
+
+    @classmethod
+    def execute(cls, camera_embedding, fps) -> io.NodeOutput:
+        from .bridge.cameras import from_embedding
+
+        return io.NodeOutput(from_embedding(camera_embedding, fps))
