@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from comfyui_fulldit.control.camera.formats.common import UNKNOWN
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
+FIXTURES = Path(__file__).parent / "camera_files"
 MODULES = {"usd-core": "pxr", "ufbx": "ufbx", "": "json"}
 WRITTEN = [
     pytest.param(
@@ -101,3 +103,32 @@ def test_pixel_aspect_and_unit_survive_in_our_own_format(tmp_path):
     write_camera(path, tmp_path / "a.json")
     again = read_camera(tmp_path / "a.json")
     assert again.pixel_aspect == 1.5 and again.unit == UNKNOWN and np.array_equal(again.c2w, path.c2w)
+
+
+def blender(ending: str) -> CameraTrajectory:
+    """The same animated camera (under a moving parent, with a zoom and a shifted lens) as Blender 5.0 exports it."""
+    return read_camera(FIXTURES / f"blender{ending}")
+
+
+@pytest.mark.parametrize("ending", [".glb", ".gltf", ".usdc", ".fbx"])
+def test_what_blender_exports_is_what_the_script_in_docs_exports(ending):
+    library = {".usdc": "pxr", ".fbx": "ufbx"}.get(ending)
+    if library and importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    truth, path = blender(".json"), blender(ending)
+    turned, moved = errors(truth, path)
+    # Blender computes and exports in single precision.
+    assert turned < 1e-4 and moved < 1e-6 and path.frames == 12 and path.fps == 24 and path.unit == "metre"
+    if ending != ".gltf":
+        assert path.intrinsics[:, :2] == pytest.approx(truth.intrinsics[:, :2], rel=1e-6), "with the zoom"
+    if ending == ".usdc":
+        assert path.intrinsics == pytest.approx(truth.intrinsics, rel=1e-6), "with the shift of the lens"
+
+
+def test_blenders_camera_stands_where_a_person_sees_it():
+    """5 m before the origin (Blender's -y), 1.5 m up, tilted 5 degrees down, panned 10 left on a parent at 3."""
+    path = blender(".json")
+    forward = path.c2w[0, :, 2]
+    assert forward[1] == pytest.approx(np.sin(np.radians(5)), abs=1e-6), "looks a little down"
+    assert np.degrees(np.arctan2(forward[0], forward[2])) == pytest.approx(-13, abs=1e-4), "and to the left"
+    assert path.c2w[0, 1, 3] == pytest.approx(-1.5, abs=1e-6) and path.c2w[0, 2, 3] < -4.9

@@ -51,6 +51,8 @@ FORMATS: dict[str, Format] = {
 }
 
 to_json = to_own
+# Beyond this, differences between poses are lost in rounding.
+FARTHEST = 1e9
 
 
 def endings(write: bool = False) -> tuple[str, ...]:
@@ -76,6 +78,9 @@ def read_camera(
                 break
         else:
             raise UserError(_unknown(source))
+        farthest = float(abs(trajectory.c2w[:, :, 3]).max())
+        if farthest > FARTHEST:
+            raise UserError(f"a position of {farthest:.3g} is no camera's: the file is damaged or of another kind")
     except UserError as error:
         raise UserError(f"the camera file '{path}' cannot be read: {error}") from error
     return trajectory if frames is None else trajectory.resample(frames)
@@ -139,7 +144,7 @@ def _unknown(source: Source) -> str:
         return f"the JSON has the keys {_keys(value)} and no camera in them{expected}"
     if source.binary:
         return f"it is neither text nor a file whose first bytes are known{expected}"
-    if not any(character.isdigit() for character in source.text[:10_000]):
+    if not source.lines or not any(character.isdigit() for character in source.text[:10_000]):
         return f"it holds no line of numbers{expected}"
     number, line = source.lines[min(1, len(source.lines) - 1)]
     return f"line {number} has {len(line.split())} entries; no camera format has such lines{expected}"

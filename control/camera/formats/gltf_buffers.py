@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import UserError
 from .common import LARGEST, LARGEST_SCENE, MOST_FRAMES, Source, parse_json
 
-COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+COMPONENTS = {"5120": "<i1", "5121": "<u1", "5122": "<i2", "5123": "<u2", "5125": "<u4", "5126": "<f4"}
 COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
@@ -84,10 +84,11 @@ class Gltf:
     def numbers(self, number: Any, what: str, most: int = MOST_FRAMES * 3) -> np.ndarray:
         """The values (count, components) of an accessor as float64; normalised integers become -1..1 or 0..1."""
         accessor = entry(self.json, "accessors", number)
-        kind = COMPONENTS.get(accessor.get("componentType"))  # type: ignore[arg-type]
-        width = COUNTS.get(accessor.get("type"))  # type: ignore[arg-type]
+        kind, width = COMPONENTS.get(str(accessor.get("componentType"))), COUNTS.get(str(accessor.get("type")))
         if kind is None or width is None:
-            raise UserError(f"{what} has the type {accessor.get('componentType')} {str(accessor.get('type'))[:20]}")
+            raise UserError(
+                f"{what} has the type {str(accessor.get('componentType'))[:20]} {str(accessor.get('type'))[:20]}"
+            )
         if "sparse" in accessor:
             raise UserError(f"{what} is a sparse accessor, which no camera animation uses: export it anew")
         count = whole(accessor.get("count"), "count", most)

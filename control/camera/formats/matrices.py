@@ -7,6 +7,7 @@ Neither has intrinsics; a field of view of 50 degrees is assumed. The JSON objec
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,24 @@ import numpy as np
 from ...errors import UserError
 from ...files import atomic_path
 from ..trajectory import CameraTrajectory
-from .common import DEFAULT_ASPECT, DEFAULT_FPS, Format, Reading, Source, check_frames, number, square, usual_intrinsics
+from .common import (
+    DEFAULT_ASPECT,
+    DEFAULT_FPS,
+    MOST_FRAMES,
+    Format,
+    Reading,
+    Source,
+    check_frames,
+    number,
+    square,
+    usual_intrinsics,
+)
 
 
 def from_matrices(matrices: Any, intrinsics: Any = None, fps: float = DEFAULT_FPS, aspect: float = DEFAULT_ASPECT):
     """The trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world; intrinsics (4,) or (F, 4) normalised, or None."""
-    if isinstance(matrices, (list, np.ndarray)):
-        check_frames(len(matrices) if np.ndim(matrices) != 0 or isinstance(matrices, list) else 0)
+    if isinstance(matrices, list):
+        check_frames(len(matrices))
     return CameraTrajectory(matrices, usual_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
 
 
@@ -52,14 +64,25 @@ def _write_json(trajectory: CameraTrajectory, path: Path) -> None:
 
 
 def _read_npy(source: Source, reading: Reading) -> CameraTrajectory:
-    if source.size > 4096 + 100_000 * 16 * 8:
-        raise UserError("the NumPy array is larger than 100000 frames: this is no camera path")
+    try:
+        with open(source.path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, kind = header(file)
+            size = math.prod(shape) * kind.itemsize
+            # The header is Python text, so a damaged one raises whatever Python's own parser does.
+    except Exception as error:
+        raise UserError(f"the NumPy array is truncated or damaged at its start ({str(error)[:80]})") from error
+    if kind.kind not in "fiu":
+        raise UserError(f"the NumPy array holds {'Python objects' if kind.hasobject else kind}, not numbers")
+    if len(shape) != 3 or size > MOST_FRAMES * 16 * 8:
+        raise UserError(f"the NumPy array has shape {str(shape)[:60]}; (frames, 4, 4) or (frames, 3, 4) was expected")
+    if size > source.size:
+        raise UserError(f"the NumPy array is truncated: {size} bytes were expected after its start")
     try:
         values = np.load(source.path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
-        raise UserError(f"the NumPy array is truncated or holds Python objects ({error})") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
-        raise UserError(f"the NumPy array holds {getattr(values, 'dtype', 'several arrays')}, not numbers")
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"the NumPy array is truncated or damaged ({error})") from error
     return from_matrices(values, aspect=reading.aspect)
 
 
