@@ -5,6 +5,11 @@ import { app } from "../../scripts/app.js";
 
 const SPEAKERS = ["FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview"];
 
+// How many lines of 12 px the text takes in a box so wide; a letter is about 6.3 px.
+function lines(text, width) {
+  return text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil((line.length * 6.3) / width)), 0);
+}
+
 function show(node, text) {
   let widget = node.widgets?.find((w) => w.name === "tokens");
   if (!widget) {
@@ -14,7 +19,7 @@ function show(node, text) {
     widget = node.addDOMWidget("tokens", "FULLDIT_TEXT", box, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => Math.min(220, Math.max(72, 12 + 16 * box.textContent.split("\n").length)),
+      getMinHeight: () => Math.min(260, Math.max(72, 12 + 16 * lines(box.textContent, node.size[0] - 36))),
       getValue: () => box.textContent,
       setValue: (value) => {
         box.textContent = value ?? "";
@@ -62,7 +67,7 @@ function addEditor(node) {
   import("./camera_path/attach.mjs").then(
     ({ attach }) => {
       if (node.fulldit === "removed") return;
-      node.fulldit = attach(node, box, api);
+      node.fulldit = attach(node, box, app, api);
       if (shown) node.fulldit.setBackdrop(shown);
     },
     (error) => {

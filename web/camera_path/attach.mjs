@@ -1,8 +1,8 @@
 // Puts the editor into a FullDiTCameraPath node: the only file here that knows ComfyUI's page.
 import { CameraEditor } from "./editor.mjs";
 
-/** node: of the graph; box: the element of its DOM widget; api: ComfyUI's. Gives the editor. */
-export function attach(node, box, api) {
+/** node: of the graph; box: the element of its DOM widget; app and api: ComfyUI's. Gives the editor. */
+export function attach(node, box, app, api) {
   const widget = (name) => node.widgets.find((found) => found.name === name);
   const path = widget("path");
   const number = (name, usual) => {
@@ -21,6 +21,8 @@ export function attach(node, box, api) {
       fps: number("fps", 8),
       aspect: Math.min(Math.max(number("aspect", 1.5), 0.1), 10),
     }),
+    // Where nodes are painted on a canvas, the graph does not hear the wheel over a node's elements.
+    wheel: (event) => !window.LiteGraph?.vueNodesMode && app.canvas?.processMouseWheel?.(event),
     address: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
     presets: () =>
       fetch(new URL("presets.json", import.meta.url)).then((answer) => (answer.ok ? answer.json() : {}), () => ({})),

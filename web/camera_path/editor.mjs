@@ -11,6 +11,9 @@ import { View } from "./view.mjs";
 
 const SMOOTH = 160; // points of the drawn line
 
+// Writing the same text again would make the page lay out anew.
+const write = (target, text) => target.textContent !== text && (target.textContent = text);
+
 export class CameraEditor {
   /** host: {text(), write(text), settings() -> {frames, fps, aspect}, address(file), presets() -> Promise}. */
   constructor(host) {
@@ -19,6 +22,7 @@ export class CameraEditor {
     Object.assign(this, buildPanel());
     this.chosen = 0;
     this.clip = 0;
+    this.cleanup = [];
     const edits = {
       choose: (index) => this.choose(index),
       grab: () => this.grab(),
@@ -37,9 +41,15 @@ export class CameraEditor {
       console.warn("FullDiT camera editor:", error);
     }
     listen(this);
+    this.watcher = new ResizeObserver((entries) => {
+      for (const { target, contentRect: { width, height } } of entries)
+        if (target === this.part.strip) this.timeline.resize(width, height);
+        else this.#resize(width, height);
+    });
+    this.watcher.observe(this.part.stage);
+    this.watcher.observe(this.part.strip);
     this.reload();
     this.setTool("move");
-    this.fit();
     this.#fillPresets();
   }
 
@@ -218,16 +228,17 @@ export class CameraEditor {
     this.timeline.show({ state, chosen, poses, clip, marks });
     const { frames, fps } = this.host.settings();
     const frame = clip * (frames - 1);
-    this.part.clock.textContent = `${Math.round(frame)} · ${(frame / fps).toFixed(2)} s`;
+    write(this.part.clock, `${Math.round(frame)} · ${(frame / fps).toFixed(2)} s`);
   }
 
   /** Numbers of the chosen key into the fields, but for the one that is being typed in. */
   #fill() {
     const { part, key } = this;
     const put = (name, value) => {
+      if (part[name].value === value) return;
       if (part[name] !== document.activeElement || part[name].tagName === "SELECT") part[name].value = value;
     };
-    part.which.textContent = `Key ${this.chosen + 1}/${this.state.keys.length}`;
+    write(part.which, `Key ${this.chosen + 1}/${this.state.keys.length}`);
     const [pan, tilt] = states.turnOf(key);
     const roll = key.target ? (key.turn?.[2] ?? 0) : states.turnOf(key)[2];
     const [x, y, z] = key.position;
@@ -248,6 +259,9 @@ export class CameraEditor {
   /** The border and the name over the picture that the camera sees. */
   #frame() {
     const { x, y, w, h } = this.view.frame();
+    const place = [x, y, w, h, this.view.through].join();
+    if (place === this.placed) return;
+    this.placed = place;
     const { inset } = this.part;
     inset.classList.toggle("through", this.view.through);
     Object.assign(inset.style, { left: `${x - 1}px`, bottom: `${y - 1}px`, width: `${w + 2}px`, height: `${h + 2}px` });
@@ -319,6 +333,14 @@ export class CameraEditor {
     this.say(preset.doc);
   }
 
+  /** The view got its size; the first one shows the whole path. */
+  #resize(width, height) {
+    if (!this.view) return;
+    const first = !this.view.width;
+    this.view.resize(width, height);
+    if (first && this.view.width) this.fit();
+  }
+
   fit() {
     this.view?.fit([...this.smooth, ...this.state.keys.map((key) => key.position)]);
   }
@@ -333,6 +355,7 @@ export class CameraEditor {
     this.stop();
     if (this.large) this.large.remove();
     this.watcher.disconnect();
+    this.cleanup.forEach((action) => action());
     this.view?.dispose();
     this.root.remove();
   }

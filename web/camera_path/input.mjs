@@ -44,16 +44,22 @@ export function listen(editor) {
   for (const kind of ["mousedown", "dblclick", "contextmenu"])
     root.addEventListener(kind, (event) => {
       event.stopPropagation();
-      if (kind === "contextmenu") event.preventDefault();
+      // Buttons leave the focus, and with it the keyboard, where it is.
+      if (kind === "contextmenu" || (kind === "mousedown" && event.target.closest("button"))) event.preventDefault();
     });
   // The wheel is the graph's until the editor was clicked.
   const focused = () => root.contains(document.activeElement);
-  root.addEventListener("wheel", (event) => focused() && event.stopPropagation(), { passive: true });
+  root.addEventListener("wheel", (event) => (focused() ? event.stopPropagation() : editor.host.wheel?.(event)), { passive: true });
   const focus = () => editor.view && (editor.view.orbit.enableZoom = focused());
   root.addEventListener("focusin", focus);
   root.addEventListener("focusout", () => setTimeout(focus));
+  const outside = (event) => focused() && !root.contains(event.target) && document.activeElement.blur();
+  document.addEventListener("pointerdown", outside, true);
+  editor.cleanup.push(() => document.removeEventListener("pointerdown", outside, true));
   root.addEventListener("pointerenter", () => editor.reload());
   root.addEventListener("keydown", (event) => pressed(editor, event, actions));
+  // ComfyUI hears Ctrl+Z before anybody else and undoes the graph, unless what has the focus calls itself a text area.
+  root.type = "textarea";
   root.addEventListener("keyup", (event) => editor.view?.snap(event.shiftKey));
 }
 

@@ -51,19 +51,24 @@ export class Timeline {
     this.draw();
   }
 
+  resize(width, height) {
+    Object.assign(this, { width, height });
+    this.draw();
+  }
+
   #local(event) {
     const box = this.canvas.getBoundingClientRect(); // the page may have zoomed the node
     return {
-      x: ((event.clientX - box.left) * this.canvas.clientWidth) / box.width,
-      y: ((event.clientY - box.top) * this.canvas.clientHeight) / box.height,
+      x: ((event.clientX - box.left) * this.width) / box.width,
+      y: ((event.clientY - box.top) * this.height) / box.height,
     };
   }
   #x(clip) {
-    return PAD + clip * (this.canvas.clientWidth - 2 * PAD);
+    return PAD + clip * (this.width - 2 * PAD);
   }
   /** The part of the clip at x, on a whole frame unless `free`. */
   #clip(x, free) {
-    const clip = Math.min(Math.max((x - PAD) / (this.canvas.clientWidth - 2 * PAD), 0), 1);
+    const clip = Math.min(Math.max((x - PAD) / (this.width - 2 * PAD), 0), 1);
     const last = this.poses.length - 1;
     return free || last < 1 ? clip : Math.round(clip * last) / last;
   }
@@ -78,12 +83,10 @@ export class Timeline {
 
   draw() {
     const { canvas, pen } = this;
-    const width = canvas.clientWidth, height = canvas.clientHeight, ratio = Math.min(window.devicePixelRatio || 1, 2);
-    if (!this.state || width < 8) return;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
+    const { width, height } = this, ratio = Math.min(window.devicePixelRatio || 1, 2);
+    if (!this.state || !(width > 8)) return;
+    const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const last = Math.max(this.poses.length - 1, 1), middle = (TOP + height) / 2 + 1;

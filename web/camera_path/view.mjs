@@ -223,9 +223,21 @@ export class View {
     if (!this.pending) this.pending = requestAnimationFrame(() => this.render());
   }
 
+  /** The size of the canvas on the page changed. It is kept, for asking the page in every frame makes it lay out anew. */
+  resize(width, height) {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    if (width < 8 || height < 8 || (this.width === width && this.height === height && this.ratio === ratio)) return;
+    Object.assign(this, { width, height, ratio });
+    this.renderer.setPixelRatio(ratio);
+    this.renderer.setSize(width, height, false);
+    this.eye.aspect = width / height;
+    this.eye.updateProjectionMatrix();
+    this.request();
+  }
+
   /** Where the camera's picture lies in the canvas, in CSS pixels from the bottom left: the inset, or all of it. */
   frame() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const { width, height } = this;
     let w = this.through ? width - 24 : Math.min(width * 0.32, 340), h = w / this.aspect;
     const most = this.through ? height - 24 : Math.min(height * 0.4, 300);
     if (h > most) [w, h] = [most * this.aspect, most];
@@ -235,16 +247,8 @@ export class View {
 
   render() {
     this.pending = 0;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!this.state || width < 8 || height < 8) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    if (this.width !== width || this.height !== height || this.ratio !== ratio) {
-      Object.assign(this, { width, height, ratio });
-      this.renderer.setPixelRatio(ratio);
-      this.renderer.setSize(width, height, false);
-      this.eye.aspect = width / height;
-      this.eye.updateProjectionMatrix();
-    }
+    if (!this.state || !this.width) return;
+    const { width, height } = this;
     const size = Math.min(Math.max(this.eye.position.distanceTo(this.orbit.target) / 20, 0.03), 0.5);
     this.track.update(this.poses, this.smooth, this.aspect, size * 0.62);
     this.state.keys.forEach((key, k) => {
