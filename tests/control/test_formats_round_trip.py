@@ -132,3 +132,115 @@ def test_blenders_camera_stands_where_a_person_sees_it():
     assert forward[1] == pytest.approx(np.sin(np.radians(5)), abs=1e-6), "looks a little down"
     assert np.degrees(np.arctan2(forward[0], forward[2])) == pytest.approx(-13, abs=1e-4), "and to the left"
     assert path.c2w[0, 1, 3] == pytest.approx(-1.5, abs=1e-6) and path.c2w[0, 2, 3] < -4.9
+
+
+def colmap_model(folder, points: str = "10.5 20.5 -1 30.5 40.5 7", names: tuple = ("b10.png", "b9.png")) -> Path:
+    """A model as COLMAP writes it, with points; its second image comes first by name."""
+    folder.mkdir()
+    (folder / "cameras.txt").write_text("# Camera list\n3 SIMPLE_RADIAL 640 480 500 320 240 0.01\n")
+    (folder / "images.txt").write_text(
+        f"# Image list\n7 1 0 0 0 0 0 2 3 {names[0]}\n{points}\n2 0 0 1 0 0 0 0 3 {names[1]}\n{points}\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("points", ["", "10.5 20.5 -1 30.5 40.5 7", "10.5 20.5 -1 " * 2000])
+@pytest.mark.parametrize("names", [("b10.png", "b9.png"), ("10 of 10.jpg", "9 of 10.jpg")])
+def test_a_colmap_model_with_points(tmp_path, points, names):
+    """World-to-camera (0, 0, 2) puts the camera 2 behind the origin; half a turn about y looks the other way."""
+    path = read_camera(colmap_model(tmp_path / "model", points, names))
+    assert path.frames == 2 and path.c2w[1, :, 3] == pytest.approx([0, 0, -2])
+    assert path.c2w[0, :, :3] == pytest.approx(np.diag([-1.0, 1, -1]))
+    assert path.intrinsics[0] == pytest.approx([500 / 640, 500 / 480, 0.5, 0.5])
+
+
+def test_a_colmap_model_by_one_of_its_files_or_from_above(tmp_path):
+    model = colmap_model(tmp_path / "sparse")
+    assert read_camera(model / "images.txt").frames == 2 and read_camera(tmp_path).frames == 2
+    (model / "cameras.txt").rename(tmp_path / "cameras.txt")
+    with pytest.raises(UserError, match="one file of a COLMAP model"):
+        read_camera(model / "images.txt")
+
+
+@pytest.mark.parametrize(
+    "file, content, says",
+    [
+        ("cameras.txt", "3 PINHOLE 640 480 500\n", "line 1 of cameras.txt has 1 parameters; its model PINHOLE has 4"),
+        ("cameras.txt", "3 MAGIC 640 480 500\n", "line 1 of cameras.txt has the model 'MAGIC'"),
+        ("cameras.txt", "4 PINHOLE 640 480 500 500 1 1\n", "has the camera 3, which the model lacks"),
+        ("images.txt", "# Images\n\n1 0 0 0 0 0 0 0 3 a.png\n", "length 0"),
+        ("images.txt", "1 1 0 0\n", "line 1 of images.txt has 4 entries"),
+        ("images.txt", "1 1 0 zero 0 0 0 0 3 a.png\n", "line 1 of images.txt holds something"),
+    ],
+)
+def test_damaged_colmap_models_say_the_line(tmp_path, file, content, says):
+    model = colmap_model(tmp_path / "model")
+    (model / file).write_text(content)
+    with pytest.raises(UserError, match=says):
+        read_camera(model)
+
+
+def test_a_gltf_reads_no_file_but_those_beside_it(tmp_path):
+    value = json.loads((FIXTURES / "blender.gltf").read_text())
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes((FIXTURES / "blender.bin").read_bytes())
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "linked.bin").symlink_to(secret)
+    for uri in ("../secret.bin", str(secret), "file://secret.bin", "..%2Fsecret.bin", "linked.bin", "..\\secret.bin"):
+        value["buffers"][0]["uri"] = uri
+        (tmp_path / "inside" / "a.gltf").write_text(json.dumps(value))
+        with pytest.raises(UserError, match="beside it|not there"):
+            read_camera(tmp_path / "inside" / "a.gltf")
+
+
+def test_a_usd_opens_no_file_but_those_beside_it(tmp_path):
+    pytest.importorskip("pxr")
+    (tmp_path / "inside").mkdir()
+    write_camera(wild(3), tmp_path / "other.usda")
+    write_camera(wild(3), tmp_path / "inside" / "other.usda")
+    layer = tmp_path / "inside" / "a.usda"
+    for name, fine in (("other.usda", True), ("../other.usda", False), (str(tmp_path / "other.usda"), False)):
+        layer.write_text(f"#usda 1.0\n(\n    subLayers = [@{name}@]\n)\n")
+        if fine:
+            assert read_camera(layer).frames == 3
+        else:
+            with pytest.raises(UserError, match="not a file beside it"):
+                read_camera(layer)
+
+
+def test_scenes_without_their_library_name_what_to_install(tmp_path, monkeypatch):
+    write_camera(wild(3), tmp_path / "a.usda")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"usd-core.*pip install 'comfyui-fulldit\[formats\]'"):
+        read_camera(tmp_path / "a.usda")
+
+
+def test_keyed_gltf_animations_are_sampled_in_time(tmp_path):
+    """Two keys a second apart, cubic: rest, speed up, slow down, rest; 24 samples a second."""
+    import base64
+    import struct
+
+    numbers = [0.0, 1.0, *(0, 0, 0), *(0, 0, 0), *(0, 0, 0), *(0, 0, 0), *(0, 0, -8), *(0, 0, 0)]
+    data = struct.pack("<20f", *numbers)
+    value = {
+        "asset": {"version": "2.0"},
+        "nodes": [{"children": [1], "scale": [2, 2, 2]}, {"camera": 0}],
+        "cameras": [{"type": "perspective", "perspective": {"yfov": np.pi / 2, "znear": 0.1}}],
+        "buffers": [{"byteLength": 80, "uri": "data:;base64," + base64.b64encode(data).decode()}],
+        "bufferViews": [{"buffer": 0, "byteLength": 8}, {"buffer": 0, "byteOffset": 8, "byteLength": 72}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 2, "type": "SCALAR"},
+            {"bufferView": 1, "componentType": 5126, "count": 6, "type": "VEC3"},
+        ],
+        "animations": [
+            {
+                "channels": [{"sampler": 0, "target": {"node": 1, "path": "translation"}}],
+                "samplers": [{"input": 0, "output": 1, "interpolation": "CUBICSPLINE"}],
+            }
+        ],
+    }
+    (tmp_path / "a.gltf").write_text(json.dumps(value))
+    path = read_camera(tmp_path / "a.gltf", aspect=2.0)
+    assert path.frames == 25 and path.fps == 24 and path.intrinsics[0, :2] == pytest.approx([0.25, 0.5])
+    assert path.c2w[[0, 12, 24], 2, 3] == pytest.approx([0, 8, 16]), "the parent doubles the way"
+    assert path.c2w[6, 2, 3] == pytest.approx(16 * 0.15625), "3 u^2 - 2 u^3 at a quarter"

@@ -7,6 +7,7 @@ order of their names. Read from the folder (also from above `sparse/0`), or from
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..trajectory import CameraTrajectory, invert
 from . import colmap_binary
 from .common import (
     LARGEST,
+    LARGEST_SCENE,
     UNKNOWN,
     Format,
     Reading,
@@ -39,6 +41,8 @@ MODELS = {
     "SIMPLE_RADIAL_FISHEYE": (8, 4, 1), "RADIAL_FISHEYE": (9, 5, 1), "THIN_PRISM_FISHEYE": (10, 12, 2),
     "RAD_TAN_THIN_PRISM_FISHEYE": (11, 16, 2),
 }  # fmt: skip
+# Longer than any line of an image without its points.
+_START = 4096
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def _image_line(parts: list[str]) -> bool:
         int(parts[0]), int(parts[8])
     except ValueError:
         return False
-    return not (len(parts) % 3 == 0 and _is_number(parts[9]))
+    return not _is_number(parts[9])
 
 
 def _is_number(text: str) -> bool:
@@ -102,21 +106,36 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _images_text(source: Source) -> list[Image]:
-    images = []
-    lines = list(enumerate(map(str.strip, source.text.splitlines()), 1))
+def _starts(path: Path) -> Iterator[tuple[int, str]]:
+    """Each line's number and first characters: the points of an image may fill megabytes, and do not count.
+
+    Raises UserError for what is not text.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            number = 0
+            while line := file.readline(_START):
+                number += 1
+                yield number, line.strip()
+                while line and not line.endswith("\n"):
+                    line = file.readline(_START * 256)
+    except UnicodeDecodeError as error:
+        raise UserError(f"'{path.name}' is not text") from error
+
+
+def _images_text(path: Path) -> list[Image]:
+    images: list[Image] = []
     points = False
-    for number, line in lines:
+    for number, line in _starts(path):
         if line.startswith("#"):
             continue
         # Behind each image stands a line with its points, which may be empty or missing.
-        parts = line.split(maxsplit=9)
-        if points and not _image_line(line.split() if len(line) < 1000 else parts + [""] * 2):
+        if points and not _image_line(line.split()):
             points = False
             continue
         if not line:
             continue
-        what = f"line {number} of {source.path.name}"
+        parts, what = line.split(maxsplit=9), f"line {number} of {path.name}"
         if len(parts) < 10:
             raise UserError(
                 f"{what} has {len(parts)} entries: IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME was expected"
@@ -126,6 +145,7 @@ def _images_text(source: Source) -> list[Image]:
             images.append(Image(parts[9], int(parts[8]), values[:4], values[4:]))
         except ValueError as error:
             raise UserError(f"{what} holds something that is not a number") from error
+        check_frames(len(images))
         points = True
     return images
 
@@ -189,7 +209,9 @@ def _files(source: Source) -> tuple[Source, Source]:
 
 def _read_text(source: Source, reading: Reading) -> CameraTrajectory:
     cameras, images = _files(source)
-    return trajectory_of(_cameras_text(cameras), _images_text(images))
+    if images.size > LARGEST_SCENE:
+        raise UserError(f"'{images.path.name}' is larger than {LARGEST_SCENE >> 20} MiB")
+    return trajectory_of(_cameras_text(cameras), _images_text(images.path))
 
 
 def _read_binary(source: Source, reading: Reading) -> CameraTrajectory:

@@ -151,7 +151,7 @@ def _tracks(gltf: Gltf) -> dict[tuple[str, int, str], tuple[dict, Any, str]]:
 
 
 def _target(target: dict) -> tuple[str, int, str] | None:
-    path, node = target.get("path"), target.get("node")
+    path, node = str(target.get("path")), target.get("node")
     if path in _USUAL and isinstance(node, int):
         return "nodes", node, path
     extension = target.get("extensions", {})
