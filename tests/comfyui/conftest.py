@@ -77,7 +77,7 @@ class Server:
     def __init__(self, folder: Path):
         self.host, self.folder = comfyui_path(), folder
         self.log = folder / "server.log"
-        self.output = folder / "output"
+        self.output, self.models = folder / "output", folder / "models"
         self.process: subprocess.Popen | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -90,7 +90,12 @@ class Server:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
         extra = self.folder / "paths.yaml"
-        extra.write_text(json.dumps({"fulldit_test": {"custom_nodes": str(self.folder / "custom_nodes")}}))
+        # Model folders of the tests' own, for weights that they make.
+        kinds = ("diffusion_models", "vae")
+        places = {"custom_nodes": self.folder / "custom_nodes", **{kind: self.models / kind for kind in kinds}}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        extra.write_text(json.dumps({"fulldit_test": {kind: str(place) for kind, place in places.items()}}))
         suite = "ComfyUI-VideoHelperSuite"
         found = [p.name for p in (self.host / "custom_nodes").iterdir() if p.name.lower() == suite.lower()]
         if not found:

@@ -10,11 +10,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 SCHEMAS = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
-STOCK = {"VAEDecode", "PreviewImage", "KSampler", "CLIPTextEncode", "VHS_VideoCombine"}
+STOCK = {
+    "VAEDecode", "PreviewImage", "KSampler", "CLIPTextEncode", "VHS_VideoCombine", "MarkdownNote", "UNETLoader",
+    "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "LoadImage", "WanCameraImageToVideo",
+    "ModelSamplingSD3",
+}  # fmt: skip
+# What each graph feeds to Conditions.
+CONDITIONS = {
+    "fulldit_camera_path": {"camera", "identities.identity0"},
+    "fulldit_embedded": {"camera", "identities.identity0", "depth"},
+    "fulldit_embedded_ksampler": {"camera", "identities.identity0", "depth"},
+}
 
 
-def test_both_workflows_are_there():
-    assert [path.stem for path in WORKFLOWS] == ["fulldit_embedded", "fulldit_embedded_ksampler"]
+def test_the_workflows_are_there():
+    assert [path.stem for path in WORKFLOWS] == [*CONDITIONS, "fulldit_wan_fun_camera"]
     assert not [p for p in ROOT.iterdir() if p.name in ("example", "examples", "workflow", "example_workflows")]
 
 
@@ -49,14 +59,40 @@ def test_sockets_are_those_of_the_nodes(graph):
             assert name in names, f"{node['type']} has no input {entry['name']}"
 
 
-def test_everything_is_in_the_graph_and_ends_in_a_video(graph):
-    types = [node["type"] for node in graph["nodes"]]
-    for needed in ("FullDiTLoad", "FullDiTIdentity", "FullDiTDepth", "FullDiTConditions", "FullDiTPreview"):
-        assert types.count(needed) == 1
-    conditions = next(node for node in graph["nodes"] if node["type"] == "FullDiTConditions")
-    given = {entry["name"] for entry in conditions["inputs"] if entry.get("link")}
-    assert given == {"camera", "identities.identity0", "depth"}
-    video = next(node for node in graph["nodes"] if node["type"] == "VHS_VideoCombine")
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_the_embedded_model_is_asked_and_answers_with_a_video(name):
+    nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
+    types = [node["type"] for node in nodes]
+    needed = ["FullDiTLoad", "FullDiTConditions", "VHS_VideoCombine"]
+    needed += ["FullDiTIdentity"] if "identities.identity0" in CONDITIONS[name] else []
+    needed += ["FullDiTDepth", "FullDiTPreview"] if "depth" in CONDITIONS[name] else ["FullDiTCameraPreview"]
+    assert all(types.count(kind) == 1 for kind in needed)
+    conditions = next(node for node in nodes if node["type"] == "FullDiTConditions")
+    assert {entry["name"] for entry in conditions["inputs"] if entry.get("link")} == CONDITIONS[name]
+    video = next(node for node in nodes if node["type"] == "VHS_VideoCombine")
     assert video["widgets_values"]["format"] == "video/h264-mp4"
-    load = next(node for node in graph["nodes"] if node["type"] == "FullDiTLoad")
+    load = next(node for node in nodes if node["type"] == "FullDiTLoad")
     assert load["widgets_values"][:2] == ["embedded", "embedded"]
+
+
+def test_both_camera_workflows_hold_the_same_path_in_their_editor():
+    """The path that drives the embedded model drives core's Wan Fun Camera node."""
+    from comfyui_fulldit.control.camera.splines import path_from_state
+
+    states = []
+    for name in ("fulldit_camera_path", "fulldit_wan_fun_camera"):
+        nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
+        editor = next(node for node in nodes if node["type"] == "FullDiTCameraPath")
+        states.append(editor["widgets_values"][0])
+    assert states[0] == states[1]
+    assert path_from_state(states[0], frames=17).distance()[-1] > 0.3
+
+
+def test_wan_gets_its_size_from_one_place():
+    graph = json.loads((ROOT / "workflows" / "fulldit_wan_fun_camera.json").read_text(encoding="utf-8"))
+    nodes = {node["type"]: node for node in graph["nodes"]}
+    links = {link[0]: link for link in graph["links"]}
+    for entry in nodes["WanCameraImageToVideo"]["inputs"]:
+        if entry["name"] in ("width", "height", "length", "camera_conditions"):
+            assert links[entry["link"]][1] == nodes["FullDiTCameraToPlucker"]["id"], entry["name"]
+    assert "random weights" in nodes["MarkdownNote"]["widgets_values"][0]

@@ -1,0 +1,166 @@
+"""Camera nodes against core's own: the same numbers where core has a node, and core's models driven by our paths."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from .conftest import PACK, ROOT
+from .test_api import node
+from .test_page import browser, drop, frames_of, page  # noqa: F401 - two of them are fixtures
+
+pytestmark = pytest.mark.comfyui
+
+
+def module(name: str):
+    """A module of the pack as the host loaded it."""
+    return importlib.import_module(f"{PACK}.{name}")
+
+
+@pytest.mark.parametrize("pose", ["Static", "Pan Right", "Pan Up", "Zoom In", "ClockWise (CW)"])
+def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
+    """Core's preset as a path of ours gives core's embedding: order, packing, pixel centres and lens agree."""
+    from comfy_extras import nodes_camera_trajectory as core
+
+    width, height, length, focal = 96, 64, 9, 0.5
+    high = focal * 1280 / 720  # core counts in a picture of 1280x720: with these two its pixels are square
+    expected = core.WanCameraEmbedding.execute(pose, width, height, length, speed=1.3, fx=focal, fy=high).args[0]
+    preset = core.CAMERA_DICT[pose]
+    poses = core.get_camera_motion(np.array(preset["angle"]), np.array(preset["T"]), 1.3, length)
+    path = module("control.camera").CameraTrajectory(poses, np.array([focal, high, 0.5, 0.5]))
+    embedding = module("nodes.bridge.cameras").wan_embedding(path, width, height, length)
+    assert embedding.shape == expected.shape == (1, 24, 3, height, width)
+    assert (embedding - expected).abs().max() < 1e-5
+
+
+def test_a_long_search_shows_progress_and_can_be_cancelled(host, monkeypatch):
+    """Camera from Video in core's own machinery: its bar is fed, and a cancelled prompt ends it."""
+    import comfy.model_management as management
+    import comfy.utils
+
+    steps = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: steps.append((value, total)))
+    rendered = module("scenes").render([5], 4, 96, 144)
+    clip = rendered.video[0].permute(1, 2, 3, 0).contiguous()
+    finder = module("nodes.camera_video").FullDiTCameraFromVideo
+    camera, report = finder.execute(clip, fps=8.0, fov=0.0).args
+    assert camera.frames == 4 and "Scale" in report
+    assert steps and steps[-1][0] <= steps[-1][1]
+    management.interrupt_current_processing(True)
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            finder.execute(clip, fps=8.0, fov=0.0)
+    finally:
+        management.interrupt_current_processing(False)
+
+
+def test_a_chain_of_camera_nodes_through_the_server(server):
+    """Preset, a second one appended and shaken, saved, loaded again, previewed with the model it goes beyond."""
+    preset = {"frames": 9, "fps": 8.0, "ease": "smooth"}
+    chain = {
+        "one": node("FullDiTCameraPreset", **{"movement": "pan_right", "movement.amount": 50.0}, **preset),
+        "two": node("FullDiTCameraPreset", **{"movement": "combination",
+                    "movement.text": "dolly_in:0.3@0-0.5 + pan_right:40@0.5-1"}, **preset),
+        "join": node("FullDiTTransformCamera", camera=["one", 0], **{"operation": "append",
+                     "operation.second": ["two", 0], "operation.continuous": True}),
+        "shake": node("FullDiTTransformCamera", camera=["join", 0], **{"operation": "shake", "operation.degrees": 0.5,
+                      "operation.distance": 0.01, "operation.take": 3, "operation.hertz": 1.0}),
+        "save": node("FullDiTSaveCamera", camera=["shake", 0], format="fulldit", filename_prefix="cam/chain"),
+        "load": node("FullDiTLoad", checkpoint="embedded", vae="embedded"),
+        "look": node("FullDiTCameraPreview", camera=["shake", 0], layout="sheet", height=256, model=["load", 0]),
+        "text": node("PreviewAny", source=["look", 3]),
+        **{name: node("PreviewImage", images=["look", at]) for at, name in enumerate(("path", "curves", "rays"))},
+    }  # fmt: skip
+    history = server.wait(server.queue(chain))
+    assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+    report = history["outputs"]["look"]["text"][0]
+    assert "17 frames" in report and "pans to the right by 90 degrees; the model was trained on at most" in report
+    assert history["outputs"]["text"]["text"] == [report]
+    said = history["outputs"]["save"]["text"][0]
+    assert said.startswith("17 frames in output/cam/chain_00001_.json"), said
+    for name in ("path", "curves", "rays"):
+        assert len(history["outputs"][name]["images"]) == 1
+
+    shutil.copy(server.output / "cam" / "chain_00001_.json", server.folder / "input" / "chain.json")
+    again = {
+        "file": node("FullDiTLoadCamera", file="chain.json", frames=0, scale=1.0),
+        "look": node("FullDiTCameraPreview", camera=["file", 0], layout="frames", height=128),
+        "seen": node("PreviewImage", images=["look", 0]),
+    }
+    history = server.wait(server.queue(again))
+    assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+    assert len(history["outputs"]["seen"]["images"]) == 17
+    # The same way, in other words: only the lines about the model are missing.
+    assert report.startswith(history["outputs"]["look"]["text"][0])
+
+
+@pytest.fixture(scope="module")
+def wan_files(server, host):
+    """What the Wan workflow loads: a tiny network of core's Wan Fun Camera class with random weights, our VAE, and a
+    first picture."""
+    import comfy.ops
+    from comfy.ldm.wan.model import CameraWanModel
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = CameraWanModel(model_type="camera", in_dim=32, dim=128, ffn_dim=256, text_dim=128, num_heads=1,
+                             num_layers=2, operations=comfy.ops.manual_cast, device="cpu",
+                             dtype=torch.float32)  # fmt: skip
+    weights = {name: torch.randn(value.shape) * 0.08 for name, value in network.state_dict().items()}
+    about = {"config": json.dumps({"transformer": {"text_dim": 128}})}
+    name = "wan2.1_fun_camera_v1.1_1.3B_bf16.safetensors"
+    save_file(weights, server.models / "diffusion_models" / name, about)
+    vae = ROOT / "checkpoints" / "fulldit_mini_vae.safetensors"
+    shutil.copy(vae, server.models / "vae" / "wan_2.1_vae.safetensors")
+    shutil.copy(ROOT / "assets" / "reference.png", server.folder / "input" / "example.png")
+
+
+def test_the_wan_workflow_follows_the_edited_path(server, page, wan_files):  # noqa: F811
+    """The shipped graph as the page queues it, on the tiny network; text and vision encoders, which have no tiny
+    form, are our own and none. Another path gives another video."""
+    drop(page, ROOT / "workflows" / "fulldit_wan_fun_camera.json")
+    page.wait_for_timeout(1500)
+    prompt = page.evaluate("async () => (await window.app.graphToPrompt()).output")
+    kinds = {entry["class_type"]: name for name, entry in prompt.items()}
+
+    def part(kind: str) -> dict:
+        return prompt[kinds[kind]]["inputs"]
+
+    text = kinds["CLIPLoader"]
+    prompt[text] = node("FullDiTLoad", checkpoint="embedded", vae="embedded")
+    for entry in prompt.values():
+        if entry["class_type"] == "CLIPTextEncode":
+            assert entry["inputs"]["clip"] == [text, 0]
+            entry["inputs"]["clip"] = [text, 1]
+    assert part("WanCameraImageToVideo").pop("clip_vision_output")[0] == kinds["CLIPVisionEncode"]
+    for kind in ("CLIPVisionEncode", "CLIPVisionLoader"):
+        del prompt[kinds[kind]]
+    # One place says the size for both nodes.
+    part("FullDiTCameraToPlucker").update(width=96, height=64, length=17)
+    part("KSampler").update(steps=3)
+    part("VHS_VideoCombine").update(crf=0)
+
+    def video(name: str) -> np.ndarray:
+        history = server.wait(server.queue(prompt))
+        assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+        (shown,) = [gif for out in history["outputs"].values() for gif in out.get("gifs", [])]
+        path = server.output / shown["subfolder"] / shown["filename"]
+        assert frames_of(path) == (17, 64, 96), name
+        import av
+
+        with av.open(str(path)) as container:
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]) / 255
+
+    first = video("as shipped")
+    state = json.loads(part("FullDiTCameraPath")["path"])
+    state["keys"][-1]["position"] = [-0.9, -0.5, 0.3]
+    part("FullDiTCameraPath")["path"] = json.dumps(state)
+    other = video("edited")
+    # The first frames stand at the same place; the later ones do not.
+    assert np.abs(first[-1] - other[-1]).mean() > 2 * np.abs(first[0] - other[0]).mean()
+    assert np.abs(first[-1] - other[-1]).mean() > 0.005
