@@ -1,0 +1,318 @@
+"""From one mask to the next: in-betweens that keep their form while it moves, grows, turns and stretches.
+
+The algorithm, in plain arithmetic, so that the page's painter computes the same. All lengths are in pixels, x to the
+right and y down, the centre of pixel (row, column) at (column + 0.5, row + 0.5).
+
+1. **Distance.** A mask's cover m is 0..1, and `inside` is where it is above 0.5. The signed distance of a pixel is
+   0.5 - m where 0 < m < 1; where m = 0 it is the distance (centre to centre) to the nearest pixel of m > 0, plus 0.5
+   less that pixel's m; where m = 1 it is 0.5 less the m of the nearest pixel of m < 1, less the distance to it. For a
+   mask that is 1 everywhere, the places beyond the picture are pixels of 0. Beyond the picture a distance is that of
+   the nearest border pixel centre plus the way to it; between centres it is bilinear.
+2. **Moments** of a mask, weighted by m: its centre c (mean position), its scale s (square root of its area) and its
+   covariance (mean of the products of the offsets from c, plus 1/12 on the diagonal: a pixel is a square).
+3. **Turn** from A to B: both outlines (inside pixels with a neighbour of the four outside; the picture's border does
+   not count), thinned to at most 256 pixels in reading order (every n-th), relative to c and divided by s. The cost of
+   an angle is the mean distance of A's turned outline to B's and of B's turned back to A's (|signed distance| / s),
+   halved, plus 0.02 for each half turn. The cheapest of -180 to 175 degrees in steps of 5 (the smallest angle first) is
+   refined: three times with steps of 1, 0.2 and 0.04 degrees, five to either side.
+4. **Stretch**: the symmetric matrix P that takes A's covariance CA to D, which is B's turned back and divided by the
+   growth r^2, r = sB / sA: P = CA^-1/2 (CA^1/2 D CA^1/2)^1/2 CA^-1/2 (the optimal transport of one ellipse to the
+   other). Where its stretch is not within 1/4..4, P is the unit matrix.
+5. **Forms cut by the picture's border** (A or B has an inside pixel in the first or last row or column) have no
+   moments to trust. P is the unit matrix then, and growth, turn and the place pB of A's centre in B are searched for.
+   The search begins with growth 1, turn 0 and the shift that brings together the left sides where neither is cut
+   there, else the right sides, else the middles of both (likewise up and down); and once more with what steps 2 and 3
+   say. Steps of one parameter that make the cost smaller (by more than 1e-9) are taken, in the order x, y (sA / 8),
+   turn (10 degrees; a stated turn stays), growth (by e^(1/8)), forward before back, each at once; after a round
+   without one the steps are halved, eight sizes in all. The cost is that of step 3 (own distances times growth), but a
+   point that leaves the other's picture counts 0, and 0.02 |log r| is added. The cheaper end wins, the first of equals.
+   Where A is cut and B is not, the search goes from B to A and its result is turned round.
+6. **Blend** at progress w: centre, growth and stretch run linearly, the turn evenly: G = (1 - w + w r) R(w angle)
+   ((1 - w) I + w P). A point x, u = G^-1 (x - c(w)), is cA + u in A and cB + r R(angle) P u in B (after step 5, cB is
+   pB). Its value is (1 - w) dA (1 - w + w r) + w dB (1 - w + w r) / r; where one form is cut and the point lies beyond
+   that form's picture but within the other's, the other's distance counts alone, with weight 1. The mask is 0.5 less
+   the value, kept within 0..1. Growth is kept above 0.05 where an ease runs past its ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import need
+
+OUTLINE = 256
+LEAST_GROWTH = 0.05
+# What half a turn costs, in scales: of two turns that fit alike (a circle, a square) the smaller is meant.
+TURN_COST = 0.02
+MOST_STRETCH = 4.0
+
+
+def _ndimage() -> Any:
+    try:
+        from scipy import ndimage
+    except ImportError as error:
+        raise need("scipy", "masks between keyframes") from error
+    return ndimage
+
+
+def signed_distance(mask: np.ndarray) -> np.ndarray:
+    """The signed distance (H, W), float64, of a mask (H, W) that is not empty: negative inside. Step 1 above."""
+    cover = np.asarray(mask, np.float64)
+    if cover.min() >= 1:
+        return 0.5 - _ndimage().distance_transform_edt(np.pad(cover, 1))[1:-1, 1:-1]
+    transform = _ndimage().distance_transform_edt
+    outside, near = transform(cover <= 0, return_indices=True)
+    outside += 0.5 - cover[tuple(near)]
+    inside, near = transform(cover >= 1, return_indices=True)
+    inside = 0.5 - cover[tuple(near)] - inside
+    return np.where(cover <= 0, outside, np.where(cover >= 1, inside, 0.5 - cover))
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A mask (H, W), not empty, with everything about it that its in-betweens need."""
+
+    mask: np.ndarray
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        return self.mask > 0.5
+
+    @cached_property
+    def distance(self) -> np.ndarray:
+        return signed_distance(self.mask)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The centres (N, 2) x y of the pixels that it covers, wholly or in part."""
+        return np.argwhere(self.mask > 0)[:, ::-1] + 0.5
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """How much of each of `pixels` it covers (N,), as shares of its area."""
+        cover = self.mask[self.mask > 0].astype(np.float64)
+        return cover / cover.sum()
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        return self.weights @ self.pixels
+
+    @cached_property
+    def scale(self) -> float:
+        return float(np.sqrt(self.mask.sum(dtype=np.float64)))
+
+    @cached_property
+    def cut(self) -> bool:
+        """Whether it touches the picture's border, so that more of it may lie beyond."""
+        inside = self.inside
+        return bool(inside[0].any() or inside[-1].any() or inside[:, 0].any() or inside[:, -1].any())
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        offset = self.pixels - self.centre
+        return (offset.T * self.weights) @ offset + np.eye(2) / 12
+
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """At most OUTLINE pixel centres (N, 2) of the outline; the centre's own where the picture is full."""
+        wide = np.pad(self.inside, 1, constant_values=True)
+        kept = self.inside & ~(wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:])
+        found = np.argwhere(kept)[:, ::-1] + 0.5
+        return found[:: -(-len(found) // OUTLINE)] if len(found) else self.centre[None]
+
+    def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The signed distance at points (...)."""
+        height, width = self.distance.shape
+        column, row = np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1)
+        beyond = np.hypot(x - 0.5 - column, y - 0.5 - row)
+        left, top = np.minimum(column.astype(np.intp), width - 2), np.minimum(row.astype(np.intp), height - 2)
+        left, top = np.maximum(left, 0), np.maximum(top, 0)
+        right, bottom = column - left, row - top
+        flat, place = self.distance.ravel(), top * width + left
+        across, down = int(width > 1), width * int(height > 1)
+        upper = flat[place] * (1 - right) + flat[place + across] * right
+        lower = flat[place + down] * (1 - right) + flat[place + down + across] * right
+        return upper * (1 - bottom) + lower * bottom + beyond
+
+    def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points (...) lie within the picture."""
+        height, width = self.mask.shape
+        return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+
+
+def rotation(angle: float) -> np.ndarray:
+    """The matrix (2, 2) that turns by `angle` radians, clockwise on the screen (x right, y down)."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+class Between:
+    """The way from one form to another of the same size.
+
+    `turn`: degrees, clockwise, where they are stated (they may be more than half a turn); None finds them.
+    What it finds: `angle` in radians, `growth`, `stretch` (2, 2), and `centres`, two points (2,) that correspond.
+    """
+
+    def __init__(self, one: Form, other: Form, turn: float | None = None):
+        self.one, self.other = one, other
+        self.stretch = np.eye(2)
+        if other.cut or one.cut:
+            self._seen(turn)
+            return
+        self.centres = (one.centre, other.centre)
+        self.growth = other.scale / one.scale
+        self.angle = float(np.radians(self._turned(one, other) if turn is None else turn))
+        back = rotation(-self.angle)
+        self.stretch = _transport(one.covariance, back @ other.covariance @ back.T / self.growth**2)
+
+    @staticmethod
+    def _turned(one: Form, other: Form) -> float:
+        """Step 3, in degrees."""
+        outlines = [(form.outline - form.centre) / form.scale for form in (one, other)]
+        own = [form.at(*form.outline.T) / form.scale for form in (one, other)]
+
+        def cost(degrees: float) -> float:
+            turn = rotation(np.radians(degrees))
+            total = TURN_COST * abs(degrees) / 180
+            for points, depth, form, matrix in ((outlines[0], own[0], other, turn), (outlines[1], own[1], one, turn.T)):
+                x, y = (points @ matrix.T * form.scale + form.centre).T
+                total += np.abs(form.at(x, y) / form.scale - depth).mean() / 2
+            return float(total)
+
+        best = min(sorted(range(-180, 180, 5), key=abs), key=cost)
+        for step in (1.0, 0.2, 0.04):
+            best = min((best + step * k for k in sorted(range(-5, 6), key=abs)), key=cost)
+        return best
+
+    def _seen(self, turn: float | None) -> None:
+        """Step 5: growth, angle and centres from what is seen of both."""
+        swapped = self.one.cut and not self.other.cut
+        one, other = (self.other, self.one) if swapped else (self.one, self.other)
+        stated = None if turn is None else (-turn if swapped else turn)
+        own = [form.at(*form.outline.T) for form in (one, other)]
+
+        def cost(found: tuple[float, ...]) -> float:
+            growth, angle = np.exp(found[3]), found[2] if stated is None else stated
+            matrix = growth * rotation(np.radians(angle))
+            place = one.centre + found[:2]
+            total = TURN_COST * (abs(found[2]) / 180 + abs(found[3]))
+            ways = ((one, one.centre, matrix, place, other), (other, place, np.linalg.inv(matrix), one.centre, one))
+            for number, (seen, start, way, end, form) in enumerate(ways):
+                x, y = ((seen.outline - start) @ way.T + end).T
+                grown = growth if number == 0 else 1 / growth
+                total += (np.abs(form.at(x, y) - grown * own[number]) * form.holds(x, y)).mean() / form.scale / 2
+            return float(total)
+
+        moments = Between._turned(one, other) if stated is None else 0.0
+        starts = ([*_shift(one, other), 0.0, 0.0],
+                  [*(other.centre - one.centre), moments, np.log(other.scale / one.scale)])  # fmt: skip
+        steps = [one.scale / 8, one.scale / 8, 10.0 if stated is None else 0.0, 1 / 8]
+        best, _ = min((_descend(cost, start, steps) for start in starts), key=lambda found: found[1])
+        self.growth, self.angle = float(np.exp(best[3])), float(np.radians(best[2] if stated is None else stated))
+        self.centres = one.centre, one.centre + best[:2]
+        if swapped:
+            self.growth, self.angle, self.centres = 1 / self.growth, -self.angle, self.centres[::-1]
+
+    def at(self, progress: float) -> np.ndarray:
+        """The mask (H, W), float32, at `progress`: 0 is the first form, 1 the other; a little beyond is allowed."""
+        w, one, other = float(progress), self.one, self.other
+        growth = max(1 - w + w * self.growth, LEAST_GROWTH)
+        forward = growth * rotation(w * self.angle) @ ((1 - w) * np.eye(2) + w * self.stretch)
+        centre = (1 - w) * self.centres[0] + w * self.centres[1]
+        height, width = one.mask.shape
+        mask = np.zeros((height, width), np.float32)
+        top, bottom, left, right = self._reach(forward, centre, w)
+        if top >= bottom or left >= right:
+            return mask
+        x = np.arange(left, right)[None] + 0.5 - centre[0]
+        y = np.arange(top, bottom)[:, None] + 0.5 - centre[1]
+        back = np.linalg.inv(forward)
+        to_other = self.growth * rotation(self.angle) @ self.stretch @ back
+        in_one, in_other = _moved(back, x, y, self.centres[0]), _moved(to_other, x, y, self.centres[1])
+        first, second = growth * one.at(*in_one), growth / self.growth * other.at(*in_other)
+        value = (1 - w) * first + w * second
+        if one.cut or other.cut:
+            held = one.holds(*in_one), other.holds(*in_other)
+            value = np.where(one.cut & held[1] & ~held[0], second, value)
+            value = np.where(other.cut & held[0] & ~held[1], first, value)
+        mask[top:bottom, left:right] = np.clip(0.5 - value, 0, 1)
+        return mask
+
+    def _reach(self, forward: np.ndarray, centre: np.ndarray, w: float) -> tuple[int, int, int, int]:
+        """A part of the picture (top, bottom, left, right) beyond which both distances are above 0.5. Saves time."""
+        height, width = self.one.mask.shape
+        if not 0 <= w <= 1:
+            return 0, height, 0, width
+        corners = [_corners(self.one) - self.centres[0]]
+        to_one = np.linalg.inv(self.growth * rotation(self.angle) @ self.stretch)
+        corners.append((_corners(self.other) - self.centres[1]) @ to_one.T)
+        corners = np.concatenate(corners) @ forward.T + centre
+        low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
+        return max(0, low[1]), min(height, high[1]), max(0, low[0]), min(width, high[0])
+
+
+def _shift(one: Form, other: Form) -> list[float]:
+    """Step 5: the shift that brings sides together that neither picture cuts."""
+    size = one.mask.shape[::-1]
+    found = []
+    for axis in (0, 1):
+        lows = [form.pixels[:, axis].min() - 0.5 for form in (one, other)]
+        highs = [form.pixels[:, axis].max() + 0.5 for form in (one, other)]
+        if min(lows) > 0:
+            found.append(float(lows[1] - lows[0]))
+        elif max(highs) < size[axis]:
+            found.append(float(highs[1] - highs[0]))
+        else:
+            found.append(float(lows[1] - lows[0] + highs[1] - highs[0]) / 2)
+    return found
+
+
+def _descend(cost: Callable, start: Sequence[float], steps: Sequence[float]) -> tuple[list[float], float]:
+    """Step 5: the end of the search from `start`, and its cost."""
+    best, least = list(start), cost(start)
+    for halvings in range(8):
+        better = True
+        while better:
+            better = False
+            for number, step in enumerate(steps):
+                for way in (step / 2**halvings, -step / 2**halvings):
+                    tried = [*best]
+                    tried[number] += way
+                    value = cost(tried)
+                    if value < least - 1e-9:
+                        best, least, better = tried, value, True
+                        break
+    return best, least
+
+
+def _corners(form: Form) -> np.ndarray:
+    """The corners (4, 2) of a box around the form with 3 pixels to spare; where it is cut, around what it may hide."""
+    low, high = form.pixels.min(0) - 3, form.pixels.max(0) + 3
+    height, width = form.mask.shape
+    hidden = max(0.0, -float(form.distance.min())) + 3
+    low, high = low - hidden * (low < -2), high + hidden * (high > np.array([width, height]) + 2)
+    return np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])
+
+
+def _moved(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (matrix[0, 0] * x + matrix[0, 1] * y + centre[0], matrix[1, 0] * x + matrix[1, 1] * y + centre[1])
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """The square root of a symmetric positive matrix (2, 2), in closed form."""
+    area = np.sqrt(max(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0], 0.0))
+    return (matrix + area * np.eye(2)) / np.sqrt(matrix[0, 0] + matrix[1, 1] + 2 * area)
+
+
+def _transport(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Step 4: the symmetric matrix P with P one P = other, or the unit matrix where it is extreme."""
+    root = _root(one)
+    back = np.linalg.inv(root)
+    matrix = back @ _root(root @ other @ root) @ back
+    values = np.linalg.eigvalsh(matrix)
+    return matrix if values[0] >= 1 / MOST_STRETCH and values[1] <= MOST_STRETCH else np.eye(2)

@@ -1,0 +1,131 @@
+"""The mask painter's state: several slots with their mask keys, as one JSON object.
+
+{"format": "fulldit-masks", "version": 1, "size": [width, height], "frames": 17, "slots": [{"name": "cup", "colour":
+"#ff0000", "visible": true, "keys": [{"frame": 0, "shapes": [...], "ease": "linear"}, ...]}, ...]}
+
+`size` is that of the pictures it was painted over; masks come at any size. `visible` says what the page shows; hidden
+slots give their masks all the same. The order of the slots is that of the identities.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .keyframes import MOST_FRAMES, MaskTrack, key_from_json, key_to_json
+from .shapes import numbers, shown
+
+FORMAT, VERSION = "fulldit-masks", 1
+# The colours of new slots: those of the identity map (slots.SLOT_COLOURS), then some that are told apart from them.
+COLOURS = ("#ff0000", "#00ff00", "#0000ff", "#ffb000", "#00c8ff", "#d000ff", "#ffff00", "#ff80b0")
+MOST_SLOTS, MOST_KEYS = len(COLOURS), 2000
+MOST_CHARACTERS = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class MaskSlot:
+    """One layer of the painter: a name, a colour '#rrggbb', whether the page shows it, and its keys."""
+
+    name: str
+    track: MaskTrack
+    colour: str = COLOURS[0]
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class MaskState:
+    """What was painted over a clip of `frames` frames of `width` x `height`."""
+
+    width: int
+    height: int
+    frames: int
+    slots: tuple[MaskSlot, ...] = ()
+
+    def tracks(
+        self, height: int | None = None, width: int | None = None, frames: int | None = None
+    ) -> list[np.ndarray]:
+        """One track (F, height, width), float32 0..1, for each slot, by default at the size it was painted at."""
+        size = (self.height if height is None else height, self.width if width is None else width)
+        return [slot.track.rasterise(*size, self.frames if frames is None else frames) for slot in self.slots]
+
+
+def state_to_json(state: MaskState) -> str:
+    """The state as compact JSON text."""
+    value = {
+        "format": FORMAT,
+        "version": VERSION,
+        "size": [state.width, state.height],
+        "frames": state.frames,
+        "slots": [
+            {
+                "name": slot.name,
+                "colour": slot.colour,
+                "visible": slot.visible,
+                "keys": [key_to_json(key) for key in slot.track.keys],
+            }
+            for slot in state.slots
+        ],
+    }
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def state_from_json(text: str | dict[str, Any]) -> MaskState:
+    """The state of such a text (or object). Raises UserError, naming slot, key and field, for anything else."""
+    if isinstance(text, str):
+        if len(text) > MOST_CHARACTERS:
+            raise UserError(f"the masks are a text of {len(text)} characters; at most {MOST_CHARACTERS} are read")
+        try:
+            value = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"the masks are not JSON ({error}): was the text cut?") from error
+    else:
+        value = text
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise UserError(f'the masks are {shown(value)}; a JSON object with "format": "{FORMAT}" was expected')
+    if value.get("version") != VERSION:
+        raise UserError(f"the masks are of version {shown(value.get('version'))}; this pack reads version {VERSION}")
+    for field in ("size", "frames", "slots"):
+        if field not in value:
+            raise UserError(f"the masks lack the field '{field}'")
+    width, height = (int(side) for side in numbers(value["size"], 2, "'size' of the masks", 1, 16384, whole=True))
+    (frames,) = numbers([value["frames"]], 1, "'frames' of the masks", 1, MOST_FRAMES, whole=True)
+    listed = value["slots"]
+    if not isinstance(listed, list) or len(listed) > MOST_SLOTS:
+        raise UserError(f"'slots' of the masks is {shown(listed)}; a list of at most {MOST_SLOTS} was expected")
+    return MaskState(width, height, int(frames), tuple(_slot(slot, n, int(frames)) for n, slot in enumerate(listed)))
+
+
+def _slot(value: Any, number: int, frames: int) -> MaskSlot:
+    where = f"slot {number}"
+    if not isinstance(value, dict):
+        raise UserError(f"{where} of the masks is {shown(value)}; an object with name and keys was expected")
+    unknown = set(value) - {"name", "colour", "visible", "keys"}
+    if unknown:
+        raise UserError(f"{where} has the unknown field '{sorted(unknown)[0]}': a slot has name, colour, visible, keys")
+    name = value.get("name", f"object {number + 1}")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= 200:
+        raise UserError(f"the name of {where} is {shown(name)}; a text of 1 to 200 characters was expected")
+    where = f"slot '{name}'"
+    colour = value.get("colour", COLOURS[number])
+    if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise UserError(f"the colour of {where} is {shown(colour)}; one like #ff8000 was expected")
+    visible = value.get("visible", True)
+    if not isinstance(visible, bool):
+        raise UserError(f"'visible' of {where} is {shown(visible)}; true or false was expected")
+    listed = value.get("keys", [])
+    if not isinstance(listed, list) or len(listed) > MOST_KEYS:
+        raise UserError(f"'keys' of {where} is {shown(listed)}; a list of at most {MOST_KEYS} was expected")
+    keys = tuple(key_from_json(key, frames, f"key {n} of {where}") for n, key in enumerate(listed))
+    try:
+        return MaskSlot(name.strip(), MaskTrack(keys, frames), colour, visible)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
