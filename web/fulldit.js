@@ -64,6 +64,7 @@ function addEditor(node) {
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width, 600), Math.max(node.size[1], height, 640)]);
   let shown = null; // what a run said before the editor was there
+  import("./camera_path/vendor/three.mjs").catch(() => {}); // fetched beside the modules that will ask for it
   import("./camera_path/attach.mjs").then(
     ({ attach }) => {
       if (node.fulldit === "removed") return;

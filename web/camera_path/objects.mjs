@@ -53,7 +53,7 @@ export function makeGround() {
 /** A figure at the subject's place: a person as a board game has it, who looks at the first camera. */
 export function makeSubject() {
   const group = new THREE.Group();
-  const cloth = new THREE.MeshStandardMaterial({ color: COLOURS.subject, roughness: 0.75 });
+  const cloth = new THREE.MeshLambertMaterial({ color: COLOURS.subject });
   const part = (geometry, material, x, y, z) => {
     const mesh = new THREE.Mesh(geometry, material);
     mesh.position.set(x, y, z);
@@ -67,7 +67,7 @@ export function makeSubject() {
   part(new THREE.LatheGeometry(curve.getPoints(60), 48), cloth, 0, 0, 0);
   part(new THREE.SphereGeometry(0.047, 40, 30), cloth, 0, -0.137, 0).scale.y = 1.06;
   // The face is a part of the same ball, a little above it.
-  const face = new THREE.MeshStandardMaterial({ color: COLOURS.face, roughness: 0.5, side: THREE.DoubleSide });
+  const face = new THREE.MeshLambertMaterial({ color: COLOURS.face, side: THREE.DoubleSide });
   const mask = part(new THREE.SphereGeometry(0.0478, 40, 12, 0, Math.PI * 2, 0, 0.72), face, 0, -0.137, 0);
   mask.rotation.x = -Math.PI / 2;
   mask.scale.z = 1.06;

@@ -262,6 +262,7 @@ export class View {
     if (this.through) this.#paint(whole, null, 0x0d0e10);
     else this.#paint(whole, this.eye, COLOURS.background);
     if (this.through || this.inset) this.#paint(this.frame(), this.shot, COLOURS.background + 0x07080a);
+    this.frames = (this.frames ?? 0) + 1; // drawn so far
     this.on.drawn?.();
   }
 

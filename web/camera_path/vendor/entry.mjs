@@ -2,7 +2,7 @@
 export {
   Box3, BufferAttribute, BufferGeometry, CircleGeometry, Color, DirectionalLight,
   DoubleSide, DynamicDrawUsage, Float32BufferAttribute, Group, HemisphereLight, LatheGeometry,
-  LineBasicMaterial, LineSegments, Matrix4, Mesh, MeshBasicMaterial, MeshStandardMaterial, Object3D, PerspectiveCamera, Plane, PlaneGeometry,
+  LineBasicMaterial, LineSegments, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, Object3D, PerspectiveCamera, Plane, PlaneGeometry,
   Points, PointsMaterial, Raycaster, RingGeometry, SRGBColorSpace, Scene, ShaderMaterial, SphereGeometry, SplineCurve,
   TextureLoader, Vector2, Vector3, WebGLRenderer,
 } from "three";
