@@ -150,3 +150,25 @@ def test_from_json_takes_what_to_json_gives():
     assert np.array_equal(from_json(to_json(path)).c2w, path.c2w)
     with pytest.raises(UserError, match="not a camera"):
         from_json("camera")
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ("[" + "[]," * 1_100_000 + "[]]", "more lists and objects"),
+        ("1 2 3\n" * 101_000, "more than 100000 lines"),
+        ("[" + "0.5," * 200_000 + "1]", "200001 frames"),
+    ],
+    ids=["lists", "lines", "numbers"],
+)
+def test_what_is_too_long_is_refused_before_it_fills_the_memory(tmp_path, content, says):
+    (tmp_path / "long").write_text(content)
+    with pytest.raises(UserError, match=says):
+        read_camera(tmp_path / "long")
+
+
+def test_an_array_that_claims_more_than_it_holds_is_not_allocated(tmp_path):
+    content = _npy(np.zeros((4, 4, 4))).replace(b"(4, 4, 4), }", b"(9999999,4,4),}")
+    (tmp_path / "huge.npy").write_bytes(content)
+    with pytest.raises(UserError, match="truncated|shape"):
+        read_camera(tmp_path / "huge.npy")

@@ -7,6 +7,7 @@ second and third column of a camera-to-world rotation.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -125,13 +126,25 @@ class Source:
 
     @cached_property
     def lines(self) -> list[tuple[int, str]]:
-        """The lines that are neither empty nor comments (#), each with its number in the file, counted from 1."""
-        lines = enumerate(map(str.strip, self.text.splitlines()), 1)
-        return [(number, line) for number, line in lines if line and not line.startswith("#")]
+        """The lines that are neither empty nor comments (#), each with its number in the file, counted from 1.
+
+        Raises UserError for more lines than a path can have frames.
+        """
+        found = []
+        for number, line in enumerate(io.StringIO(self.text), 1):
+            line = line.strip()
+            if line and not line.startswith("#"):
+                found.append((number, line))
+                if len(found) > MOST_FRAMES + 100:
+                    raise UserError(f"it has more than {MOST_FRAMES} lines: this is no camera path")
+        return found
 
 
 def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises UserError when it is broken; NaN and infinity are refused later, by use."""
+    # An empty list takes twenty times the memory of its text.
+    if text.count("[") + text.count("{") > 10 * MOST_FRAMES:
+        raise UserError(f"its JSON has more lists and objects than a path of {MOST_FRAMES} frames")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -22,7 +22,7 @@ from .gltf_write import write_glb, write_gltf
 
 POINTER = "KHR_animation_pointer"
 _USUAL = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
-_DEEPEST = 1000
+_DEEPEST = 200
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def read_gltf(source: Source, reading: Reading) -> CameraTrajectory:
     keys = np.concatenate([track.times for track in loaded.values()]) if loaded else np.zeros(1)
     fps = positive(about["fps"], "fps") if "fps" in about else None
     times, fps = regular_times(keys, fps)
-    matrix = np.repeat(np.eye(4)[None], len(times), 0)
+    matrix = np.eye(4)[None]
     for index, node in zip(chain, nodes, strict=True):
         matrix = matrix @ _local(node, index, loaded, times)
     intrinsics = _intrinsics(camera, nodes[-1]["camera"], loaded, times, reading.aspect)
     return CameraTrajectory(
-        upright(matrix), intrinsics, fps=fps,
+        upright(np.broadcast_to(matrix, (len(times), 4, 4))), intrinsics, fps=fps,
         pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(about.get("unit", METRE))[:100],
     )  # fmt: skip
 
@@ -195,11 +195,12 @@ def _value(node: dict, index: int, name: str, loaded: dict, times: np.ndarray) -
 
 
 def _local(node: dict, index: int, loaded: dict, times: np.ndarray) -> np.ndarray:
-    """The node's own matrix (F, 4, 4)."""
-    if "matrix" in node and not any(key[:2] == ("nodes", index) for key in loaded):
-        # Column by column, as OpenGL has it.
-        still = array(node["matrix"], (16,), f"the matrix of node {index}").reshape(4, 4).T
-        return np.repeat(still[None], len(times), 0)
+    """The node's own matrix (F, 4, 4), or (1, 4, 4) when it stands still."""
+    if not any(key[:2] == ("nodes", index) for key in loaded):
+        times = times[:1]
+        if "matrix" in node:
+            # Column by column, as OpenGL has it.
+            return array(node["matrix"], (16,), f"the matrix of node {index}").reshape(1, 4, 4).swapaxes(1, 2)
     shift = _value(node, index, "translation", loaded, times)
     turn = _value(node, index, "rotation", loaded, times)
     size = _value(node, index, "scale", loaded, times)
