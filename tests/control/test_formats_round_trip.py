@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.formats import FORMATS, endings, read_camera, write_camera
@@ -244,3 +246,26 @@ def test_keyed_gltf_animations_are_sampled_in_time(tmp_path):
     assert path.frames == 25 and path.fps == 24 and path.intrinsics[0, :2] == pytest.approx([0.25, 0.5])
     assert path.c2w[[0, 12, 24], 2, 3] == pytest.approx([0, 8, 16]), "the parent doubles the way"
     assert path.c2w[6, 2, 3] == pytest.approx(16 * 0.15625), "3 u^2 - 2 u^3 at a quarter"
+
+
+FAST = [name for name, entry in FORMATS.items() if entry.writes and not entry.needs]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(FAST),
+    vectors=st.lists(st.tuples(*[st.floats(-4, 4)] * 6), min_size=1, max_size=6),
+    scale=st.sampled_from([1e-3, 1.0, 1e4]),
+    fps=st.sampled_from([0.5, 8.0, 23.976, 25.0, 60.0, 240.0]),
+)
+def test_any_path_survives_any_format(tmp_path, name, vectors, scale, fps):
+    values = np.array(vectors)
+    c2w = np.concatenate([rotations.from_vector(values[:, :3]), scale * values[:, 3:, None]], 2)
+    path = CameraTrajectory(c2w, (0.9, 1.6, 0.5, 0.5), fps=fps)
+    target = place_for(name, tmp_path)
+    write_camera(path, target, name)
+    again = read_camera(target)
+    turned, moved = errors(path, again)
+    assert turned <= 1e-5 and moved <= 1e-6 and again.frames == path.frames
+    if "fps" in FORMATS[name].carries and path.frames > 1:
+        assert again.fps == pytest.approx(fps, rel=1e-3)
