@@ -231,7 +231,7 @@ def _curves(
             y = float(down(limit))
             for start in np.arange(left, right, 10):
                 page.line(np.array([[start, y], [min(start + 6, right), y]]), NOW, 1.2)
-            page.text(f"the model's limit {limit:.3g}", right, top - 7, size=0.36, colour=NOW, align=1.0)
+            page.text(f"trained up to {limit:.3g}", right, top - 7, size=0.36, colour=NOW, align=1.0)
         page.line(np.array([[left, bottom], [right, bottom]]), SHADE, 1.2)
         if len(values):
             spots = np.stack([across(times), down(values)], -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -184,3 +185,12 @@ def test_several_movements_in_one_line(host):
     with pytest.raises(UserError, match="part 2.*dolly_inn"):
         broken = {"movement": "combination", "text": "pan_right + dolly_inn:0.3"}
         run(host, "FullDiTCameraPreset", movement=broken, frames=9, fps=8.0, ease="linear")
+
+
+def test_the_help_lists_every_format_that_is_written_and_what_it_keeps(host):
+    page = (Path(__file__).resolve().parents[2] / "web" / "docs" / "FullDiTSaveCamera.md").read_text(encoding="utf-8")
+    for name, entry in FORMATS.items():
+        if entry.writes:
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+            kept = row.rstrip("| ").rpartition("| ")[2]
+            assert set(kept.replace("pixel aspect", "pixel_aspect").split(", ")) == set(entry.carries), name
