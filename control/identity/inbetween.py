@@ -10,23 +10,24 @@ right and y down, the centre of pixel (row, column) at (column + 0.5, row + 0.5)
    the nearest border pixel centre plus the way to it; between centres it is bilinear.
 2. **Moments** of a mask, weighted by m: its centre c (mean position), its scale s (square root of its area) and its
    covariance (mean of the products of the offsets from c, plus 1/12 on the diagonal: a pixel is a square).
-3. **Turn** from A to B: both outlines (inside pixels with a neighbour of the four outside; the picture's border does
-   not count), thinned to at most 256 pixels in reading order (every n-th), relative to c and divided by s. The cost of
-   an angle is the mean distance of A's turned outline to B's and of B's turned back to A's (|signed distance| / s),
-   halved, plus 0.02 for each half turn. The cheapest of -180 to 175 degrees in steps of 5 (the smallest angle first) is
-   refined: three times with steps of 1, 0.2 and 0.04 degrees, five to either side.
-4. **Stretch**: the symmetric matrix P that takes A's covariance CA to D, which is B's turned back and divided by the
-   growth r^2, r = sB / sA: P = CA^-1/2 (CA^1/2 D CA^1/2)^1/2 CA^-1/2 (the optimal transport of one ellipse to the
-   other). Where its stretch is not within 1/4..4, P is the unit matrix.
+3. **Stretch** at a turn: the symmetric matrix P that takes A's covariance CA to D, which is B's turned back and divided
+   by r^2, r = sB / sA: P = CA^-1/2 (CA^1/2 D CA^1/2)^1/2 CA^-1/2 (the optimal transport of one ellipse to the other).
+   Where one of its two stretches is not within 1/4..4, P is the unit matrix.
+4. **Turn** from A to B: both outlines (inside pixels with a neighbour of the four outside; the picture's border does
+   not count), thinned to at most 256 pixels in reading order (every n-th). The cost of an angle is the mean, over A's
+   outline brought to B, of how much B's distance / sB differs there from A's own / sA, and the same of B's brought to
+   A, halved; plus 0.02 for each half turn, plus 0.01 times the sum of the absolute logarithms of the two stretches.
+   The cheapest of -180 to 175 degrees in steps of 5 (the smallest angle first) is refined: three times with steps of
+   1, 0.2 and 0.04 degrees, five to either side.
 5. **Forms cut by the picture's border** (A or B has an inside pixel in the first or last row or column) have no
    moments to trust. P is the unit matrix then, and growth, turn and the place pB of A's centre in B are searched for.
    The search begins with growth 1, turn 0 and the shift that brings together the left sides where neither is cut
-   there, else the right sides, else the middles of both (likewise up and down); and once more with what steps 2 and 3
+   there, else the right sides, else the middles of both (likewise up and down); and once more with what steps 2 and 4
    say. Steps of one parameter that make the cost smaller (by more than 1e-9) are taken, in the order x, y (sA / 8),
    turn (10 degrees; a stated turn stays), growth (by e^(1/8)), forward before back, each at once; after a round
-   without one the steps are halved, eight sizes in all. The cost is that of step 3 (own distances times growth), but a
-   point that leaves the other's picture counts 0, and 0.02 |log r| is added. The cheaper end wins, the first of equals.
-   Where A is cut and B is not, the search goes from B to A and its result is turned round.
+   without one the steps are halved, eight sizes in all. The cost is that of step 4 with P = 1 (own distances times
+   growth), but a point that leaves the other's picture counts 0, and 0.02 |log r| is added. The cheaper end wins, the
+   first of equals. Where A is cut and B is not, the search goes from B to A and its result is turned round.
 6. **Blend** at progress w: centre, growth and stretch run linearly, the turn evenly: G = (1 - w + w r) R(w angle)
    ((1 - w) I + w P). A point x, u = G^-1 (x - c(w)), is cA + u in A and cB + r R(angle) P u in B (after step 5, cB is
    pB). Its value is (1 - w) dA (1 - w + w r) + w dB (1 - w + w r) / r; where one form is cut and the point lies beyond
@@ -47,7 +48,7 @@ from ..errors import need
 
 OUTLINE = 256
 LEAST_GROWTH = 0.05
-# What half a turn costs, in scales: of two turns that fit alike (a circle, a square) the smaller is meant.
+# What half a turn, or a growth by e, costs, in scales: of two ways that fit alike (a square) the smaller is meant.
 TURN_COST = 0.02
 MOST_STRETCH = 4.0
 
@@ -167,21 +168,21 @@ class Between:
         self.centres = (one.centre, other.centre)
         self.growth = other.scale / one.scale
         self.angle = float(np.radians(self._turned(one, other) if turn is None else turn))
-        back = rotation(-self.angle)
-        self.stretch = _transport(one.covariance, back @ other.covariance @ back.T / self.growth**2)
+        self.stretch = _stretch(one, other, self.angle)
 
     @staticmethod
     def _turned(one: Form, other: Form) -> float:
-        """Step 3, in degrees."""
-        outlines = [(form.outline - form.centre) / form.scale for form in (one, other)]
+        """Step 4, in degrees."""
         own = [form.at(*form.outline.T) / form.scale for form in (one, other)]
 
         def cost(degrees: float) -> float:
-            turn = rotation(np.radians(degrees))
-            total = TURN_COST * abs(degrees) / 180
-            for points, depth, form, matrix in ((outlines[0], own[0], other, turn), (outlines[1], own[1], one, turn.T)):
-                x, y = (points @ matrix.T * form.scale + form.centre).T
-                total += np.abs(form.at(x, y) / form.scale - depth).mean() / 2
+            angle = np.radians(degrees)
+            stretch = _stretch(one, other, angle)
+            matrix = other.scale / one.scale * rotation(angle) @ stretch
+            total = TURN_COST * (abs(degrees) / 180 + np.abs(np.log(_eigenvalues(stretch))).sum() / 2)
+            for depth, start, way, end in ((own[0], one, matrix, other), (own[1], other, np.linalg.inv(matrix), one)):
+                x, y = ((start.outline - start.centre) @ way.T + end.centre).T
+                total += np.abs(end.at(x, y) / end.scale - depth).mean() / 2
             return float(total)
 
         best = min(sorted(range(-180, 180, 5), key=abs), key=cost)
@@ -309,10 +310,18 @@ def _root(matrix: np.ndarray) -> np.ndarray:
     return (matrix + area * np.eye(2)) / np.sqrt(matrix[0, 0] + matrix[1, 1] + 2 * area)
 
 
-def _transport(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Step 4: the symmetric matrix P with P one P = other, or the unit matrix where it is extreme."""
-    root = _root(one)
-    back = np.linalg.inv(root)
-    matrix = back @ _root(root @ other @ root) @ back
-    values = np.linalg.eigvalsh(matrix)
-    return matrix if values[0] >= 1 / MOST_STRETCH and values[1] <= MOST_STRETCH else np.eye(2)
+def _eigenvalues(matrix: np.ndarray) -> tuple[float, float]:
+    """Of a symmetric matrix (2, 2), the smaller first, in closed form."""
+    middle = (matrix[0, 0] + matrix[1, 1]) / 2
+    apart = np.hypot((matrix[0, 0] - matrix[1, 1]) / 2, matrix[0, 1])
+    return middle - apart, middle + apart
+
+
+def _stretch(one: Form, other: Form, angle: float) -> np.ndarray:
+    """Step 3: the symmetric matrix P (2, 2) at a turn by `angle` radians."""
+    back = rotation(-angle) * (one.scale / other.scale)
+    root = _root(one.covariance)
+    inverse = np.linalg.inv(root)
+    matrix = inverse @ _root(root @ back @ other.covariance @ back.T @ root) @ inverse
+    low, high = _eigenvalues(matrix)
+    return matrix if low >= 1 / MOST_STRETCH and high <= MOST_STRETCH else np.eye(2)

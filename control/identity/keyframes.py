@@ -77,15 +77,15 @@ class MaskTrack:
             yield drawing.mask(round(at) if abs(at - round(at)) < 1e-9 else at)
 
     def rasterise(
-        self, height: int, width: int, frames: int | None = None, progress: Callable[[int, int], None] | None = None
+        self, height: int, width: int, frames: int | None = None, progress: Callable[[], object] | None = None
     ) -> np.ndarray:
-        """All masks at once (F, height, width), float32. `progress` is called with (done, all) after each frame."""
+        """All masks at once (F, height, width), float32. `progress` is called after each frame."""
         count = self.frames if frames is None else frames
         track = np.zeros((count, height, width), np.float32)
         for number, mask in enumerate(self.masks(height, width, count)):
             track[number] = mask
             if progress is not None:
-                progress(number + 1, count)
+                progress()
         return track
 
 

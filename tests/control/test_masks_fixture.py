@@ -37,21 +37,28 @@ def cases() -> dict[str, list[MaskKey]]:
     stroke = Brush(tuple((0.2 + 0.05 * k, round(0.5 + 0.2 * math.sin(k / 2), 5), 0.02 + 0.004 * k) for k in range(12)))
     hole = Ellipse((0.5, 0.5), (0.15, 0.2), subtract=True)
     bitmap = Bitmap.of(rasterise(boot(0.4, 0.5, 0.6, 20), 48, 72))
+
+    def box(x: float, y: float, width: float, height: float, turn: float = 0.0) -> tuple[Box]:
+        return (Box((x, y), (width, height), turn),)
+
     return {
         "moves": [MaskKey(0, (boot(0.25, 0.5, 0.4, 0),)), MaskKey(8, (boot(0.7, 0.4, 0.4, 0),))],
         "grows": [MaskKey(0, (Ellipse((0.4, 0.5), (0.2, 0.3)),)), MaskKey(8, (Ellipse((0.5, 0.5), (0.6, 0.9)),))],
         "turns": [MaskKey(0, (boot(0.5, 0.5, 0.5, 0),)), MaskKey(8, (boot(0.5, 0.5, 0.5, 130),))],
         "does_all": [MaskKey(0, (boot(0.3, 0.4, 0.35, -20),), "smooth"), MaskKey(8, (boot(0.6, 0.55, 0.7, 50),))],
         "leaves": [MaskKey(0, (boot(0.5, 0.5, 0.6, 0),)), MaskKey(8, (boot(0.95, 0.5, 0.6, 0),))],
-        "enters_growing": [MaskKey(0, (Ellipse((0.0, 0.5), (0.3, 0.5)),)), MaskKey(8, (Ellipse((0.5, 0.5), (0.5, 0.7)),))],
-        "stretches": [MaskKey(0, (Box((0.5, 0.5), (0.3, 0.5), 10.0),)), MaskKey(8, (Box((0.5, 0.5), (0.5, 0.4), 10.0),))],
-        "spins": [MaskKey(0, (Box((0.5, 0.5), (0.5, 0.1)),), turn=270.0), MaskKey(8, (Box((0.5, 0.5), (0.1, 0.6)),))],
-        "holds": [MaskKey(0, (Box((0.3, 0.5), (0.3, 0.3)),), "hold"), MaskKey(4, (Box((0.6, 0.5), (0.3, 0.3)),), "back_out"),
-                  MaskKey(8, (Box((0.4, 0.4), (0.3, 0.3)),))],
+        "enters_growing": [MaskKey(0, (boot(0.0, 0.5, 0.6, 0),)), MaskKey(8, (boot(0.5, 0.5, 0.8, 0),))],
+        "stretches": [MaskKey(0, box(0.5, 0.5, 0.3, 0.5, 10.0)), MaskKey(8, box(0.5, 0.5, 0.5, 0.4, 10.0))],
+        "spins": [MaskKey(0, box(0.5, 0.5, 0.5, 0.1), turn=270.0), MaskKey(8, box(0.5, 0.5, 0.1, 0.6))],
+        "holds": [
+            MaskKey(0, box(0.3, 0.5, 0.3, 0.3), "hold"),
+            MaskKey(4, box(0.6, 0.5, 0.3, 0.3), "back_out"),
+            MaskKey(8, box(0.4, 0.4, 0.3, 0.3)),
+        ],
         "is_gone": [MaskKey(1, (stroke,)), MaskKey(4), MaskKey(6, (stroke,))],
         "morphs": [MaskKey(0, (Ellipse((0.4, 0.5), (0.4, 0.6)), hole)), MaskKey(8, (stroke,))],
-        "bitmap": [MaskKey(2, (bitmap,), "sine_in_out"), MaskKey(6.5, (bitmap, Box((0.2, 0.2), (0.2, 0.2), 45.0)))],
-    }  # fmt: skip
+        "bitmap": [MaskKey(2, (bitmap,), "sine_in_out"), MaskKey(6.5, (bitmap, *box(0.2, 0.2, 0.2, 0.2, 45.0)))],
+    }
 
 
 def measured(mask: np.ndarray) -> dict:

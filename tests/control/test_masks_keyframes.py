@@ -116,8 +116,8 @@ def test_a_track_spreads_over_another_number_of_frames():
     assert (few == many[::2]).all()
     assert track.rasterise(64, 96, frames=1).shape == (1, 64, 96)
     seen = []
-    track.rasterise(16, 16, progress=lambda done, all_: seen.append((done, all_)))
-    assert seen[-1] == (5, 5)
+    track.rasterise(16, 16, progress=lambda: seen.append(1))
+    assert len(seen) == 5
 
 
 def test_tiny_full_and_cut_masks_do_not_break():
