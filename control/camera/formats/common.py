@@ -268,7 +268,7 @@ def from_quaternion(wxyz: np.ndarray, what: str = "a quaternion") -> np.ndarray:
 def fps_of(seconds: np.ndarray, default: float = DEFAULT_FPS) -> float:
     """Frames per second of time stamps in seconds; `default` when they do not increase.
 
-    Rates within a thousandth of a whole number are that number: time stamps are rounded.
+    Rates within 1/5000 of a whole number are that number, since time stamps are rounded; 23.976 stays.
     """
     steps = np.diff(seconds)
     if not len(steps) or not (steps > 0).all():
@@ -279,7 +279,7 @@ def fps_of(seconds: np.ndarray, default: float = DEFAULT_FPS) -> float:
     fps = 1 / (mean if abs(mean - step) < 0.01 * step else step)
     if not 0.01 < fps < 1000:
         return default
-    return float(round(fps)) if abs(fps - round(fps)) < 1e-3 * fps else round(fps, 6)
+    return float(round(fps)) if abs(fps - round(fps)) < 2e-4 * fps else round(fps, 6)
 
 
 def usual_intrinsics(aspect: float, fov: float = DEFAULT_FOV) -> np.ndarray:
