@@ -262,7 +262,7 @@ def test_any_path_survives_any_format(tmp_path, name, vectors, scale, fps):
     values = np.array(vectors)
     c2w = np.concatenate([rotations.from_vector(values[:, :3]), scale * values[:, 3:, None]], 2)
     path = CameraTrajectory(c2w, (0.9, 1.6, 0.5, 0.5), fps=fps)
-    target = place_for(name, tmp_path)
+    target = place_for(name, tmp_path / name)
     write_camera(path, target, name)
     again = read_camera(target)
     turned, moved = errors(path, again)
