@@ -1,5 +1,19 @@
-"""Identities: slots with references, masks and tracks, and the coloured identity map."""
+"""Identities: slots with references, masks and tracks, and the coloured identity map.
 
-from .slots import SLOT_COLOURS, Identity, identity_map, reference_picture, track_report
+slots.py (who is in the video), shapes.py, raster.py, runs.py (mask shapes as data), keyframes.py, inbetween.py (masks
+at a few frames and between them), state.py (the painter's JSON), propagate.py, flow.py (masks carried along a video),
+report.py (what a track looks like in numbers and sentences).
+"""
 
-__all__ = ["SLOT_COLOURS", "Identity", "identity_map", "reference_picture", "track_report"]
+from .report import TrackFigures, track_figures, track_report
+from .slots import SLOT_COLOURS, Identity, identity_map, reference_picture
+
+__all__ = [
+    "SLOT_COLOURS",
+    "Identity",
+    "TrackFigures",
+    "identity_map",
+    "reference_picture",
+    "track_figures",
+    "track_report",
+]

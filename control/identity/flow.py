@@ -1,0 +1,117 @@
+"""How pixels move from frame to frame of a clip: dense optical flow both ways, checked, and kept for a while.
+
+DIS (Kroeger et al., 'Fast Optical Flow using Dense Inverse Search', ECCV 2016) as OpenCV has it, on grey pictures of at
+most FLOW_PIXELS. A pixel is trusted where going there and back ends near where it began, and within the picture.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError, need
+
+FLOW_PIXELS = 66_000
+# So many pairs of neighbouring frames are kept: about 70 MB, whatever the clip's length.
+KEPT_PAIRS = 128
+# What going there and back may miss: half a pixel of the small picture and a twentieth of the way (squares of them).
+MISS, MISS_SHARE = 1.0, 0.05
+LEAST_SIDE = 16
+
+
+def opencv() -> Any:
+    """The cv2 module; UserError where it is missing."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise need("opencv-python-headless", "following masks along a video") from error
+    return cv2
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """From one frame to a neighbour, seen from the new frame, at the flow's own small size (h, w).
+
+    back (h, w, 2): where each pixel was, x and y, in small pixels from here. known (h, w): 2 where that is trusted,
+    1 where going there and back ends elsewhere, 0 where the pixel comes from beyond the picture.
+    forth (h, w, 2): where the pixels of the old frame go.
+    """
+
+    back: np.ndarray
+    known: np.ndarray
+    forth: np.ndarray
+
+
+class Clip:
+    """A clip (F, H, W, 3), 0..1 or bytes, and the flow between its frames. Frames are read when they are needed."""
+
+    def __init__(self, frames: Any):
+        shape = np.shape(frames)
+        if len(shape) != 4 or shape[3] not in (3, 4) or min(shape[:3]) < 1:
+            raise UserError(f"the video has shape {shape}; (frames, height, width, 3) was expected")
+        self.frames, self.shape = frames, shape[:3]
+        share = min(1.0, (FLOW_PIXELS / (shape[1] * shape[2])) ** 0.5)
+        self.small = tuple(max(1, round(side * share)) for side in shape[1:3])
+        self._flows: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._greys: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def picture(self, number: int, part: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
+        """A frame, or a part of it, as bytes (h, w, 3)."""
+        picture = np.asarray(self.frames[number])[(*part, slice(0, 3))]
+        if picture.dtype != np.uint8:
+            picture = np.nan_to_num(picture.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+            picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return np.ascontiguousarray(picture)
+
+    def grey(self, number: int) -> np.ndarray:
+        """A frame as grey bytes of the small size."""
+        if number not in self._greys:
+            cv2 = opencv()
+            small = cv2.resize(self.picture(number), self.small[::-1], interpolation=cv2.INTER_AREA)
+            _keep(self._greys, number, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 8)
+        return self._greys[number]
+
+    def flow(self, one: int, other: int) -> np.ndarray:
+        """Where each pixel of frame `one` is in frame `other` (h, w, 2), from itself, in small pixels."""
+        if (one, other) not in self._flows:
+            if min(self.small) < LEAST_SIDE:
+                found = np.zeros((*self.small, 2), np.float32)
+            else:
+                cv2 = opencv()
+                dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+                found = dis.calc(self.grey(one), self.grey(other), None)
+            _keep(self._flows, (one, other), found.astype(np.float16), 2 * KEPT_PAIRS)
+        return self._flows[one, other].astype(np.float32)
+
+    def step(self, old: int, new: int) -> Step:
+        """The step from frame `old` to its neighbour `new`."""
+        cv2 = opencv()
+        back, forth = self.flow(new, old), self.flow(old, new)
+        height, width = self.small
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        there_x, there_y = x + back[..., 0], y + back[..., 1]
+        returned = cv2.remap(forth, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) + back
+        sure = (returned**2).sum(-1) <= MISS + MISS_SHARE * (back**2).sum(-1)
+        within = (there_x >= 0) & (there_y >= 0) & (there_x <= width - 1) & (there_y <= height - 1)
+        return Step(back, np.where(within, 1 + sure, 0).astype(np.uint8), forth)
+
+    def mismatch(self, old: int, new: int) -> float:
+        """How much frame `new` differs from frame `old` moved along the flow: mean of grey levels, 0..255."""
+        cv2 = opencv()
+        back = self.flow(new, old)
+        height, width = self.small
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        moved = cv2.remap(self.grey(old), x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR)
+        return float(np.abs(moved.astype(np.float32) - self.grey(new)).mean())
+
+
+def _keep(store: OrderedDict, key: Any, value: np.ndarray, most: int) -> None:
+    store[key] = value
+    while len(store) > most:
+        store.popitem(last=False)
