@@ -1,22 +1,25 @@
 """Depth as the network takes it: like disparity, near = 1 and far = 0, normalised over the whole clip.
 
 Frame-wise normalisation flickers, so the two percentiles are taken once over all frames; the recipe that was used is
-kept beside the values.
+kept beside the values, and gives the same result again for another part of the clip.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, need
 from ..images import resize_clip
+from .measure import KINDS, RangeMeter, as_disparity, to_disparity
 
-KINDS = ("depth", "disparity", "inverted", "auto")
-# Percentiles of more samples than this change nothing that can be seen.
-SAMPLES = 2_000_000
+SCOPES = ("clip", "frame")
+__all__ = [
+    "KINDS", "SCOPES", "DepthClip", "apply_recipe", "measure_depth", "normalise_depth", "normalise_stream",
+    "to_disparity",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,60 +55,145 @@ class DepthClip:
         return DepthClip(np.clip(resize_clip(self.values, height, width), 0, 1), self.recipe)
 
 
-def to_disparity(depth: np.ndarray) -> np.ndarray:
-    """1 / depth (any shape, float32): infinity becomes 0 (far); NaN and values <= 0 become NaN (unknown)."""
-    depth = np.asarray(depth, np.float32)
-    known = depth > 0
-    return np.where(known, 1 / np.where(known, depth, 1), np.nan).astype(np.float32)
-
-
-def normalise_depth(depth: np.ndarray, kind: str = "auto", low: float = 0.02, high: float = 0.98) -> DepthClip:
+def normalise_depth(
+    depth: np.ndarray,
+    kind: str = "auto",
+    low: float = 0.02,
+    high: float = 0.98,
+    *,
+    scope: str = "clip",
+    near: float | None = None,
+    far: float | None = None,
+    sky: np.ndarray | None = None,
+    fill: bool = False,
+) -> DepthClip:
     """One clip of depth (F, H, W) in any unit as a DepthClip: 0 at the `low` quantile of disparity, 1 at the `high`.
 
     kind: 'depth' (metres or any unit, near is small), 'disparity' (near is large or bright: what most estimators and
-    depth videos show), 'inverted' (a picture whose near is dark), 'auto' (within 0..1 disparity, else depth).
-    Unknown values (NaN; in 'depth' also <= 0) become far and are counted in the recipe. Raises UserError for another
+    depth videos show), 'inverted' (a picture whose near is dark), 'auto' (see RangeMeter.direction).
+    near, far: the values of the clip that become 1 and 0, instead of quantiles (for metric depth, in its unit).
+    scope: 'frame' takes the quantiles of every frame by itself, which flickers. sky (F, H, W): above 0.5 where there
+    is sky; it becomes 0 and has no part in the quantiles. Unknown values (NaN; in 'depth' also <= 0) become far and are
+    counted in the recipe; fill: they take the nearest known value of their frame instead. Raises UserError for another
     shape or kind, a clip without a known value and one that is the same everywhere.
     """
     if kind not in KINDS:
         raise UserError(f"depth kind '{kind}' is unknown: choose one of {', '.join(KINDS)}")
-    if not 0 <= low < high <= 1:
-        raise UserError(f"depth quantiles {low} and {high} were given; 0 <= low < high <= 1 was expected")
-    depth = np.asarray(depth, np.float32)
+    if scope not in SCOPES:
+        raise UserError(f"the scope '{scope}' of depth ranges is unknown: choose one of {', '.join(SCOPES)}")
+    depth = _frames(depth)
+    sky = _sky(sky, depth.shape)
+    meter = RangeMeter().add(depth, sky)
+    recipe = meter.recipe(kind, low, high, near, far)
+    if scope == "clip" or recipe["scope"] == "fixed":
+        return DepthClip(apply_recipe(depth, recipe, sky, fill), recipe)
+    result, ranges = np.empty(depth.shape, np.float32), []
+    for number in range(len(depth)):
+        part = slice(number, number + 1)
+        beneath = None if sky is None else sky[part]
+        try:
+            own = RangeMeter().add(depth[part], beneath).recipe(recipe["kind"], low, high)
+        except UserError:  # an empty or even frame has no range of its own
+            own = recipe
+        ranges.append(own["range"])
+        result[part] = apply_recipe(depth[part], own, beneath, fill)
+    return DepthClip(result, {**recipe, "scope": "per frame", "range": ranges})
+
+
+def measure_depth(
+    frames: Iterable[np.ndarray], kind: str = "auto", low: float = 0.02, high: float = 0.98, **options: float | None
+) -> dict:
+    """The recipe of a clip that comes frame by frame (H, W) or chunk by chunk (F, H, W); options: near and far.
+
+    It is the recipe that `normalise_depth` finds for the whole clip. Raises UserError as that does.
+    """
+    meter = RangeMeter()
+    for chunk in frames:
+        meter.add(_frames(chunk if np.ndim(chunk) > 2 else np.asarray(chunk)[None]))
+    if not meter.frames:
+        raise UserError("the depth clip has no frames")
+    return meter.recipe(kind, low, high, **options)
+
+
+def normalise_stream(
+    open_clip: Callable[[], Iterable[np.ndarray]],
+    kind: str = "auto",
+    low: float = 0.02,
+    high: float = 0.98,
+    *,
+    near: float | None = None,
+    far: float | None = None,
+    fill: bool = False,
+    progress: Callable[[], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> tuple[dict, Iterator[np.ndarray]]:
+    """A clip of any length in bounded memory: its recipe, and its frames (H, W) normalised, one at a time.
+
+    open_clip is called twice, to measure and to convert, and gives frames (H, W) from the first on each time. progress
+    is called after each frame of both passes; when cancel says yes, UserError is raised.
+    """
+
+    def watched() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(open_clip()):
+            if cancel is not None and cancel():
+                raise UserError(f"normalising depth was stopped at frame {number}")
+            yield frame
+            if progress is not None:
+                progress()
+
+    recipe = measure_depth(watched(), kind, low, high, near=near, far=far)
+    return recipe, (apply_recipe(np.asarray(frame)[None], recipe, fill=fill)[0] for frame in watched())
+
+
+def apply_recipe(depth: np.ndarray, recipe: dict, sky: np.ndarray | None = None, fill: bool = False) -> np.ndarray:
+    """Depth (F, H, W) of the recipe's kind, normalised by it: float32, 0 (far) to 1 (near)."""
+    try:
+        kind, (bottom, top) = recipe["kind"], (np.float32(end) for end in recipe["range"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the recipe of a depth clip lacks its kind or range ({error}): measure it again") from error
+    if kind not in KINDS[:3] or not top > bottom:
+        raise UserError(f"the recipe of a depth clip has kind '{kind}' and range {recipe['range']}: measure it again")
+    result = np.empty(np.shape(depth), np.float32)
+    # Frame by frame, so that a long clip is not in memory several times over.
+    for number, frame in enumerate(np.asarray(depth)):
+        disparity = as_disparity(frame, kind)
+        if sky is not None:
+            disparity = np.where(sky[number] > 0.5, bottom, disparity)
+        known = np.isfinite(disparity)
+        if fill and not known.all() and known.any():
+            disparity, known = fill_unknown(disparity), np.ones_like(known)
+        # The percentiles are 64-bit numbers; computing in 32 keeps this equal to the batched form on tensors.
+        scaled = (np.where(known, disparity, bottom) - bottom) / (top - bottom)
+        result[number] = np.clip(scaled, 0, 1)
+    return result
+
+
+def fill_unknown(frame: np.ndarray) -> np.ndarray:
+    """A frame (H, W) whose unknown values (not finite) are those of the nearest known pixel; at least one is known."""
+    try:
+        from scipy.ndimage import distance_transform_edt
+    except ImportError as error:
+        raise need("scipy", "filling unknown depth") from error
+    places = distance_transform_edt(~np.isfinite(frame), return_distances=False, return_indices=True)
+    return frame[tuple(places)]
+
+
+def _frames(depth: np.ndarray) -> np.ndarray:
+    depth = np.asarray(depth)
+    if depth.dtype.kind not in "fiub":
+        raise UserError(f"the depth clip holds {depth.dtype}; numbers were expected")
+    depth = depth.astype(np.float32, copy=False)
     if depth.ndim == 4 and depth.shape[-1] in (1, 3):
         depth = depth.mean(-1)
     if depth.ndim != 3 or min(depth.shape) < 1:
         raise UserError(f"the depth clip has shape {depth.shape}; (frames, height, width) was expected")
-    used = kind
-    if kind == "auto":
-        finite = depth[np.isfinite(depth)]
-        used = "disparity" if finite.size and finite.min() >= 0 and finite.max() <= 1 + 1e-3 else "depth"
-    if used == "depth":
-        disparity = to_disparity(depth)
-    else:
-        disparity = np.where(np.isfinite(depth), depth, np.nan)
-        if used == "inverted":
-            disparity = -disparity
-    known = np.isfinite(disparity)
-    if not known.any():
-        raise UserError(
-            "the depth clip has no usable value (all NaN, infinite or, as depth, not above 0): check its kind"
-        )
-    values = disparity[known]
-    sample = values[:: math.ceil(values.size / SAMPLES)]
-    bottom, top = (float(q) for q in np.quantile(sample, [low, high]))
-    if top - bottom <= 1e-6 * max(abs(top), abs(bottom)):
-        # Almost everything at one distance: let the few other values set the range.
-        bottom, top = float(values.min()), float(values.max())
-    if top - bottom <= 1e-6 * max(abs(top), abs(bottom)) or top == bottom:
-        raise UserError(
-            "the depth clip is the same everywhere, so it says nothing about depth: check it or leave depth out"
-        )
-    # The percentiles are 64-bit numbers; computing in 32 keeps this equal to the batched form on tensors.
-    scaled = (disparity - np.float32(bottom)) / np.float32(top - bottom)
-    result = np.where(known, np.clip(np.where(known, scaled, 0), 0, 1), 0)
-    recipe = {
-        "kind": used, "asked": kind, "quantiles": [low, high], "range": [bottom, top],
-        "unknown": round(1 - float(known.mean()), 6), "scope": "whole clip", "near": 1, "far": 0,
-    }  # fmt: skip
-    return DepthClip(result.astype(np.float32), recipe)
+    return depth
+
+
+def _sky(sky: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    if sky is None:
+        return None
+    sky = np.nan_to_num(np.asarray(sky, np.float32))
+    if sky.shape != shape:
+        raise UserError(f"the sky mask has shape {sky.shape}, the depth clip {shape}: they must be alike")
+    return sky

@@ -1,0 +1,201 @@
+"""Less flicker: an estimator looks at every frame anew, so the same wall comes out a little nearer, then farther.
+
+Two things are done to each frame, both from what came before it alone, so that a clip may come in chunks of any size:
+
+1. Jumps of scale and shift are undone. Between neighbours d[t] = g d[t-1] + b is fitted along the flow (flow.py). A
+   camera that moves in makes everything nearer little by little: a smooth course of g and b, which is left alone. What
+   differs from it by more than the fit's own noise is an estimator that changed its mind, and is taken out of this
+   frame and those after it; a slow leak lets a correction that was wrong die away.
+2. Every point follows its own past along the flow, and gives way to the new value slowly (memory), but never differs
+   from it by more than the tolerance: that bounds what can go wrong. Where the two are three times as far apart, or
+   the flow is not to be relied on, the new value counts: edges stay sharp and things that move do not smear.
+
+Shapes: (H, W) disparity-like values of any unit, NaN = unknown; pictures (H', W', 3) in 0..1 or bytes, any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import UserError
+from .align import fit_scale_shift
+from .flow import follow, grey_picture, sample
+from .pack import pack, unpack
+
+JUMP = 0.01  # what the fit of scale, and of shift in shares of the range, is uncertain by
+CUT = 0.15  # where less than this share of a picture is found again, another shot begins
+
+
+@dataclass(frozen=True)
+class Stabilising:
+    """How strong.
+
+    memory: how much of a value is its own past (0 = nothing, 0.98 = it gives way over some fifty frames). tolerance:
+    how far a value may be kept from what was estimated, as a share of the clip's range. smooth: over how long the
+    course of scale and shift is averaged, 0..1 as memory. leak: the share of a correction forgotten in each frame.
+    Raises UserError for other numbers.
+    """
+
+    memory: float = 0.98
+    tolerance: float = 0.1
+    smooth: float = 0.9
+    leak: float = 0.03
+
+    def __post_init__(self) -> None:
+        for name, top in (("memory", 0.999), ("tolerance", 1.0), ("smooth", 0.99), ("leak", 1.0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value <= top:
+                raise UserError(f"the {name} of the stabilisation is {value}; a number from 0 to {top} was expected")
+
+
+@dataclass
+class Stabiliser:
+    """`step` takes one frame after the other; `state` and `from_state` carry it over to another chunk or process.
+
+    frames: how many were taken. cuts: the frames at which another shot began, where nothing is carried over.
+    """
+
+    options: Stabilising = field(default_factory=Stabilising)
+    frames: int = 0
+    cuts: list[int] = field(default_factory=list)
+    _range: float = 0.0
+    _course: tuple[float, float] = (0.0, 0.0)  # log of the scale, and shift in shares of the range, from frame to frame
+    _correct: tuple[float, float] = (1.0, 0.0)  # scale, and shift in shares of the range, that undo the jumps so far
+    _raw: np.ndarray | None = None
+    _out: np.ndarray | None = None
+    _grey: np.ndarray | None = None
+
+    def step(self, values: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        """The stabilised frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN."""
+        values = np.asarray(values, np.float32)
+        if values.ndim != 2 or min(values.shape) < 2:
+            raise UserError(f"a depth frame has shape {values.shape}; (height, width) was expected")
+        values = np.where(np.isfinite(values), values, np.float32(np.nan))
+        if self._out is not None and values.shape != self._out.shape:
+            raise UserError(f"depth frame {self.frames} is {values.shape}, those before it {self._out.shape}")
+        grey = grey_picture(picture)
+        if self._grey is not None and grey.shape != self._grey.shape:
+            raise UserError(f"picture {self.frames} of the clip has another size than those before it")
+        if self._out is None:
+            self._begin(values)
+        else:
+            self._continue(values, grey)
+        self._raw, self._grey = values, grey
+        self.frames += 1
+        return self._out.copy()
+
+    def _begin(self, values: np.ndarray) -> None:
+        known = values[np.isfinite(values)]
+        span = float(np.subtract(*np.quantile(known, [0.98, 0.02]))) if known.size else 0.0
+        self._range = span or self._range
+        self._correct, self._course = (1.0, 0.0), (0.0, 0.0)
+        self._out = values
+
+    def _continue(self, values: np.ndarray, grey: np.ndarray) -> None:
+        options, unit = self.options, self._range
+        where, sure = follow(self._grey, grey, values.shape, values)
+        before = sample(self._raw, where)
+        known = np.isfinite(values) & np.isfinite(before) & sure
+        if unit <= 0 or known.mean() < CUT * max(float(np.isfinite(values).mean()), 1e-6):
+            self.cuts.append(self.frames)
+            self._begin(values)
+            return
+        scale, shift = _between(before[known], values[known])
+        # A scale that doubles between frames is a failure of the fit, not something to undo.
+        step = float(np.clip(np.log(scale), -0.5, 0.5)), float(np.clip(shift / unit, -0.5, 0.5))
+        jump = tuple(_beyond(new - usual, JUMP) for new, usual in zip(step, self._course, strict=True))
+        self._course = tuple(
+            options.smooth * usual + (1 - options.smooth) * (new - off)
+            for new, usual, off in zip(step, self._course, jump, strict=True)
+        )
+        scale, shift = self._correct
+        shift, scale = shift - scale * jump[1] / np.exp(jump[0]), scale / np.exp(jump[0])
+        keep = 1 - options.leak
+        self._correct = (float(scale**keep), float(shift * keep))
+        now = self._correct[0] * values + self._correct[1] * unit
+        past = sample(self._out, where)
+        usable = sure & np.isfinite(past) & np.isfinite(now)
+        reach = options.tolerance * unit
+        off = np.where(usable, past - now, 0)
+        trust = np.where(usable, np.clip(1.5 - 0.5 * np.abs(off) / max(reach, 1e-30), 0, 1), 0)
+        self._out = (now + np.clip(trust * options.memory * off, -reach, reach)).astype(np.float32)
+
+    def state(self) -> dict:
+        """Everything that the next frame needs, as plain JSON values: some bytes for every pixel of a frame."""
+        arrays = {"raw": self._raw, "out": self._out, "grey": self._grey}
+        return {
+            "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "course": list(self._course),
+            "correct": list(self._correct), "options": dict(vars(self.options)),
+            **{name: None if array is None else pack(array) for name, array in arrays.items()},
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict) -> Stabiliser:
+        """Where `state` left off. Raises UserError for what is no such state."""
+        try:
+            made = cls(
+                Stabilising(**state["options"]), int(state["frames"]), [int(cut) for cut in state["cuts"]],
+                _finite(state["range"]), tuple(_finite(v) for v in state["course"]),
+                tuple(_finite(v) for v in state["correct"]),
+                *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "grey")),
+            )  # fmt: skip
+            arrays = (made._raw, made._out, made._grey)
+            if len(made._course) != 2 or len(made._correct) != 2 or made._correct[0] <= 0:
+                raise ValueError("course or correction")
+            if len({array is None for array in arrays}) > 1:
+                raise ValueError("some pictures are missing")
+            if made._out is not None and (made._raw.shape != made._out.shape or made._grey.dtype != np.uint8):
+                raise ValueError("sizes differ")
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"the state of the depth stabilisation cannot be read ({error}): begin anew") from error
+        return made
+
+
+def stabilise(
+    values: Iterable[np.ndarray],
+    pictures: Iterable[np.ndarray],
+    options: Stabilising | None = None,
+    progress: Callable[[], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Iterator[np.ndarray]:
+    """Stabilised frames of `values` (H, W) that are seen in `pictures`, one at a time and so in bounded memory.
+
+    progress is called after every frame; when cancel says yes, UserError is raised. Raises UserError where one of the
+    two is longer than the other.
+    """
+    worker = Stabiliser(options or Stabilising())
+    pictures = iter(pictures)
+    for number, frame in enumerate(values):
+        if cancel is not None and cancel():
+            raise UserError(f"stabilising depth was stopped at frame {number}")
+        picture = next(pictures, None)
+        if picture is None:
+            raise UserError(f"there are more depth frames than pictures ({number}): give one picture for each")
+        yield worker.step(frame, picture)
+        if progress is not None:
+            progress()
+    if next(pictures, None) is not None:
+        raise UserError("there are more pictures than depth frames: give one picture for each")
+
+
+def _between(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Scale and shift from one frame to the next, fitted both ways: noise in one alone would shrink the scale."""
+    there, _, _ = fit_scale_shift(before, after)
+    back, _, _ = fit_scale_shift(after, before)
+    scale = float(np.sqrt(max(there, 1e-3) / max(back, 1e-3)))
+    return scale, float(np.median(after - scale * before))
+
+
+def _beyond(value: float, least: float) -> float:
+    return float(np.sign(value) * max(abs(value) - least, 0))
+
+
+def _finite(value: float) -> float:
+    if not np.isfinite(float(value)):
+        raise ValueError("a number is not finite")
+    return float(value)
