@@ -107,9 +107,12 @@ export class Timeline {
     pen.fillRect(PAD, middle - 0.5, width - 2 * PAD, 1);
     const playhead = this.#x(this.clip);
     pen.fillStyle = "#ffffff";
-    pen.fillRect(Math.round(playhead) - 0.5, TOP - 7, 1.5, height - TOP + 7);
+    pen.fillRect(Math.round(playhead) - 0.5, TOP - 2, 1.5, height - TOP + 2);
     pen.beginPath();
-    pen.roundRect(playhead - 5, TOP - 15, 10.5, 11, 3);
+    pen.moveTo(playhead - 5.5, TOP - 6);
+    pen.lineTo(playhead + 6, TOP - 6);
+    pen.lineTo(playhead + 0.25, TOP + 3);
+    pen.closePath();
     pen.fill();
     this.state.keys.forEach((key, k) => {
       if (k !== this.chosen) this.#diamond(this.#x(this.marks[k]), middle, 6, "#d5dae1");
