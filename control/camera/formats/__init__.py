@@ -131,11 +131,11 @@ def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> Ca
 
 
 def _unknown(source: Source) -> str:
-    """Why a file is none of the known ones."""
-    expected = f". Expected one of: {'; '.join(entry.doc for entry in FORMATS.values() if entry.reads)}"
+    """Why a file is none of the known ones, and what one of its kind would be."""
     if source.folder:
         return "it is a folder without a COLMAP model (cameras and images, as .bin or .txt, here or in sparse/0)"
     if source.is_json:
+        expected = f"; expected as JSON: {_kinds('.json', '.gltf')}"
         value = source.json
         if not isinstance(value, dict):
             return f"the JSON holds a {type(value).__name__}, not a camera{expected}"
@@ -143,11 +143,20 @@ def _unknown(source: Source) -> str:
             return f"its format is '{str(value['format'])[:60]}', not {FORMAT}{expected}"
         return f"the JSON has the keys {_keys(value)} and no camera in them{expected}"
     if source.binary:
-        return f"it is neither text nor a file whose first bytes are known{expected}"
+        return (
+            "it is neither text nor a file whose first bytes are known; expected:"
+            f" {_kinds('.npy', '.glb', '.usda', '.fbx', '.bin')}"
+        )
+    expected = "; expected as text: 19 numbers a line (RealEstate10K), 8 (TUM), 12 or 16 (KITTI), or a COLMAP model"
     if not source.lines or not any(character.isdigit() for character in source.text[:10_000]):
         return f"it holds no line of numbers{expected}"
     number, line = source.lines[min(1, len(source.lines) - 1)]
-    return f"line {number} has {len(line.split())} entries; no camera format has such lines{expected}"
+    return f"line {number} has {len(line.split())} entries{expected}"
+
+
+def _kinds(*wanted: str) -> str:
+    """The formats with one of these endings, in words."""
+    return "; ".join(entry.doc for entry in FORMATS.values() if entry.reads and set(entry.endings) & set(wanted))
 
 
 def _keys(value: dict) -> str:
