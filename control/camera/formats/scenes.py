@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UserError, need
+from ...errors import UserError
 from ...files import atomic_path
 from ..trajectory import CameraTrajectory
 from .common import (
@@ -39,7 +39,7 @@ WORKERS = Path(__file__).parent / "workers"
 def run(worker: str, path: Path, module: str, library: str, what: str) -> dict[str, Any]:
     """What a script of `workers/` prints for a file. Raises UserError when the library is missing or the file bad."""
     if importlib.util.find_spec(module) is None:
-        raise need(library, what, "formats")
+        raise UserError(f"{what} needs the library '{library}', which is not installed: pip install {library}")
     if path.stat().st_size > LARGEST_SCENE:
         raise UserError(f"it is larger than {LARGEST_SCENE >> 20} MiB")
     environment = {**os.environ, "PXR_WORK_THREAD_LIMIT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
