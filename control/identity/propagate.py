@@ -188,15 +188,28 @@ def _moved(clip: Clip, old: int, new: int, mask: np.ndarray) -> tuple[np.ndarray
     back = cv2.remap(step.back, small_x, small_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) / scale
     known = cv2.remap(step.known, small_x, small_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     moved = cv2.remap(mask, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return moved, (slice(top, bottom), slice(left, right)), known
+    if not (moved > 0.5).any():
+        return moved, (slice(top, bottom), slice(left, right)), known
+    part = _around(moved)
+    place = tuple(slice(s.start + first, s.stop + first) for s, first in zip(part, (top, left), strict=True))
+    return moved[part], place, known[part]
+
+
+def _around(mask: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of a mask (H, W) that is not empty, with the surroundings that show its background."""
+    inside = mask > 0.5
+    margin = max(8, int(0.15 * np.sqrt(inside.sum()))) + 4
+    lines = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
+    return tuple(
+        slice(max(0, int(line[0]) - margin), min(size, int(line[-1]) + margin + 1))
+        for line, size in zip(lines, mask.shape, strict=True)
+    )
 
 
 def _anchor(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The surroundings of a given mask, small: picture (h, w, 3) bytes and what GrabCut is told of it (h, w)."""
     cv2 = opencv()
-    rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
-    margin = int(0.15 * np.sqrt((mask > 0.5).sum())) + 12
-    part = tuple(slice(max(0, lines[0] - margin), lines[-1] + margin + 1) for lines in (rows, columns))
+    part = _around(mask)
     size = _small(mask[part].shape, ANCHOR_PIXELS)
     small = cv2.resize(np.ascontiguousarray(picture[part]), size[::-1], interpolation=cv2.INTER_AREA)
     cover = cv2.resize(np.ascontiguousarray(mask[part]), size[::-1], interpolation=cv2.INTER_AREA)
@@ -249,11 +262,9 @@ def _blended(
     back: np.ndarray, back_trust: float, forth: np.ndarray, forth_trust: float, share: float
 ) -> tuple[np.ndarray, float]:
     """The mask between the two ways, `share` of it the forward one's; where one way has lost the thing, the other's."""
-    if not (back > 0.5).any() or not (forth > 0.5).any():
+    if not min(back.max(), forth.max()) > 0.5:
         return (forth, forth_trust) if (forth > 0.5).any() else (back, back_trust)
-    either = (back > 0.5) | (forth > 0.5)
-    rows, columns = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
-    part = tuple(slice(max(0, lines[0] - 4), lines[-1] + 5) for lines in (rows, columns))
+    part = _around(np.maximum(back, forth))
     value = (1 - share) * signed_distance(back[part]) + share * signed_distance(forth[part])
     mask = np.zeros_like(back)
     mask[part] = np.clip(0.5 - value, 0, 1)
