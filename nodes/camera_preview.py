@@ -43,11 +43,14 @@ class FullDiTCameraPreview(io.ComfyNode):
                 io.Image.Output(display_name="rays", tooltip="Plücker rays: moment and direction as colours."),
                 io.String.Output(display_name="report", tooltip="The path in words, and warnings."),
             ],
-            has_intermediate_output=True,  # its text is sent again where its result was kept
+            is_output_node=True,
         )
 
     @classmethod
     def execute(cls, camera, layout, height, model=None) -> io.NodeOutput:
+        import torch
+        from comfy_api.latest import UI
+
         from ..control.camera.plucker import plucker
         from ..evaluation import camera_plot
         from .bridge.cameras import describe_path, limits, reach_of
@@ -57,13 +60,15 @@ class FullDiTCameraPreview(io.ComfyNode):
         aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
         high = max(32, height // (4 if layout == "sheet" else 2))
         rays = plucker(camera.relative(), high, max(32, round(high * aspect)))
-        if layout == "sheet":
-            path = camera_plot.draw_path(camera, height, width)[None]
-            curves = camera_plot.draw_curves(camera, height, width, most)[None]
-            shown = camera_plot.plucker_sheet(rays, width=width)[None]
-        else:
-            path = camera_plot.path_frames(camera, height, width)
-            curves = camera_plot.curve_frames(camera, height, width, most)
-            shown = camera_plot.plucker_clip(rays)
+        path = to_tensor(camera_plot.draw_path(camera, height, width)[None])
+        curves = to_tensor(camera_plot.draw_curves(camera, height, width, most)[None])
         text = describe_path(camera, model)
-        return io.NodeOutput(to_tensor(path), to_tensor(curves), to_tensor(shown), text, ui={"text": [text]})
+        # The node itself shows the path above the curves; the outputs are for other nodes.
+        shown = UI.PreviewImage(torch.cat([path, curves], 1), cls=cls).as_dict() | {"text": [text]}
+        if layout == "sheet":
+            pictures = camera_plot.plucker_sheet(rays, width=width)[None]
+        else:
+            path = to_tensor(camera_plot.path_frames(camera, height, width))
+            curves = to_tensor(camera_plot.curve_frames(camera, height, width, most))
+            pictures = camera_plot.plucker_clip(rays)
+        return io.NodeOutput(path, curves, to_tensor(pictures), text, ui=shown)

@@ -16,10 +16,12 @@ function show(node, text) {
     const box = document.createElement("div");
     box.style.cssText =
       "white-space: pre-wrap; font: 12px sans-serif; color: var(--input-text, #ddd); padding: 4px 8px; overflow: auto;";
+    const tall = () => Math.min(260, Math.max(72, 12 + 16 * lines(box.textContent, node.size[0] - 36)));
     widget = node.addDOMWidget("tokens", "FULLDIT_TEXT", box, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => Math.min(260, Math.max(72, 12 + 16 * lines(box.textContent, node.size[0] - 36))),
+      getMinHeight: tall,
+      getMaxHeight: () => (node.imgs?.length ? tall() : undefined), // the rest is the picture's
       getValue: () => box.textContent,
       setValue: (value) => {
         box.textContent = value ?? "";
@@ -47,7 +49,7 @@ app.registerExtension({
   },
 });
 
-// FullDiTCameraPath: the 3D editor. Its code, three.js with it, is loaded when the first such node comes onto the page.
+// FullDiTCameraPath: the 3D editor. Its code, three.js with it, is loaded when the first such node is seen.
 function addEditor(node) {
   const path = node.widgets.find((w) => w.name === "path");
   path.hidden = true; // the editor stands for it
@@ -64,20 +66,26 @@ function addEditor(node) {
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width, 600), Math.max(node.size[1], height, 640)]);
   let shown = null; // what a run said before the editor was there
-  import("./camera_path/vendor/three.mjs").catch(() => {}); // fetched beside the modules that will ask for it
-  import("./camera_path/attach.mjs").then(
-    ({ attach }) => {
+  const load = async () => {
+    import("./camera_path/vendor/three.mjs").catch(() => {}); // fetched beside the modules that will ask for it
+    try {
+      const { attach } = await import("./camera_path/attach.mjs");
       if (node.fulldit === "removed") return;
       node.fulldit = attach(node, box, app, api);
       if (shown) node.fulldit.setBackdrop(shown);
-    },
-    (error) => {
+    } catch (error) {
       box.textContent = "The camera editor could not be loaded; the path can be edited as JSON.";
       path.hidden = path.options.hidden = false;
       delete path.computeSize;
       console.error("FullDiT camera editor:", error);
-    },
-  );
+    }
+  };
+  const seen = new ResizeObserver(([entry]) => {
+    if (!entry.contentRect.width) return;
+    seen.disconnect();
+    load();
+  });
+  seen.observe(box);
   const after = (name, action) => {
     const before = node[name];
     node[name] = function (...given) {
@@ -91,6 +99,7 @@ function addEditor(node) {
     node.fulldit?.setBackdrop?.(shown);
   });
   after("onRemoved", () => {
+    seen.disconnect();
     node.fulldit?.dispose?.();
     node.fulldit = "removed";
   });

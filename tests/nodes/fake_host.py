@@ -80,11 +80,17 @@ def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
     return str(place), name, max(taken, default=0) + 1, str(Path(prefix).parent), prefix
 
 
+def shown_images(image: Any, cls: Any = None) -> SimpleNamespace:
+    """UI.PreviewImage: what the page is told about pictures."""
+    return SimpleNamespace(as_dict=lambda: {"images": [{"shape": tuple(one.shape)} for one in image]})
+
+
 def modules(folder: Path) -> dict[str, types.ModuleType]:
     """What to put into sys.modules; `folder` plays ComfyUI's folder with input/ and models/."""
     io = build_io()
     api, latest = types.ModuleType("comfy_api"), types.ModuleType("comfy_api.latest")
     latest.io, latest.ComfyExtension = io, type("ComfyExtension", (), {})
+    latest.UI = SimpleNamespace(PreviewImage=shown_images)
     api.latest = latest
     comfy, samplers = types.ModuleType("comfy"), types.ModuleType("comfy.samplers")
     samplers.SAMPLER_NAMES, samplers.SCHEDULER_NAMES = ["euler", "heun"], ["simple", "normal"]

@@ -112,6 +112,7 @@ def test_the_preview_shows_pictures_and_words(host):
     assert [len(picture) for picture in sheet.args[:3]] == [1, 1, 1]
     assert sheet.args[0].shape == sheet.args[1].shape == (1, 160, 240, 3) and sheet.args[2].shape[2] == 240
     assert "turns by up to 30 degrees" in sheet.args[3] and sheet.kwargs["ui"]["text"] == [sheet.args[3]]
+    assert sheet.kwargs["ui"]["images"] == [{"shape": (320, 240, 3)}]  # the path above the curves
     frames = run(host, "FullDiTCameraPreview", camera=path, layout="frames", height=160)
     assert [len(picture) for picture in frames.args[:3]] == [5, 5, 5]
     for picture in (*sheet.args[:3], *frames.args[:3]):
