@@ -1,0 +1,68 @@
+"""Reference pictures cut from larger ones: found by a mask, framed, background kept or replaced by grey."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UserError
+from ..images import resize
+from .slots import GREY, Identity, check_range, reference_picture
+
+
+def crop_reference(
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    keep_background: bool = False,
+    height: int = 384,
+    width: int = 672,
+    margin: float = 0.06,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The thing that `mask` shows in `image` (H, W, 3 or 4), centred in a picture (height, width, 3), with its mask.
+
+    Without a mask, the alpha channel is it, and without that all of the picture. The thing fills a centred square with
+    a `margin` (a share of its side), as references in training do. keep_background: what surrounds the thing in the
+    picture is shown as far as it goes; otherwise it is grey 0.5, as is everything beyond the picture. Gives the picture
+    and the mask (height, width) of the thing in it, float32 0..1. Raises UserError as `Identity` does.
+    """
+    if not (isinstance(margin, (int, float)) and 0 <= margin < 0.5):
+        raise UserError(f"the margin is {margin}; a share from 0 to below 0.5 was expected")
+    if min(height, width) < 1:
+        raise UserError(f"a reference of {height}x{width} was asked for; sides of at least 1 were expected")
+    image = np.asarray(image, np.float32)
+    if mask is not None and np.shape(mask) != image.shape[:2]:
+        mask = np.asarray(mask, np.float32)
+        if mask.ndim != 2 or abs(mask.shape[1] * image.shape[0] / (mask.shape[0] * image.shape[1]) - 1) > 0.02:
+            raise UserError(
+                f"the mask is {mask.shape} and its picture {image.shape[:2]} (height, width): it cannot belong to it"
+            )
+        check_range(mask, "the mask of the reference")
+        mask = np.clip(resize(mask, *image.shape[:2]), 0, 1)
+    identity = Identity("reference", (image,), mask=mask)
+    picture = identity.images[0]
+    # The mask by itself is white laid on grey: from there to white is 0 to 1.
+    one = Identity("reference", (np.ones_like(picture),), mask=identity.mask)
+    placed = np.clip((reference_picture(one, height, width, margin=margin)[..., 0] - GREY) / (1 - GREY), 0, 1)
+    if not keep_background or identity.mask is None:
+        return reference_picture(identity, height, width, margin=margin), placed
+    inside = identity.mask > 0.5
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    size = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    scale = (1 - 2 * margin) * min(height, width) / max(size)
+    # As much of the picture as the new one shows, in whole pixels on either side of the thing.
+    result = np.full((height, width, 3), GREY, np.float32)
+    starts = []
+    for first, length, new, full in ((rows[0], size[0], height, picture.shape[0]),
+                                     (columns[0], size[1], width, picture.shape[1])):  # fmt: skip
+        middle = first + length / 2
+        starts.append(
+            (max(0, int(np.ceil(middle - new / 2 / scale))), min(full, int(middle + new / 2 / scale)), middle)
+        )
+    part = picture[starts[0][0] : starts[0][1], starts[1][0] : starts[1][1]]
+    fitted = resize(part, *(max(1, round(side * scale)) for side in part.shape[:2]))
+    places = [
+        round(new / 2 + (low - middle) * scale) for (low, _, middle), new in zip(starts, (height, width), strict=True)
+    ]
+    top, left = max(0, places[0]), max(0, places[1])
+    fitted = fitted[: height - top, : width - left]
+    result[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+    return np.clip(result, 0, 1), placed

@@ -1,0 +1,209 @@
+"""Masks worked on, tracks as keyframes, objects as slots, references cropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.identity import Identity, track_figures, track_report
+from comfyui_fulldit.control.identity.choose import keyframes
+from comfyui_fulldit.control.identity.edit import (
+    drop_specks,
+    feather,
+    fill_holes,
+    grow,
+    intersect,
+    invert,
+    subtract,
+    union,
+)
+from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
+from comfyui_fulldit.control.identity.objects import slots_from_objects
+from comfyui_fulldit.control.identity.reference import crop_reference
+from comfyui_fulldit.control.identity.shapes import Box, Ellipse, rasterise
+
+DISC = rasterise(Ellipse((0.5, 0.5), (0.4, 0.6)), 64, 96)  # 19.2 pixels in radius
+
+
+def test_sets_of_masks():
+    left, right = rasterise(Box((0.25, 0.5), (0.5, 1)), 8, 8), rasterise(Box((0.5, 0.5), (0.5, 1)), 8, 8)
+    assert union(left, right).sum() == 48 and intersect(left, right).sum() == 16
+    assert subtract(left, right).sum() == 16 and invert(left).sum() == 32
+    assert union(np.stack([left] * 2), np.stack([right] * 2)).shape == (2, 8, 8)
+    with pytest.raises(UserError, match="do not fit"):
+        union(left, right[:4])
+
+
+@pytest.mark.parametrize("pixels", [5, -5, 0.5])
+def test_growing_moves_the_edge(pixels):
+    radius = np.sqrt(grow(DISC, pixels).sum() / np.pi)
+    assert radius == pytest.approx(19.2 + pixels, abs=0.3)
+
+
+def test_a_mask_can_shrink_to_nothing_and_stays_so():
+    gone = grow(DISC, -40)
+    assert not gone.any() and not grow(gone, 10).any()
+
+
+def test_feathering_keeps_the_edge_and_softens_it():
+    soft = feather(DISC, 6)
+    assert (soft > 0.5).sum() == pytest.approx((DISC > 0.5).sum(), rel=0.03)
+    row = soft[32, 48:]
+    assert row[0] == 1 and row[28] == 0 and (np.diff(row) <= 1e-6).all() and 0.1 < row[15] - row[22] < 0.9
+    assert (feather(DISC, 0) == DISC).all()
+
+
+def test_small_holes_are_filled_and_specks_dropped():
+    mask = rasterise([Box((0.5, 0.5), (0.5, 0.5)), Box((0.5, 0.5), (0.1, 0.1), subtract=True)], 64, 64)
+    mask[2:4, 2:4] = 1
+    mended = drop_specks(fill_holes(mask))
+    assert mended[32, 32] == 1 and mended[2, 2] == 0
+    assert fill_holes(mask, 0.001)[32, 32] == 0, "a hole that is large stays"
+    assert drop_specks(mask, 0)[2, 2] == 1
+    ring = np.ones((8, 8), np.float32)
+    ring[0, 0] = 0
+    assert fill_holes(ring)[0, 0] == 0, "what reaches the border is no hole"
+
+
+@pytest.mark.parametrize(
+    ("work", "says"),
+    [
+        (lambda: grow(DISC, float("nan")), "nan pixels"),
+        (lambda: feather(DISC, -1), "at least 0"),
+        (lambda: fill_holes(DISC, 2), "0 to 1"),
+        (lambda: union(), "no mask"),
+        (lambda: invert(DISC * 255), "divide 8-bit"),
+        (lambda: grow(DISC[0], 1), "shape"),
+        (lambda: keyframes(DISC), "frames, height, width"),
+        (lambda: keyframes(DISC[None], 1.5), "accuracy"),
+        (lambda: keyframes(DISC[None], most=0), "at least 1"),
+    ],
+)
+def test_what_cannot_be_done_is_said(work, says):
+    with pytest.raises(UserError, match=says):
+        work()
+
+
+def moving(frames: int = 13) -> MaskTrack:
+    box = [(Box((x, 0.5), (0.2, 0.4), turn),) for x, turn in ((0.2, 0.0), (0.6, 0.0), (0.7, 40.0))]
+    keys = (MaskKey(0, box[0]), MaskKey(6, box[1]), MaskKey(frames - 1, box[2]))
+    return MaskTrack(keys, frames)
+
+
+def test_a_track_becomes_the_few_keyframes_that_it_was_made_of():
+    track = moving().rasterise(64, 96)
+    found = keyframes(track, 0.9)
+    assert [key.frame for key in found.keys] == [0, 6, 12]
+    again = found.rasterise(64, 96)
+    alike = [((a > 0.5) & (b > 0.5)).sum() / ((a > 0.5) | (b > 0.5)).sum() for a, b in zip(track, again, strict=True)]
+    assert min(alike) > 0.88 and alike[0] == alike[6] == 1
+    assert len(keyframes(track, 0.9, most=2).keys) == 2
+    assert [key.frame for key in keyframes(track, 0.9, most=1).keys] == [0, 12], "its ends are always kept"
+
+
+def test_coming_and_going_are_keyframes():
+    track = moving().rasterise(64, 96)
+    track[:2] = track[5:8] = track[11:] = 0
+    found = keyframes(track, 0.9)
+    again = found.rasterise(64, 96)
+    assert (again.any((1, 2)) == track.any((1, 2))).all()
+    assert [key.frame for key in found.keys if not key.shapes] == [0, 5, 11]
+    assert not keyframes(np.zeros((4, 8, 8))).rasterise(8, 8).any()
+    assert len(keyframes(track[3:4]).keys) == 1
+
+
+def test_choosing_keyframes_can_be_stopped():
+    with pytest.raises(UserError, match="stopped"):
+        keyframes(moving().rasterise(64, 96), 0.99, cancel=lambda: True)
+
+
+def objects() -> np.ndarray:
+    masks = np.zeros((4, 4, 16, 32), bool)
+    masks[:, 0, 2:6, 20:24] = True  # small, right
+    masks[2:, 1, 2:14, 2:14] = True  # large, left, late
+    masks[1:, 3, 2:8, 12:18] = True  # object 2 is never seen
+    return masks
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("given", [0, 1, 3]), ("area", [1, 3, 0]), ("seen", [0, 3, 1]), ("left", [1, 3, 0]), ([3, 2], [3, 2])],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_objects_go_to_slots_in_the_order_that_is_asked_for(order, expected, packed):
+    masks = objects()
+    given = np.packbits(masks, axis=-1, bitorder="little") if packed else masks
+    tracks, numbers = slots_from_objects(given, (32, 64), order, packed=packed)
+    assert numbers == expected
+    for track, number in zip(tracks, numbers, strict=True):
+        assert track.shape == (4, 32, 64) and track.dtype == np.float32
+        assert ((track > 0.5)[:, ::2, ::2] == masks[:, number]).mean() > 0.95
+    assert len(slots_from_objects(given, order=order, most=1, packed=packed)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("masks", "fields", "says"),
+    [
+        (np.zeros((2, 3, 4)), {}, "frames, objects, height, width"),
+        (np.zeros((2, 3, 4, 8)), {}, "none of the objects is seen"),
+        (np.zeros((2, 3, 4, 8)), {"order": [3]}, "objects 0 to 2"),
+        (np.zeros((2, 3, 4, 8)), {"order": "size"}, "given, area, seen, left"),
+        (np.zeros((2, 3, 4, 8)), {"packed": True}, "bytes"),
+    ],
+)
+def test_objects_that_cannot_be_used_are_refused(masks, fields, says):
+    with pytest.raises(UserError, match=says):
+        slots_from_objects(masks, **fields)
+
+
+def test_a_reference_is_cropped_with_or_without_its_background():
+    image = np.zeros((60, 100, 3), np.float32)
+    image[:, :50] = (0, 0, 1)
+    image[:, 50:] = (0, 1, 0)
+    mask = rasterise(Box((0.5, 0.5), (0.2, 0.5)), 60, 100)
+    image[mask > 0.5] = (1, 0, 0)
+    grey, cover = crop_reference(image, mask, height=64, width=96)
+    kept, same = crop_reference(image, mask, True, 64, 96)
+    assert (cover == same).all() and cover.shape == (64, 96)
+    assert grey[32, 48] == pytest.approx([1, 0, 0]) and kept[32, 48] == pytest.approx([1, 0, 0])
+    assert grey[32, 4] == pytest.approx([0.5] * 3)
+    assert kept[32, 20] == pytest.approx([0, 0, 1]) and kept[32, 76] == pytest.approx([0, 1, 0])
+    # The thing lies at one place in both, where the mask says.
+    for picture in (grey, kept):
+        assert ((picture[..., 0] > 0.7) == (cover > 0.5)).mean() > 0.97
+
+
+def test_a_reference_beside_the_border_shows_grey_beyond_it():
+    image, mask = np.ones((40, 40, 3), np.float32) * 0.9, np.zeros((40, 40), np.float32)
+    mask[:10, :10] = 1
+    kept, cover = crop_reference(image, mask, True, 32, 64, margin=0.25)
+    assert kept.shape == (32, 64, 3) and kept[0, 0] == pytest.approx([0.5] * 3) and kept[31, 63, 0] > 0.8
+    assert cover[16, 32] == 1 and kept[16, 32, 0] == pytest.approx(0.9)
+
+
+def test_a_reference_takes_alpha_and_does_without_a_mask():
+    image = np.ones((10, 20, 4), np.float32)
+    image[..., 3] = rasterise(Box((0.5, 0.5), (0.25, 0.5)), 10, 20)
+    picture, cover = crop_reference(image, height=32, width=32)
+    assert cover.sum() == pytest.approx(28 * 28, rel=0.1) and picture.shape == (32, 32, 3)
+    whole, cover = crop_reference(image[..., :3], None, True, 32, 32)
+    assert whole.shape == (32, 32, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
+    for fields, says in (({"mask": np.ones((10, 10))}, "cannot belong"), ({"margin": 0.5}, "margin"),
+                         ({"mask": np.zeros((10, 20))}, "empty"), ({"height": 0}, "at least 1")):  # fmt: skip
+        with pytest.raises(UserError, match=says):
+            crop_reference(image, **fields)
+
+
+def test_leaps_and_inverted_masks_are_remarked():
+    picture = np.ones((8, 8, 3), np.float32)
+    track = np.zeros((6, 40, 60), np.float32)
+    track[:3, 4:10, 4:10] = 1
+    track[3:, 30:36, 50:56] = 1
+    figures = track_figures(track)
+    assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
+    assert figures.area == pytest.approx([36 / 2400] * 6) and figures.centre[0] == pytest.approx([7 / 60, 7 / 40])
+    remarks = " ".join(track_report([Identity("cup", (picture,), track=track)]))
+    assert "'cup' leaps at frame 3" in remarks
+    assert "is it inverted" in " ".join(track_report([Identity("cup", (picture,), track=1 - track * 0)]))
+    assert track_figures(track * 0).empty == (0, 1, 2, 3, 4, 5)
