@@ -164,3 +164,42 @@ def test_the_wan_workflow_follows_the_edited_path(server, page, wan_files):  # n
     # The first frames stand at the same place; the later ones do not.
     assert np.abs(first[-1] - other[-1]).mean() > 2 * np.abs(first[0] - other[0]).mean()
     assert np.abs(first[-1] - other[-1]).mean() > 0.005
+
+
+def test_the_converters_meet_cores_own_nodes(server):
+    """Core's camera_info and embedding come in, its tracks go out and are drawn, and a list of views has a camera per
+    frame."""
+    orbit = {"mode": "orbit", "mode.pitch": 10.0, "mode.distance": 4.0, "target_x": 0.0, "target_y": 0.0,
+             "target_z": 0.0, "roll": 0.0, "fov": 40.0, "zoom": 1.0, "camera_type": "perspective"}  # fmt: skip
+    prompt = {
+        "left": node("CreateCameraInfo", **orbit, **{"mode.yaw": -20.0}),
+        "right": node("CreateCameraInfo", **orbit, **{"mode.yaw": 20.0}),
+        "views": node("FullDiTCameraFromLoad3D", **{"views.view0": ["left", 0], "views.view1": ["right", 0]},
+                      frames=9, fps=8.0, ease="linear", aspect=1.5),
+        "way": node("FullDiTCameraPreview", camera=["views", 0], layout="sheet", height=128),
+        "back": node("FullDiTCameraToLoad3D", camera=["views", 0], start=["left", 0], scale=1.0),
+        "each": node("PreviewAny", source=["back", 0]),
+        "tracks": node("FullDiTCameraToTracks", camera=["views", 0], width=96, height=64, length=9, columns=4, rows=3,
+                       depth=1.0),
+        "paper": node("EmptyImage", width=96, height=64, batch_size=9, color=0),
+        "drawn": node("WanMoveVisualizeTracks", images=["paper", 0], tracks=["tracks", 0], line_resolution=24,
+                      circle_size=2, opacity=1.0, line_width=2),
+        "seen": node("PreviewImage", images=["drawn", 0]),
+        "core": node("WanCameraEmbedding", camera_pose="Pan Right", width=96, height=64, length=17, speed=1.0),
+        "inside": node("FullDiTCameraFromPlucker", camera_embedding=["core", 0], fps=8.0),
+        "told": node("FullDiTCameraPreview", camera=["inside", 0], layout="sheet", height=128),
+        "rows": node("FullDiTCameraToPoses", camera=["views", 0], frames=5, scale=1.0),
+        "again": node("FullDiTCameraFromPoses", poses=["rows", 0], fps=8.0),
+        "short": node("FullDiTCameraPreview", camera=["again", 0], layout="sheet", height=128),
+    }  # fmt: skip
+    history = server.wait(server.queue(prompt))
+    assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+    said = {name: "\n".join(out.get("text", [])) for name, out in history["outputs"].items()}
+    # A chord of 40 degrees at the distance 1, level but for the pitch of 10 degrees.
+    chord = 2 * np.sin(np.radians(20)) * np.cos(np.radians(10))
+    assert f"travels {chord:.3g}," in said["way"] and "9 frames" in said["way"]
+    assert said["each"].count("position") == 9 and said["each"].count('"perspective"') == 9
+    assert len(history["outputs"]["seen"]["images"]) == 9
+    # Core's ramp ends one step before its end: 16/17 of 1.5 units, sideways, and it calls that a pan.
+    assert f"travels {1.5 * 16 / 17:.3g}," in said["told"] and "turns by up to 0 degrees" in said["told"]
+    assert "5 frames" in said["short"]
