@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-MEMORY, SECONDS = 6 * 2**30, 60
+# Memory for the library itself, and what a byte of the file may grow to.
+MEMORY, GROWTH, SECONDS = 1536 * 2**20, 4, 60
 MOST_FRAMES = 100_000
 
 
@@ -20,7 +21,8 @@ def answer(read: Callable[[str], dict]) -> None:
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        memory = MEMORY + GROWTH * os.path.getsize(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
