@@ -89,6 +89,7 @@ export class CameraEditor {
   commit(state = this.state) {
     if (state !== this.state) this.preview(state);
     const text = states.serialise(this.state);
+    this.state = states.parse(text); // rounded as Python will read it
     this.history ??= new states.History(text);
     this.history.push(text);
     this.#write(text);
@@ -224,7 +225,8 @@ export class CameraEditor {
 
   #showNow() {
     const { state, chosen, poses, smooth, clip, marks, aspect } = this;
-    this.view?.show({ state, chosen, poses, smooth, aspect, now: this.path(clip) });
+    const resting = marks.some((mark) => Math.abs(mark - clip) < 1e-4);
+    this.view?.show({ state, chosen, poses, smooth, aspect, resting, now: this.path(clip) });
     this.timeline.show({ state, chosen, poses, clip, marks });
     const { frames, fps } = this.host.settings();
     const frame = clip * (frames - 1);

@@ -26,6 +26,7 @@ export function listen(editor) {
     part[name].addEventListener("input", () => typed(editor, name, part[name].valueAsNumber));
     part[name].addEventListener("change", () => editor.commit());
   }
+  for (const name of Object.keys(DIGITS)) slide(editor, name);
   part.aimed.addEventListener("change", () => {
     const wanted = part.aimed.value, key = editor.key;
     if (wanted === "free") editor.commit(editor.with(states.withTurn(key, states.turnOf(key))));
@@ -61,6 +62,27 @@ export function listen(editor) {
   // ComfyUI hears Ctrl+Z before anybody else and undoes the graph, unless what has the focus calls itself a text area.
   root.type = "textarea";
   root.addEventListener("keyup", (event) => editor.view?.snap(event.shiftKey));
+}
+
+/** The name above a field is a slider: pulling it sideways changes the number, slowly with Shift. */
+function slide(editor, name) {
+  const input = editor.part[name], handle = input.previousElementSibling;
+  let held = null;
+  handle.addEventListener("pointerdown", (event) => {
+    handle.setPointerCapture(event.pointerId);
+    held = { from: event.clientX, value: input.valueAsNumber };
+    editor.grab();
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (!held || !Number.isFinite(held.value)) return;
+    const step = Number(input.step) * (event.shiftKey ? 0.02 : 0.2);
+    typed(editor, name, held.value + (event.clientX - held.from) * step);
+  });
+  for (const kind of ["pointerup", "pointercancel"])
+    handle.addEventListener(kind, () => {
+      held = null;
+      editor.drop();
+    });
 }
 
 /** A number typed into a field of the chosen key. */

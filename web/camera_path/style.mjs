@@ -53,10 +53,14 @@ const CSS = `
 .fulldit-camera label.wide { width: 110px; }
 .fulldit-camera label span { padding-left: 2px; font-size: 10px; color: var(--dim); white-space: nowrap; }
 .fulldit-camera label.frame { width: 44px; }
+.fulldit-camera label:not(.wide, .frame) span { cursor: ew-resize; touch-action: none; }
+.fulldit-camera label:not(.wide, .frame) span:hover { color: var(--ink); }
 .fulldit-camera .rule { width: 1px; align-self: stretch; background: var(--edge); margin: 2px; }
 .fulldit-camera-large { position: fixed; inset: 0; z-index: 9990; display: grid; place-items: center; background: #000b; }
 .fulldit-camera-large > div { width: min(96vw, 1800px); height: 92vh; }
 .fulldit-camera-large .fulldit-camera { font-size: 13px; border-radius: 10px; }
+.fulldit-camera-large label.wide { width: 126px; }
+.fulldit-camera-large select { max-width: 126px; }
 @container (max-width: 430px) { .fulldit-camera label.wide { width: 86px; } .fulldit-camera label { width: 45px; } }
 `;
 

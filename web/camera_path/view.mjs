@@ -22,6 +22,7 @@ export class View {
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, powerPreference: "low-power" });
     this.renderer.autoClear = false;
     this.renderer.setScissorTest(true);
+    canvas.addEventListener("webglcontextrestored", () => this.request()); // browsers keep about 16 views alive
     this.scene = new THREE.Scene();
     this.scene.add(new THREE.HemisphereLight(0xffffff, 0x4a5058, 2.2));
     const sun = new THREE.DirectionalLight(0xffffff, 1.6);
@@ -106,9 +107,11 @@ export class View {
     this.request();
   }
 
-  /** Show a state. poses: of all frames; smooth: positions for the line; now: the pose at the playhead. */
-  show({ state, chosen, poses, smooth, now, aspect }) {
+  /** Show a state. poses: of all frames; smooth: positions for the line; now: the pose at the playhead; resting: whether
+   *  a key stands there. */
+  show({ state, chosen, poses, smooth, now, resting, aspect }) {
     Object.assign(this, { state, chosen, poses, smooth, aspect, pose: now });
+    this.now.object.visible = !resting;
     while (this.keys.length > state.keys.length) {
       const model = this.keys.pop();
       this.tools.remove(model.object);
