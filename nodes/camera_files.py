@@ -117,6 +117,8 @@ class FullDiTSaveCamera(io.ComfyNode):
         entry = formats.FORMATS[format]
         path = paths.output_file(filename_prefix, entry.endings[0])
         formats.write_camera(camera, path, format)
-        kept = ", ".join(word for word in ("poses", "intrinsics", "fps", "unit") if word in entry.carries)
+        kept = ", ".join(
+            word for word in ("poses", "intrinsics", "principal point", "fps", "unit") if word in entry.carries
+        )
         text = f"{camera.frames} frames in output/{paths.shown_output(path)}\nkeeps {kept}"
         return io.NodeOutput(str(path), ui={"text": [text]})

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...control.camera import CameraTrajectory, sockets
 from ...control.camera.easing import eased
+from ...control.camera.formats import UNKNOWN
 from ...control.camera.plucker import plucker
 from ...control.camera.reach import Reach, outside
 from ...control.camera.rotations import angle_between
@@ -151,7 +152,7 @@ def describe_path(path: CameraTrajectory, model: Any = None) -> str:
         f"travels {path.distance()[-1]:.3g}, up to {away:.3g} from the start, up to {path.speed().max():.3g} a second",
         f"turns by up to {turned:.3g} degrees, up to {path.angular_speed().max():.3g} a second",
         f"field of view {lens} degrees",
-        f"unit: {path.unit}",
+        f"unit: {'unknown' if path.unit == UNKNOWN else path.unit}",
     ]
     if model is not None:
         reach = reach_of(model)
@@ -159,6 +160,8 @@ def describe_path(path: CameraTrajectory, model: Any = None) -> str:
             lines.append("The model does not say which movements it was trained on.")
         else:
             lines += outside(path, reach) or ["Within what the model was trained on."]
+            if path.unit == UNKNOWN and away > 0:
+                lines.append("The unit is unknown: distances were compared as if it were the model's.")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import reach
-from comfyui_fulldit.control.camera.formats import FORMATS, read_camera, write_camera
+from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN, read_camera, write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -129,6 +129,10 @@ def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):
     assert "pans to the right by 60 degrees; the model was trained on at most 20" in report(more, trained(known))
     assert "does not say" in report(more, SimpleNamespace(model=SimpleNamespace()))
     assert "trained" not in report(more, None)
+    other = preset("truck_left", frames=9, amount=0.1)
+    assert "unit: median depth" in report(other, None)
+    assert "unit: unknown" in report(other.replace(unit=UNKNOWN), None)
+    assert "as if it were the model's" in report(other.replace(unit=UNKNOWN), trained(other))
 
 
 def test_a_clip_whose_camera_pans_is_found_to_pan(host):
