@@ -5,7 +5,8 @@ camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_righ
 identity: 'name=picture,mask=file,track=file'; all but the picture may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
     and 'end=0.6' may follow.
-depth: a video, a folder of pictures, one picture for all frames, or .npy (F, H, W).
+depth: a video, a folder of pictures, one picture for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer
+    (EXR as 'depth' is in metres along the camera's axis).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
 from .depth import DepthClip, normalise_depth
+from .depth.files import open_depth
 from .errors import UserError
 from .files import existing
 from .identity import Identity
@@ -148,6 +150,11 @@ def load_depth(
     ending = Path(path).suffix.lower()
     if ending == ".npy":
         clip = _load_array(path, "depth clip")
+    elif _rendered(path):
+        # Pictures hold disparity and EXR distances, unless the kind says otherwise.
+        kind = kind if kind != "auto" else "disparity" if _rendered(path) == ".png" else "depth"
+        clip = np.stack(list(open_depth(path, "metres" if kind == "depth" else kind)))
+        clip = np.repeat(clip, frames, 0) if len(clip) == 1 else clip
     elif ending in PICTURES and not Path(path).expanduser().is_dir():
         clip = np.repeat(read_image(path)[None, ..., :3].mean(-1), frames, 0)
     else:
@@ -164,6 +171,19 @@ def _video(path: str, frames: int, size: tuple[int, int] | None, fit: bool, what
     if count != frames and not fit:
         check_length(count, frames, f"{what} '{path}'")
     return read_video(path, frames if fit else None, size)
+
+
+def _rendered(path: str) -> str | None:
+    """The ending of depth that is kept with more than 8 bits: EXR, or PNG of 16 bits, one or a folder of them."""
+    first = Path(path).expanduser()
+    if first.is_dir():
+        first = min((p for p in first.iterdir() if p.suffix.lower() in (".exr", ".png")), default=first)
+    if not first.is_file():
+        return None
+    if first.suffix.lower() == ".png":
+        with first.open("rb") as file:
+            return ".png" if file.read(25)[24:] == b"\x10" else None
+    return ".exr" if first.suffix.lower() == ".exr" else None
 
 
 def _spread(clip: np.ndarray, frames: int, fit: bool, what: str) -> np.ndarray:

@@ -1,0 +1,241 @@
+"""EXR and 16-bit PNG sequences: what their numbers mean, and what becomes of files that are cut short or damaged."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.depth import normalise_depth, normalise_stream
+from comfyui_fulldit.control.depth.exr import read_channels, read_exr
+from comfyui_fulldit.control.depth.files import CONVENTIONS, open_depth, ray_to_planar
+from comfyui_fulldit.control.errors import UserError
+
+CODES = {"none": 0, "RLE": 1, "ZIPS": 2, "ZIP": 3}
+
+
+def write_exr(path, channels: dict[str, np.ndarray], compression: str = "ZIP", top: int = 0) -> None:
+    """An EXR file after its specification, written independently of the reader."""
+    channels = dict(sorted(channels.items()))
+    height, width = next(iter(channels.values())).shape
+    kinds = {"uint32": 0, "float16": 1, "float32": 2}
+
+    def attribute(name, kind, value):
+        return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
+
+    listed = b"".join(
+        name.encode() + b"\0" + struct.pack("<iiii", kinds[str(a.dtype)], 0, 1, 1) for name, a in channels.items()
+    )
+    window = struct.pack("<4i", 0, top, width - 1, top + height - 1)
+    head = struct.pack("<II", 20000630, 2)
+    head += attribute("channels", "chlist", listed + b"\0")
+    head += attribute("compression", "compression", bytes([CODES[compression]]))
+    head += attribute("dataWindow", "box2i", window) + attribute("displayWindow", "box2i", window)
+    head += attribute("lineOrder", "lineOrder", b"\0") + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
+    head += attribute("screenWindowCenter", "v2f", bytes(8))
+    head += attribute("screenWindowWidth", "float", struct.pack("<f", 1)) + b"\0"
+    chunks, step = [], 16 if compression == "ZIP" else 1
+    for row in range(0, height, step):
+        rows = range(row, min(row + step, height))
+        raw = b"".join(a[r].tobytes() for r in rows for a in channels.values())
+        if compression != "none":
+            mixed = np.frombuffer(raw, np.uint8)
+            apart = np.concatenate([mixed[::2], mixed[1::2]]).astype(int)
+            steps = np.concatenate([apart[:1], (np.diff(apart) + 128) % 256]).astype(np.uint8).tobytes()
+            packed = zlib.compress(steps) if compression != "RLE" else run_lengths(steps)
+            raw = packed if len(packed) < len(raw) else raw
+        chunks.append(struct.pack("<ii", top + row, len(raw)) + raw)
+    offset, table = len(head) + 8 * len(chunks), b""
+    for chunk in chunks:
+        table += struct.pack("<Q", offset)
+        offset += len(chunk)
+    path.write_bytes(head + table + b"".join(chunks))
+
+
+def run_lengths(data: bytes) -> bytes:
+    packed, place = b"", 0
+    while place < len(data):
+        count = 1
+        while count < 127 and place + count < len(data) and data[place + count] == data[place]:
+            count += 1
+        if count > 2:
+            packed, place = packed + bytes([count - 1, data[place]]), place + count
+        else:
+            packed, place = packed + bytes([256 - 1, data[place]]), place + 1
+    return packed
+
+
+def metres(frames=1, height=37, width=23) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    y = np.linspace(1, 9, height)[:, None]
+    return (y + np.round(rng.uniform(0, 1, (frames, height, width)), 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("compression", list(CODES))
+def test_exr_is_read_as_it_was_written(tmp_path, compression):
+    (z,) = metres()
+    picture = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
+    write_exr(tmp_path / "a.exr", picture, compression, top=-3)
+    assert list(read_channels(tmp_path / "a.exr")) == ["R", "ViewLayer.ID", "Z"]
+    for name, values in picture.items():
+        assert np.array_equal(read_exr(tmp_path / "a.exr", name), values.astype(np.float32))
+    with pytest.raises(UserError, match="it has R, ViewLayer.ID, Z"):
+        read_exr(tmp_path / "a.exr", "depth")
+
+
+def test_exr_of_the_reference_library(tmp_path):
+    library = pytest.importorskip("OpenEXR", reason="the OpenEXR package is not installed")
+    (z,) = metres()
+    for compression in ("NO", "RLE", "ZIPS", "ZIP", "PIZ"):
+        header = {"compression": getattr(library, f"{compression}_COMPRESSION"), "type": library.scanlineimage}
+        library.File(header, {"Z": z, "A": z.astype(np.float16)}).write(str(tmp_path / "a.exr"))
+        assert np.array_equal(read_exr(tmp_path / "a.exr", "Z"), z), compression
+    write_exr(tmp_path / "b.exr", {"Z": z})
+    with library.File(str(tmp_path / "b.exr"), separate_channels=True) as file:
+        assert np.array_equal(file.channels()["Z"].pixels, z), "the writer of these tests writes EXR"
+
+
+def test_cut_short_and_damaged_exr_is_refused(tmp_path):
+    (z,) = metres()
+    path = tmp_path / "a.exr"
+    for compression in CODES:
+        write_exr(path, {"Z": z}, compression)
+        whole = path.read_bytes()
+        rng = np.random.default_rng(1)
+        for number in range(60):
+            data = bytearray(whole)
+            if number < 30:
+                data = data[: int(rng.integers(1, len(whole)))]
+            else:
+                for place in rng.integers(0, len(whole), 6):
+                    data[place] = rng.integers(0, 256)
+            path.write_bytes(bytes(data))
+            try:
+                with np.errstate(all="ignore"):
+                    read = read_exr(path, "Z")
+                assert number >= 30 and read.ndim == 2
+            except UserError:
+                pass
+
+
+def save_png(path, values: np.ndarray) -> None:
+    cv2 = pytest.importorskip("cv2")
+    path.write_bytes(cv2.imencode(".png", values)[1].tobytes())
+
+
+def test_conventions(tmp_path):
+    (z,) = metres()
+    z[0, 0] = 1e10
+    write_exr(tmp_path / "blender.exr", {"ViewLayer.Depth.Z": z, "ViewLayer.Combined.R": z})
+    blender = open_depth(tmp_path / "blender.exr", "metres")
+    frame = blender.frame(0)
+    assert blender.kind == "depth" and np.isinf(frame[0, 0]) and frame[1:] == pytest.approx(z[1:])
+    unreal = np.where(z > 1e9, 65504, z * 100).astype(np.float16)
+    write_exr(tmp_path / "unreal.exr", {"R": unreal})
+    read = open_depth(tmp_path / "unreal.exr", "centimetres").frame(0)
+    assert np.isinf(read[0, 0]) and read[1:] == pytest.approx(z[1:], rel=1e-3)
+    whole = np.where(z > 1e9, 0, z * 1000).astype(np.uint16)
+    save_png(tmp_path / "camera.png", whole)
+    read = open_depth(tmp_path / "camera.png", "millimetres").frame(0)
+    assert np.isnan(read[0, 0]) and read[1:] == pytest.approx(z[1:], abs=1e-3)
+    save_png(tmp_path / "grey.png", np.repeat((whole * 5)[..., None], 3, 2))
+    assert open_depth(tmp_path / "grey.png", "inverted").frame(0) == pytest.approx(whole * np.float32(5 / 65535))
+    with pytest.raises(UserError, match="metres: distance along"):
+        open_depth(tmp_path / "camera.png", "feet")
+    assert all(one.says and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
+
+
+def test_rays_become_planes(tmp_path):
+    """A wall at 2 m, measured along rays at 90 degrees across: sqrt(2) times as far at the middle of the sides."""
+    lens = np.array([0.5, 0.5, 0.5, 0.5])
+    x = (np.arange(64) + 0.5) / 64 * 2 - 1
+    distance = (2 * np.sqrt(1 + x[None] ** 2 + x[:, None] ** 2)).astype(np.float32)
+    assert distance[32, 63] == pytest.approx(2 * 2**0.5, abs=0.03)
+    assert ray_to_planar(distance, lens) == pytest.approx(2, abs=1e-6)
+    write_exr(tmp_path / "a.exr", {"Z": distance})
+    assert open_depth(tmp_path / "a.exr", "ray metres", intrinsics=lens).frame(0) == pytest.approx(2, abs=1e-6)
+    with pytest.raises(UserError, match="need the lens"):
+        open_depth(tmp_path / "a.exr", "ray metres")
+
+
+def test_a_sequence_streams_in_the_order_of_its_numbers(tmp_path):
+    clip = metres(12)
+    for number, frame in enumerate(clip):
+        write_exr(tmp_path / f"shot2_{number + 7}.exr", {"Z": frame})  # 7 ... 18: not in the order of letters
+    files = open_depth(tmp_path, "metres")
+    assert len(files) == 12 and (files.height, files.width) == (37, 23)
+    recipe, frames = normalise_stream(lambda: files, files.kind)
+    assert np.array_equal(np.stack(list(frames)), normalise_depth(clip, "depth").values)
+    (tmp_path / "shot2_10.exr").unlink()
+    (tmp_path / "shot2_11.exr").unlink()
+    with pytest.raises(UserError, match="lacks the frames 10, 11"):
+        open_depth(tmp_path, "metres")
+
+
+def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
+    (z,) = metres()
+    write_exr(tmp_path / "a_1.exr", {"Z": z})
+    write_exr(tmp_path / "a_2.exr", {"Z": z[:8]})
+    with pytest.raises(UserError, match="all must be alike"):
+        open_depth(tmp_path, "metres")
+    write_exr(tmp_path / "a_2.exr", {"B": z, "G": z, "R": z, "Alpha": z})
+    with pytest.raises(UserError, match="no channel 'Z'"):
+        open_depth(tmp_path, "metres")
+    with pytest.raises(UserError, match="looks like depth"):
+        open_depth(tmp_path / "a_2.exr", "metres")
+    with pytest.raises(UserError, match="no channel 'Y'"):
+        open_depth(tmp_path / "a_2.exr", "metres", channel="Y")
+    write_exr(tmp_path / "a_2.exr", {"one.Z": z, "two.Z": z})
+    with pytest.raises(UserError, match="several channels"):
+        open_depth(tmp_path / "a_2.exr", "metres")
+    (tmp_path / "b_1.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="EXR and PNG"):
+        open_depth(tmp_path, "metres")
+    with pytest.raises(UserError, match="no PNG"):
+        open_depth(tmp_path / "b_1.png", "disparity")
+    with pytest.raises(UserError, match="neither EXR nor PNG"):
+        (tmp_path / "c.txt").write_text("1 2 3")
+        open_depth(tmp_path / "c.txt", "metres")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no depth pictures"):
+        open_depth(tmp_path / "empty", "metres")
+
+
+def test_cut_short_and_coloured_png_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    save_png(path, (metres()[0] * 1000).astype(np.uint16))
+    whole = path.read_bytes()
+    for size in (10, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError):
+            open_depth(path, "disparity").frame(0)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(UserError, match="damaged"):
+        open_depth(path, "disparity").frame(0)
+    colours = np.zeros((9, 9, 3), np.uint8)
+    colours[..., 0] = 200
+    save_png(path, colours)
+    files = open_depth(path, "disparity")
+    assert "8 bits" in files.remarks[0]
+    with pytest.raises(UserError, match="colour map"):
+        files.frame(0)
+
+
+def test_the_command_line_takes_renderers_files(tmp_path):
+    from comfyui_fulldit.control.load import load_depth
+
+    clip = metres(5, 32, 48)
+    for number, frame in enumerate(clip):
+        write_exr(tmp_path / f"z_{number}.exr", {"Z": frame})
+    assert np.array_equal(load_depth(tmp_path, 5, 32, 48).values, normalise_depth(clip, "depth").values)
+    with pytest.raises(UserError, match="5 frames"):
+        load_depth(tmp_path, 9, 32, 48)
+    fine = np.round(65535 / clip[0]).astype(np.uint16)
+    save_png(tmp_path / "fine.png", fine)
+    one = load_depth(tmp_path / "fine.png", 3, 32, 48)
+    assert len(np.unique(one.values)) > 256 and one.recipe["kind"] == "disparity"
+    assert one.values[2] == pytest.approx(normalise_depth(clip[:1].repeat(3, 0), "depth").values[0], abs=1e-3)
