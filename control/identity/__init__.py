@@ -2,8 +2,8 @@
 
 slots.py (who is in the video), shapes.py, raster.py, runs.py (mask shapes as data), keyframes.py, inbetween.py (masks
 at a few frames and between them), state.py (the painter's JSON), propagate.py, flow.py (masks carried along a video),
-report.py (what a track looks like in numbers and sentences), edit.py (masks combined, grown, mended), choose.py (tracks as
-keyframes), objects.py (several objects as slots), reference.py (references cropped).
+report.py (what a track looks like in numbers and sentences), edit.py (masks combined, grown, mended), choose.py (tracks
+as keyframes), objects.py (several objects as slots), reference.py (references cropped).
 """
 
 from .report import TrackFigures, track_figures, track_report

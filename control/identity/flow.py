@@ -20,6 +20,8 @@ KEPT_PAIRS = 128
 # What going there and back may miss: half a pixel of the small picture and a twentieth of the way (squares of them).
 MISS, MISS_SHARE = 1.0, 0.05
 LEAST_SIDE = 16
+# By so many levels (0..255) what came from there may differ in colour, in the mean of its surroundings.
+DIFFERENT = 30.0
 
 
 def opencv() -> Any:
@@ -36,13 +38,15 @@ class Step:
     """From one frame to a neighbour, seen from the new frame, at the flow's own small size (h, w).
 
     back (h, w, 2): where each pixel was, x and y, in small pixels from here. known (h, w): 2 where that is trusted,
-    1 where going there and back ends elsewhere, 0 where the pixel comes from beyond the picture.
-    forth (h, w, 2): where the pixels of the old frame go.
+    1 where going there and back ends elsewhere, 0 where the pixel comes from beyond the picture or looks different.
+    forth (h, w, 2): where the pixels of the old frame go. apart: by how many levels (0..255) the new frame differs from
+    the old one moved along the flow, in the mean.
     """
 
     back: np.ndarray
     known: np.ndarray
     forth: np.ndarray
+    apart: float
 
 
 class Clip:
@@ -56,7 +60,7 @@ class Clip:
         share = min(1.0, (FLOW_PIXELS / (shape[1] * shape[2])) ** 0.5)
         self.small = tuple(max(1, round(side * share)) for side in shape[1:3])
         self._flows: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
-        self._greys: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._colours: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -69,13 +73,18 @@ class Clip:
             picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
         return np.ascontiguousarray(picture)
 
-    def grey(self, number: int) -> np.ndarray:
-        """A frame as grey bytes of the small size."""
-        if number not in self._greys:
+    def colour(self, number: int) -> np.ndarray:
+        """A frame as bytes (h, w, 3) of the small size."""
+        if number not in self._colours:
             cv2 = opencv()
             small = cv2.resize(self.picture(number), self.small[::-1], interpolation=cv2.INTER_AREA)
-            _keep(self._greys, number, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 8)
-        return self._greys[number]
+            _keep(self._colours, number, small, 8)
+        return self._colours[number]
+
+    def grey(self, number: int) -> np.ndarray:
+        """A frame as grey bytes (h, w) of the small size."""
+        cv2 = opencv()
+        return cv2.cvtColor(self.colour(number), cv2.COLOR_RGB2GRAY)
 
     def flow(self, one: int, other: int) -> np.ndarray:
         """Where each pixel of frame `one` is in frame `other` (h, w, 2), from itself, in small pixels."""
@@ -98,17 +107,11 @@ class Clip:
         there_x, there_y = x + back[..., 0], y + back[..., 1]
         returned = cv2.remap(forth, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) + back
         sure = (returned**2).sum(-1) <= MISS + MISS_SHARE * (back**2).sum(-1)
+        moved = cv2.remap(self.colour(old), there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        apart = cv2.blur(cv2.absdiff(moved, self.colour(new)).astype(np.float32), (5, 5)).mean(-1)
         within = (there_x >= 0) & (there_y >= 0) & (there_x <= width - 1) & (there_y <= height - 1)
-        return Step(back, np.where(within, 1 + sure, 0).astype(np.uint8), forth)
-
-    def mismatch(self, old: int, new: int) -> float:
-        """How much frame `new` differs from frame `old` moved along the flow: mean of grey levels, 0..255."""
-        cv2 = opencv()
-        back = self.flow(new, old)
-        height, width = self.small
-        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        moved = cv2.remap(self.grey(old), x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR)
-        return float(np.abs(moved.astype(np.float32) - self.grey(new)).mean())
+        known = np.where(within & (apart < DIFFERENT), 1 + sure, 0).astype(np.uint8)
+        return Step(back, known, forth, float(apart.mean()))
 
 
 def _keep(store: OrderedDict, key: Any, value: np.ndarray, most: int) -> None:

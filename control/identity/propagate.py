@@ -16,16 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from .flow import Clip, opencv
+from .flow import Clip, Step, opencv
 from .inbetween import signed_distance
 from .report import spans
 from .slots import check_range
 
 # GrabCut works on the surroundings of the mask at no more than so many pixels; a quarter as many show the given mask.
 CUT_PIXELS, ANCHOR_PIXELS = 16_000, 8_000
+# So many colours teach what the thing looks like, and as many its surroundings, in the frame and in the given picture.
+LESSON = 2_000
 # The band that colour decides reaches so far in and out of the moved mask's edge, in square roots of its area.
 INNER, OUTER = 0.06, 0.10
-# A cut that makes the mask smaller or larger than this in one frame is not believed; the moved mask is kept.
+# A cut that keeps less than this of what the flow vouches for, or makes the mask so many times larger, is not believed;
+# the moved mask is kept then.
 SHRINKS, GROWS = 0.6, 1.7
 LEAST_PIXELS = 20
 # Two frames of which one, moved along the flow, is still so many grey levels from the other are not one shot.
@@ -140,42 +143,45 @@ class _Walk:
     def to(self, number: int) -> tuple[np.ndarray, float]:
         """The mask (H, W) of the neighbouring frame `number`, and how much of it the flow vouches for."""
         old, self.at = self.at, number
-        if not self.over and self.clip.mismatch(old, number) > CUT_LEVELS:
+        step = None if self.over else self.clip.step(old, number)
+        if step is not None and step.apart > CUT_LEVELS:
             self.cuts.add(number)
             self.over = True
-        if self.over:
+        if step is None or self.over:
             self.lost.add(number)
             return np.zeros(self.clip.shape[1:], np.float32), 0.0
-        moved, part, known = _moved(self.clip, old, number, self.mask)
+        moved, part, known = _moved(step, self.clip.small, self.mask)
         inside = moved > 0.5
         count = int(inside.sum())
         trust = float((known[inside] == 2).mean()) if count else 0.0
         if self.refine and count >= LEAST_PIXELS:
             cut = _cut(self.clip.picture(number, part), moved, known, self.anchor)
-            if SHRINKS < (cut > 0.5).sum() / count < GROWS:
+            vouched = inside & (known == 2)
+            kept = (cut > 0.5)[vouched].mean() if vouched.sum() >= LEAST_PIXELS else 1.0
+            if kept > SHRINKS and (cut > 0.5).sum() < GROWS * count:
                 moved = cut
         elif not self.refine:
             moved = np.clip((moved - 0.5) * 2 + 0.5, 0, 1)
         self.mask = np.zeros(self.clip.shape[1:], np.float32)
         self.mask[part] = moved
-        if not (moved > 0.5).any():
+        # A few pixels that cling to something are not the thing, unless it was as small from the beginning.
+        if (moved > 0.5).sum() < max(1, min(LEAST_PIXELS, 0.1 * self.area)):
             self.mask[:] = 0
             self.lost.add(number)
             self.over = True
         return self.mask, trust
 
 
-def _moved(clip: Clip, old: int, new: int, mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice], np.ndarray]:
-    """A mask (H, W) moved from frame `old` to its neighbour: a part (h, w) of it, which part, and Step.known there."""
+def _moved(step: Step, size: tuple[int, int], mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice], np.ndarray]:
+    """A mask (H, W) moved by a step of the small `size`: a part (h, w) of it, which part, and Step.known there."""
     cv2 = opencv()
-    step = clip.step(old, new)
     height, width = mask.shape
-    scale = np.array([clip.small[1] / width, clip.small[0] / height], np.float32)
+    scale = np.array([size[1] / width, size[0] / height], np.float32)
     # Where the flow carries the thing, with room for its edge: all work is done in this part of the picture.
     rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
     if not len(rows):
         return np.zeros((1, 1), np.float32), (slice(0, 1), slice(0, 1)), np.zeros((1, 1), np.uint8)
-    small = cv2.resize(mask, clip.small[::-1], interpolation=cv2.INTER_AREA) > 0.25
+    small = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA) > 0.25
     ways = step.forth[small] / scale if small.any() else np.zeros((1, 2), np.float32)
     low, high = np.percentile(ways, [2, 98], axis=0)
     margin = 0.2 * np.sqrt((mask > 0.5).sum()) + 12
@@ -235,21 +241,28 @@ def _cut(
     # What comes from beyond the picture may be anything; what the flow only doubts, anything near the edge.
     told[(deep > inner) & (known == 2) | (deep > 3 * inner) & (known == 1)] = cv2.GC_FGD
     told[(far > outer) & (known > 0) | (far > 3 * outer)] = cv2.GC_BGD
-    if not (told == cv2.GC_FGD).any() or not (told == cv2.GC_BGD).any():
+    # Colours are learned from what is known alone, here and in the picture of the given mask.
+    teaching = [
+        (small[told == cv2.GC_FGD], small[told == cv2.GC_BGD]),
+        (anchor[0][anchor[1] > 0], anchor[0][anchor[1] == 0]),
+    ]
+    front, behind = (np.concatenate([_thinned(part[side]) for part in teaching]) for side in (0, 1))
+    if min(len(front), len(behind)) < LEAST_PIXELS:
         return moved
-    # The picture of the given mask stands to the right: all of it is known, so it only teaches colours.
-    taught, taught_told = anchor
-    both = np.zeros((max(height, taught.shape[0]), width + taught.shape[1], 3), np.uint8)
-    both[:] = np.median(small[told == cv2.GC_BGD], axis=0)
-    both_told = np.zeros(both.shape[:2], np.uint8)
-    both[:height, :width], both_told[:height, :width] = small, told
-    both[: taught.shape[0], width:], both_told[: taught.shape[0], width:] = taught, taught_told
+    lesson = np.concatenate([front, behind])[None]
+    answers = np.repeat(np.uint8([cv2.GC_FGD, cv2.GC_BGD]), [len(front), len(behind)])[None].copy()
+    models = np.zeros((1, 65)), np.zeros((1, 65))
     # GrabCut draws its first colour clusters at random: the same draw every time makes results repeat.
     cv2.setRNGSeed(1)
-    cv2.grabCut(both, both_told, None, np.zeros((1, 65)), np.zeros((1, 65)), 1, cv2.GC_INIT_WITH_MASK)
-    found = both_told[:height, :width]
-    cut = ((found == cv2.GC_FGD) | (found == cv2.GC_PR_FGD)).astype(np.float32)
+    cv2.grabCut(lesson, answers, None, *models, 0, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, told, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    cut = ((told == cv2.GC_FGD) | (told == cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(cut, moved.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _thinned(colours: np.ndarray) -> np.ndarray:
+    """At most LESSON of the colours (N, 3), evenly taken."""
+    return colours[:: max(1, -(-len(colours) // LESSON))]
 
 
 def _small(shape: tuple[int, ...], most: int) -> tuple[int, int]:
