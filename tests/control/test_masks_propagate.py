@@ -1,0 +1,141 @@
+"""Masks carried along a video: exact where given, close to the truth elsewhere, and honest where they are lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.identity.flow import Clip
+from comfyui_fulldit.control.identity.propagate import propagate
+from comfyui_fulldit.control.identity.shapes import Ellipse, rasterise
+from comfyui_fulldit.control.images import resize
+
+pytest.importorskip("cv2")
+FRAMES, H, W = 9, 96, 144
+
+
+def noise(seed: int, low: tuple, high: tuple) -> np.ndarray:
+    """A blotchy picture (H, 2 W, 3) between two colours."""
+    share = resize(np.random.default_rng(seed).random((24, 72, 1)), H, 2 * W)
+    return np.array(low) + (np.array(high) - np.array(low)) * share
+
+
+def clip(frames: int = FRAMES, step: float = 0.035, start: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
+    """A reddish disc that grows and moves right before a bluish wall that moves left: video and masks."""
+    wall, skin = noise(1, (0.1, 0.2, 0.4), (0.5, 0.6, 0.9)), noise(2, (0.5, 0.1, 0.1), (1.0, 0.6, 0.2))
+    video, masks = [], []
+    for number in range(frames):
+        x = start + step * number
+        mask = rasterise(Ellipse((x, 0.5), (0.25 + 0.008 * number, 0.4)), H, W)
+        shift = round((x - start) * W)
+        moving = np.roll(skin, shift, 1)[:, :W]
+        video.append(np.roll(wall, -number, 1)[:, :W] * (1 - mask[..., None]) + moving * mask[..., None])
+        masks.append(mask)
+    return np.float32(video), np.float32(masks)
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    one, other = one > 0.5, other > 0.5
+    return (one & other).sum() / max(1, (one | other).sum())
+
+
+def test_a_mask_follows_its_thing():
+    video, masks = clip()
+    steps = []
+    track, report = propagate(video, {0: masks[0]}, progress=lambda: steps.append(1))
+    assert track.shape == masks.shape and track.dtype == np.float32 and len(steps) == FRAMES
+    assert (track[0] == masks[0]).all() and track.min() >= 0 and track.max() <= 1
+    fits = [iou(a, b) for a, b in zip(track[1:], masks[1:], strict=True)]
+    assert np.mean(fits) > 0.93 and min(fits) > 0.88, fits
+    assert report.lost == () and report.cuts == () and report.keys == (0,) and report.trust[1:].min() > 0.3
+
+
+def test_bytes_give_the_same_and_so_does_a_second_run():
+    video, masks = clip(4)
+    one, _ = propagate(video, {0: masks[0]})
+    other, _ = propagate((video * 255 + 0.5).astype(np.uint8), {0: masks[0]})
+    assert (one == other).all() and (one == propagate(video, {0: masks[0]})[0]).all()
+
+
+def test_time_runs_both_ways_and_two_masks_meet():
+    video, masks = clip()
+    backward, _ = propagate(video, {FRAMES - 1: masks[-1]})
+    assert np.mean([iou(a, b) for a, b in zip(backward, masks, strict=True)]) > 0.93
+    both, report = propagate(video, {0: masks[0], 8: masks[8]})
+    assert (both[0] == masks[0]).all() and (both[8] == masks[8]).all() and report.keys == (0, 8)
+    assert np.mean([iou(a, b) for a, b in zip(both, masks, strict=True)]) > 0.94
+
+
+def test_flow_alone_works_and_refinement_does_better():
+    video, masks = clip()
+    rough, _ = propagate(video, {0: masks[0]}, refine=False)
+    fine, _ = propagate(video, {0: masks[0]})
+    fits = [np.mean([iou(a, b) for a, b in zip(track, masks, strict=True)]) for track in (rough, fine)]
+    assert 0.5 < fits[0] < fits[1] - 0.1
+
+
+def test_a_thing_that_leaves_is_gone_and_a_black_mask_says_so():
+    video, masks = clip(step=0.12)
+    assert masks[-1].max() < 0.5 or iou(masks[-1], masks[0]) == 0
+    track, report = propagate(video, {0: masks[0]})
+    assert track[0].any() and not track[-1].any() and 8 in report.lost
+    track, report = propagate(video, {0: masks[0], 3: masks[3] * 0})
+    assert [bool(mask.any()) for mask in track] == [True] * 3 + [False] * 6 and report.lost == ()
+    track, _ = propagate(video, {0: masks[0] * 0, 2: masks[2]})
+    assert not track[0].any() and track[1].any()
+
+
+def test_masks_do_not_cross_a_cut_and_the_report_says_where_it_is():
+    video, masks = clip(4)
+    cut = np.concatenate([video, 1 - video[::-1]])
+    track, report = propagate(cut, {1: masks[1]})
+    assert track[3].any() and not track[4:].any()
+    assert report.cuts == (4,) and report.lost == (4, 5, 6, 7)
+    assert "Frame 4 begins a new shot" in report.remarks[0] and "frames 4-7" in report.remarks[1]
+    track, report = propagate(cut, {6: masks[1]})
+    assert report.cuts == (4,) and not track[:4].any()
+
+
+def test_several_things_share_the_flow_of_one_clip():
+    video, masks = clip(4)
+    shared = Clip(video)
+    first, _ = propagate(shared, {0: masks[0]})
+    count = len(shared._flows)
+    propagate(shared, {0: masks[0]})
+    assert len(shared._flows) == count and (first == propagate(video, {0: masks[0]})[0]).all()
+
+
+def test_one_frame_and_tiny_pictures_do_not_break():
+    video, masks = clip(1)
+    track, report = propagate(video, {0: masks[0]})
+    assert (track == masks).all() and report.remarks == ()
+    tiny = np.random.default_rng(0).random((3, 5, 7, 3), np.float32)
+    mask = np.zeros((5, 7), np.float32)
+    mask[1:4, 2:5] = 1
+    assert propagate(tiny, {0: mask})[0].shape == (3, 5, 7)
+    assert np.isfinite(propagate(video * np.nan, {0: masks[0]})[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("masks", "says"),
+    [
+        ({}, "no mask was given"),
+        ({9: np.ones((H, W))}, "frame 9, but the video has the frames 0 to 8"),
+        ({0: np.ones((W, H))}, "resize one of them"),
+        ({0: np.zeros((H, W))}, "black"),
+        ({0: np.full((H, W), np.nan)}, "NaN"),
+        ({0: np.full((H, W), 255)}, "divide 8-bit"),
+    ],
+)
+def test_masks_that_cannot_be_used_are_refused(masks, says):
+    with pytest.raises(UserError, match=says):
+        propagate(clip()[0], masks)
+
+
+def test_it_can_be_stopped_and_refuses_what_is_no_video():
+    video, masks = clip(3)
+    with pytest.raises(UserError, match="stopped"):
+        propagate(video, {0: masks[0]}, cancel=lambda: True)
+    with pytest.raises(UserError, match="frames, height, width, 3"):
+        propagate(video[0], {0: masks[0]})
