@@ -21,7 +21,8 @@ SIZE = 7
 class Bundle:
     """K cameras and N points. rotation (K,3,3), shift (K,3): world to camera; focal (K,) pixels; points (N,3).
 
-    Observations (M,): camera, point (indices), at (M,2): pixels from the principal point.
+    Observations (M,): camera, point (indices), at (M,2): pixels from the principal point, trust (M,2,2): what the
+    residual is multiplied by, so that a point on an edge counts across the edge and not along it.
     """
 
     rotation: np.ndarray
@@ -31,6 +32,7 @@ class Bundle:
     camera: np.ndarray
     point: np.ndarray
     at: np.ndarray
+    trust: np.ndarray
 
     def seen(self) -> np.ndarray:
         """Observed points in camera coordinates (M, 3)."""
@@ -38,16 +40,16 @@ class Bundle:
         return turned + self.shift[self.camera]
 
     def residuals(self) -> np.ndarray:
-        """Projected minus observed, in pixels (M, 2); far out for points behind their camera."""
+        """Projected minus observed, in trusted pixels (M, 2); far out for points behind their camera."""
         seen = self.seen()
         behind = seen[:, 2] < 1e-6
         depth = np.where(behind, 1.0, seen[:, 2])
         error = self.focal[self.camera, None] * seen[:, :2] / depth[:, None] - self.at
-        return np.where(behind[:, None], 1e3, error)
+        return np.where(behind[:, None], 1e3, np.einsum("mij,mj->mi", self.trust, error))
 
     def only(self, keep: np.ndarray) -> Bundle:
         """With some of the observations (M,) bool."""
-        return replace(self, camera=self.camera[keep], point=self.point[keep], at=self.at[keep])
+        return replace(self, camera=self.camera[keep], point=self.point[keep], at=self.at[keep], trust=self.trust[keep])
 
 
 def free_parameters(
@@ -120,11 +122,12 @@ def _linearise(bundle: Bundle, residuals: np.ndarray, scale: float):
     slope[:, 0, 0] = slope[:, 1, 1] = focal / depth
     slope[:, 0, 2] = -focal / depth * x
     slope[:, 1, 2] = -focal / depth * y
+    slope = bundle.trust @ slope
     jc = np.empty((len(depth), 2, SIZE))
     # d(turned)/d(rotation vector) = -[turned]x, so each row of the slope is crossed with the turned point.
     jc[:, :, :3] = np.cross(turned[:, None], slope)
     jc[:, :, 3:6] = slope
-    jc[:, 0, 6], jc[:, 1, 6] = focal * x, focal * y
+    jc[:, :, 6] = np.einsum("mij,mj->mi", bundle.trust, np.stack([focal * x, focal * y], 1))
     jp = slope @ bundle.rotation[bundle.camera]
     wjc, wjp = weight[:, None, None] * jc, weight[:, None, None] * jp
     cameras, points = len(bundle.focal), len(bundle.points)

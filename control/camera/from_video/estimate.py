@@ -11,7 +11,6 @@ import numpy as np
 from ...errors import UserError
 from .. import rotations
 from ..trajectory import UNIT, CameraTrajectory, compose, invert
-from . import bundle as ba
 from . import models
 from .tracks import follow, grey
 
@@ -73,7 +72,7 @@ def estimate_camera(
     masks: np.ndarray | None = None,
     method: str = "sift",
     fps: float = 8.0,
-    keyframes: int = 30,
+    keyframes: int = 26,
     progress: Callable = quiet,
 ) -> Estimate:
     """The camera's path in a video.
@@ -86,12 +85,12 @@ def estimate_camera(
     """
     frames, masks = _checked(frames, focal, masks, method, fps, keyframes)
     count, height, width = frames.shape[:3]
-    with progress(count + 4, "camera from video") as step:
+    with progress(count + 2 + len(models.SCHEDULE), "camera from video") as step:
         pictures = grey(frames)
         allowed = None if masks is None else _allowed(masks, pictures[0].shape)
         tracks = follow(pictures, allowed, step=step)
         _enough(tracks.xy, count)
-        problem = models.Problem.of(tracks, focal or GUESSED_FOCAL, focal is not None)
+        problem = models.Problem.of(tracks, pictures, focal or GUESSED_FOCAL, focal is not None)
         fit = _fitted(problem, keyframes, step)
     return _estimate(problem, fit, tracks, fps, width, height)
 
@@ -108,13 +107,9 @@ def _fitted(problem: models.Problem, keyframes: int, step: Callable[[], None]) -
     costs = [_cost(problem, fit) for fit in fits]
     best = min(costs)
     fit = next(fit for fit, cost in zip(fits, costs, strict=True) if cost <= 1.25 * best + 0.1)
-    fit = models.all_frames(problem, fit)
-    step()
-    if fit.kind == "moving":
-        lens = "fixed" if problem.known else "shared"
-        fit.bundle = ba.adjust(fit.bundle, ba.free_parameters(problem.frames, focal=lens), problem.pixel, rounds=4)
-    step()
-    return fit
+    if fit.kind != "static":
+        fit = models.sharpened(problem, fit, step)
+    return models.all_frames(problem, fit)
 
 
 def _cost(problem: models.Problem, fit: models.Fit) -> float:
@@ -136,7 +131,8 @@ def _estimate(problem, fit, tracks, fps: float, width: int, height: int) -> Esti
     if len(failed) > problem.frames / 2:
         raise UserError(
             f"the camera cannot be found: {len(failed)} of {problem.frames} frames have too few points that agree with"
-            " any one movement (blur, a moving subject that fills the picture, or cuts): mask what moves, or cut the clip"
+            " any one movement (blur, a moving subject that fills the picture, or cuts): mask what moves, or split the"
+            " clip"
         )
     c2w = invert(np.concatenate([bundle.rotation, bundle.shift[:, :, None]], 2))
     c2w = _bridged(c2w, sure)
@@ -160,7 +156,7 @@ def _estimate(problem, fit, tracks, fps: float, width: int, height: int) -> Esti
     )  # fmt: skip
 
 
-def _unit(bundle: ba.Bundle, points: np.ndarray, trusted: np.ndarray) -> float:
+def _unit(bundle, points: np.ndarray, trusted: np.ndarray) -> float:
     """The median depth of the trusted points that the first frame sees."""
     first = np.zeros(len(points), bool)
     first[bundle.point[bundle.camera == 0]] = True

@@ -6,13 +6,14 @@ That is what makes pans exact: a free camera fitted to a pan would invent a tran
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import rotations
 from . import bundle as ba
-from . import twoview
+from . import direct, twoview
 from .tracks import Tracks
 
 # Points so far away that their parallax is not seen are put at this many usual depths: they still hold the rotation.
@@ -20,6 +21,8 @@ FAR = 100.0
 # Rays that meet at less than this (degrees) give no depth.
 NARROW, WIDE = 0.25, 1.0
 REACH = 2.0
+# Distance of samples and robust scale, in pixels of a picture 672 wide, of the rounds of `sharpened`.
+SCHEDULE = ((2.5, 1.0), (2.5, 0.5), *[(1.5, 0.1)] * 7)
 
 
 @dataclass
@@ -31,12 +34,14 @@ class Problem:
     focal: float
     known: bool
     pixel: float
+    pictures: list[np.ndarray]
 
     @classmethod
-    def of(cls, tracks: Tracks, focal: float, known: bool) -> Problem:
-        """focal in widths of the picture."""
+    def of(cls, tracks: Tracks, pictures: list[np.ndarray], focal: float, known: bool) -> Problem:
+        """focal in widths of the picture; pictures: grey, of the working size."""
         width, height = tracks.size
-        return cls(tracks.xy - np.array([width / 2, height / 2]), focal * width, known, width / 672)
+        middle = np.array([width / 2, height / 2])
+        return cls(tracks.xy - middle, focal * width, known, max(width, height) / 672, pictures)
 
     @property
     def frames(self) -> int:
@@ -87,7 +92,7 @@ def choose_tracks(problem: Problem, frames: np.ndarray, limit: int, least: int =
     """Up to `limit` tracks seen in at least `least` of the frames: the longest of every part of the picture."""
     seen = problem.seen()[:, frames]
     length = seen.sum(1)
-    middle = np.nanmean(np.where(seen[..., None], problem.at[:, frames], np.nan), axis=1, where=seen[..., None])
+    middle = np.where(seen[..., None], problem.at[:, frames], 0).sum(1) / np.maximum(length, 1)[:, None]
     able = np.flatnonzero(length >= min(least, len(frames)))
     cell = np.floor(middle[able] / (90 * problem.pixel)).astype(int)
     cell = cell[:, 0] * 1000 + cell[:, 1]
@@ -97,6 +102,11 @@ def choose_tracks(problem: Problem, frames: np.ndarray, limit: int, least: int =
     # Round after round, each part of the picture gives its next longest track.
     turn = np.lexsort((-length[able[order]], rank))
     return np.sort(able[order[turn[:limit]]])
+
+
+def plain(count: int) -> np.ndarray:
+    """The same trust in every direction for so many observations: (count, 2, 2)."""
+    return np.tile(np.eye(2), (count, 1, 1))
 
 
 def observations(problem: Problem, tracks: np.ndarray, frames: np.ndarray):
@@ -134,13 +144,21 @@ def fit_turning(problem: Problem, frames: np.ndarray, tracks: np.ndarray, kind: 
     # The median is not drawn away by the few that slipped.
     points = np.stack([_median_by(ray[:, k], point, len(tracks)) for k in range(3)], 1)
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
-    bundle = ba.Bundle(rotation, np.zeros((len(frames), 3)), focal, points, camera, point, at)
-    lens = "each" if zoom else "fixed" if problem.known or kind == "static" else "shared"
-    free = ba.free_parameters(len(frames), turn=kind != "static", move=False, focal=lens)
-    if zoom:
-        free = free[:, [j for j in range(free.shape[1]) if not free[6, j]]]
-    bundle = ba.adjust(bundle, free, problem.pixel, rounds=12)
+    bundle = ba.Bundle(rotation, np.zeros((len(frames), 3)), focal, points, camera, point, at, plain(len(at)))
+    free = freedom(kind, len(frames), problem.known)
+    for scale in (1.0, 0.3):
+        bundle = ba.adjust(bundle, free, scale * problem.pixel, rounds=8)
     return Fit(kind, frames, tracks, bundle, np.ones(len(frames), bool))
+
+
+def freedom(kind: str, cameras: int, known: bool) -> np.ndarray:
+    """What may change of the cameras of a kind of movement; `known`: the focal length is given."""
+    if kind == "zooming":
+        free = ba.free_parameters(cameras, move=False, focal="each")
+        # Only ratios of focal lengths show: the first frame keeps its own.
+        return free[:, free[6] == 0]
+    lens = "fixed" if known or kind == "static" or cameras < 5 else "shared"
+    return ba.free_parameters(cameras, turn=kind != "static", move=kind == "moving", focal=lens)
 
 
 def _median_by(values: np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
@@ -165,8 +183,9 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Fit 
     placed = np.zeros(len(frames), bool)
     placed[[first, second]] = True
     bundle = ba.Bundle(
-        rotation, translation, np.full(len(frames), problem.focal), np.zeros((len(tracks), 3)), camera, point, at
-    )
+        rotation, translation, np.full(len(frames), problem.focal), np.zeros((len(tracks), 3)), camera, point, at,
+        plain(len(at)),
+    )  # fmt: skip
     bundle, solid = triangulate(bundle, placed)
     left = [k for k in range(len(frames)) if not placed[k]]
     since = 0
@@ -198,7 +217,8 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Fit 
     bundle, solid = triangulate(bundle, placed)
     bundle = _refine(bundle, placed, solid, problem, rounds=8)
     bundle = with_far_points(bundle, placed)
-    bundle = _refine(bundle, placed, np.ones(len(tracks), bool), problem, rounds=15)
+    for scale in (1.0, 0.3):
+        bundle = _refine(bundle, placed, np.ones(len(tracks), bool), problem, rounds=8, scale=scale)
     return Fit("moving", frames, tracks, bundle, placed)
 
 
@@ -268,7 +288,7 @@ def with_far_points(bundle: ba.Bundle, placed: np.ndarray) -> ba.Bundle:
     return replace(bundle, points=np.where(good[:, None], points, far))
 
 
-def _refine(bundle: ba.Bundle, placed: np.ndarray, solid: np.ndarray, problem: Problem, rounds: int) -> ba.Bundle:
+def _refine(bundle: ba.Bundle, placed, solid, problem: Problem, rounds: int, scale: float = 1.0) -> ba.Bundle:
     """Bundle adjustment of the placed cameras and the solid points; the rest is handed through."""
     cameras, points = np.flatnonzero(placed), np.flatnonzero(solid)
     to_camera, to_point = np.full(len(placed), -1), np.full(len(solid), -1)
@@ -278,10 +298,9 @@ def _refine(bundle: ba.Bundle, placed: np.ndarray, solid: np.ndarray, problem: P
         return bundle
     part = ba.Bundle(
         bundle.rotation[cameras], bundle.shift[cameras], bundle.focal[cameras], bundle.points[points],
-        to_camera[bundle.camera[use]], to_point[bundle.point[use]], bundle.at[use],
+        to_camera[bundle.camera[use]], to_point[bundle.point[use]], bundle.at[use], bundle.trust[use],
     )  # fmt: skip
-    lens = "fixed" if problem.known or len(cameras) < 5 else "shared"
-    part = ba.adjust(part, ba.free_parameters(len(cameras), focal=lens), problem.pixel, rounds=rounds)
+    part = ba.adjust(part, freedom("moving", len(cameras), problem.known), scale * problem.pixel, rounds=rounds)
     bundle = replace(
         bundle, rotation=bundle.rotation.copy(), shift=bundle.shift.copy(), focal=bundle.focal.copy(),
         points=bundle.points.copy(),
@@ -290,6 +309,36 @@ def _refine(bundle: ba.Bundle, placed: np.ndarray, solid: np.ndarray, problem: P
     bundle.focal[:] = part.focal.mean()
     bundle.points[points] = part.points
     return bundle
+
+
+def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: None) -> Fit:
+    """The fit adjusted to patches measured where it says that they are, from coarse to fine (direct.py)."""
+    placed = np.flatnonzero(fit.placed)
+    pictures = [problem.pictures[k] for k in fit.frames[placed]]
+    to_camera = np.full(len(fit.frames), -1)
+    to_camera[placed] = np.arange(len(placed))
+    use = fit.placed[fit.bundle.camera]
+    part = fit.bundle.only(use)
+    part = replace(
+        part, rotation=part.rotation[placed], shift=part.shift[placed], focal=part.focal[placed],
+        camera=to_camera[part.camera],
+    )  # fmt: skip
+    free = freedom(fit.kind, len(placed), problem.known)
+    for apart, scale in SCHEDULE:
+        measured = direct.remeasure(part, pictures, apart * problem.pixel, problem.pixel)
+        if len(measured.at) < 0.3 * len(part.at):
+            break
+        measured = ba.adjust(measured, free, scale * problem.pixel, rounds=8)
+        part = replace(
+            part, rotation=measured.rotation, shift=measured.shift, focal=measured.focal, points=measured.points
+        )
+        step()
+    bundle = replace(
+        fit.bundle, rotation=fit.bundle.rotation.copy(), shift=fit.bundle.shift.copy(),
+        focal=fit.bundle.focal.copy(), points=part.points,
+    )  # fmt: skip
+    bundle.rotation[placed], bundle.shift[placed], bundle.focal[placed] = part.rotation, part.shift, part.focal
+    return replace(fit, bundle=bundle)
 
 
 def all_frames(problem: Problem, fit: Fit) -> Fit:
@@ -302,9 +351,22 @@ def all_frames(problem: Problem, fit: Fit) -> Fit:
     focal = np.exp(np.interp(frames, key, np.log(fit.bundle.focal[fit.placed])))
     shift = -np.einsum("fij,fj->fi", rotation, centre)
     camera, point, at = observations(problem, fit.tracks, frames)
-    bundle = ba.Bundle(rotation, shift, focal, fit.bundle.points, camera, point, at)
-    if fit.kind != "static":
+    bundle = ba.Bundle(rotation, shift, focal, fit.bundle.points, camera, point, at, plain(len(at)))
+    kept = np.isin(frames, key)
+    if fit.kind != "static" and not kept.all():
         free = (True, fit.kind == "moving", fit.kind == "zooming")
-        moved = ba.resect(bundle, free, problem.pixel)
-        bundle = replace(bundle, rotation=moved.rotation, shift=moved.shift, focal=moved.focal)
+        bundle = _others(bundle, ba.resect(bundle, free, problem.pixel), kept)
+        for apart, scale in SCHEDULE[-2:]:
+            measured = direct.remeasure(bundle, problem.pictures, apart * problem.pixel, problem.pixel, kept)
+            bundle = _others(bundle, ba.resect(measured, free, scale * problem.pixel), kept)
     return Fit(fit.kind, frames, fit.tracks, bundle, np.ones(len(frames), bool))
+
+
+def _others(bundle: ba.Bundle, moved: ba.Bundle, kept: np.ndarray) -> ba.Bundle:
+    """The bundle with the poses of `moved` for all cameras but the `kept` ones."""
+    return replace(
+        bundle,
+        rotation=np.where(kept[:, None, None], bundle.rotation, moved.rotation),
+        shift=np.where(kept[:, None], bundle.shift, moved.shift),
+        focal=np.where(kept, bundle.focal, moved.focal),
+    )

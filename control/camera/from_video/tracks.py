@@ -1,7 +1,6 @@
-"""Points followed through a video: corners by pyramidal Lucas-Kanade, checked backwards; SIFT where that breaks.
+"""Points followed through a video: corners and blobs at two sizes, by Lucas-Kanade from frame to frame (SIFT where the
+picture jumps), then aligned with the frame in which they were first seen.
 
-Corners that Lucas-Kanade follows are several times more exact than matched SIFT keypoints, and they are as dense in a
-generated video; SIFT finds them again where the picture moves too far between two frames.
 Positions are in pixels of the working picture, (0, 0) its corner: the centre of the first pixel is (0.5, 0.5).
 """
 
@@ -13,11 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import need
+from . import patches as patch
 
 # The working picture's longer side: smaller ones are enlarged for the window to fit, larger ones are wasted time.
 SMALLEST, LARGEST = 384, 960
 COUNT = 700
-WINDOW = 15
+# Distance of a patch's samples in pixels of a picture 672 wide, and the share of the points.
+SIZES = ((1.0, 0.5), (2.0, 0.3), (4.0, 0.2))
+# A position that its patch does not fix this well (pixels) is not worth having.
+VAGUE = 0.35
 
 
 @dataclass
@@ -33,6 +36,15 @@ class Tracks:
     def seen(self) -> np.ndarray:
         """(N, F) bool."""
         return np.isfinite(self.xy[:, :, 0])
+
+
+def opencv():
+    """OpenCV, or the UserError that names it."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise need("opencv-python-headless", "finding a camera in a video") from error
+    return cv2
 
 
 def grey(frames: np.ndarray) -> list[np.ndarray]:
@@ -54,15 +66,6 @@ def grey(frames: np.ndarray) -> list[np.ndarray]:
     return pictures
 
 
-def opencv():
-    """OpenCV, or the UserError that names it."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("opencv-python-headless", "finding a camera in a video") from error
-    return cv2
-
-
 def follow(
     pictures: list[np.ndarray],
     allowed: list[np.ndarray] | None = None,
@@ -70,64 +73,115 @@ def follow(
     step: Callable[[], None] = lambda: None,
 ) -> Tracks:
     """Follow about `count` points per frame. allowed: per frame (H, W) uint8, 0 where nothing may be followed."""
-    cv2 = opencv()
     height, width = pictures[0].shape
-    spacing = max(4.0, 0.55 * (width * height / count) ** 0.5)
-    rows = np.full((0, len(pictures), 2), np.nan)
-    ids = np.zeros(0, int)
-    points = np.zeros((0, 2), np.float32)
+    scale = max(height, width) / 672
+    layers = [Layer(len(pictures), apart * scale, round(share * count), scale) for apart, share in SIZES]
     cuts = []
     for number, picture in enumerate(pictures):
         free = None if allowed is None else allowed[number]
-        if number and len(points):
-            before = pictures[number - 1]
-            moved, good = _step(cv2, before, picture, points)
-            if good.mean() < 0.5:
-                guess = _sift_guess(cv2, before, picture, points)
-                if guess is not None:
-                    again, better = _step(cv2, before, picture, points, guess)
-                    if better.sum() > good.sum():
-                        moved, good = again, better
-            if good.mean() < 0.05 or good.sum() < 8:
-                cuts.append(number)
-            good &= _inside(moved, width, height, free)
-            points, ids = moved[good], ids[good]
-            rows[ids, number] = points + 0.5
-        if len(points) < 0.75 * count or number % 5 == 0:
-            fresh = _corners(cv2, picture, free, points, count - len(points), spacing)
-            if len(fresh):
-                ids = np.concatenate([ids, len(rows) + np.arange(len(fresh))])
-                points = np.concatenate([points, fresh])
-                added = np.full((len(fresh), len(pictures), 2), np.nan)
-                added[:, number] = fresh + 0.5
-                rows = np.concatenate([rows, added])
+        lost = [layer.advance(pictures[number - 1], picture, number, free) for layer in layers] if number else []
+        if lost and all(lost):
+            cuts.append(number)
+        for layer in layers:
+            layer.replenish(picture, number, free)
         step()
-    long_enough = np.isfinite(rows[:, :, 0]).sum(1) >= 3
-    return Tracks(rows[long_enough], (width, height), tuple(cuts))
+    return Tracks(np.concatenate([layer.rows() for layer in layers]), (width, height), tuple(cuts))
 
 
-def _step(cv2, before: np.ndarray, after: np.ndarray, points: np.ndarray, guess: np.ndarray | None = None):
+class Layer:
+    """The points of one patch size."""
+
+    def __init__(self, frames: int, step: float, count: int, scale: float):
+        self.frames, self.step, self.count = frames, step, count
+        self.window = round(step * (patch.GRID // 2)) * 2 + 1
+        self.spacing = max(4.0, 0.45 * self.window)
+        self.scale = scale
+        self.points = np.zeros((0, 2), np.float32)
+        self.ids = np.zeros(0, int)
+        self.patches: patch.Patches | None = None
+        self.all: list[np.ndarray] = []
+
+    def rows(self) -> np.ndarray:
+        """(N, F, 2) of the points seen in at least three frames."""
+        rows = np.array(self.all).reshape(-1, self.frames, 2)
+        return rows[np.isfinite(rows[:, :, 0]).sum(1) >= min(3, self.frames)]
+
+    def advance(self, before: np.ndarray, after: np.ndarray, number: int, free: np.ndarray | None) -> bool:
+        """Follow into the next frame; True where next to nothing is found again."""
+        if not len(self.points):
+            return False
+        cv2 = opencv()
+        moved, good = _flow(cv2, before, after, self.points, self.window)
+        if good.mean() < 0.5:
+            guess = _sift_guess(cv2, before, after, self.points)
+            if guess is not None:
+                again, better = _flow(cv2, before, after, self.points, self.window, guess)
+                if better.sum() > good.sum():
+                    moved, good = again, better
+        lost = good.mean() < 0.05 or good.sum() < 8
+        good &= _inside(moved, after.shape, free, self.window / 4)
+        kept = self.patches.only(good)
+        start = moved[good]
+        found, kept, alike = patch.align(kept, patch.smooth(after, self.step), start, self.step)
+        size = np.sqrt(np.abs(np.linalg.det(kept.warp)))
+        fine = (alike > patch.ALIKE) & (np.linalg.norm(found - start, axis=1) < 3 * self.scale)
+        fine &= (size > 0.5) & (size < 2.0) & _inside(found, after.shape, free, self.window / 4)
+        self.points, self.ids, self.patches = found[fine], self.ids[good][fine], kept.only(fine)
+        for index, point in zip(self.ids, self.points, strict=True):
+            self.all[index][number] = point + 0.5
+        return lost
+
+    def replenish(self, picture: np.ndarray, number: int, free: np.ndarray | None) -> None:
+        """New points where there is room."""
+        wanted = self.count - len(self.points)
+        if wanted < (0.2 * self.count if number % 4 else 1):
+            return
+        cv2 = opencv()
+        height, width = picture.shape
+        rim = self.window // 2 + 1
+        room = np.zeros((height, width), np.uint8)
+        room[rim : height - rim, rim : width - rim] = 255
+        if free is not None:
+            room &= free
+        for x, y in np.rint(self.points).astype(int):
+            cv2.circle(room, (int(x), int(y)), int(self.spacing), 0, -1)
+        block = self.window // 2 * 2 - 1
+        found = cv2.goodFeaturesToTrack(picture, wanted * 2, 0.001, self.spacing, mask=room, blockSize=block)
+        if found is None:
+            return
+        found = found.reshape(-1, 2)
+        fresh = patch.take(patch.smooth(picture, self.step), found, self.step)
+        worst = np.sqrt(np.linalg.eigvalsh(fresh.spread)[:, 1])
+        good = np.flatnonzero(worst < VAGUE * self.scale)[:wanted]
+        first = len(self.all)
+        for index in good:
+            row = np.full((self.frames, 2), np.nan)
+            row[number] = found[index] + 0.5
+            self.all.append(row)
+        self.ids = np.concatenate([self.ids, first + np.arange(len(good))])
+        self.points = np.concatenate([self.points, found[good]])
+        fresh = fresh.only(good)
+        self.patches = fresh if self.patches is None else self.patches.and_also(fresh)
+
+
+def _flow(cv2, before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int, guess: np.ndarray | None = None):
     """Positions (N, 2) in the next picture and whether the way back leads home, (N,) bool."""
     setting = {
-        "winSize": (WINDOW, WINDOW),
+        "winSize": (window, window),
         "maxLevel": 4,
-        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
-        "minEigThreshold": 1e-4,
+        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
+        "flags": cv2.OPTFLOW_USE_INITIAL_FLOW,
     }
     start = points if guess is None else guess
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, points, start.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **setting
-    )
-    back, home, _ = cv2.calcOpticalFlowPyrLK(
-        after, before, moved, points.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **setting
-    )
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, start.copy(), **setting)
+    back, home, _ = cv2.calcOpticalFlowPyrLK(after, before, moved, points.copy(), **setting)
     error = np.linalg.norm(back - points, axis=1)
-    return moved, (found.ravel() > 0) & (home.ravel() > 0) & (error < 0.3)
+    return moved, (found.ravel() > 0) & (home.ravel() > 0) & (error < 0.7)
 
 
-def _inside(points: np.ndarray, width: int, height: int, free: np.ndarray | None) -> np.ndarray:
+def _inside(points: np.ndarray, shape: tuple[int, int], free: np.ndarray | None, margin: float) -> np.ndarray:
     """(N,) bool: in the picture with room for most of the window, and not where masked."""
-    margin = 3
+    height, width = shape
     good = (points > margin).all(1) & (points[:, 0] < width - 1 - margin) & (points[:, 1] < height - 1 - margin)
     if free is not None:
         column = np.clip(np.rint(points[:, 0]).astype(int), 0, width - 1)
@@ -136,29 +190,8 @@ def _inside(points: np.ndarray, width: int, height: int, free: np.ndarray | None
     return good
 
 
-def _corners(cv2, picture, free, points, count: int, spacing: float) -> np.ndarray:
-    """Up to `count` new corners (n, 2) away from `points` and from what is masked."""
-    if count < 1:
-        return np.zeros((0, 2), np.float32)
-    height, width = picture.shape
-    room = np.zeros((height, width), np.uint8)
-    room[4 : height - 4, 4 : width - 4] = 255
-    if free is not None:
-        room &= free
-    for x, y in np.rint(points).astype(int):
-        cv2.circle(room, (int(x), int(y)), int(spacing), 0, -1)
-    found = cv2.goodFeaturesToTrack(picture, count, 0.003, spacing, mask=room, blockSize=5)
-    if found is None:
-        return np.zeros((0, 2), np.float32)
-    found = found.reshape(-1, 2)
-    # Of a flat picture the best corner is still noise: what counts is the contrast in grey levels.
-    strength = cv2.cornerMinEigenVal(picture, 5)
-    column, row = np.rint(found).astype(int).T
-    return found[strength[row, column] > 2e-4].astype(np.float32)
-
-
 def _sift_guess(cv2, before: np.ndarray, after: np.ndarray, points: np.ndarray) -> np.ndarray | None:
-    """Where points (N, 2) may have gone, by the nearest SIFT matches; None where too few match."""
+    """Where points (N, 2) may have gone, by a homography through SIFT matches; None where too few match."""
     sift = cv2.SIFT_create(1500)
     (first, a), (second, b) = sift.detectAndCompute(before, None), sift.detectAndCompute(after, None)
     if a is None or b is None or len(a) < 8 or len(b) < 8:

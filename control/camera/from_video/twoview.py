@@ -68,7 +68,7 @@ def turn_between(
 def points_from_rays(
     rays: np.ndarray, rotation: np.ndarray, shift: np.ndarray, camera: np.ndarray, point: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World points (count, 3) nearest to their rays, the widest angle between their rays (radians), and in front (bool).
+    """World points (count, 3) nearest to their rays, the widest angle between these (radians), and in front (bool).
 
     rays (M, 2), rotation (K, 3, 3), shift (K, 3), camera and point (M,) indices. The midpoint method for many views.
     """
