@@ -203,3 +203,21 @@ def test_the_converters_meet_cores_own_nodes(server):
     # Core's ramp ends one step before its end: 16/17 of 1.5 units, sideways, and it calls that a pan.
     assert f"travels {1.5 * 16 / 17:.3g}," in said["told"] and "turns by up to 0 degrees" in said["told"]
     assert "5 frames" in said["short"]
+
+
+def test_cores_renderer_sees_a_point_where_our_camera_projects_it(host):
+    """One small splat, rendered by core's Render Splat with the cameras of Camera to 3D Views."""
+    splats = pytest.importorskip("comfy_extras.nodes_gaussian_splat")
+    trajectory = module("control.camera.trajectory")
+    path = module("control.camera.sequence").sequence("arc_right:30 + roll_cw:20 + zoom_in:1.5@0.5-1", frames=5)
+    views = module("nodes.camera_to").FullDiTCameraToLoad3D.execute(camera=path).args[0]
+    point, width, height = np.array([[0.06, -0.04, 1.1]]), 144, 96
+    expected = trajectory.project(point, path.w2c(), path.intrinsics)[:, 0] * (width, height)
+    rows, columns = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    for view, spot in zip(views, expected, strict=True):
+        _, cover = splats._render_gaussian(
+            point, [[1.0, 1.0, 1.0]], [0.99], [[0.02] * 3], [[1.0, 0, 0, 0]], width, height, 1.0, (0.0, 0.0, 0.0), view
+        )
+        cover = cover.float()
+        found = [float((cover * places).sum() / cover.sum()) for places in (columns, rows)]
+        assert found == pytest.approx(spot.tolist(), abs=0.6)
