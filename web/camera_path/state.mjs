@@ -51,8 +51,9 @@ export function serialise(state) {
   const keys = state.keys.map((key) => {
     const out = { time: round(key.time, 6), position: key.position.map((value) => round(value, 5)) };
     if (key.target) out.target = key.target.map((value) => round(value, 5));
+    const turn = (key.turn ?? []).map((value) => round(value, 4));
     if (!key.target && key.rotation) out.rotation = key.rotation.map((value) => round(value, 8));
-    else if (key.turn?.some((value) => value)) out.turn = key.turn.map((value) => round(value, 4));
+    else if (turn.some((value) => value)) out.turn = turn;
     out.fov = round(key.fov, 3);
     if (key.ease !== "linear") out.ease = key.ease;
     return out;
