@@ -93,13 +93,20 @@ def _train(args: argparse.Namespace) -> dict:
 
 
 def _bench(args: argparse.Namespace) -> dict:
+    if args.what == "masks":
+        from .evaluation.masks_bench import run_masks
+
+        result = run_masks(args.json, 4 if args.scenes is None else args.scenes, _progress(args.quiet))
+        for name in ("inbetween_iou", "propagation_iou", "propagation_ms_per_frame"):
+            print(f"{name:26} {result[name]}")
+        return result
     from .evaluation.bench import run_control
     from .evaluation.card import fill_card
     from .evaluation.table import markdown_table
 
     result = run_control(
         checkpoint=args.checkpoint,
-        scenes=args.scenes,
+        scenes=16 if args.scenes is None else args.scenes,
         steps=args.steps,
         full=args.full,
         json=Path(args.json) if args.json else None,
@@ -188,10 +195,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--ship", action="store_true", help="copy the finished weights to checkpoints/")
     p.add_argument("--json", action="store_true", help="print the result")
 
-    p = command("bench", _bench, "Measure how well a checkpoint obeys, on held-out scenes.")
-    p.add_argument("what", choices=("control",))
+    p = command("bench", _bench, "Measure how well a checkpoint obeys, or how well the tools work, on held-out scenes.")
+    p.add_argument("what", choices=("control", "masks"), help="masks: in-betweens and masks carried along a video")
     p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--scenes", type=int, default=16)
+    p.add_argument("--scenes", type=int, help="default: 16, for masks 4")
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
