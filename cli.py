@@ -100,6 +100,13 @@ def _bench(args: argparse.Namespace) -> dict:
         for name in ("inbetween_iou", "propagation_iou", "propagation_ms_per_frame"):
             print(f"{name:26} {result[name]}")
         return result
+    if args.what == "camera":
+        from .evaluation.camera_bench import run_camera
+
+        result = run_camera(args.json, progress=_progress(args.quiet))
+        for clip, found in result["from_video"].items():
+            print(f"{clip:20} rot_deg {found['rot_deg']}  trans_deg {found['trans_deg']}  {found['seconds']} s")
+        return result
     from .evaluation.bench import run_control
     from .evaluation.card import fill_card
     from .evaluation.table import markdown_table
@@ -196,7 +203,11 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="print the result")
 
     p = command("bench", _bench, "Measure how well a checkpoint obeys, or how well the tools work, on held-out scenes.")
-    p.add_argument("what", choices=("control", "masks"), help="masks: in-betweens and masks carried along a video")
+    p.add_argument(
+        "what",
+        choices=("control", "camera", "masks"),
+        help="camera: files, rays, paths from video; masks: in-betweens and masks carried along a video",
+    )
     p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
     p.add_argument("--scenes", type=int, help="default: 16, for masks 4")
     p.add_argument("--steps", type=int, default=10)

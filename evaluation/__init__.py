@@ -2,4 +2,5 @@
 
 metrics.py (plain functions), measure.py (the judge: estimators against controls), scenes.py (held-out scenes),
 bench.py, table.py, card.py (`fulldit bench control`), generate.py (a clip to files with its report), sheet.py.
+camera_bench.py, textured.py (`fulldit bench camera`: cameras found in rendered clips whose camera is known).
 """

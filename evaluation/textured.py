@@ -78,9 +78,7 @@ def projection(intrinsics: np.ndarray) -> np.ndarray:
     """The matrix (4, 4) from camera (x right, y down, z forward) to OpenGL's clip space, for fx fy cx cy."""
     fx, fy, cx, cy = intrinsics
     depth = (FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR)
-    return np.array(
-        [[2 * fx, 0, 2 * cx - 1, 0], [0, -2 * fy, 1 - 2 * cy, 0], [0, 0, depth[0], depth[1]], [0, 0, 1, 0]]
-    )
+    return np.array([[2 * fx, 0, 2 * cx - 1, 0], [0, -2 * fy, 1 - 2 * cy, 0], [0, 0, depth[0], depth[1]], [0, 0, 1, 0]])
 
 
 def render_room(c2w: np.ndarray, intrinsics: np.ndarray, height: int, width: int, seed: int = 0) -> np.ndarray:
