@@ -37,7 +37,7 @@ LEAST_SHARE = 0.002
 _STAR = [
     (math.cos(k * math.pi / 5) * (1, 0.45)[k % 2], math.sin(k * math.pi / 5) * (1, 0.45)[k % 2]) for k in range(10)
 ]
-# Outlines of about unit size; none but the last two looks the same after less than a third of a turn.
+# Outlines of about unit size. The star looks the same after 72 degrees, so no motion turns by half of that.
 OUTLINES: dict[str, list[tuple[float, float]]] = {
     "boot": [(-0.5, -0.5), (-0.1, -0.5), (-0.1, 0.2), (0.5, 0.2), (0.5, 0.5), (-0.5, 0.5)],
     "kite": [(0, -0.5), (0.35, -0.1), (0, 0.5), (-0.35, -0.1)],

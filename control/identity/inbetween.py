@@ -6,7 +6,8 @@ right and y down, the centre of pixel (row, column) at (column + 0.5, row + 0.5)
 1. **Distance.** A mask's cover m is 0..1, and `inside` is where it is above 0.5. The signed distance of a pixel is
    0.5 - m where 0 < m < 1; where m = 0 it is the distance (centre to centre) to the nearest pixel of m > 0, plus 0.5
    less that pixel's m; where m = 1 it is 0.5 less the m of the nearest pixel of m < 1, less the distance to it. For a
-   mask that is 1 everywhere, the places beyond the picture are pixels of 0. Beyond the picture a distance is that of
+   mask that is 1 everywhere, the places beyond the picture are pixels of 0. Of equally near pixels any will do: it
+   moves areas by no more than a five-hundredth. Beyond the picture a distance is that of
    the nearest border pixel centre plus the way to it; between centres it is bilinear.
 2. **Moments** of a mask, weighted by m: its centre c (mean position), its scale s (square root of its area) and its
    covariance (mean of the products of the offsets from c, plus 1/12 on the diagonal: a pixel is a square).

@@ -69,39 +69,41 @@ def propagate(
     lost: set[int] = set()
     cuts: set[int] = set()
 
-    def told() -> None:
+    def went(walk: _Walk, number: int) -> tuple[np.ndarray, float]:
         if cancel is not None and cancel():
             raise UserError("following the mask was stopped")
-        if progress is not None:
+        return walk.to(number)
+
+    def told(count: int = 1) -> None:
+        for _ in range(count if progress is not None else 0):
             progress()
 
     keys = sorted(given)
     for key in keys:
         track[key], trust[key] = given[key], float(given[key].max() > 0.5)
-        told()
+    told(len(keys))
     for start, end in zip([None, *keys], [*keys, None], strict=True):
-        forward = [] if start is None else range(start + 1, len(clip) if end is None else end)
-        backward = [] if end is None else range(end - 1, -1 if start is None else start, -1)
-        if start is not None and given[start].max() > 0.5:
+        between = range(0 if start is None else start + 1, len(clip) if end is None else end)
+        seen = [key is not None and given[key].max() > 0.5 for key in (start, end)]
+        if seen[0]:
             walk = _Walk(clip, start, given[start], refine)
-            for number in forward:
-                track[number], trust[number] = walk.to(number)
-                if end is None or given[end].max() <= 0.5:
-                    told()
+            for number in between:
+                track[number], trust[number] = went(walk, number)
+                told(not seen[1])
             lost |= walk.lost
             cuts |= walk.cuts
-        if end is not None and given[end].max() > 0.5:
+        if seen[1]:
             walk = _Walk(clip, end, given[end], refine)
-            for number in backward:
-                mask, sure = walk.to(number)
-                share = 0.0 if start is None else (end - number) / (end - start)
-                alone = start is None or given[start].max() <= 0.5
-                track[number], trust[number] = (
-                    (mask, sure) if alone else _blended(mask, sure, track[number], trust[number], share)
-                )
+            for number in reversed(between):
+                found = went(walk, number)
+                if seen[0]:
+                    found = _blended(*found, track[number], trust[number], (end - number) / (end - start))
+                track[number], trust[number] = found
                 told()
-            lost |= {number for number in walk.lost if not track[number].any()}
+            lost |= walk.lost
             cuts |= {number + 1 for number in walk.cuts}
+        if not any(seen):
+            told(len(between))
     lost = {number for number in lost if not track[number].any()}
     return track, PropagationReport(
         tuple(keys), trust, tuple(sorted(lost)), tuple(sorted(cuts)), tuple(_remarks(trust, lost, cuts))

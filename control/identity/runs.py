@@ -14,7 +14,8 @@ import binascii
 import numpy as np
 
 # A picture of more pixels than this is a mistake, or an attack on the memory.
-MOST_PIXELS = 2**25
+MOST_PIXELS = 2**24
+MOST_CHARACTERS = 2**22
 
 
 def encode(mask: np.ndarray) -> str:
@@ -45,7 +46,7 @@ def decode(text: str, height: int, width: int) -> np.ndarray:
     total = height * width
     if not 0 < total <= MOST_PIXELS:
         raise ValueError(f"a picture of {width}x{height} is empty or larger than {MOST_PIXELS} pixels")
-    if len(text) > 8 * total + 8:
+    if len(text) > min(MOST_CHARACTERS, 8 * total + 8):
         raise ValueError(f"{len(text)} characters are more than a picture of {width}x{height} can need")
     try:
         data = np.frombuffer(base64.b64decode(text.encode("ascii"), validate=True), np.uint8)

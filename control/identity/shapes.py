@@ -49,7 +49,7 @@ class Bitmap:
         return clean(resize(mask, height, width))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def _decoded(text: str, height: int, width: int) -> np.ndarray:
     return runs.decode(text, height, width)
 
@@ -137,8 +137,12 @@ def to_json(shape: Shape) -> dict[str, Any]:
     if isinstance(shape, Bitmap):
         return {**value, "size": [shape.width, shape.height], "runs": shape.runs}
     if isinstance(shape, (Polygon, Brush)):
-        return {**value, "points": [[round(float(entry), 5) for entry in point] for point in shape.points]}
-    value |= {name: [round(float(entry), 5) for entry in getattr(shape, name)] for name in ("centre", "size")}
+        points = [[round(float(entry), 5) for entry in point] for point in shape.points]
+        if isinstance(shape, Brush):
+            points = [[x, y, max(radius, 1e-5)] for x, y, radius in points]
+        return {**value, "points": points}
+    value["centre"] = [round(float(entry), 5) for entry in shape.centre]
+    value["size"] = [max(round(float(entry), 5), 1e-5) for entry in shape.size]
     return value | ({"turn": round(float(shape.turn), 4)} if shape.turn else {})
 
 

@@ -215,3 +215,39 @@ def test_malformed_states_are_refused_by_name(given, says):
 def test_a_time_may_stand_for_a_frame():
     data = changed(["slots", 1, "keys", 0], {"time": 0.5, "shapes": []})
     assert state_from_json(data).slots[1].track.keys[0].frame == 2
+
+
+VALUES = [None, True, -1, 0, 0.5, 1e308, "", "AAAA", [], {}, [[]], [1, 2], [0.5, 0.5, 0.1], {"kind": "box"}, 10**30, 5]
+
+
+def places(value, path=()) -> list[tuple]:
+    """The paths of everything in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, entry in inner for place in places(entry, (*path, key)))]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_changed_state_breaks_the_reader(seed):
+    random = np.random.default_rng(seed)
+    for _ in range(50):
+        data = json.loads(state_to_json(state()))
+        listed = places(data)[1:]
+        *path, last = listed[random.integers(len(listed))]
+        place = data
+        for step in path:
+            place = place[step]
+        if random.random() < 0.2:
+            del place[last]
+        else:
+            place[last] = VALUES[random.integers(len(VALUES))]
+        text = json.dumps(data)
+        if random.random() < 0.1:
+            text = text[: random.integers(len(text))]
+        try:
+            read = state_from_json(text)
+        except UserError as error:
+            assert len(str(error)) < 500
+            continue
+        assert state_from_json(state_to_json(read)).frames == read.frames
+        for track in read.tracks(12, 18, 3):
+            assert np.isfinite(track).all() and track.min() >= 0 and track.max() <= 1

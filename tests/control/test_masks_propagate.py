@@ -62,7 +62,9 @@ def test_time_runs_both_ways_and_two_masks_meet():
     video, masks = clip()
     backward, _ = propagate(video, {FRAMES - 1: masks[-1]})
     assert np.mean([iou(a, b) for a, b in zip(backward, masks, strict=True)]) > 0.93
-    both, report = propagate(video, {0: masks[0], 8: masks[8]})
+    steps: list[int] = []
+    both, report = propagate(video, {0: masks[0], 8: masks[8]}, progress=lambda: steps.append(1))
+    assert len(steps) == FRAMES
     assert (both[0] == masks[0]).all() and (both[8] == masks[8]).all() and report.keys == (0, 8)
     assert np.mean([iou(a, b) for a, b in zip(both, masks, strict=True)]) > 0.94
 
@@ -82,7 +84,9 @@ def test_a_thing_that_leaves_is_gone_and_a_black_mask_says_so():
     assert track[0].any() and not track[-1].any() and 8 in report.lost
     track, report = propagate(video, {0: masks[0], 3: masks[3] * 0})
     assert [bool(mask.any()) for mask in track] == [True] * 3 + [False] * 6 and report.lost == ()
-    track, _ = propagate(video, {0: masks[0] * 0, 2: masks[2]})
+    steps: list[int] = []
+    track, _ = propagate(video, {0: masks[0] * 0, 2: masks[2], 3: masks[3] * 0}, progress=lambda: steps.append(1))
+    assert len(steps) == FRAMES
     assert not track[0].any() and track[1].any()
 
 
@@ -136,6 +140,6 @@ def test_masks_that_cannot_be_used_are_refused(masks, says):
 def test_it_can_be_stopped_and_refuses_what_is_no_video():
     video, masks = clip(3)
     with pytest.raises(UserError, match="stopped"):
-        propagate(video, {0: masks[0]}, cancel=lambda: True)
+        propagate(video, {0: masks[0], 2: masks[2]}, cancel=lambda: True)
     with pytest.raises(UserError, match="frames, height, width, 3"):
         propagate(video[0], {0: masks[0]})
