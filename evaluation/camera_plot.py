@@ -17,6 +17,7 @@ GRID = (0.87, 0.88, 0.88)
 SHADE = (0.74, 0.76, 0.78)
 AZIMUTH, ELEVATION = -36.0, 26.0  # the viewer stands behind, to the left and above, in degrees
 FRUSTUMS = 9
+REACH = 2.5  # a limit so many times above the largest value is still drawn as a line
 
 
 class View:
@@ -169,7 +170,7 @@ def draw_curves(
     """Speed, angular speed and field of view over time, one below the other: `(height, width, 3)`.
 
     limits: the fastest that a model has seen, `speed` in units and `angular` in degrees, both per second; drawn as a
-    dashed line.
+    dashed line where the curve comes near it.
     """
     return _curves(trajectory, height, width, limits)[0].picture()
 
@@ -229,7 +230,8 @@ def _curves(
         page.text(title, left, top - 7, size=0.40)
         if limit is not None:
             y = float(down(limit))
-            for start in np.arange(left, right, 10):
+            # A limit far above the curve would only flatten it: its figure is enough.
+            for start in np.arange(left, right, 10) if limit <= high else ():
                 page.line(np.array([[start, y], [min(start + 6, right), y]]), NOW, 1.2)
             page.text(f"trained up to {limit:.3g}", right, top - 7, size=0.36, colour=NOW, align=1.0)
         page.line(np.array([[left, bottom], [right, bottom]]), SHADE, 1.2)
@@ -318,7 +320,7 @@ def _bounds(values: np.ndarray, limit: float | None, from_zero: bool) -> tuple[f
     """Lower and upper end of an axis that holds the values, and the limit where it is in reach."""
     high = float(values.max()) if len(values) else 0.0
     low = 0.0 if from_zero or not len(values) else float(values.min())
-    if limit is not None:
+    if limit is not None and limit <= REACH * high:
         high = max(high, limit)
     if from_zero:
         return 0.0, max(high * 1.12, 1e-6) if high > 1e-9 else 1.0

@@ -70,6 +70,9 @@ def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
     assert fast < limit - 10
     limit, slow = heights(0.25)
     assert slow > limit + 10
+    far = preset("truck_right", frames=9, amount=0.05)
+    plain, stated = (camera_plot.draw_curves(far, 360, 360, limits) for limits in (None, {"speed": 0.5}))
+    assert np.array_equal(plain[30:110], stated[30:110]) and not np.array_equal(plain[:24], stated[:24])
 
 
 def test_rays_are_shown_as_colours():
