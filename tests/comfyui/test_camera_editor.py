@@ -20,6 +20,10 @@ from .test_page import FIT, OUT, ROOT, SETTINGS, SWITCHES, UPDATE, crop, drop, p
 
 pytestmark = pytest.mark.comfyui
 
+PLACE = """() => {
+  Object.assign(window.app.canvas.ds, {scale: 1, offset: [180, 40]});
+  window.app.canvas.setDirty(true, true);
+}"""
 ADD = """() => {
   window.app.graph.clear();
   const node = window.LiteGraph.createNode('FullDiTCameraPath');
@@ -167,6 +171,28 @@ def test_keys_are_added_moved_turned_retimed_deleted_and_undone(page, report):
     assert not page.get_by_text('"fulldit-camera"').count(), "the JSON is not shown beside the editor"
     first = state(page)
     assert [key["time"] for key in first["keys"]] == [0, 0.5, 1]
+
+    # Pulling the empty space turns the view; the wheel comes nearer, and is the graph's after a click elsewhere.
+    eye = "() => N.fulldit.view.eye.position.toArray()"
+    away = "() => N.fulldit.view.eye.position.distanceTo(N.fulldit.view.orbit.target)"
+    box = page.locator(".fulldit-camera .view").bounding_box()
+    old = page.evaluate(eye)
+    drag(page, (box["x"] + 40, box["y"] + 30), (60, 10))
+    assert np.linalg.norm(np.subtract(page.evaluate(eye), old)) > 0.05
+    drag(page, (box["x"] + 100, box["y"] + 40), (-60, -10))
+    assert page.evaluate(eye) == pytest.approx(old, abs=1e-3)
+    far, zoom = page.evaluate(away), "() => window.app.canvas.ds.scale"
+    page.mouse.wheel(0, -100)
+    page.wait_for_timeout(200)
+    assert page.evaluate(away) < far and page.evaluate(zoom) == 1
+    page.mouse.wheel(0, 100)
+    page.mouse.click(1400, 700)
+    page.mouse.move(box["x"] + 40, box["y"] + 30)
+    page.mouse.wheel(0, -100)
+    page.wait_for_timeout(500)
+    assert page.evaluate(zoom) > 1
+    page.evaluate(PLACE)
+    page.wait_for_timeout(500)
 
     # Scrub, then K: a key on the path.
     x, y = timeline(page, 4)

@@ -214,6 +214,13 @@ export class View {
     };
     this.canvas.addEventListener("pointerup", release);
     this.canvas.addEventListener("pointercancel", release);
+    // OrbitControls listens to the document, which hears nothing from inside a node of Nodes 2.0: tell it.
+    for (const kind of ["pointermove", "pointerup"])
+      this.canvas.addEventListener(kind, (event) => {
+        if (kind === "pointermove" && !event.buttons) return;
+        event.stopPropagation();
+        document.dispatchEvent(new PointerEvent(kind, event));
+      });
   }
 
   /** Snap to round values while Shift is held. */
