@@ -74,9 +74,7 @@ def _cost(residuals: np.ndarray, scale: float) -> float:
     return float(np.log1p((residuals**2).sum(1) / scale**2).sum() * scale**2)
 
 
-def adjust(
-    bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 15, tolerance: float = 1e-4
-) -> Bundle:
+def adjust(bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 15, tolerance: float = 1e-4) -> Bundle:
     """The bundle at the (local) least of the robust cost. scale: pixels at which an observation counts half."""
     damping = 1e-4
     residuals = bundle.residuals()

@@ -19,6 +19,8 @@ METHODS = ("sift", "colmap")
 GUESSED_FOCAL = float(0.5 / np.tan(np.radians(25)))
 SCALE = "ambiguous: median depth of first frame=1"
 FEWEST = 12
+# Points that are adjusted together.
+POINTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +90,19 @@ def estimate_camera(
     with progress(count + 2 + len(models.SCHEDULE), "camera from video") as step:
         pictures = grey(frames)
         allowed = None if masks is None else _allowed(masks, pictures[0].shape)
+        if method == "colmap":
+            return _by_colmap(pictures, allowed, focal, fps, width / height)
         tracks = follow(pictures, allowed, step=step)
         _enough(tracks.xy, count)
         problem = models.Problem.of(tracks, pictures, focal or GUESSED_FOCAL, focal is not None)
-        fit = _fitted(problem, keyframes, step)
-    return _estimate(problem, fit, tracks, fps, width, height)
+        fit, doubts = _fitted(problem, keyframes, step)
+    return _estimate(problem, fit, tracks, fps, width / height, doubts)
 
 
-def _fitted(problem: models.Problem, keyframes: int, step: Callable[[], None]) -> models.Fit:
+def _fitted(problem: models.Problem, keyframes: int, step: Callable[[], None]) -> tuple[models.Fit, list[str]]:
+    """The movement that explains the points, fitted, and sentences on what else it could be."""
     frames = models.key_frames(problem, keyframes)
-    chosen = models.choose_tracks(problem, frames, 1200)
+    chosen = models.choose_tracks(problem, frames, POINTS)
     fits = [models.fit_turning(problem, frames, chosen, kind) for kind in ("static", "turning", "zooming")]
     step()
     moving = models.fit_moving(problem, frames, chosen)
@@ -106,10 +111,28 @@ def _fitted(problem: models.Problem, keyframes: int, step: Callable[[], None]) -
         fits.append(moving)
     costs = [_cost(problem, fit) for fit in fits]
     best = min(costs)
-    fit = next(fit for fit, cost in zip(fits, costs, strict=True) if cost <= 1.25 * best + 0.1)
+    number = next(k for k, cost in enumerate(costs) if cost <= 1.25 * best + 0.1)
+    fit = fits[number]
+    doubts = _doubts(problem, fit, best)
     if fit.kind != "static":
         fit = models.sharpened(problem, fit, step)
-    return models.all_frames(problem, fit)
+    return models.all_frames(problem, fit), doubts
+
+
+def _doubts(problem: models.Problem, fit: models.Fit, best: float) -> list[str]:
+    said = {
+        "static": "The camera stands still: nothing in the video says otherwise.",
+        "turning": "The camera only turns: no translation can be seen, so it is 0.",
+        "zooming": "The lens zooms: the focal length changes from frame to frame, and the translation is 0. A camera"
+        " that moves towards something flat looks the same.",
+    }
+    doubts = [said[fit.kind]] if fit.kind in said else []
+    if best > 2.0:
+        doubts.append(
+            "Many points agree with no single movement: something large moves, or the lens zooms while the camera"
+            " moves, which is not modelled. Mask what moves."
+        )
+    return doubts
 
 
 def _cost(problem: models.Problem, fit: models.Fit) -> float:
@@ -118,7 +141,7 @@ def _cost(problem: models.Problem, fit: models.Fit) -> float:
     return float(np.sqrt(np.mean(np.minimum(error, 3.0) ** 2)))
 
 
-def _estimate(problem, fit, tracks, fps: float, width: int, height: int) -> Estimate:
+def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]) -> Estimate:
     bundle = fit.bundle
     error = fit.error() / problem.pixel
     agree = error < models.REACH
@@ -140,19 +163,60 @@ def _estimate(problem, fit, tracks, fps: float, width: int, height: int) -> Esti
     c2w = compose(start, c2w)
     points = bundle.points @ start[0, :, :3].T + start[0, :, 3]
     trusted = np.bincount(bundle.point, agree, len(points)) >= 3
-    remarks = []
+    remarks = list(doubts)
     if fit.kind == "moving":
         unit = _unit(bundle, points, trusted)
         c2w[:, :, 3] /= unit
         points = points / unit
     focal = bundle.focal / tracks.size[0]
-    intrinsics = np.stack([focal, focal * width / height, *np.full((2, len(focal)), 0.5)], 1)
+    intrinsics = np.stack([focal, focal * aspect, *np.full((2, len(focal)), 0.5)], 1)
     trajectory = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNIT)
     if tracks.cuts:
         remarks.append(f"Next to nothing is seen again at frame {', '.join(map(str, tracks.cuts))}: a cut?")
+    if len(failed):
+        remarks.append(f"{len(failed)} of {problem.frames} frames have no pose of their own; theirs lies in between.")
+    if not problem.known:
+        remarks.append(_about_focal(fit, float(focal[0])))
     return Estimate(
         trajectory, inliers, tuple(map(int, failed)), float(focal[0]), problem.known, fit.kind, points[trusted],
         tuple(remarks),
+    )  # fmt: skip
+
+
+def _about_focal(fit: models.Fit, focal: float) -> str:
+    degrees = np.degrees(2 * np.arctan(0.5 / focal))
+    if fit.kind in ("static", "zooming"):
+        return f"The focal length is a guess ({degrees:.0f} degrees): this movement does not show it."
+    return (
+        f"The focal length was estimated with the path ({degrees:.0f} degrees); a given one makes both more exact,"
+        " above all where the camera turns little."
+    )
+
+
+def _by_colmap(pictures, allowed, focal: float | None, fps: float, aspect: float) -> Estimate:
+    """The same account of what COLMAP finds."""
+    from .colmap import solve
+
+    width = pictures[0].shape[1]
+    solved = solve(pictures, allowed, None if focal is None else focal * width)
+    sure = np.isfinite(solved.w2c).all((1, 2))
+    c2w = np.tile(np.eye(3, 4), (len(sure), 1, 1))
+    c2w[sure] = invert(solved.w2c[sure])
+    start = invert(_bridged(c2w, sure)[:1])
+    c2w = compose(start, _bridged(c2w, sure))
+    near = solved.first if len(solved.first) else solved.points
+    depth = near @ start[0, 2, :3] + start[0, 2, 3]
+    unit = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
+    c2w[:, :, 3] /= unit
+    points = (solved.points @ start[0, :, :3].T + start[0, :, 3]) / unit
+    fx = solved.focal / width
+    failed = tuple(map(int, np.flatnonzero(~sure)))
+    remarks = [f"COLMAP placed {int(sure.sum())} of {len(sure)} frames."]
+    if failed:
+        remarks.append("The pose of the others lies between their neighbours'.")
+    return Estimate(
+        CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT), solved.agreeing, failed, fx,
+        focal is not None, "moving", points, tuple(remarks), method="colmap",
     )  # fmt: skip
 
 

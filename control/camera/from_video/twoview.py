@@ -55,9 +55,7 @@ def turn_between(
             jacobian = np.concatenate([jacobian, (ratio * plane)[:, :, None]], 2)
         weighted = jacobian * weight[:, None, None]
         normal = np.einsum("nij,nik->jk", weighted, jacobian)
-        step = -np.linalg.solve(
-            normal + 1e-9 * np.eye(len(normal)), np.einsum("nij,ni->j", weighted, error)
-        )
+        step = -np.linalg.solve(normal + 1e-9 * np.eye(len(normal)), np.einsum("nij,ni->j", weighted, error))
         rotation = rotations.from_vector(step[:3]) @ rotation
         if zoom:
             ratio *= float(np.exp(np.clip(step[3], -0.3, 0.3)))
@@ -83,9 +81,9 @@ def points_from_rays(
         return np.stack([np.bincount(point, column, count) for column in flat.T], 1).reshape(count, *values.shape[1:])
 
     normal = total(across)
-    points = np.linalg.solve(
-        normal + 1e-12 * np.eye(3), total(np.einsum("mij,mj->mi", across, centre))[..., None]
-    )[..., 0]
+    points = np.linalg.solve(normal + 1e-12 * np.eye(3), total(np.einsum("mij,mj->mi", across, centre))[..., None])[
+        ..., 0
+    ]
     mean = total(direction)
     mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
     away = np.arccos(np.clip((direction * mean[point]).sum(1), -1, 1))
