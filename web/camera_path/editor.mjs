@@ -340,7 +340,9 @@ export class CameraEditor {
     if (!this.view) return;
     const first = !this.view.width;
     this.view.resize(width, height);
-    if (first && this.view.width) this.fit();
+    if (!first || !this.view.width) return;
+    this.fit();
+    this.view.render(); // at once: a busy page gives few frames
   }
 
   fit() {

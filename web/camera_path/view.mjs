@@ -256,6 +256,7 @@ export class View {
   }
 
   render() {
+    cancelAnimationFrame(this.pending);
     this.pending = 0;
     if (!this.state || !this.width) return;
     const { width, height } = this;
