@@ -107,6 +107,13 @@ def _bench(args: argparse.Namespace) -> dict:
         for clip, found in result["from_video"].items():
             print(f"{clip:20} rot_deg {found['rot_deg']}  trans_deg {found['trans_deg']}  {found['seconds']} s")
         return result
+    if args.what == "depth":
+        from .evaluation.depth_bench import run_depth
+
+        result = run_depth(args.json, progress=_progress(args.quiet))
+        for name in ("flicker_ratio", "chunk_max_diff", "peak_memory_mb", "seconds_per_frame"):
+            print(f"{name:26} {result[name]}")
+        return result
     from .evaluation.bench import run_control
     from .evaluation.card import fill_card
     from .evaluation.table import markdown_table
@@ -205,7 +212,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = command("bench", _bench, "Measure how well a checkpoint obeys, or how well the tools work, on held-out scenes.")
     p.add_argument(
         "what",
-        choices=("control", "camera", "masks"),
+        choices=("control", "camera", "depth", "masks"),
         help="camera: files, rays, paths from video; masks: in-betweens and masks carried along a video",
     )
     p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..camera.trajectory import CameraTrajectory
 from ..errors import UserError
 from .align import fit_scale_shift
 from .measure import as_disparity
 from .normalise import DepthClip, apply_recipe, measure_depth
 from .pack import pack, unpack
-from .stabilise import Stabiliser, Stabilising
+from .stabilise import Stabiliser, Stabilising, between
 
 ANCHOR_SIDE = 96  # frames in common are kept this small
 VERSION = 1
@@ -83,6 +84,7 @@ def process_chunk(
     align: bool = True,
     pictures: np.ndarray | None = None,
     stabilising: Stabilising | None = None,
+    camera: CameraTrajectory | None = None,
 ) -> tuple[DepthClip, DepthState]:
     """One chunk of raw depth (F, H, W) normalised like all others, and the state for the next chunk.
 
@@ -90,8 +92,9 @@ def process_chunk(
     whole clip), or near and far, or measures itself with `kind`, `low` and `high`; later ones take the state's.
     overlap: so many frames at the beginning of each chunk but the first are those at the end of the chunk before; they
     align scale and shift (align; False for metric depth) and are not put out again. pictures (F, H', W', 3): what the
-    depth was estimated from; with them the depth is stabilised. The chunk's frames come out as they would from one
-    long chunk. Raises UserError for an overlap that leaves no frame, other sizes than before, or unknown frames only.
+    depth was estimated from; with them the depth is stabilised. camera: the path of the whole clip, for that. The
+    chunk's frames come out as they would from one long chunk. Raises UserError for an overlap that leaves no frame,
+    other sizes than before, or unknown frames only.
     """
     depth = np.asarray(depth, np.float32)
     if depth.ndim != 3 or min(depth.shape) < 1:
@@ -129,7 +132,10 @@ def process_chunk(
     if pictures is not None:
         # A worker of its own: the state that was handed in stays as it was, and may be used again.
         worker = Stabiliser.from_state(state.stabiliser.state()) if not first else state.stabiliser
-        values = np.stack([worker.step(frame, picture) for frame, picture in zip(values, pictures, strict=True)])
+        values = np.stack([
+            worker.step(frame, picture, between(camera, worker.frames))
+            for frame, picture in zip(values, pictures, strict=True)
+        ])  # fmt: skip
         state.stabiliser = worker
     state.frames += len(values)
     # Already growing towards the camera; an inverted clip's values were negated, and its range is that of the negated.

@@ -16,6 +16,7 @@ from ..errors import UserError, need
 # Flow is looked for in pictures whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
 LEAST_SIDE = 16  # DIS cannot match in a picture smaller than two of its patches
+NO_MATCH = 24.0  # grey levels, of 255, from which two pictures do not show the same
 GREY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
 
 
@@ -48,7 +49,8 @@ def follow(
                 return cv2.blur(off, (5, 5))
 
             apart = np.linalg.norm(rigid - back, axis=-1)
-            better = mismatch(rigid) <= mismatch(back) + GREY_LEVELS
+            match = mismatch(rigid)
+            better = (match <= mismatch(back) + GREY_LEVELS) & (match < NO_MATCH)
             # Two motions far apart that look alike: nothing to be seen there, or something that repeats. Rigid wins.
             held = better & (~sure | (apart < 3 + 0.3 * np.linalg.norm(back, axis=-1)))
             back = np.where(held[..., None], rigid, back)

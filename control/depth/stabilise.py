@@ -10,6 +10,9 @@ Two things are done to each frame, both from what came before it alone, so that 
    from it by more than the tolerance: that bounds what can go wrong. Where the two are three times as far apart, or
    the flow is not to be relied on, the new value counts: edges stay sharp and things that move do not smear.
 
+Where the camera's path is known, what stands still is also known to come nearer or go farther: the past is moved on by
+that before it is compared. Without a path, a camera that moves in is followed with a delay of up to the tolerance.
+
 Shapes: (H, W) disparity-like values of any unit, NaN = unknown; pictures (H', W', 3) in 0..1 or bytes, any size.
 """
 
@@ -20,6 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..camera.trajectory import CameraTrajectory, compose, invert
 from ..errors import UserError
 from .align import fit_scale_shift
 from .flow import follow, grey_picture, sample
@@ -62,14 +66,19 @@ class Stabiliser:
     frames: int = 0
     cuts: list[int] = field(default_factory=list)
     _range: float = 0.0
+    _middle: float = 0.0  # median disparity of the first frame: 1 / the camera's unit
     _course: tuple[float, float] = (0.0, 0.0)  # log of the scale, and shift in shares of the range, from frame to frame
     _correct: tuple[float, float] = (1.0, 0.0)  # scale, and shift in shares of the range, that undo the jumps so far
     _raw: np.ndarray | None = None
     _out: np.ndarray | None = None
     _grey: np.ndarray | None = None
 
-    def step(self, values: np.ndarray, picture: np.ndarray) -> np.ndarray:
-        """The stabilised frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN."""
+    def step(self, values: np.ndarray, picture: np.ndarray, camera: CameraTrajectory | None = None) -> np.ndarray:
+        """The stabilised frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN.
+
+        camera: the pose of the frame before and of this one, in units of the first frame's median depth; values must
+        be 0 at infinity then, as disparity is.
+        """
         values = np.asarray(values, np.float32)
         if values.ndim != 2 or min(values.shape) < 2:
             raise UserError(f"a depth frame has shape {values.shape}; (height, width) was expected")
@@ -82,7 +91,7 @@ class Stabiliser:
         if self._out is None:
             self._begin(values)
         else:
-            self._continue(values, grey)
+            self._continue(values, grey, camera)
         self._raw, self._grey = values, grey
         self.frames += 1
         return self._out.copy()
@@ -91,13 +100,14 @@ class Stabiliser:
         known = values[np.isfinite(values)]
         span = float(np.subtract(*np.quantile(known, [0.98, 0.02]))) if known.size else 0.0
         self._range = span or self._range
+        self._middle = float(np.median(known)) if known.size else 0.0
         self._correct, self._course = (1.0, 0.0), (0.0, 0.0)
         self._out = values
 
-    def _continue(self, values: np.ndarray, grey: np.ndarray) -> None:
+    def _continue(self, values: np.ndarray, grey: np.ndarray, camera: CameraTrajectory | None) -> None:
         options, unit = self.options, self._range
         where, sure = follow(self._grey, grey, values.shape, values)
-        before = sample(self._raw, where)
+        before = self._moved(sample(self._raw, where), where, camera)
         known = np.isfinite(values) & np.isfinite(before) & sure
         if unit <= 0 or known.mean() < CUT * max(float(np.isfinite(values).mean()), 1e-6):
             self.cuts.append(self.frames)
@@ -116,19 +126,34 @@ class Stabiliser:
         keep = 1 - options.leak
         self._correct = (float(scale**keep), float(shift * keep))
         now = self._correct[0] * values + self._correct[1] * unit
-        past = sample(self._out, where)
+        past = self._moved(sample(self._out, where), where, camera)
         usable = sure & np.isfinite(past) & np.isfinite(now)
         reach = options.tolerance * unit
         off = np.where(usable, past - now, 0)
         trust = np.where(usable, np.clip(1.5 - 0.5 * np.abs(off) / max(reach, 1e-30), 0, 1), 0)
         self._out = (now + np.clip(trust * options.memory * off, -reach, reach)).astype(np.float32)
 
+    def _moved(self, values: np.ndarray, where: np.ndarray, camera: CameraTrajectory | None) -> np.ndarray:
+        """Disparity of the frame before, taken at its pixels `where`, as it is for the camera of this frame.
+
+        A point z along the camera's axis on the ray r (with r_z = 1) is at (R r)_z z + t_z for the next camera.
+        """
+        if camera is None or self._middle <= 0:
+            return values
+        step = compose(invert(camera.c2w[1]), camera.c2w[0])
+        fx, fy, cx, cy = camera.intrinsics[0]
+        x = ((where[..., 0] + 0.5) / values.shape[1] - cx) / fx
+        y = ((where[..., 1] + 0.5) / values.shape[0] - cy) / fy
+        ratio = step[2, 0] * x + step[2, 1] * y + step[2, 2] + step[2, 3] * values / self._middle
+        # What passes the camera is not seen again.
+        return np.where(ratio > 0.1, values / np.where(ratio > 0.1, ratio, 1), np.nan).astype(np.float32)
+
     def state(self) -> dict:
         """Everything that the next frame needs, as plain JSON values: some bytes for every pixel of a frame."""
         arrays = {"raw": self._raw, "out": self._out, "grey": self._grey}
         return {
-            "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "course": list(self._course),
-            "correct": list(self._correct), "options": dict(vars(self.options)),
+            "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "middle": self._middle,
+            "course": list(self._course), "correct": list(self._correct), "options": dict(vars(self.options)),
             **{name: None if array is None else pack(array) for name, array in arrays.items()},
         }  # fmt: skip
 
@@ -138,7 +163,7 @@ class Stabiliser:
         try:
             made = cls(
                 Stabilising(**state["options"]), int(state["frames"]), [int(cut) for cut in state["cuts"]],
-                _finite(state["range"]), tuple(_finite(v) for v in state["course"]),
+                _finite(state["range"]), _finite(state["middle"]), tuple(_finite(v) for v in state["course"]),
                 tuple(_finite(v) for v in state["correct"]),
                 *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "grey")),
             )  # fmt: skip
@@ -160,13 +185,15 @@ def stabilise(
     values: Iterable[np.ndarray],
     pictures: Iterable[np.ndarray],
     options: Stabilising | None = None,
+    camera: CameraTrajectory | None = None,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Iterator[np.ndarray]:
     """Stabilised frames of `values` (H, W) that are seen in `pictures`, one at a time and so in bounded memory.
 
-    progress is called after every frame; when cancel says yes, UserError is raised. Raises UserError where one of the
-    two is longer than the other.
+    camera: the path of the clip, relative to its first frame, where it is known; see `Stabiliser.step`. progress is
+    called after every frame; when cancel says yes, UserError is raised. Raises UserError where one of the two is longer
+    than the other, or the path than they.
     """
     worker = Stabiliser(options or Stabilising())
     pictures = iter(pictures)
@@ -176,11 +203,21 @@ def stabilise(
         picture = next(pictures, None)
         if picture is None:
             raise UserError(f"there are more depth frames than pictures ({number}): give one picture for each")
-        yield worker.step(frame, picture)
+        yield worker.step(frame, picture, between(camera, number))
         if progress is not None:
             progress()
     if next(pictures, None) is not None:
         raise UserError("there are more pictures than depth frames: give one picture for each")
+
+
+def between(camera: CameraTrajectory | None, frame: int) -> CameraTrajectory | None:
+    """The poses of the frame before and of `frame`, as `Stabiliser.step` takes them; None for the first or no path."""
+    if camera is None or frame == 0:
+        return None
+    if frame >= camera.frames:
+        raise UserError(f"the camera path has {camera.frames} frames and ends before the depth clip: give one for each")
+    part = slice(frame - 1, frame + 1)
+    return camera.replace(c2w=camera.c2w[part], intrinsics=camera.intrinsics[part])
 
 
 def _between(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:

@@ -45,14 +45,24 @@ class Perception(nn.Module):
         # What an average picture looks like to `features`; without it every two pictures would seem alike.
         self.register_buffer("mean", torch.zeros(widths[-1] * 6))
 
-    def forward(self, pictures: Tensor, clips: int = 1) -> Seen:
+    def pooled(self, pictures: Tensor) -> Tensor:
+        """What each picture adds to the overview of its clip: (N, C). The mean over a long clip goes into `forward`."""
+        return self._down(pictures)[2]
+
+    def _down(self, pictures: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         folded = F.pixel_unshuffle(pictures - 0.5, 2)
         x = self.stem(torch.cat([folded, coordinates(folded)], 1))
         kept = [x]
         for down in self.down:
             x = down(x)
             kept.append(x)
-        pooled = F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1).unflatten(0, (clips, -1)).mean(1)
+        return folded, kept, F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1)
+
+    def forward(self, pictures: Tensor, clips: int = 1, mean: Tensor | None = None) -> Seen:
+        folded, kept, pooled = self._down(pictures)
+        x = kept[-1]
+        # mean (1, C): of a clip that comes in pieces, this being one of them.
+        pooled = pooled.unflatten(0, (clips, -1)).mean(1) if mean is None else mean
         overview = self.overview(pooled).repeat_interleave(len(x) // clips, 0)
         x = self.middle(x + overview[..., None, None].to(x.dtype))
         features = F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1) - self.mean

@@ -1,0 +1,164 @@
+"""Depth of other nodes in, and the same depth as a picture for other models out. Plain dicts and arrays, no ComfyUI.
+
+In: DA3_GEOMETRY and MOGE_GEOMETRY as core's Depth Anything 3 and MoGe nodes put them out: dicts whose `depth`
+(B, H, W) is a distance, with the sky apart. Out: what core's nodes for VACE, Wan Fun Control and LTX do with a control
+video. All three take IMAGE, near bright, and scale and crop it about the centre to the video; they differ in the number
+of frames that they keep and in the multiples that sides should have, so that nothing is cropped or resampled behind
+one's back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import UserError
+from ..images import indices, resize_clip
+from .normalise import DepthClip
+
+SKY_PROBABILITY = 0.3  # from here on Depth Anything 3 counts a pixel as sky
+
+
+class Geometry(NamedTuple):
+    """Depth (F, H, W) float32 as a distance, infinite where sky, NaN where unknown; sky (F, H, W) bool or None;
+    remarks: sentences. For `normalise_depth(depth, "depth", sky=sky)`."""
+
+    depth: np.ndarray
+    sky: np.ndarray | None
+    remarks: list[str]
+
+
+def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geometry:
+    """Depth of DA3_GEOMETRY. `sky` (B, H, W), a probability, becomes infinitely far.
+
+    least_confidence: pixels whose confidence, as a share of its range in the clip, is below this are unknown. Raises
+    UserError for anything that is no such dict.
+    """
+    depth = _frames(geometry, "depth", "DA3_GEOMETRY")
+    depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
+    sky, remarks = None, []
+    if geometry.get("sky") is not None:
+        sky = _frames(geometry, "sky", "DA3_GEOMETRY", depth.shape) >= SKY_PROBABILITY
+        depth[sky] = np.inf
+    if least_confidence > 0:
+        if geometry.get("confidence") is None:
+            remarks.append("This Depth Anything 3 model gives no confidence, so all of its depth is used.")
+        else:
+            sure = _frames(geometry, "confidence", "DA3_GEOMETRY", depth.shape)
+            low, high = float(np.nanmin(sure)), float(np.nanmax(sure))
+            unsure = (sure - low) / max(high - low, 1e-12) < least_confidence
+            depth[unsure if sky is None else unsure & ~sky] = np.nan
+    if geometry.get("mode") == "mono" and len(depth) > 1:
+        remarks.append(
+            "Depth Anything 3 looked at every frame by itself, so its scale may change between them: stabilise it."
+        )
+    return Geometry(depth.astype(np.float32), sky, remarks)
+
+
+def from_moge(geometry: Mapping[str, Any]) -> Geometry:
+    """Depth of MOGE_GEOMETRY. What its `mask` leaves out, or is infinite, is sky. Raises UserError for no such dict."""
+    if geometry.get("depth") is None and geometry.get("points") is not None:
+        points = np.asarray(geometry["points"], np.float32)
+        if points.ndim == 4 and points.shape[-1] == 3:
+            geometry = {**geometry, "depth": points[..., 2]}
+    depth = _frames(geometry, "depth", "MOGE_GEOMETRY")
+    sky = np.isposinf(depth)
+    if geometry.get("mask") is not None:
+        sky |= _frames(geometry, "mask", "MOGE_GEOMETRY", depth.shape) < 0.5
+    depth = np.where(sky, np.inf, np.where(np.isfinite(depth) & (depth > 0), depth, np.nan))
+    remarks = []
+    if len(depth) > 1:
+        remarks.append("MoGe looks at every frame by itself, so its scale may change between them: stabilise it.")
+    return Geometry(depth.astype(np.float32), sky if sky.any() else None, remarks)
+
+
+def _frames(geometry: Mapping[str, Any], name: str, what: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    if not isinstance(geometry, Mapping) or geometry.get(name) is None:
+        raise UserError(f"this {what} has no '{name}': connect the output of the node that estimates geometry")
+    try:
+        values = np.array(geometry[name], np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"'{name}' of this {what} is no array of numbers ({error})") from error
+    if values.ndim == 2:
+        values = values[None]
+    if values.ndim == 4 and 1 in (values.shape[1], values.shape[-1]):
+        values = values.reshape(len(values), *(side for side in values.shape[1:] if side != 1))
+    if values.ndim != 3 or min(values.shape) < 1 or (shape is not None and values.shape != shape):
+        expected = "(frames, height, width)" if shape is None else f"{shape}, as its depth has,"
+        raise UserError(f"'{name}' of this {what} has shape {values.shape}; {expected} was expected")
+    return values
+
+
+# ---- out ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model takes: frames `temporal` * k + 1, sides in multiples of `spatial`; says: where to connect it."""
+
+    says: str
+    temporal: int
+    spatial: int
+
+
+TARGETS = {
+    "fulldit": Target("this pack's Conditions", 4, 16),
+    "vace": Target("WanVaceToVideo: control_video", 4, 16),
+    "wan fun": Target("WanFunControlToVideo and Wan22FunControlToVideo: control_video", 4, 16),
+    "ltx": Target("LTXVAddGuide with an IC-LoRA for depth: image", 8, 32),
+}
+
+
+def control_pictures(
+    clip: DepthClip,
+    target: str,
+    height: int | None = None,
+    width: int | None = None,
+    frames: int | None = None,
+    downscale: int = 1,
+) -> tuple[np.ndarray, list[str]]:
+    """A depth clip as control pictures (F, H, W, 3) float32, near 1 and far 0, ready for a model, and sentences.
+
+    target: one of TARGETS. height, width, frames: of the video that is to be made (None: the clip's, brought to what
+    the model can take: sides to the nearest multiple, frames cut to the last that fits). The clip is spread over
+    `frames`. downscale: an LTX IC-LoRA's reference_downscale_factor, by which its guide is smaller than the video.
+    Raises UserError for an unknown target and sizes that the model cannot take.
+    """
+    if target not in TARGETS:
+        raise UserError(f"the target '{target}' is unknown: choose one of {', '.join(TARGETS)}")
+    means, said = TARGETS[target], []
+    if downscale < 1 or (downscale > 1 and target != "ltx"):
+        raise UserError(f"a downscale of {downscale} was given for '{target}'; only guides of LTX are made smaller")
+    given = clip.values.shape
+    asked = {"height": height, "width": width}
+    sides = {}
+    multiple = means.spatial * downscale
+    for (name, side), own in zip(asked.items(), given[1:], strict=True):
+        if side is None:
+            sides[name] = max(multiple, round(own / multiple) * multiple)
+            if sides[name] != own:
+                said.append(f"The {name} was changed from {own} to {sides[name]}, a multiple of {multiple}.")
+        elif side < multiple or side % multiple:
+            near = max(multiple, round(side / multiple) * multiple)
+            raise UserError(f"a {name} of {side} was given for '{target}'; take {near}, a multiple of {multiple}")
+        else:
+            sides[name] = side
+    if frames is None:
+        kept = (clip.frames - 1) // means.temporal * means.temporal + 1
+        values = clip.values[:kept]
+        if kept != clip.frames:
+            said.append(f"The last {clip.frames - kept} frames were left out: '{target}' takes {means.temporal}k+1.")
+    elif frames < 1 or (frames - 1) % means.temporal:
+        near = max(0, round((frames - 1) / means.temporal)) * means.temporal + 1
+        raise UserError(f"{frames} frames were asked for; '{target}' takes {means.temporal}k+1: take {near}")
+    else:
+        values = clip.values[indices(clip.frames, frames)]
+        if frames != clip.frames:
+            said.append(f"The clip's {clip.frames} frames were spread over {frames}.")
+    values = np.clip(resize_clip(values, sides["height"] // downscale, sides["width"] // downscale), 0, 1)
+    if abs(sides["width"] / sides["height"] / (given[2] / given[1]) - 1) > 0.02:
+        said.append("The proportions differ from the clip's, so its pictures were stretched.")
+    return np.repeat(values[..., None], 3, -1), said

@@ -1,0 +1,92 @@
+"""Depth from the shipped estimator, and its benchmark: small runs of the real thing."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from comfyui_fulldit.control.depth import normalise_depth
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.evaluation import depth_bench
+from comfyui_fulldit.models.estimators.depth import NOTICE, estimate_depth, shipped
+from comfyui_fulldit.models.estimators.layers import at_size
+from comfyui_fulldit.scenes import render
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def estimators():
+    return shipped()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return render([2_000_000_000], 9, 64, 96)
+
+
+def test_it_sees_depth_and_does_not_depend_on_groups(clip, estimators, monkeypatch):
+    video = clip.video[0].permute(1, 2, 3, 0).numpy()
+    calls = []
+    found = estimate_depth(video, lambda: calls.append(1), estimators=estimators)
+    assert found.shape == (9, 64, 96) and found.dtype == np.float32 and len(calls) == 9
+    exact = 1 / clip.depth[0].numpy()
+    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
+    # As the judge sees the clip in one piece, but for the halves in which pictures wait.
+    with torch.no_grad():
+        whole = estimators.perception(at_size(clip.video[0].permute(1, 0, 2, 3))).disparity.numpy()
+    assert np.abs(found - whole).max() < 0.02
+    monkeypatch.setattr("comfyui_fulldit.models.estimators.depth.CHUNK", 4)
+    grouped = estimate_depth((frame for frame in video), estimators=estimators)
+    assert np.abs(grouped - found).max() < 1e-4
+    assert "procedural world" in NOTICE
+
+
+def test_bytes_and_sizes(clip, estimators):
+    video = (clip.video[0, :, :2].permute(1, 2, 3, 0).numpy() * 255).round().astype(np.uint8)
+    small = estimate_depth(video, estimators=estimators)
+    large = estimate_depth(video.repeat(2, 1).repeat(2, 2), size=(40, 60), estimators=estimators)
+    assert large.shape == (2, 40, 60) and np.abs(large.mean() - small.mean()) < 0.1 * small.mean()
+    assert normalise_depth(small, "disparity").frames == 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        ([], "no frames"),
+        ([np.zeros((8, 8))], "height, width, 3"),
+        ([np.zeros((8, 8, 3)), np.zeros((8, 9, 3))], "another size"),
+        ([np.full((8, 8, 3), np.nan)], "NaN"),
+    ],
+)
+def test_what_is_no_video_is_refused(frames, says, estimators):
+    with pytest.raises(UserError, match=says):
+        estimate_depth(frames, estimators=estimators)
+
+
+def test_it_can_be_stopped(clip, estimators):
+    with pytest.raises(UserError, match="stopped at frame 0"):
+        estimate_depth(np.zeros((2, 8, 8, 3)), cancel=lambda: True, estimators=estimators)
+
+
+def test_the_benchmark(tmp_path, monkeypatch):
+    monkeypatch.setattr(depth_bench, "FRAMES", 8)
+    monkeypatch.setattr(depth_bench, "HEIGHT", 96)
+    monkeypatch.setattr(depth_bench, "WIDTH", 144)
+    result = depth_bench.run_depth(tmp_path / "depth.json", long_frames=0, kinds=("pan", "dolly"))
+    assert json.loads((tmp_path / "depth.json").read_text()) == result
+    assert 0 < result["flicker_ratio"] < 1 and result["chunk_max_diff"] < 1e-3
+    assert result["flicker_ratio"] == result["clips"]["pan"]["ratio"]
+    assert result["clips"]["dolly"]["camera_error_ratio"] < result["clips"]["dolly"]["error_ratio"]
+    assert result["peak_memory_mb"] is None
+    with pytest.raises(UserError, match="no movements"):
+        depth_bench.run_depth(kinds=("flight",))
+
+
+def test_memory_of_a_long_clip_is_measured_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(depth_bench, "LONG_HEIGHT", 64)
+    monkeypatch.setattr(depth_bench, "LONG_WIDTH", 96)
+    found = depth_bench.long_run(6)
+    assert 50 < found["peak_memory_mb"] < 2000 and found["seconds_per_frame"] > 0 and found["frames"] == 6
