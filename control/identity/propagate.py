@@ -31,6 +31,8 @@ INNER, OUTER = 0.06, 0.10
 # the moved mask is kept then.
 SHRINKS, GROWS = 0.6, 1.7
 LEAST_PIXELS = 20
+# Below this share of a mask that the flow vouches for, the band becomes wider, up to four times.
+DOUBTFUL = 0.6
 # Two frames of which one, moved along the flow, is still so many grey levels from the other are not one shot.
 CUT_LEVELS = 30.0
 
@@ -155,7 +157,7 @@ class _Walk:
         moved, part, known = _moved(step, self.clip.small, self.mask)
         inside = moved > 0.5
         count = int(inside.sum())
-        trust = float((known[inside] == 2).mean()) if count else 0.0
+        trust = _trust(moved, known)
         if self.refine and count >= LEAST_PIXELS:
             cut = _cut(self.clip.picture(number, part), moved, known, self.anchor)
             vouched = inside & (known == 2)
@@ -198,15 +200,26 @@ def _moved(step: Step, size: tuple[int, int], mask: np.ndarray) -> tuple[np.ndar
     moved = cv2.remap(mask, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if not (moved > 0.5).any():
         return moved, (slice(top, bottom), slice(left, right)), known
-    part = _around(moved)
+    part = _around(moved, 1 + 3 * _doubt(_trust(moved, known)))
     place = tuple(slice(s.start + first, s.stop + first) for s, first in zip(part, (top, left), strict=True))
     return moved[part], place, known[part]
 
 
-def _around(mask: np.ndarray) -> tuple[slice, slice]:
+def _trust(moved: np.ndarray, known: np.ndarray) -> float:
+    """The share of a mask (h, w) that the flow vouches for."""
+    inside = moved > 0.5
+    return float((known[inside] == 2).mean()) if inside.any() else 0.0
+
+
+def _doubt(trust: float) -> float:
+    """0 where the flow vouches for most of a mask, up to 1 where for nothing: then colour decides a wider band."""
+    return max(0.0, 1 - trust / DOUBTFUL)
+
+
+def _around(mask: np.ndarray, wider: float = 1.0) -> tuple[slice, slice]:
     """The rows and columns of a mask (H, W) that is not empty, with the surroundings that show its background."""
     inside = mask > 0.5
-    margin = max(8, int(0.15 * np.sqrt(inside.sum()))) + 4
+    margin = int(wider * max(8, 0.15 * np.sqrt(inside.sum()))) + 4
     lines = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
     return tuple(
         slice(max(0, int(line[0]) - margin), min(size, int(line[-1]) + margin + 1))
@@ -234,11 +247,12 @@ def _cut(
     share = width / moved.shape[1]
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     inside = (cv2.resize(moved, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
-    known = cv2.resize(known, size, interpolation=cv2.INTER_NEAREST)
+    known_here, known = known, cv2.resize(known, size, interpolation=cv2.INTER_NEAREST)
     unit = share * float(np.sqrt((moved > 0.5).sum()))
     deep = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
     far = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    inner, outer = max(2.0, INNER * unit), max(3.0, OUTER * unit)
+    wider = 1 + 3 * _doubt(_trust(moved, known_here))
+    inner, outer = wider * max(2.0, INNER * unit), wider * max(3.0, OUTER * unit)
     told = np.where(inside > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     # What comes from beyond the picture may be anything; what the flow only doubts, anything near the edge.
     told[(deep > inner) & (known == 2) | (deep > 3 * inner) & (known == 1)] = cv2.GC_FGD
@@ -246,7 +260,7 @@ def _cut(
     # Colours are learned from what is known alone, here and in the picture of the given mask.
     teaching = [
         (small[told == cv2.GC_FGD], small[told == cv2.GC_BGD]),
-        (anchor[0][anchor[1] > 0], anchor[0][anchor[1] == 0]),
+        tuple(anchor[0][anchor[1] == side] for side in (cv2.GC_FGD, cv2.GC_BGD)),
     ]
     front, behind = (np.concatenate([_thinned(part[side]) for part in teaching]) for side in (0, 1))
     if min(len(front), len(behind)) < LEAST_PIXELS:
