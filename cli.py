@@ -213,7 +213,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "what",
         choices=("control", "camera", "depth", "masks"),
-        help="camera: files, rays, paths from video; masks: in-betweens and masks carried along a video",
+        help="camera: files, rays, paths from video; depth: flicker, chunks, memory; masks: in-betweens and masks"
+        " carried along a video",
     )
     p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
     p.add_argument("--scenes", type=int, help="default: 16, for masks 4")

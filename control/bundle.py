@@ -155,6 +155,7 @@ class Controls:
             unknown = self.depth.recipe.get("unknown", 0)
             if unknown > 0.05:
                 remarks.append(f"{unknown:.0%} of the depth clip is unknown and was taken as far away.")
+            remarks += self.depth.recipe.get("remarks", [])
         weights = [("camera", self.camera is not None, self.camera_strength)]
         weights += [(f"identity '{identity.name}'", True, identity.strength) for identity in self.identities]
         weights += [("depth", self.depth is not None, self.depth_strength)]

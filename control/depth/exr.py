@@ -50,7 +50,7 @@ def read_exr(path: str | Path, channel: str) -> np.ndarray:
         return _by_package(path, channel, header)
     try:
         return _lines(data, header, channel)
-    except (struct.error, ValueError, IndexError, zlib.error) as error:
+    except (struct.error, ValueError, IndexError, OverflowError, zlib.error) as error:
         raise UserError(f"the EXR picture '{path}' is cut short or damaged ({error}): write it again") from error
 
 
@@ -84,7 +84,7 @@ def read_header(data: bytes, path: Path) -> ExrHeader:
         if not (height > 0 and width > 0 and height * width <= MOST_PIXELS):
             raise ValueError(f"a size of {width} x {height}")
         channels, sampled = _channels(attributes["channels"])
-    except (struct.error, IndexError, KeyError, ValueError) as error:
+    except (struct.error, IndexError, KeyError, ValueError, OverflowError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"the EXR picture '{path}' is cut short or damaged ({error}): write it again") from error

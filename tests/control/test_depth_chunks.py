@@ -185,6 +185,8 @@ def test_chunks_that_do_not_belong_together_are_noticed():
         lambda s: s.pop("frames"),
         lambda s: s["recipe"].pop("range"),
         lambda s: s["recipe"].update(range=[1, 0]),
+        lambda s: s["recipe"].update(range=[[], 1]),
+        lambda s: s["recipe"].update(range=[0, 1e300]),
         lambda s: s["anchor"].update(data="!"),
         lambda s: s["anchor"].update(shape=[2, 1000, 1000]),
         lambda s: s["anchor"].update(shape=[2, 10**9, 10**9]),
