@@ -223,7 +223,7 @@ def test_one_mask_or_depth_picture_holds_for_all_frames(files):
         ({"camera": "none.json"}, "does not exist"),
         ({"camera": "pan_left:fast"}, "a number was expected"),
         ({"camera": "pan_left:20,speed=3"}, "'speed' is no option"),
-        ({"camera": "pan_left:500"}, "-180 to 180"),
+        ({"camera": "pan_left:500"}, "-360 to 360"),
         ({"identities": ["cup="]}, "no image"),
         ({"identities": ["cup=none.png"]}, "does not exist"),
         ({"identities": ["cup=a,b,c,d"]}, "'d' is too much for identity 'cup'"),
