@@ -148,11 +148,12 @@ def normalise_stream(
 def apply_recipe(depth: np.ndarray, recipe: dict, sky: np.ndarray | None = None, fill: bool = False) -> np.ndarray:
     """Depth (F, H, W) of the recipe's kind, normalised by it: float32, 0 (far) to 1 (near)."""
     try:
-        kind, (bottom, top) = recipe["kind"], (np.float32(float(end)) for end in recipe["range"])
+        kind, (bottom, top) = recipe["kind"], (float(end) for end in recipe["range"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the recipe of a depth clip lacks its kind or range ({error}): measure it again") from error
-    if kind not in KINDS[:3] or not top > bottom or not np.isfinite(top - bottom):
+    if kind not in KINDS[:3] or not top > bottom or max(abs(top), abs(bottom)) > 1e37:
         raise UserError(f"the recipe of a depth clip has kind '{kind}' and range {recipe['range']}: measure it again")
+    bottom, top = np.float32(bottom), np.float32(top)
     result = np.empty(np.shape(depth), np.float32)
     # Frame by frame, so that a long clip is not in memory several times over.
     for number, frame in enumerate(np.asarray(depth)):
