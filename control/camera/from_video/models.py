@@ -121,6 +121,8 @@ def chain(problem: Problem, zoom: bool) -> tuple[np.ndarray, np.ndarray]:
     for f in range(1, problem.frames):
         both = problem.shared(f - 1, f)
         turn, ratio = np.eye(3), 1.0
+        # A few hundred points say how a picture turns.
+        both = both[:: max(1, len(both) // 300)]
         if len(both) >= 8:
             first, second = problem.at[both, f - 1] / focal[f - 1], problem.at[both, f] / focal[f - 1]
             turn, ratio = twoview.turn_between(first, second, problem.pixel / focal[f - 1], zoom)

@@ -28,7 +28,7 @@ def relative_pose(first: np.ndarray, second: np.ndarray, pixel: float) -> tuple[
 
 
 def turn_between(
-    first: np.ndarray, second: np.ndarray, pixel: float, zoom: bool = False, rounds: int = 15
+    first: np.ndarray, second: np.ndarray, pixel: float, zoom: bool = False, rounds: int = 11
 ) -> tuple[np.ndarray, float]:
     """The rotation (and, for `zoom`, the ratio of focal lengths) that carries rays (N, 2) of one camera to another.
 
