@@ -19,7 +19,7 @@ from .tracks import Tracks
 # Points so far away that their parallax is not seen are put at this many usual depths: they still hold the rotation.
 FAR = 100.0
 # Rays that meet at less than this (degrees) give no depth.
-NARROW, WIDE = 0.25, 1.0
+NARROW, WIDE = 0.25, 0.4
 REACH = 2.0
 # Distance of samples and robust scale, in pixels of a picture 672 wide, of the rounds of `sharpened`.
 SCHEDULE = ((2.5, 1.0), (2.5, 0.5), *[(1.5, 0.1)] * 7)
@@ -59,13 +59,15 @@ class Problem:
 @dataclass
 class Fit:
     """A kind of movement fitted to some frames: `bundle` (cameras in the order of `frames`), the `tracks` its points
-    belong to, and which of the frames `placed` (K,) bool have a pose at all."""
+    belong to, which of the frames `placed` (K,) bool have a pose at all, and, once sharpened, how many patches lie
+    where it says (`support`)."""
 
     kind: str
     frames: np.ndarray
     tracks: np.ndarray
     bundle: ba.Bundle
     placed: np.ndarray
+    support: int = 0
 
     def error(self) -> np.ndarray:
         """Residual lengths (M,) in pixels."""
@@ -326,11 +328,13 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
         camera=to_camera[part.camera],
     )  # fmt: skip
     free = freedom(fit.kind, len(placed), problem.known)
+    support = 0
     for apart, scale in SCHEDULE:
         measured = direct.remeasure(part, pictures, apart * problem.pixel, problem.pixel)
         if len(measured.at) < 0.3 * len(part.at):
             break
         measured = ba.adjust(measured, free, scale * problem.pixel, rounds=8)
+        support = int((np.linalg.norm(measured.residuals(), axis=1) < 0.3 * problem.pixel).sum())
         part = replace(
             part, rotation=measured.rotation, shift=measured.shift, focal=measured.focal, points=measured.points
         )
@@ -340,7 +344,7 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
         focal=fit.bundle.focal.copy(), points=part.points,
     )  # fmt: skip
     bundle.rotation[placed], bundle.shift[placed], bundle.focal[placed] = part.rotation, part.shift, part.focal
-    return replace(fit, bundle=bundle)
+    return replace(fit, bundle=bundle, support=support)
 
 
 def all_frames(problem: Problem, fit: Fit) -> Fit:
