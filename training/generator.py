@@ -24,7 +24,7 @@ from ..models.transformer import FullDiT, initialise
 from ..models.vae.file import fingerprint, load_vae
 from .batches import Batch, Batches, draw_times
 from .held_out import HeldOut
-from .latents import EncodedClips, write_held_out
+from .latents import EncodedClips, channel_weights, write_held_out
 from .optim import Average, optimisers, rate, set_rate
 from .reach import of_clips
 from .report import Log, plot_losses
@@ -55,6 +55,7 @@ class GeneratorSettings:
     plain_captions: float = 0.5
     plain_with_conditions: float = 0.8
     map_dropped: float = 0.1
+    channel_power: float = 0.0
     average: float = 0.05
     attention: str = "explicit"
     precision: str = "bf16"
@@ -71,19 +72,24 @@ class GeneratorSettings:
 
 
 class Learner(nn.Module):
-    """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it."""
+    """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it.
 
-    def __init__(self, model: FullDiT, text: TextEncoder):
+    `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
+    """
+
+    def __init__(self, model: FullDiT, text: TextEncoder, weights: torch.Tensor | None = None):
         super().__init__()
         self.model = model
         self.text = text
+        weights = torch.ones(model.config.out_dim) if weights is None else weights
+        self.register_buffer("weights", weights[:, None, None, None], persistent=False)
 
     def forward(self, batch: Batch, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Mean squared error of the velocity, per clip: (B,). A cleaner first frame (t per frame) is not counted."""
         x = add_noise(batch.video, noise, t)
         context = self.text(batch.tokens)
         v = self.model(x, 1000 * t, context, batch.conditions)
-        error = (v.float() - velocity(batch.video, noise)).square().mean((1, 3, 4))
+        error = ((v.float() - velocity(batch.video, noise)).square() * self.weights).mean((1, 3, 4))
         return (error[:, 1:] if t.ndim == 2 else error).mean(1)
 
 
@@ -108,14 +114,15 @@ class Trainer:
         model = FullDiT(self.config)
         initialise(model)
         use_backend(model, settings.attention)
-        learner = Learner(model, TextEncoder(dim=self.config.text_dim))
+        self.clips = EncodedClips(data, mark)
+        self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
+        learner = Learner(model, TextEncoder(dim=self.config.text_dim), self.weights)
         found = optimisers(
             learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
         )
         self.learner, *self.optimisers = self.accelerator.prepare(learner, *found)
         self.bare = self.accelerator.unwrap_model(self.learner)
         self.average = Average(self.bare, settings.average)
-        self.clips = EncodedClips(data, mark)
         self.batches = Batches(
             self.clips, settings.phases, self.geometry, self.config.fps, settings.seed + self.accelerator.process_index,
             settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
@@ -195,7 +202,7 @@ class Trainer:
         """A copy of the learner with the averaged weights, for measuring and for export."""
         model = FullDiT(self.config)
         use_backend(model, self.settings.attention)
-        copy = Learner(model, TextEncoder(dim=self.config.text_dim)).to(self.device)
+        copy = Learner(model, TextEncoder(dim=self.config.text_dim), self.weights).to(self.device)
         copy.load_state_dict(self.average.values)
         return copy.eval()
 

@@ -23,6 +23,7 @@ from ..control.errors import UserError
 from ..control.files import atomic_path
 from ..models.encode import encode_pictures, encode_stills, grey_to_rgb
 from ..models.vae.file import fingerprint
+from ..models.vae.latent import denormalise_latent
 from ..scenes import HELD_OUT_SEED, render
 
 LATENTS = ("video", "depth", "identity_map", "references")
@@ -165,6 +166,34 @@ class EncodedClips:
 
     def _shard_of(self, index: int) -> int:
         return bisect.bisect_right(self._starts, index) - 1
+
+
+@torch.no_grad()
+def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> torch.Tensor:
+    """What an error in each latent channel does to the picture, to the `power`, with mean 1: (C,).
+
+    Latents have unit variance in every channel, whether it carries the scene or the last traces of a texture, and the
+    plain loss would spend most of a small network on what nobody sees. 0 gives that loss; 1 weighs by squared error of
+    pixels.
+    """
+    latents = clips.get("video", range(min(count, len(clips)))).float()
+    channels = latents.shape[1]
+    if power == 0:
+        return torch.ones(channels)
+    weight = next(vae.parameters())
+
+    def decoded(z: torch.Tensor) -> torch.Tensor:
+        return vae.decode(denormalise_latent(z).to(weight)).float()
+
+    plain = decoded(latents)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+    effects = []
+    for channel in range(channels):
+        moved = latents.clone()
+        moved[:, channel] += 0.5 * noise[:, channel]
+        effects.append((decoded(moved) - plain).square().mean())
+    weights = torch.stack(effects).cpu() ** power
+    return weights / weights.mean()
 
 
 def write_held_out(vae, folder: Path, clips: int, size: tuple[int, int, int], device="cpu") -> EncodedClips:

@@ -39,10 +39,16 @@ def load_config(path: str | Path) -> dict:
 
 
 def loss_of(vae: VAE, x: Tensor, config: dict, noise: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Squared and absolute error, error of the change between frames, and a touch of KL; and each as a number."""
+    """Squared and absolute error, error of the change between frames, a touch of KL, and the error of what half-size
+    latents decode to; and each as a number.
+
+    The last makes latents smooth, so that a generator finds in them what it can predict ("Improving the Diffusability
+    of Autoencoders", arXiv 2502.14831, section 3: scale equivariance).
+    """
     mean, log_variance = (part.float() for part in vae.posterior(x))
     log_variance = log_variance.clamp(-20, 10)
-    y = vae.decode(mean + noise * torch.exp(0.5 * log_variance)).float()
+    z = mean + noise * torch.exp(0.5 * log_variance)
+    y = vae.decode(z).float()
     mse, l1 = F.mse_loss(y, x), F.l1_loss(y, x)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
     loss = mse + config["l1"] * l1 + config["kl"] * kl
@@ -51,6 +57,12 @@ def loss_of(vae: VAE, x: Tensor, config: dict, noise: Tensor) -> tuple[Tensor, d
         motion = F.mse_loss(y.diff(dim=2), x.diff(dim=2))
         loss = loss + config["motion"] * motion
         parts["motion"] = motion.item()
+    if config.get("scale") and min(z.shape[3:]) > 1:
+        h, w = (side // 2 * 2 for side in z.shape[3:])  # an odd row or column has nothing to be averaged with
+        small = vae.decode(F.avg_pool3d(z[..., :h, :w], (1, 2, 2))).float()
+        scale = F.mse_loss(small, F.avg_pool3d(x[..., : 8 * h, : 8 * w], (1, 2, 2)))
+        loss = loss + config["scale"] * scale
+        parts["scale"] = scale.item()
     return loss, parts
 
 

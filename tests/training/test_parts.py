@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.training.latents import channel_weights
 from comfyui_fulldit.training.optim import Average, Muon, optimisers, orthogonalise, rate, set_rate
 from comfyui_fulldit.training.report import Log, plot_losses, read_log, write_sheet
 from comfyui_fulldit.training.settings import config_path, read_settings
@@ -117,3 +118,31 @@ def test_the_log_drops_what_will_come_again(tmp_path):
     plot_losses(log.path, tmp_path / "loss.png")
     write_sheet(tmp_path / "sheet.png", [torch.rand(3, 5, 16, 24), torch.rand(3, 5, 16, 24)])
     assert (tmp_path / "loss.png").stat().st_size > 1000 and (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+class LoudChannels(torch.nn.Module):
+    """A stand-in for the VAE whose first channel is four times as visible as the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.loud = torch.nn.Parameter(torch.tensor([4.0, *[1.0] * 15]))
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        return latent * self.loud[:, None, None, None]
+
+
+class SomeClips:
+    def __len__(self) -> int:
+        return 4
+
+    def get(self, name: str, indices) -> torch.Tensor:
+        return torch.zeros(len(indices), 16, 3, 4, 6)
+
+
+def test_channels_count_as_much_as_they_are_seen():
+    from comfyui_fulldit.models.vae.latent import LATENT_STD
+
+    weights = channel_weights(LoudChannels(), SomeClips(), power=1.0)
+    seen = torch.tensor(LATENT_STD).flatten() ** 2 * torch.tensor([16.0, *[1.0] * 15])
+    assert torch.allclose(weights, seen / seen.mean(), rtol=0.15)
+    assert torch.equal(channel_weights(LoudChannels(), SomeClips(), power=0.0), torch.ones(16))

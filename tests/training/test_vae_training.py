@@ -12,7 +12,7 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.file import load_vae, read_metadata
 from comfyui_fulldit.models.vae.latent import LATENT_STD, normalise_latent
-from comfyui_fulldit.training.vae import Trainer, load_config, train_vae
+from comfyui_fulldit.training.vae import Trainer, load_config, loss_of, train_vae
 from comfyui_fulldit.training.vae_data import KINDS, ClipPool, Phase, rendered
 from comfyui_fulldit.training.vae_finish import fold, latent_pixels, preview_factors
 from comfyui_fulldit.training.vae_metrics import psnr
@@ -119,6 +119,21 @@ def test_training_teaches() -> None:
     trainer = Trainer(config, Path(), flat_clips)
     errors = [trainer.train_step()["mse"] for _ in range(30)]
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
+
+
+def test_half_size_latents_are_part_of_the_loss_where_the_config_says_so() -> None:
+    torch.manual_seed(0)
+    vae, x, noise = VAE(dim=8), torch.rand(1, 3, 5, 16, 32) * 2 - 1, torch.randn(1, 16, 2, 2, 4)
+    config = {"l1": 0.1, "kl": 1e-4, "motion": 0.25}
+    with torch.no_grad():
+        plain, _ = loss_of(vae, x, config, noise)
+        loss, parts = loss_of(vae, x, {**config, "scale": 0.25}, noise)
+        mean, log_variance = vae.posterior(x)
+        z = mean + noise * torch.exp(0.5 * log_variance)
+        half = torch.nn.functional.interpolate(x, scale_factor=(1, 0.5, 0.5), mode="area")
+        small = vae.decode(torch.nn.functional.interpolate(z, scale_factor=(1, 0.5, 0.5), mode="area"))
+    assert parts["scale"] == pytest.approx(float((small - half).square().mean()), rel=1e-4)
+    assert float(loss - plain) == pytest.approx(0.25 * parts["scale"], rel=1e-3)
 
 
 def test_folding_moves_the_latents_and_keeps_the_pictures() -> None:
