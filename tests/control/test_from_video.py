@@ -8,6 +8,7 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.from_video import estimate_camera
 from comfyui_fulldit.control.camera.from_video.bundle import Bundle, adjust, free_parameters
+from comfyui_fulldit.control.camera.from_video.estimate import _about_support
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -137,6 +138,12 @@ def test_what_is_masked_is_not_listened_to():
     assert found.movement == "static"
     wrong = estimate_camera(frames)
     assert wrong.movement != "static" or wrong.inliers.min() < 0.6
+
+
+def test_a_path_that_few_points_support_is_doubted():
+    (doubt,) = _about_support(np.array([0.9, 0.5, 0.4]))
+    assert "50%" in doubt and "colmap" in doubt
+    assert _about_support(np.array([0.7, 0.7, 0.2])) == []
 
 
 def test_a_cut_is_reported():
