@@ -98,7 +98,7 @@ def _bench(args: argparse.Namespace) -> dict:
 
         result = run_masks(args.json, 4 if args.scenes is None else args.scenes, _progress(args.quiet))
         for name in ("inbetween_iou", "propagation_iou", "propagation_ms_per_frame"):
-            print(f"{name:26} {result[name]}")
+            print(f"{name:26} {result[name]:.4g}")
         return result
     if args.what == "camera":
         from .evaluation.camera_bench import run_camera
@@ -112,7 +112,7 @@ def _bench(args: argparse.Namespace) -> dict:
 
         result = run_depth(args.json, progress=_progress(args.quiet))
         for name in ("flicker_ratio", "chunk_max_diff", "peak_memory_mb", "seconds_per_frame"):
-            print(f"{name:26} {result[name]}")
+            print(f"{name:26} {result[name]:.3g}")
         return result
     from .evaluation.bench import run_control
     from .evaluation.card import fill_card
