@@ -16,18 +16,11 @@ import numpy as np
 from .errors import UserError, need
 from .files import atomic_path, existing
 from .images import indices, resize
+from .libraries import opencv
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # More than this is a mistake in the input rather than a wish.
 MOST_BYTES = 4 * 2**30
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("opencv-python-headless", "reading and writing pictures") from error
-    return cv2
 
 
 def _av() -> Any:
@@ -44,7 +37,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     8 and 16 bits and float; grey becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
     truncated or foreign file.
     """
-    cv2 = _cv2()
+    cv2 = opencv("reading and writing pictures")
     path = existing(path, "picture")
     data = path.read_bytes()
     # OpenCV fills the missing part of a truncated file with grey and says nothing.
@@ -87,7 +80,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
 
 def write_image(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Write a picture (H, W), (H, W, 3) or (H, W, 4), float 0..1 or uint8, in the format of the ending (.png, .jpg)."""
-    cv2 = _cv2()
+    cv2 = opencv("reading and writing pictures")
     path = Path(path)
     if path.suffix.lower() not in PICTURES:
         raise UserError(f"'{path.name}' has no picture's ending: use one of {', '.join(PICTURES)}")

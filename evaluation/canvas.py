@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sheet import INK, PAPER, _cv2
+from ..control.libraries import opencv
+from .sheet import INK, PAPER
 
 FINE = 2  # drawn so many times larger and averaged down
 
@@ -13,7 +14,7 @@ class Canvas:
     """A page of `height` x `width` pixels, drawn `FINE` times larger; sizes and places are in final pixels."""
 
     def __init__(self, height: int, width: int):
-        self.cv2 = _cv2()
+        self.cv2 = opencv("drawing")
         self.height, self.width = height, width
         # Bytes, since OpenCV 5 writes text on nothing else.
         self.page = np.empty((FINE * height, FINE * width, 3), np.uint8)

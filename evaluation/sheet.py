@@ -11,20 +11,13 @@ from ..control.bundle import Controls
 from ..control.camera.trajectory import CameraTrajectory
 from ..control.errors import UserError
 from ..control.identity.slots import identity_map, reference_picture
+from ..control.libraries import opencv
 
 INK = (0.12, 0.13, 0.16)
 PAPER = (0.97, 0.97, 0.96)
 PATH = (0.62, 0.66, 0.74)
 NOW = (0.85, 0.27, 0.16)
 SUBJECT = (0.20, 0.47, 0.75)
-
-
-def _cv2():
-    try:
-        import cv2
-    except ImportError as missing:
-        raise UserError("Drawing needs OpenCV: pip install opencv-python-headless") from missing
-    return cv2
 
 
 def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.ndarray:
@@ -34,7 +27,7 @@ def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.nda
     show, stand as a bar at the left (height) and as the tilt of the horizon line at the top right (roll).
     Returns `(F, height, width, 3)`.
     """
-    cv2 = _cv2()
+    cv2 = opencv("drawing")
     c2w = trajectory.relative().c2w
     places = c2w[:, :, 3]
     ahead = c2w[:, :, 2]
@@ -107,7 +100,7 @@ def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: 
     """
     if not rows:
         raise UserError("A contact sheet needs at least one clip, but none was given.")
-    cv2 = _cv2()
+    cv2 = opencv("drawing")
     gap, margin = 4, 168
     width = max(1, round(height * rows[0][1].shape[2] / rows[0][1].shape[1]))
     # Bytes, since OpenCV 5 writes text on nothing else.

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, need
+from ..errors import UserError
 from ..files import existing
+from ..libraries import opencv
 from .exr import MOST_PIXELS, read_channels, read_exr, read_header
 
 ENDINGS = (".exr", ".png")
@@ -229,10 +230,7 @@ def _size(path: Path) -> tuple[int, int, int]:
 
 def _read_png(path: Path, shares: bool) -> np.ndarray:
     """A grey PNG (H, W) float32, whole numbers as they are or as shares of the largest."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("cv2", "reading PNG pictures") from error
+    cv2 = opencv("reading PNG pictures")
     data = path.read_bytes()
     _size(path)
     place = 8

@@ -9,12 +9,16 @@ shift of the disparity. They are fitted robustly to DIS, and hold wherever the p
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from ..errors import UserError, need
+from ..errors import UserError
+from ..libraries import opencv
 
 # Flow is looked for in pictures whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
+_cv2 = partial(opencv, "following depth over time")
 LEAST_SIDE = 16  # DIS cannot match in a picture smaller than two of its patches
 NO_MATCH = 24.0  # grey levels, of 255, from which two pictures do not show the same
 GREY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
@@ -125,11 +129,3 @@ def _remap(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     cv2 = _cv2()
     where = where.astype(np.float32)
     return cv2.remap(values, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _cv2():
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("cv2", "following depth over time") from error
-    return cv2

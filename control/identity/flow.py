@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import UserError, need
+from .. import libraries
+from ..errors import UserError
 
 FLOW_PIXELS = 66_000
 # So many pairs of neighbouring frames are kept: about 70 MB, whatever the clip's length.
@@ -24,13 +26,7 @@ LEAST_SIDE = 16
 DIFFERENT = 30.0
 
 
-def opencv() -> Any:
-    """The cv2 module; UserError where it is missing."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("opencv-python-headless", "following masks along a video") from error
-    return cv2
+opencv = partial(libraries.opencv, "following masks along a video")
 
 
 @dataclass(frozen=True, eq=False)

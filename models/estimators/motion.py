@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...control.errors import need
+from ...control.libraries import opencv
 
 
 def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
@@ -13,10 +13,7 @@ def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
     DIS matches patches of 8 pixels, which are large in a miniature: the frames are enlarged first.
     Raises UserError where OpenCV is missing.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("cv2", "measuring motion") from error
+    cv2 = opencv("measuring motion")
     height, width = frames.shape[1:3]
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     grey = []

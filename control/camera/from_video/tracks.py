@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from ...errors import need
+from ... import libraries
 from . import patches as patch
 
 # The working picture's longer side: smaller ones are enlarged for the window to fit, larger ones are wasted time.
@@ -38,13 +39,7 @@ class Tracks:
         return np.isfinite(self.xy[:, :, 0])
 
 
-def opencv():
-    """OpenCV, or the UserError that names it."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise need("opencv-python-headless", "finding a camera in a video") from error
-    return cv2
+opencv = partial(libraries.opencv, "finding a camera in a video")
 
 
 def grey(frames: np.ndarray) -> list[np.ndarray]:
