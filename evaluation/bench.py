@@ -12,7 +12,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import torch
 from ..control.bundle import CONDITIONS
 from ..control.errors import UserError
 from ..control.files import write_json
+from ..control.progress import quiet
 from ..models.conditions import Conditions
 from ..models.pipeline import Pipeline
 from . import metrics
@@ -44,12 +44,6 @@ FULL_SCENES = 64
 def key_of(names: tuple[str, ...]) -> str:
     """How a subset is called in the result: 'none', 'camera', 'camera+depth', ..."""
     return "+".join(names) or "none"
-
-
-@contextmanager
-def quiet(total: int, title: str):
-    """A progress bar that shows nothing."""
-    yield lambda: None
 
 
 def run_control(

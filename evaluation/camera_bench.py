@@ -28,7 +28,7 @@ from ..control.camera.presets import preset
 from ..control.camera.trajectory import compose, invert
 from ..control.errors import UserError
 from ..control.files import write_json
-from .bench import quiet
+from ..control.progress import quiet
 from .textured import render_room
 
 FRAMES, HEIGHT, WIDTH = 77, 384, 672

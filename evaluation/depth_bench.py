@@ -31,10 +31,10 @@ from ..control.depth.normalise import apply_recipe, measure_depth, normalise_dep
 from ..control.depth.stabilise import Stabiliser, stabilise
 from ..control.errors import UserError
 from ..control.files import write_json
+from ..control.progress import quiet
 from ..models.estimators.depth import estimate_depth, shipped
 from ..models.estimators.file import Estimators
 from ..scenes import FAR, HELD_OUT_SEED, WorldOptions, render
-from .bench import quiet
 
 STEADY = ("static", "pan", "tilt", "roll", "truck", "pedestal", "handheld", "zoom")
 APPROACHING = ("dolly", "orbit", "arc", "crane")

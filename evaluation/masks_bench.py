@@ -26,8 +26,8 @@ from ..control.identity.keyframes import MaskKey, MaskTrack
 from ..control.identity.propagate import propagate
 from ..control.identity.shapes import Bitmap, Ellipse, Polygon, Shape, rasterise
 from ..control.identity.state import MaskSlot, MaskState, state_to_json
+from ..control.progress import quiet
 from ..scenes import HELD_OUT_SEED, render
-from .bench import quiet
 
 HEIGHT, WIDTH, FRAMES = 384, 672, 25
 PLACES = np.linspace(0.1, 0.9, 9)

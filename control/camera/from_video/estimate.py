@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...errors import UserError
+from ...progress import quiet
 from .. import rotations
 from ..trajectory import UNIT, CameraTrajectory, compose, invert
 from . import models
@@ -62,12 +62,6 @@ class Estimate:
             f"Frames without a pose of their own: {', '.join(map(str, self.failed)) or 'none'}.",
         ]
         return "\n".join([*lines, *self.remarks])
-
-
-@contextmanager
-def quiet(total: int, title: str):
-    """A progress bar that shows nothing."""
-    yield lambda: None
 
 
 def estimate_camera(
