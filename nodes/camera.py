@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import presets
+from . import inputs
 from .types import Camera
 
 COMBINATION = "combination"
@@ -16,7 +17,7 @@ def _option(name: str):
     low, high = preset.range
     if low == high:
         return io.DynamicCombo.Option(name, [])
-    inputs = [
+    own = [
         io.Float.Input(
             "amount",
             default=float(preset.default),
@@ -29,8 +30,8 @@ def _option(name: str):
     ]
     if name == "handheld":
         take = io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number sways differently.")
-        inputs.append(take)
-    return io.DynamicCombo.Option(name, inputs)
+        own.append(take)
+    return io.DynamicCombo.Option(name, own)
 
 
 def _combination():
@@ -63,10 +64,8 @@ class FullDiTCameraPreset(io.ComfyNode):
                     options=[*(_option(name) for name in presets.PRESETS), _combination()],
                     tooltip="What the camera does. The last frame reaches the amount in full.",
                 ),
-                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video."),
-                io.Float.Input(
-                    "fps", default=8.0, min=0.1, max=240.0, step=0.5, tooltip="Frames per second of the video."
-                ),
+                inputs.frames(),
+                inputs.fps(),
                 io.Combo.Input(
                     "ease",
                     options=list(presets.EASES),
@@ -83,17 +82,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     optional=True,
                     tooltip="Horizontal field of view in degrees. The embedded model knows about 35 to 75.",
                 ),
-                io.Float.Input(
-                    "aspect",
-                    default=1.5,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    round=0.001,
-                    advanced=True,
-                    optional=True,
-                    tooltip="Width divided by height of the video.",
-                ),
+                inputs.aspect("Width divided by height of the video.", advanced=True, optional=True),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import formats
+from . import inputs
 from .bridge import paths
 from .types import Camera
 
@@ -46,16 +47,10 @@ class FullDiTLoadCamera(io.ComfyNode):
                     round=0.0001,
                     tooltip="Multiplies all distances. The unit wanted is the median depth of the first frame.",
                 ),
-                io.Float.Input(
-                    "aspect",
-                    default=1.5,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    round=0.001,
+                inputs.aspect(
+                    "Width divided by height of the video, for files that say nothing about the picture.",
                     advanced=True,
                     optional=True,
-                    tooltip="Width divided by height of the video, for files that say nothing about the picture.",
                 ),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],

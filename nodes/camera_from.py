@@ -5,13 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera.easing import EASES
+from . import inputs
 from .types import Camera, Geometry, Poses, Viewport, WanCamera
 
 VIEWS = 8
 
-
-def _fps(tooltip: str = "Frames per second of the video.", default: float = 8.0, least: float = 0.1):
-    return io.Float.Input("fps", default=default, min=least, max=240.0, step=0.5, tooltip=tooltip)
 
 
 class FullDiTCameraFromLoad3D(io.ComfyNode):
@@ -39,20 +37,12 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
                     ),
                     tooltip="camera_info of Load 3D, Preview 3D or Create Camera Info, up to eight.",
                 ),
-                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video."),
-                _fps(),
+                inputs.frames(),
+                inputs.fps(),
                 io.Combo.Input(
                     "ease", options=list(EASES), default="smooth", tooltip="How the speed is spread over the path."
                 ),
-                io.Float.Input(
-                    "aspect",
-                    default=1.5,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    round=0.001,
-                    tooltip="Width divided by height of the video. The view keeps its height.",
-                ),
+                inputs.aspect("Width divided by height of the video. The view keeps its height."),
                 io.Boolean.Input(
                     "by_target",
                     default=True,
@@ -88,7 +78,7 @@ class FullDiTCameraFromGeometry(io.ComfyNode):
             search_aliases=["DA3", "Depth Anything 3", "DA3_GEOMETRY", "extrinsics", "camera pose"],
             inputs=[
                 Geometry.Input("geometry", tooltip="From Run Depth Anything 3, mode multiview (Small or Base)."),
-                _fps("Frames per second of the clip."),
+                inputs.fps("Frames per second of the clip."),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The path, one pose per picture.")],
         )
@@ -113,7 +103,9 @@ class FullDiTCameraFromPoses(io.ComfyNode):
             search_aliases=["CAMERACTRL_POSES", "CameraCtrl", "AnimateDiff camera", "camera poses"],
             inputs=[
                 Poses.Input("poses", tooltip="Rows of 19 numbers, world to camera."),
-                _fps("Frames per second; 0 takes them from the rows' times, where these are microseconds.", 8.0, 0.0),
+                inputs.fps(
+                    "Frames per second; 0 takes them from the rows' times, where these are microseconds.", min=0.0
+                ),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
         )
@@ -141,7 +133,7 @@ class FullDiTCameraFromPlucker(io.ComfyNode):
             search_aliases=["WanCameraEmbedding", "WAN_CAMERA_EMBEDDING", "Plücker embedding", "camera embedding"],
             inputs=[
                 WanCamera.Input("camera_embedding", tooltip="From WanCameraEmbedding or Camera to Plücker."),
-                _fps(default=16.0),
+                inputs.fps(default=16.0),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path, one pose per frame.")],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import splines
+from . import inputs
 from .types import Camera
 
 # An arc to the right around the subject: three keys that look at it.
@@ -38,19 +39,10 @@ class FullDiTCameraPath(io.ComfyNode):
                     socketless=True,
                     tooltip="The keys as JSON: what the editor draws, and all that the node needs.",
                 ),
-                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video."),
-                io.Float.Input(
-                    "fps", default=8.0, min=0.1, max=240.0, step=0.5, tooltip="Frames per second of the video."
-                ),
-                io.Float.Input(
-                    "aspect",
-                    default=1.5,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    round=0.001,
-                    optional=True,
-                    tooltip="Width divided by height of the video: the shape of the picture in the editor.",
+                inputs.frames(),
+                inputs.fps(),
+                inputs.aspect(
+                    "Width divided by height of the video: the shape of the picture in the editor.", optional=True
                 ),
                 io.Image.Input(
                     "image",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from . import inputs
 from .types import Camera, Geometry, Poses, Tracks, Viewport, WanCamera
 
 
@@ -23,18 +24,9 @@ class FullDiTCameraToPlucker(io.ComfyNode):
             search_aliases=["WanCameraEmbedding", "Wan Fun Camera", "Plücker embedding", "camera embedding"],
             inputs=[
                 Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
-                io.Int.Input("width", default=832, min=16, max=4096, step=16, tooltip="Width of the video in pixels."),
-                io.Int.Input("height", default=480, min=16, max=4096, step=16, tooltip="Its height in pixels."),
+                *inputs.video_size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video: 4k+1."),
-                io.Float.Input(
-                    "scale",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.05,
-                    round=0.001,
-                    tooltip="Multiplies all distances. Core's own presets move by 1.5 at speed 1.",
-                ),
+                inputs.scale("Multiplies all distances. Core's own presets move by 1.5 at speed 1."),
             ],
             outputs=[
                 WanCamera.Output(display_name="camera_embedding", tooltip="For WanCameraImageToVideo."),
@@ -67,8 +59,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
             search_aliases=["Wan Move", "point tracks", "TRACKS", "motion tracks", "WanMoveTrackToVideo"],
             inputs=[
                 Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
-                io.Int.Input("width", default=832, min=16, max=4096, step=16, tooltip="Width of the video in pixels."),
-                io.Int.Input("height", default=480, min=16, max=4096, step=16, tooltip="Its height in pixels."),
+                *inputs.video_size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video."),
                 io.Int.Input("columns", default=8, min=1, max=64, tooltip="Points across."),
                 io.Int.Input("rows", default=5, min=1, max=64, tooltip="Points down."),
@@ -163,15 +154,7 @@ class FullDiTCameraToPoses(io.ComfyNode):
                 io.Int.Input(
                     "frames", default=0, min=0, max=1025, tooltip="Spread the path over so many poses; 0 keeps them."
                 ),
-                io.Float.Input(
-                    "scale",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.05,
-                    round=0.001,
-                    tooltip="Multiplies all distances.",
-                ),
+                inputs.scale("Multiplies all distances."),
             ],
             outputs=[Poses.Output(display_name="poses", tooltip="A row of 19 numbers per frame.")],
         )

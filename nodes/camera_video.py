@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from comfy_api.latest import io
 
+from . import inputs
 from .bridge.arrays import to_masks, to_pictures
 from .types import Camera
 
@@ -45,9 +46,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
                 io.Mask.Input(
                     "moving", optional=True, tooltip="White where something moves by itself: one mask or one per frame."
                 ),
-                io.Float.Input(
-                    "fps", default=8.0, min=0.1, max=240.0, step=0.5, tooltip="Frames per second of the clip."
-                ),
+                inputs.fps("Frames per second of the clip."),
                 io.Float.Input(
                     "fov",
                     default=0.0,
