@@ -59,7 +59,7 @@ def _smooth(
 
 def _screw(c2w: np.ndarray, times: np.ndarray, at: np.ndarray) -> np.ndarray:
     try:
-        from scipy.spatial.transform import RigidTransform
+        from scipy.spatial.transform import RigidTransform, Rotation
     except ImportError as error:
         raise UserError(
             "the interpolation 'screw' needs scipy 1.16 or newer (and with it Python 3.11): pip install -U scipy,"
@@ -67,7 +67,6 @@ def _screw(c2w: np.ndarray, times: np.ndarray, at: np.ndarray) -> np.ndarray:
         ) from error
     left = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
     share = (at - times[left]) / (times[left + 1] - times[left])
-    square = np.concatenate([c2w, np.broadcast_to([[[0.0, 0.0, 0.0, 1.0]]], (len(c2w), 1, 4))], 1)
-    poses = RigidTransform.from_matrix(square)
+    poses = RigidTransform.from_components(c2w[:, :, 3], Rotation.from_matrix(c2w[:, :, :3]))
     steps = (poses[left].inv() * poses[left + 1]).as_exp_coords()
     return (poses[left] * RigidTransform.from_exp_coords(steps * share[:, None])).as_matrix()[:, :3]
