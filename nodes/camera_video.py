@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 
 from comfy_api.latest import io
 
 from . import inputs
 from .bridge.arrays import to_masks, to_pictures
+from .bridge.progress import progress
 from .types import Camera
-
-
-@contextmanager
-def _progress(total: int, title: str):
-    """The host's bar on the node; the step is also where a cancelled run ends."""
-    import comfy.model_management
-    import comfy.utils
-
-    bar = comfy.utils.ProgressBar(total)
-
-    def step() -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update(1)
-
-    yield step
 
 
 class FullDiTCameraFromVideo(io.ComfyNode):
@@ -86,7 +71,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
             masks=masks,
             method=method,
             fps=fps,
-            progress=_progress,
+            progress=progress,
         )
         report = found.report()
         return io.NodeOutput(found.trajectory, report, ui={"text": [report]})

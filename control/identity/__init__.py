@@ -6,12 +6,13 @@ report.py (what a track looks like in numbers and sentences), edit.py (masks com
 as keyframes), objects.py (several objects as slots), reference.py (references cropped).
 """
 
-from .report import TrackFigures, track_figures, track_report
+from .report import NamedTrack, TrackFigures, track_figures, track_report
 from .slots import SLOT_COLOURS, Identity, identity_map, reference_picture
 
 __all__ = [
     "SLOT_COLOURS",
     "Identity",
+    "NamedTrack",
     "TrackFigures",
     "identity_map",
     "reference_picture",

@@ -7,18 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .slots import Identity
 
 # Smaller than this share of the picture, a thing is too small for the model to show; larger than the other, the mask
 # is more likely a background.
 TINY, WHOLE = 0.002, 0.95
 # From one frame to the next a thing goes no further than so many times its size, unless the track has lost it.
 LEAP = 1.5
+
+
+class Named(Protocol):
+    """What has a name and a track: an `Identity`, or a `NamedTrack`."""
+
+    name: str
+    track: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class NamedTrack:
+    """A track (F, H, W) and how sentences call it."""
+
+    name: str
+    track: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ def overlap(back: np.ndarray, front: np.ndarray) -> float:
     return both / max(1, sum(int((mask > 0.5).sum()) for mask in back))
 
 
-def track_report(identities: Sequence[Identity]) -> list[str]:
+def track_report(identities: Sequence[Named]) -> list[str]:
     """Sentences about tracks that may not be meant: empty, with gaps or leaps, too small, too large, hidden."""
     with_track = [identity for identity in identities if identity.track is not None]
     remarks = []
