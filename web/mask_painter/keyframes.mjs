@@ -1,0 +1,94 @@
+// Masks at a few frames and every frame between them: the port of control/identity/keyframes.py. Key: {frame, shapes, ease,
+// turn}: shapes as in shapes.mjs (none: out of the picture), ease a name of MASK_EASES, turn degrees or null.
+import { EASINGS, eased } from "../camera_path/easing.mjs";
+import { Cache, numberOf } from "./cache.mjs";
+import { Form } from "./form.mjs";
+import { Between } from "./inbetween.mjs";
+import { lay, rasterise } from "./shapes.mjs";
+
+export const HOLD = "hold";
+export const MASK_EASES = [HOLD, ...Object.keys(EASINGS)];
+
+// Shared by all drawings: after an edit a new MaskDrawing finds what the edit left as it was.
+const forms = new Cache(96 * 2 ** 20);
+const ways = new Cache(400); // by number: they hold forms, and little else
+const masks = new Cache(64 * 2 ** 20);
+const texts = new WeakMap();
+// Of a list of shapes that is another with one shape more: that other one, so that only the new shape is drawn.
+const shorter = new WeakMap();
+
+/** A new list of shapes: `shapes` with one more laid on them. Drawing it costs no more than the new shape. */
+export function grown(shapes, shape) {
+  const list = [...shapes, shape];
+  shorter.set(list, shapes);
+  return list;
+}
+
+function textOf(shapes) {
+  if (!texts.has(shapes)) texts.set(shapes, JSON.stringify(shapes));
+  return texts.get(shapes);
+}
+
+const nameOf = (shapes, height, width) => `${numberOf(shapes)}@${width}x${height}`;
+
+/** The form of a list of shapes, kept. */
+export function formOf(shapes, height, width) {
+  return forms.get(nameOf(shapes, height, width), height * width * 12, () => {
+    const before = shorter.get(shapes);
+    const drawn = before && forms.has(nameOf(before, height, width)) && formOf(before, height, width).mask;
+    const mask = drawn ? lay(drawn.slice(), shapes[shapes.length - 1], height, width) : rasterise(shapes, height, width);
+    return new Form(mask, height, width);
+  });
+}
+
+/** The masks of one slot's keys at one size. Making one costs nothing: whatever is computed is kept beyond it. */
+export class MaskDrawing {
+  /** @param {object[]} keys in the order of their frames @param {number} height @param {number} width */
+  constructor(keys, height, width) {
+    Object.assign(this, { keys, height, width });
+  }
+
+  /** The number of the key that holds at a frame: the last one at or before it, or the first. */
+  indexAt(frame) {
+    let index = 0;
+    while (index + 1 < this.keys.length && this.keys[index + 1].frame <= frame) index++;
+    return index;
+  }
+
+  form(index) {
+    return formOf(this.keys[index].shapes, this.height, this.width);
+  }
+
+  /**
+   * Which in-between a frame shows: null where it shows the key `index` itself, else {way, progress}.
+   * @returns {{index: number, between: null | {way: Between, progress: number, name: string}}}
+   */
+  at(frame) {
+    const { keys } = this, index = this.indexAt(frame);
+    const key = keys[index], next = keys[index + 1];
+    if (frame <= key.frame || !next || key.ease === HOLD) return { index, between: null };
+    if (!key.turn && (key.shapes === next.shapes || textOf(key.shapes) === textOf(next.shapes))) return { index, between: null };
+    const one = this.form(index), other = this.form(index + 1);
+    if (one.empty || other.empty) return { index, between: null };
+    const name = `${nameOf(key.shapes, this.height, this.width)}>${numberOf(next.shapes)}:${key.turn}`;
+    const way = ways.get(name, 1, () => new Between(one, other, key.turn ?? null));
+    const progress = eased((frame - key.frame) / (next.frame - key.frame), key.ease);
+    return { index, between: { way, progress, name } };
+  }
+
+  /**
+   * The mask at a frame (a fraction lies between two frames). It is kept: do not write to it.
+   * @param {number} frame @returns {Float32Array} (height, width) in reading order
+   */
+  mask(frame) {
+    if (!this.keys.length) return new Float32Array(this.height * this.width);
+    const { index, between } = this.at(frame);
+    if (!between) return this.form(index).mask;
+    return masks.get(`${between.name}*${between.progress}`, this.height * this.width * 4, () => between.way.at(between.progress));
+  }
+
+  /** Prepares the in-betweens around a frame, so that scrubbing there does not wait. */
+  prepare(frame) {
+    if (this.keys.length) this.at(frame);
+  }
+}

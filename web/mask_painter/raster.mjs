@@ -1,0 +1,141 @@
+// Outlines to antialiased masks: the same numbers as control/identity/raster.py. All lengths are in pixels.
+
+/** The cover in place, with what rounding left of 0 and 1 (a millionth) made 0 and 1. */
+export function clean(cover) {
+  for (let k = 0; k < cover.length; k++) {
+    if (cover[k] < 1e-6) cover[k] = 0;
+    else if (cover[k] > 1 - 1e-6) cover[k] = 1;
+  }
+  return cover;
+}
+
+/**
+ * The covered share of each pixel of a closed polygon. Exact for outlines that do not cross themselves.
+ * Every edge is cut where it crosses pixel borders; a piece adds its height, weighted by the share of its pixel to its
+ * right, and a sum along the row carries it to all pixels further right.
+ * @param {number[][]} points [x, y] in pixels @returns {Float32Array}
+ */
+export function polygonCover(points, height, width) {
+  const total = new Float64Array(height * (width + 2));
+  for (let k = 0; k < points.length; k++) edge(total, points[k], points[(k + 1) % points.length], height, width);
+  const cover = new Float32Array(height * width);
+  for (let row = 0; row < height; row++) {
+    let sum = 0;
+    for (let column = 0; column < width; column++) {
+      sum += total[row * (width + 2) + column];
+      const value = Math.abs(sum);
+      cover[row * width + column] = value < 1e-6 ? 0 : value > 1 - 1e-6 ? 1 : value;
+    }
+  }
+  return cover;
+}
+
+function edge(total, [x0, y0], [x1, y1], height, width) {
+  const dx = x1 - x0, dy = y1 - y0;
+  if (dy === 0) return;
+  // What lies above or below the picture is cut away; left and right of it the height still counts.
+  const above = (0 - y0) / dy, below = (height - y0) / dy;
+  const first = Math.max(Math.min(above, below), 0), last = Math.min(Math.max(above, below), 1);
+  if (!(first < last)) return;
+  const across = cuts(x0, dx, first, last, width), down = cuts(y0, dy, first, last, height);
+  let begin = first, a = 0, b = 0;
+  while (begin < last) {
+    const nextA = a < across.count ? across.time(a) : last, nextB = b < down.count ? down.time(b) : last;
+    if (nextA <= nextB) a++;
+    else b++;
+    const finish = Math.min(Math.max(Math.min(nextA, nextB), first), last);
+    if (finish > begin) {
+      const middle = (begin + finish) / 2;
+      const rise = (finish - begin) * dy;
+      const x = Math.min(Math.max(x0 + middle * dx, 0), width);
+      const column = Math.floor(x);
+      const row = Math.min(Math.max(Math.floor(y0 + middle * dy), 0), height - 1);
+      const place = row * (width + 2) + column;
+      total[place] += rise * (1 - (x - column));
+      total[place + 1] += rise * (x - column);
+      begin = finish;
+    }
+  }
+}
+
+/** The times at which start + t reach crosses a whole number within the picture, in order. */
+function cuts(start, reach, first, last, size) {
+  if (reach === 0) return { count: 0 };
+  const one = start + first * reach, other = start + last * reach;
+  const low = Math.max(Math.ceil(Math.min(one, other)), 0), high = Math.min(Math.floor(Math.max(one, other)), size);
+  const count = Math.max(high - low + 1, 0);
+  return { count, time: reach > 0 ? (k) => (low + k - start) / reach : (k) => (high - k - start) / reach };
+}
+
+/**
+ * The cover of a stroke: points [x, y, radius] joined by round strokes. A pixel's cover is 0.5 minus the distance of its
+ * centre to the stroke's edge, kept within 0..1; along a segment the radius runs from its first point's to its second's.
+ * @param {number[][]} points @param {Float32Array} [cover] laid over this one (the rest of the stroke) @returns {Float32Array}
+ */
+export function brushCover(points, height, width, cover = new Float32Array(height * width)) {
+  for (let k = 0; k < Math.max(points.length - 1, 1); k++)
+    segment(cover, points[k], points[Math.min(k + 1, points.length - 1)], height, width);
+  return cover;
+}
+
+function segment(cover, [x0, y0, r0], [x1, y1, r1], height, width) {
+  const reach = Math.max(r0, r1) + 1;
+  const left = Math.trunc(Math.max(0, Math.floor(Math.min(x0, x1) - reach)));
+  const right = Math.trunc(Math.min(width, Math.ceil(Math.max(x0, x1) + reach)));
+  const top = Math.trunc(Math.max(0, Math.floor(Math.min(y0, y1) - reach)));
+  const bottom = Math.trunc(Math.min(height, Math.ceil(Math.max(y0, y1) + reach)));
+  const dx = x1 - x0, dy = y1 - y0, widens = r1 - r0;
+  const length2 = dx * dx + dy * dy;
+  const still = widens > 0 ? 1 : 0;
+  for (let row = top; row < bottom; row++)
+    for (let column = left; column < right; column++) {
+      const x = column + 0.5 - x0, y = row + 0.5 - y0;
+      let share = still;
+      if (length2 > 0) {
+        share = (x * dx + y * dy) / length2;
+        share = share < 0 ? 0 : share > 1 ? 1 : share;
+      }
+      const p = x - share * dx, q = y - share * dy;
+      const value = 0.5 - Math.sqrt(p * p + q * q) + (r0 + share * widens);
+      const place = row * width + column;
+      if (value > cover[place]) cover[place] = value < 1 ? value : 1;
+    }
+}
+
+/**
+ * A picture (height, width) resized: triangle filter, widened when shrinking; pixel centres at half steps.
+ * @param {ArrayLike<number>} picture @returns {Float32Array} (newHeight, newWidth)
+ */
+export function resize(picture, height, width, newHeight, newWidth) {
+  if (height === newHeight && width === newWidth) return Float32Array.from(picture);
+  const rows = new Float32Array(newHeight * width);
+  taps(height, newHeight, (to, from, weight) => {
+    const a = to * width, b = from * width;
+    for (let k = 0; k < width; k++) rows[a + k] += weight * picture[b + k];
+  });
+  const out = new Float32Array(newHeight * newWidth);
+  const list = [];
+  taps(width, newWidth, (...tap) => list.push(tap));
+  for (let row = 0; row < newHeight; row++) {
+    const a = row * newWidth, b = row * width;
+    for (let k = 0; k < list.length; k++) out[a + list[k][0]] += list[k][2] * rows[b + list[k][1]];
+  }
+  return out;
+}
+
+/** Calls `use` with (new index, old index, weight) for all weights that are not 0. */
+function taps(size, count, use) {
+  const scale = size / count, reach = Math.max(scale, 1);
+  for (let to = 0; to < count; to++) {
+    const centre = (to + 0.5) * scale - 0.5;
+    const low = Math.max(0, Math.floor(centre - reach)), high = Math.min(size - 1, Math.ceil(centre + reach));
+    const weights = [];
+    let sum = 0;
+    for (let from = low; from <= high; from++) {
+      const weight = Math.max(0, 1 - Math.abs(from - centre) / reach);
+      weights.push(weight);
+      sum += weight;
+    }
+    weights.forEach((weight, k) => weight && use(to, low + k, weight / sum));
+  }
+}

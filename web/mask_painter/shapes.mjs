@@ -1,0 +1,79 @@
+// Mask shapes as data: what the painter draws, at any size. The port of control/identity/shapes.py.
+// A shape is its JSON object: {kind: "bitmap", size: [w, h], runs}, {kind: "polygon", points: [[x, y], ...]},
+// {kind: "ellipse" | "box", centre: [x, y], size: [w, h], turn?}, {kind: "brush", points: [[x, y, radius], ...]}, each with
+// op: "subtract" where it takes away. Positions and sizes are shares of the picture (x of its width, y of its height), a
+// radius is a share of its height, a turn is in degrees clockwise.
+import { Cache } from "./cache.mjs";
+import { brushCover, clean, polygonCover, resize } from "./raster.mjs";
+import { decode, encode } from "./runs.mjs";
+
+export const KINDS = ["bitmap", "polygon", "ellipse", "box", "brush"];
+const CORNERS = 256;
+const decoded = new Cache(48 * 2 ** 20);
+
+/** The pixels (Uint8Array) of a bitmap shape. Not to be written to. */
+export function pixelsOf(shape) {
+  const [width, height] = shape.size;
+  return decoded.get(`${width}x${height}:${shape.runs}`, width * height + shape.runs.length, () => decode(shape.runs, height, width));
+}
+
+/** The bitmap shape of a mask (height, width); more than 0.5 is white. */
+export function bitmapOf(mask, height, width, subtract = false) {
+  const runs = encode(mask, height, width);
+  return subtract ? { kind: "bitmap", op: "subtract", size: [width, height], runs } : { kind: "bitmap", size: [width, height], runs };
+}
+
+/** The corners, in pixels, of an outline of corners about 0 that is sized, turned and moved as a shape says. */
+function placed(corners, shape, height, width) {
+  const angle = ((shape.turn ?? 0) * Math.PI) / 180;
+  const cosine = Math.cos(angle), sine = Math.sin(angle);
+  return corners.map(([u, v]) => {
+    const x = u * shape.size[0] * width, y = v * shape.size[1] * height;
+    return [cosine * x - sine * y + shape.centre[0] * width, sine * x + cosine * y + shape.centre[1] * height];
+  });
+}
+
+const SQUARE = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]];
+// A hair larger, so that the polygon has the ellipse's area.
+const GROWN = Math.sqrt((2 * Math.PI) / CORNERS / Math.sin((2 * Math.PI) / CORNERS)) / 2;
+const ROUND = Array.from({ length: CORNERS }, (_, k) => {
+  const angle = k * ((2 * Math.PI) / CORNERS);
+  return [Math.cos(angle) * GROWN, Math.sin(angle) * GROWN];
+});
+
+/** The closed outline [[x, y], ...] of a polygon, ellipse or box, in pixels; null for the others. */
+export function outlineOf(shape, height, width) {
+  if (shape.kind === "polygon") return shape.points.map(([x, y]) => [x * width, y * height]);
+  if (shape.kind === "ellipse") return placed(ROUND, shape, height, width);
+  if (shape.kind === "box") return placed(SQUARE, shape, height, width);
+  return null;
+}
+
+/**
+ * What one shape covers, whatever its op: 0..1 in reading order.
+ * @param {object} shape @param {number} height @param {number} width @returns {Float32Array}
+ */
+export function cover(shape, height, width) {
+  if (shape.kind === "bitmap") return clean(resize(pixelsOf(shape), shape.size[1], shape.size[0], height, width));
+  if (shape.kind === "brush")
+    return brushCover(shape.points.map(([x, y, radius]) => [x * width, y * height, radius * height]), height, width);
+  return polygonCover(outlineOf(shape, height, width), height, width);
+}
+
+/** One shape laid on a mask, in place: it adds to what the mask covers, or takes away. */
+export function lay(mask, shape, height, width) {
+  const part = cover(shape, height, width);
+  if (shape.op === "subtract") for (let k = 0; k < mask.length; k++) mask[k] = Math.min(mask[k], 1 - part[k]);
+  else for (let k = 0; k < mask.length; k++) if (part[k] > mask[k]) mask[k] = part[k];
+  return mask;
+}
+
+/**
+ * The mask of shapes laid on one another: 0..1 with soft edges, in reading order.
+ * @param {object[]} shapes @param {number} height @param {number} width @returns {Float32Array}
+ */
+export function rasterise(shapes, height, width) {
+  const mask = new Float32Array(height * width);
+  for (const shape of shapes) lay(mask, shape, height, width);
+  return mask;
+}
