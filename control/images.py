@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -13,8 +15,8 @@ def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
     array = np.asarray(array, np.float32)
     if array.shape[:2] == (height, width):
         return array
-    array = np.tensordot(_weights(array.shape[0], height), array, (1, 0))
-    return np.moveaxis(np.tensordot(_weights(array.shape[1], width), array, (1, 1)), 0, 1)
+    array = np.tensordot(weights(array.shape[0], height), array, (1, 0))
+    return np.moveaxis(np.tensordot(weights(array.shape[1], width), array, (1, 1)), 0, 1)
 
 
 def resize_clip(clip: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -25,13 +27,16 @@ def resize_clip(clip: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([resize(frame, height, width) for frame in clip])
 
 
-def _weights(size: int, new: int) -> np.ndarray:
-    """The (new, size) matrix that resamples one axis."""
+@lru_cache(maxsize=4)
+def weights(size: int, new: int) -> np.ndarray:
+    """The (new, size) matrix that resamples one axis as `resize` does; not to be written to."""
     scale = size / new
     reach = max(scale, 1.0)
     centre = (np.arange(new) + 0.5) * scale - 0.5
-    weights = np.maximum(0, 1 - np.abs(np.arange(size)[None] - centre[:, None]) / reach)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    matrix = np.maximum(0, 1 - np.abs(np.arange(size)[None] - centre[:, None]) / reach)
+    matrix = (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
+    matrix.setflags(write=False)
+    return matrix
 
 
 def indices(count: int, frames: int) -> np.ndarray:

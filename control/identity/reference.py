@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..images import resize
-from .slots import GREY, Identity, check_range, reference_picture
+from .given import fitted_mask
+from .slots import GREY, Identity, reference_picture
 
 
 def crop_reference(
@@ -29,14 +30,8 @@ def crop_reference(
     if min(height, width) < 1:
         raise UserError(f"a reference of {height}x{width} was asked for; sides of at least 1 were expected")
     image = np.asarray(image, np.float32)
-    if mask is not None and np.shape(mask) != image.shape[:2]:
-        mask = np.asarray(mask, np.float32)
-        if mask.ndim != 2 or abs(mask.shape[1] * image.shape[0] / (mask.shape[0] * image.shape[1]) - 1) > 0.02:
-            raise UserError(
-                f"the mask is {mask.shape} and its picture {image.shape[:2]} (height, width): it cannot belong to it"
-            )
-        check_range(mask, "the mask of the reference")
-        mask = np.clip(resize(mask, *image.shape[:2]), 0, 1)
+    if mask is not None:
+        mask = fitted_mask(mask, *image.shape[:2], "the mask of the reference", "its picture")
     identity = Identity("reference", (image,), mask=mask)
     picture = identity.images[0]
     # The mask by itself is white laid on grey: from there to white is 0 to 1.

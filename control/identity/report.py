@@ -120,6 +120,15 @@ def track_report(identities: Sequence[Named]) -> list[str]:
     return remarks
 
 
+def whereabouts(track: np.ndarray) -> str:
+    """Where a track (F, H, W) shows something, as the end of a sentence: "in frames 0-8, 4.1% of the picture"."""
+    area = track_figures(track).area
+    seen = np.flatnonzero(area)
+    if not len(seen):
+        return "in no frame"
+    return f"in frame{'s' * (len(seen) > 1)} {spans(seen)}, {area[seen].mean():.1%} of the picture"
+
+
 def spans(numbers: np.ndarray) -> str:
     """Sorted whole numbers in words: [3, 4, 5, 9] is '3-5, 9'."""
     parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)

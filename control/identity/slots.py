@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from ..images import resize, resize_clip
+from ..images import resize
 
 # Slot k is painted in row k of the identity map: red, green, blue. No two share a channel, so soft edges stay readable.
 SLOT_COLOURS = np.eye(3, dtype=np.float32)
@@ -107,17 +107,28 @@ def identity_map(identities: Sequence[Identity], frames: int, height: int, width
         raise UserError(
             f"{len(identities)} identities were given, but there are {len(SLOT_COLOURS)} slots: leave some out"
         )
-    picture = np.zeros((frames, height, width, 3), np.float32)
-    for slot, identity in enumerate(identities):
-        if identity.track is None:
-            continue
-        if len(identity.track) != frames:
+    for identity in identities:
+        if identity.track is not None and len(identity.track) != frames:
             raise UserError(
                 f"the track of identity '{identity.name}' has {len(identity.track)} frames, the video {frames}:"
                 f" give one mask per frame"
             )
-        cover = np.clip(resize_clip(identity.track, height, width), 0, 1)[..., None]
-        picture = picture * (1 - cover) + SLOT_COLOURS[slot] * cover
+    return slot_map([identity.track for identity in identities], frames, height, width)
+
+
+def slot_map(tracks: Sequence[np.ndarray | None], frames: int, height: int, width: int) -> np.ndarray:
+    """The picture of tracks (frames, h, w) in their slots' colours, as `identity_map` has it: (frames, H, W, 3).
+
+    The first track is slot 0's; None paints nothing.
+    """
+    picture = np.zeros((frames, height, width, 3), np.float32)
+    for slot, track in enumerate(tracks):
+        if track is None:
+            continue
+        for frame, mask in zip(picture, track, strict=True):
+            cover = np.clip(resize(mask, height, width), 0, 1)[..., None]
+            frame *= 1 - cover
+            frame += SLOT_COLOURS[slot] * cover
     return picture
 
 

@@ -1,0 +1,82 @@
+"""Tracks as pictures for people: the identity map in the slots' colours, and the same laid over the video.
+
+Shapes: F frames, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..errors import UserError
+from ..images import indices, resize
+from .report import Named, track_report, whereabouts
+from .slots import GREY, SLOT_COLOURS, check_range, slot_map
+
+COLOUR_NAMES = ("red", "green", "blue")
+
+
+def slot_preview(
+    slots: Sequence[Named | None],
+    images: np.ndarray | None = None,
+    opacity: float = 0.5,
+    progress: Callable[[], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Who is where: the identity map (F, H, W, 3), the same over the video, and what to know about it, in lines.
+
+    slots: a name and a track (F, h, w) for each slot, in order; None, or no track, where there is none. Size and number
+    of frames are those of the first track. images: the video (N, H', W', 3), 0..1, under the second picture, which has
+    its size then; one picture stands under every frame, and another number of frames is spread. Without images it is
+    grey. Raises UserError where no slot has a track, for tracks of other lengths, and more slots than colours.
+    """
+    if len(slots) > len(SLOT_COLOURS):
+        raise UserError(f"{len(slots)} identities were given, but there are {len(SLOT_COLOURS)} slots: leave some out")
+    if not 0 <= opacity <= 1:
+        raise UserError(f"the opacity is {opacity}; a number from 0 to 1 was expected")
+    shown = {number: slot for number, slot in enumerate(slots) if slot is not None and slot.track is not None}
+    if not shown:
+        raise UserError("there is nothing to show: none of the slots has a track (a mask for every frame)")
+    first = next(iter(shown.values()))
+    frames, height, width = np.shape(first.track)
+    remarks = []
+    for slot in shown.values():
+        check_range(slot.track, f"the track of '{slot.name}'")
+        if len(slot.track) != frames:
+            raise UserError(
+                f"the track of '{slot.name}' has {len(slot.track)} frames, that of '{first.name}' {frames}: tracks of"
+                f" one video have the same length"
+            )
+        if slot.track.shape != first.track.shape:
+            remarks.append(
+                f"The track of '{slot.name}' is {slot.track.shape[2]}x{slot.track.shape[1]}, that of '{first.name}'"
+                f" {width}x{height}: it was stretched to this."
+            )
+    painted = slot_map([slot if slot is None else slot.track for slot in slots], frames, height, width)
+    if images is None:
+        images, size = np.full((1, 1, 1, 3), GREY, np.float32), (height, width)
+    else:
+        check_range(images, "the video")
+        size = images.shape[1:3]
+        if len(images) not in (1, frames):
+            remarks.append(f"The video has {len(images)} frames, the tracks {frames}: its frames are spread over them.")
+        if abs(size[1] * height / (size[0] * width) - 1) > 0.02:
+            remarks.append(f"Tracks of {width}x{height} are stretched over a video of {size[1]}x{size[0]}.")
+    over = np.empty((frames, *size, 3), np.float32)
+    for number, under in enumerate(indices(len(images), frames)):
+        colours = np.clip(resize(painted[number], *size), 0, 1)
+        # The colours share no channel: their sum is how much of a pixel they cover.
+        cover = np.minimum(1, colours.sum(-1, keepdims=True))
+        over[number] = np.clip(images[under] * (1 - opacity * cover) + opacity * colours, 0, 1)
+        if progress is not None:
+            progress()
+    return painted, over, "\n".join([*_lines(slots, frames, height, width), *remarks, *track_report([*shown.values()])])
+
+
+def _lines(slots: Sequence[Named | None], frames: int, height: int, width: int) -> list[str]:
+    lines = [f"{frames} frame{'s' * (frames != 1)} of {width}x{height}."]
+    for colour, slot in zip(COLOUR_NAMES, slots, strict=False):
+        if slot is not None:
+            where = "without a track: the model places it" if slot.track is None else whereabouts(slot.track)
+            lines.append(f"{colour}: '{slot.name}', {where}.")
+    return lines
