@@ -34,6 +34,7 @@ class FullDiTExtension(ComfyExtension):
         from .example import FullDiTExample
         from .identity import FullDiTIdentity
         from .load import FullDiTLoad
+        from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
         from .preview import FullDiTPreview
         from .sampler import FullDiTSampler
 
@@ -55,6 +56,8 @@ class FullDiTExtension(ComfyExtension):
             FullDiTCameraFromPlucker,
             FullDiTCameraFromPoses,
             FullDiTIdentity,
+            FullDiTMaskPainter,
+            FullDiTEditTrack,
             FullDiTDepth,
             FullDiTConditions,
             FullDiTApply,

@@ -1,0 +1,168 @@
+"""Mask Painter and Edit Track without a page: what their states give, what they say, what they hand the page."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.identity.state import state_from_json
+
+CUP = {
+    "name": "cup",
+    "keys": [
+        {"frame": 0, "shapes": [{"kind": "ellipse", "centre": [0.3, 0.5], "size": [0.2, 0.4]}]},
+        {"frame": 16, "shapes": [{"kind": "ellipse", "centre": [0.7, 0.5], "size": [0.2, 0.4]}]},
+    ],
+}
+
+
+def masks(*slots, size=(96, 64), frames=17, **more):
+    return json.dumps({"format": "fulldit-masks", "version": 1, "size": size, "frames": frames, "slots": slots, **more})
+
+
+@pytest.fixture
+def temp(host, monkeypatch):
+    """The double's temp folder."""
+    folder = host.folder / "temp"
+    monkeypatch.setattr(sys.modules["folder_paths"], "get_temp_directory", lambda: str(folder), raising=False)
+    return folder
+
+
+@pytest.fixture
+def painter(host):
+    return host.nodes["FullDiTMaskPainter"]
+
+
+@pytest.fixture
+def editor(host):
+    return host.nodes["FullDiTEditTrack"]
+
+
+def moving(frames=17, height=48, width=72):
+    """A box (F, H, W) that goes to the right."""
+    track = torch.zeros(frames, height, width)
+    for number in range(frames):
+        track[number, 16:32, 8 + 2 * number : 24 + 2 * number] = 1
+    return track
+
+
+def iou(one, other):
+    one, other = np.asarray(one) > 0.5, np.asarray(other) > 0.5
+    return (one & other).sum() / max(1, (one | other).sum())
+
+
+def test_the_usual_state_is_an_empty_slot(painter):
+    usual = {entry.id: entry.default for entry in painter.define_schema().inputs if entry.default is not None}
+    assert painter.validate_inputs(masks=usual["masks"]) is True
+    out = painter.execute(**usual)
+    *tracks, report = out.args
+    assert [tuple(track.shape) for track in tracks] == [(17, 480, 832)] * 3
+    assert all(not track.any() for track in tracks) and "empty in every frame" in report
+    assert out.kwargs["ui"] == {"text": [report]}
+
+
+def test_slots_come_out_in_their_order_and_missing_ones_are_black(painter):
+    box = {"name": "box", "keys": [{"frame": 0, "shapes": [{"kind": "box", "centre": [0.5, 0.2], "size": [0.1, 0.1]}]}]}
+    one, two, three, report = painter.execute(masks(CUP, box), 17, 96, 64).args
+    assert one.dtype == torch.float32 and one[0, 32, 29] == 1 and one[16, 32, 67] == 1 and one[8, 32, 48] == 1
+    assert two[5, 12, 48] == 1 and not three.any()
+    assert report.splitlines()[0] == "track1 'cup': 2 keys, in 17 of 17 frames"
+    assert (one.numpy() == state_from_json(masks(CUP, box)).tracks()[0]).all()
+
+
+def test_another_length_and_shape_are_said(painter):
+    one, _, _, report = painter.execute(masks(CUP), 5, 64, 64).args
+    assert one.shape == (5, 64, 64) and one[4, 32, 45] == 1
+    assert "17 frames, the video has 5" in report and "stretched" in report
+    four = [{"name": name, "keys": []} for name in "abcd"]
+    assert "'d' is left out" in painter.execute(masks(*four), 5, 96, 64).args[3]
+    assert "Nothing is painted" in painter.execute(masks(), 5, 96, 64).args[3]
+
+
+def test_broken_states_are_said_before_the_run(painter, editor):
+    assert "not JSON" in painter.validate_inputs(masks="{") and "not JSON" in editor.validate_inputs(masks="{")
+    assert "key 0 of slot 'x'" in painter.validate_inputs(masks=masks({"name": "x", "keys": [{"frame": 99}]}))
+    assert "not JSON" in painter.validate_inputs(masks=""), "only a track can stand for an empty text"
+    assert editor.validate_inputs(masks="") is True and editor.validate_inputs(masks=None) is True
+
+
+def test_images_set_the_size_and_are_stored_for_the_page(painter, temp):
+    images = torch.rand(3, 40, 2560, 3)
+    out = painter.execute(masks(CUP, frames=17), 99, 16, 16, images=images)
+    assert out.args[0].shape == (3, 40, 2560)
+    (stage,) = out.kwargs["ui"]["fulldit_stage"]
+    assert (stage["count"], stage["width"], stage["height"], stage["shown"]) == (3, 2560, 40, [1280, 20])
+    assert stage["type"] == "temp" and stage["subfolder"] == f"fulldit/{stage['stage']}"
+    files = sorted((temp / stage["subfolder"]).iterdir())
+    assert [file.name for file in files] == ["00000.jpg", "00001.jpg", "00002.jpg"]
+    with Image.open(io.BytesIO(files[0].read_bytes())) as picture:
+        assert picture.size == (1280, 20)
+    assert painter.execute(masks(), 1, 16, 16, images=images).kwargs["ui"]["fulldit_stage"] == [stage]
+    assert painter.execute(masks(), 1, 16, 16, images=images.clone()).kwargs["ui"]["fulldit_stage"] == [stage]
+    other = painter.execute(masks(), 1, 16, 16, images=1 - images).kwargs["ui"]["fulldit_stage"][0]
+    assert other["stage"] != stage["stage"]
+
+
+def test_a_track_passes_as_keys_until_it_is_edited(editor):
+    track = moving()
+    out = editor.execute("", track, 0.95)
+    one, two, three, report, state = out.args
+    made = state_from_json(state)
+    assert len(made.slots) == 1 and 2 <= len(made.slots[0].track.keys) <= 4
+    assert min(iou(*pair) for pair in zip(one, track, strict=True)) > 0.94 and not two.any() and not three.any()
+    (message,) = out.kwargs["ui"]["fulldit_track"]
+    assert message["proposal"] == state and not message["changed"] and message["frames"] == 17
+    assert "at least 95%" in report
+
+    # Edited: the state holds, whatever comes in, and others are noticed.
+    edited = masks(CUP, size=(72, 48))
+    same = editor.execute(edited, track, 0.95, source=message["source"])
+    assert (same.args[0].numpy() == made_of(edited)).all() and same.args[4] == edited
+    assert same.kwargs["ui"]["fulldit_track"][0]["proposal"] is None and "others than" not in same.args[3]
+    other = editor.execute(edited, track.flip(2), 0.95, source=message["source"])
+    (message,) = other.kwargs["ui"]["fulldit_track"]
+    assert (other.args[0].numpy() == made_of(edited)).all() and "others than" in other.args[3]
+    assert message["changed"] and state_from_json(message["proposal"]).slots[0].track.keys
+    assert "others than" not in editor.execute(edited, track, 0.95).args[3], "without a fingerprint nothing is known"
+
+
+def made_of(text):
+    return state_from_json(text).tracks(48, 72)[0]
+
+
+def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
+    track = moving(5)
+    one, two, three, _, state = editor.execute("", track, track3=track.flip(2)).args
+    assert not two.any() and iou(three[0], track.flip(2)[0]) > 0.99
+    assert [slot.colour for slot in state_from_json(state).slots] == ["#ff0000", "#00ff00", "#0000ff"]
+    with pytest.raises(UserError, match="track2 is 4 frames of 72x48, but track1 is 5 frames of 72x48"):
+        editor.execute("", track, track2=track[:4])
+    with pytest.raises(UserError, match="track1"):
+        editor.execute("", track * 3)
+    *tracks, report, state = editor.execute("", torch.zeros(1, 8, 8)).args
+    assert not any(track.any() for track in tracks) and "empty in every frame" in report
+    assert state_from_json(state).slots[0].track.keys == ()
+
+
+def test_the_page_may_name_stages_only(painter, temp, host):
+    from comfyui_fulldit.nodes.bridge import stage as stages
+
+    images = torch.rand(2, 16, 24, 3)
+    (stage,) = painter.execute(masks(CUP), 1, 16, 16, images=images).kwargs["ui"]["fulldit_stage"]
+    frames = stages.open_stage(stage["stage"])
+    assert frames.shape == (2, 16, 24, 3) and frames.dtype == np.uint8
+    assert np.abs(frames / 255 - images.numpy()).mean() < 0.2
+    assert stages.stage_size(stage["stage"]) == (16, 24)
+    assert stages.open_stage(stage["stage"], (8, 12)).shape == (2, 8, 12, 3)
+    for name in ("../../input", "stage_../x", "", None, 3, "stage_" + "0" * 16, stage["stage"] + "/.."):
+        with pytest.raises(UserError):
+            stages.open_stage(name)
+        with pytest.raises(UserError):
+            stages.stage_size(name)
