@@ -1,9 +1,10 @@
 """Identities: slots with references, masks and tracks, and the coloured identity map.
 
 slots.py (who is in the video), shapes.py, raster.py, runs.py (mask shapes as data), keyframes.py, inbetween.py (masks
-at a few frames and between them), state.py (the painter's JSON), propagate.py, flow.py (masks carried along a video),
-report.py (what a track looks like in numbers and sentences), edit.py (masks combined, grown, mended), choose.py (tracks
-as keyframes), objects.py (several objects as slots), reference.py (references cropped).
+at a few frames and between them), state.py, paint.py (the painter's JSON, and what its nodes do with it), propagate.py,
+flow.py (masks carried along a video), report.py (what a track looks like in numbers and sentences), edit.py (masks
+combined, grown, mended), choose.py (tracks as keyframes), objects.py (several objects as slots), reference.py
+(references cropped).
 """
 
 from .report import NamedTrack, TrackFigures, track_figures, track_report
