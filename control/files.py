@@ -32,8 +32,16 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     # The ending stays last, since writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        temporary.unlink()
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be written ({error.strerror}): choose another place") from error
+    try:
         yield temporary
         try:
+            # Some writers (safetensors) let the owner alone read; a file is to be as readable as any other.
+            temporary.chmod(mode)
             os.replace(temporary, path)
         except OSError as error:
             raise UserError(f"'{path}' cannot be written ({error.strerror}): choose another place") from error

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..control.files import atomic_path
 from ..models.estimators.camera import camera_input, still_disparity, still_frames
+from ..models.safefile import read_tensors, write_tensors
 
 # Seeds of their own: the estimators shall not know the generator's training scenes by heart.
 FIRST_SEED = 500_000_000
@@ -110,8 +109,7 @@ def load_bank(folder: Path, clips: int, shard: int, frames: int, minutes: float,
                 break
             start = first_seed + index * shard
             made = make_shard(list(range(start, start + min(shard, clips - index * shard))), frames)
-            with atomic_path(path) as part:
-                save_file({name: value.contiguous() for name, value in made.items()}, part)
+            write_tensors(path, made, {})
             print(f"{path.name}: {time.perf_counter() - began:.0f} s", flush=True)
-        parts.append(load_file(path))
+        parts.append(read_tensors(path))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -16,12 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..control.errors import UserError
-from ..control.files import atomic_path
 from ..models.encode import encode_pictures, encode_stills, grey_to_rgb
+from ..models.safefile import read_metadata, read_tensors, write_tensors
 from ..models.vae.file import fingerprint
 from ..models.vae.latent import denormalise_latent
 from ..scenes import HELD_OUT_SEED, render
@@ -103,8 +101,7 @@ def write_shards(
             parts.append(encode_clips(vae, rendered, device))
         tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         metadata = {"vae": mark, "seeds": f"{seeds[0]}..{seeds[-1]}", "size": json.dumps(size)}
-        with atomic_path(path) as part:
-            save_file(tensors, part, metadata)
+        write_tensors(path, tensors, metadata)
         made += len(seeds)
         if report is not None:
             report(min((index + 1) * shard, clips), made / (time.time() - began))
@@ -113,8 +110,7 @@ def write_shards(
 
 def check_shard(path: Path, mark: str | None) -> dict[str, str]:
     """The metadata of a shard. Raises UserError when it belongs to another VAE."""
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
+    metadata = read_metadata(path)
     if mark is not None and metadata.get("vae") != mark:
         raise UserError(
             f"{path.parent} holds latents of another VAE ({metadata.get('vae', 'unknown')[:12]}, now {mark[:12]}). "
@@ -144,9 +140,8 @@ class EncodedClips:
             if path.name != f"shard_{len(self._paths):05d}.safetensors":
                 raise UserError(f"A shard is missing before {path}. Encode the data again.")
             check_shard(path, self.mark)
-            with safe_open(path, "pt") as file:
-                for name in file.keys():  # noqa: SIM118
-                    self._tensors.setdefault(name, []).append(file.get_tensor(name))
+            for name, tensor in read_tensors(path).items():
+                self._tensors.setdefault(name, []).append(tensor)
             self._paths.append(path)
             self._starts.append(self._starts[-1] + self._tensors["video"][-1].shape[0])
         return len(self)

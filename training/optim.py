@@ -7,35 +7,60 @@ from collections.abc import Iterable
 
 import torch
 
+WIDE = 8  # from this ratio of its sides on, a matrix is handled by its Gram matrix
+
 
 def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Replace every matrix of a stack (N, rows, columns) by its nearest half-orthogonal one, roughly.
 
     Newton-Schulz iteration of fifth order with the coefficients of Jordan et al. (Muon, 2024): singular values end
-    between 0.7 and 1.2, which is enough.
+    between 0.7 and 1.2, which is enough. Convolutions are much wider than high (64 x 1728), so for them it runs on the
+    small Gram matrix: each step's polynomial commutes with it, and their product is applied to the matrix once.
     """
-    x = matrices.to(torch.bfloat16)
-    flip = x.shape[1] > x.shape[2]
-    if flip:
-        x = x.mT
+    flip = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if flip else matrices
+    wide = x.shape[2] > WIDE * x.shape[1]
+    # Powers of the Gram matrix need the longer mantissa.
+    x = x.to(torch.float32 if wide else torch.bfloat16)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(steps):
+    if wide:
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * (gram @ gram)) @ x
+        eye = torch.eye(gram.shape[1], device=x.device)
+        total = eye.expand_as(gram)
+        for _ in range(steps):
+            polynomial = 3.4445 * eye - 4.7750 * gram + 2.0315 * gram @ gram
+            total = polynomial @ total
+            gram = polynomial @ gram @ polynomial
+        x = total @ x
+    else:
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = 3.4445 * x + (-4.7750 * gram + 2.0315 * (gram @ gram)) @ x
     return (x.mT if flip else x).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised, for 2D parameters. Matrices of one shape are handled as one stack,
-    which on a CPU costs a fraction of one after the other."""
+    """Momentum whose update is orthogonalised, for parameters of two dimensions or more (a convolution counts as the
+    matrix of its outputs by all else). Matrices of one shape are handled as one stack, which on a CPU costs a fraction
+    of one after the other.
+
+    like_adam: updates have the root mean square that AdamW's have (0.2), so that both share one learning rate;
+    otherwise they are scaled by the root of rows over columns where that is above one.
+    """
 
     def __init__(
-        self, params: Iterable[torch.Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[torch.Tensor],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        like_adam: bool = False,
     ):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "like_adam": like_adam}
+        super().__init__(params, given)
         for group in self.param_groups:
-            if any(p.ndim != 2 for p in group["params"]):
-                raise ValueError("Muon takes matrices only.")
+            if any(p.ndim < 2 for p in group["params"]):
+                raise ValueError("Muon takes matrices and convolutions only.")
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -44,7 +69,7 @@ class Muon(torch.optim.Optimizer):
             shapes: dict[tuple, list[torch.Tensor]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes.setdefault((tuple(p.shape), p.dtype, p.device), []).append(p)
+                    shapes.setdefault((tuple(p.flatten(1).shape), p.dtype, p.device), []).append(p)
             for (shape, _, _), params in shapes.items():
                 updates = []
                 for p in params:
@@ -52,12 +77,12 @@ class Muon(torch.optim.Optimizer):
                     if "momentum" not in state:
                         state["momentum"] = torch.zeros_like(p)
                     state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                    updates.append(p.grad.lerp(state["momentum"], group["momentum"]))  # Nesterov
+                    updates.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))  # Nesterov
                 stack = orthogonalise(torch.stack(updates))
-                scale = max(1.0, shape[0] / shape[1]) ** 0.5
+                ratio = 0.04 * max(shape) if group["like_adam"] else max(1.0, shape[0] / shape[1])
                 for p, update in zip(params, stack, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update, alpha=-group["lr"] * scale)
+                    p.add_(update.view(p.shape), alpha=-group["lr"] * ratio**0.5)
         return loss
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..control.errors import UserError
-from ..control.files import atomic_path
+from ..models.safefile import read_metadata, read_tensors, write_tensors
 
 MARK = "fulldit-training-state"
 
@@ -31,29 +29,23 @@ def save_state(path: Path, tree: dict[str, Any]) -> None:
         return value
 
     text = json.dumps(strip(tree, "state"))
-    with atomic_path(path) as part:
-        save_file(tensors, part, {"format": MARK, "tree": text})
+    write_tensors(path, tensors, {"format": MARK, "tree": text})
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The tree that `save_state` wrote. Raises UserError for a file of another kind."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != MARK:
-                raise UserError(f"{path} is not a training state. Delete it, or start a run in another folder.")
+    """The tree that `save_state` wrote. Raises UserError for a file that is cut short or of another kind."""
+    metadata = read_metadata(path)
+    if metadata.get("format") != MARK:
+        raise UserError(f"{path} is not a training state. Delete it, or start a run in another folder.")
+    tensors = read_tensors(path)
 
-            def restore(value: Any) -> Any:
-                if isinstance(value, dict) and "__tensor__" in value:
-                    return file.get_tensor(value["__tensor__"])
-                if isinstance(value, dict):
-                    return {k: restore(v) for k, v in value["__dict__"]}
-                if isinstance(value, list):
-                    return [restore(v) for v in value]
-                return value
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict) and "__tensor__" in value:
+            return tensors[value["__tensor__"]]
+        if isinstance(value, dict):
+            return {k: restore(v) for k, v in value["__dict__"]}
+        if isinstance(value, list):
+            return [restore(v) for v in value]
+        return value
 
-            return restore(json.loads(metadata["tree"]))
-    except UserError:
-        raise
-    except Exception as error:  # safetensors raises its own kinds for truncated and foreign files
-        raise UserError(f"The training state {path} cannot be read: {error}. Delete it to start anew.") from error
+    return restore(json.loads(metadata["tree"]))

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from ..control.errors import UserError
 from ..models.vae import layers
 from ..models.vae.autoencoder import VAE
+from .optim import Muon
 from .state import load_state, save_state
 from .vae_data import KINDS, ClipPool, Phase, rendered
 from .vae_finish import finish
 from .vae_metrics import channels_last, evaluate
-from .vae_optim import Muon
 from .vae_reins import Reins
 from .vae_start import compiled_rms_silu, initialise, lay_out
 
@@ -84,7 +84,10 @@ class Trainer:
         ]
         inside = {id(p) for p in hidden}
         others = [p for p in self.vae.parameters() if id(p) not in inside]
-        self.optimisers = [Muon(hidden), torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0)]
+        self.optimisers = [
+            Muon(hidden, like_adam=True),
+            torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0),
+        ]
         self.reins = Reins(self.vae)
         self.phases = [Phase(**phase) for phase in config["phases"]]
         size = (config["frames"], config["height"], config["width"])

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ...control.errors import UserError
-from ...control.files import atomic_path, existing
+from ..safefile import read_metadata, read_tensors, write_tensors
 from .camera import CameraNet
 from .identity import IdentityNet
 from .perception import Perception
@@ -41,22 +39,14 @@ def save_estimators(path: str | Path, estimators: Estimators) -> Path:
             if key.endswith("num_batches_tracked"):
                 continue
             exact = "running_" in key or key == "mean"
-            tensors[f"{name}.{key}"] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
-    with atomic_path(path) as part:
-        save_file(tensors, part, {"format": FORMAT, "about": json.dumps(estimators.about)})
+            tensors[f"{name}.{key}"] = value.to(torch.float32 if exact else torch.float16)
+    write_tensors(path, tensors, {"format": FORMAT, "about": json.dumps(estimators.about)})
     return Path(path)
 
 
 def load_estimators(path: str | Path, device: torch.device | str = "cpu") -> Estimators:
     """The estimators of a file, in float32 and ready to use. Raises UserError for a missing, cut or foreign file."""
-    path = existing(path, "estimators file")
-    estimators = Estimators()
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except Exception as error:  # safetensors raises its own kinds for cut and foreign files
-        raise UserError(f"The estimators file {path} cannot be read: {error}. Download or train it again.") from error
+    metadata, tensors, estimators = read_metadata(path), read_tensors(path), Estimators()
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path} holds no estimators (format {metadata.get('format')!r}, expected {FORMAT!r}).")
     for name, module in estimators.modules().items():

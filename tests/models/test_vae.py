@@ -147,11 +147,11 @@ def test_files_that_are_no_vae_are_refused(vae: VAE, tmp_path: Path) -> None:
     whole = save_vae(tmp_path / "vae.safetensors", vae)
     short = tmp_path / "short.safetensors"
     short.write_bytes(whole.read_bytes()[:-100])
-    with pytest.raises(UserError, match="no whole safetensors"):
+    with pytest.raises(UserError, match="cut short"):
         load_vae(short)
     pickled = tmp_path / "vae.pth"
     torch.save(vae.state_dict(), pickled)
-    with pytest.raises(UserError, match="no whole safetensors"):
+    with pytest.raises(UserError, match="pickled"):
         load_vae(pickled)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(1)}, foreign)
@@ -161,5 +161,5 @@ def test_files_that_are_no_vae_are_refused(vae: VAE, tmp_path: Path) -> None:
     save_file({**vae.state_dict(), "more": torch.zeros(1)}, extra)
     with pytest.raises(UserError, match="more"):
         load_vae(extra)
-    with pytest.raises(UserError, match="no VAE file"):
+    with pytest.raises(UserError, match="does not exist"):
         load_vae(tmp_path / "missing.safetensors")
