@@ -1,0 +1,227 @@
+// Every change of the painter's state as a function from state to state: nothing here knows the page. Slots and keys go by
+// their numbers. Where there is nothing to change, the very state comes back. What a state is: text.mjs.
+import { eased } from "../camera_path/easing.mjs";
+import { resize } from "./raster.mjs";
+import { grown, HOLD, MASK_EASES, MaskDrawing } from "./keyframes.mjs";
+import { bitmapOf, rasterise } from "./shapes.mjs";
+import { COLOURS, MOST_KEYS, MOST_POINTS, MOST_SHAPES, MOST_SLOTS, nameText, normal, shapeText } from "./text.mjs";
+
+// A key whose text is longer is made shorter: its strokes become one bitmap. 24 keys so long are less than 200 KB.
+export const KEY_TEXT = 8000;
+// Bitmaps are made with their longer side at most this long; those of an in-between with half of it.
+const RASTER_SIDE = 1280;
+
+/** A state with nothing painted: one slot, no key. */
+export const empty = (width, height, frames) => addSlot({ size: [width, height], frames, slots: [] });
+
+const withSlot = (state, slot, change) => ({
+  ...state,
+  slots: state.slots.map((entry, k) => (k === slot ? { ...entry, ...change } : entry)),
+});
+const keysOf = (state, slot) => state.slots[slot].keys;
+const withKeys = (state, slot, keys) => withSlot(state, slot, { keys: [...keys].sort((a, b) => a.frame - b.frame) });
+const withKey = (state, slot, index, change) =>
+  withSlot(state, slot, { keys: keysOf(state, slot).map((key, k) => (k === index ? { ...key, ...change } : key)) });
+
+/** [height, width] at which bitmaps of a state are made. */
+export function rasterSize(state, most = RASTER_SIDE) {
+  const [width, height] = state.size, share = Math.min(1, most / Math.max(width, height));
+  return [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))];
+}
+
+// Slots
+
+/** The state with a slot more, in the first colour that no slot has; the same state where there are MOST_SLOTS. */
+export function addSlot(state, { name, colour } = {}) {
+  if (state.slots.length >= MOST_SLOTS) return state;
+  const names = state.slots.map((slot) => slot.name), taken = state.slots.map((slot) => slot.colour.toLowerCase());
+  let number = state.slots.length + 1;
+  while (names.includes(`object ${number}`)) number++;
+  const free = COLOURS.find((entry) => !taken.includes(entry)) ?? COLOURS[state.slots.length];
+  const slot = { name: nameText(name ?? "") || `object ${number}`, colour: colour ?? free, visible: true, keys: [] };
+  return { ...state, slots: [...state.slots, slot] };
+}
+
+export const removeSlot = (state, slot) => ({ ...state, slots: state.slots.filter((_, k) => k !== slot) });
+
+export function renameSlot(state, slot, name) {
+  const text = nameText(name);
+  return text && text !== state.slots[slot].name ? withSlot(state, slot, { name: text }) : state;
+}
+
+/** @param {string} colour like #ff8000; anything else changes nothing */
+export const recolour = (state, slot, colour) =>
+  /^#[0-9a-fA-F]{6}$/.test(colour) && colour !== state.slots[slot].colour ? withSlot(state, slot, { colour }) : state;
+
+export const toggleVisible = (state, slot) => withSlot(state, slot, { visible: !state.slots[slot].visible });
+
+/** The state with the slot `from` moved to the place `to`. */
+export function reorder(state, from, to) {
+  if (from === to || !state.slots[from] || !state.slots[to]) return state;
+  const slots = state.slots.filter((_, k) => k !== from);
+  slots.splice(to, 0, state.slots[from]);
+  return { ...state, slots };
+}
+
+// Keys
+
+/** The number of a slot's key at a frame, or -1. */
+export const keyAt = (state, slot, frame) => keysOf(state, slot).findIndex((key) => key.frame === frame);
+
+/**
+ * A key at a frame that shows what is there already, so that it can be painted on: [state, its number]. The key that is
+ * there comes back as it is. Between two keys the in-between becomes a bitmap, and a stated turn is shared out.
+ */
+export function insertKey(state, slot, frame) {
+  const keys = keysOf(state, slot), there = keyAt(state, slot, frame);
+  if (there >= 0) return [state, there];
+  if (keys.length >= MOST_KEYS) return [state, -1];
+  const key = { frame, shapes: [], ease: "linear", turn: null };
+  let changed = keys;
+  if (keys.length) {
+    const [height, width] = rasterSize(state, RASTER_SIDE / 2);
+    const drawing = new MaskDrawing(keys, height, width), { index, between } = drawing.at(frame);
+    const before = keys[index], after = keys[index + 1];
+    key.shapes = between ? [shortBitmap(drawing.mask(frame), height, width)] : before.shapes;
+    if (before.frame < frame && after) {
+      key.ease = before.ease;
+      if (before.turn !== null && before.ease !== HOLD) {
+        const turn = before.turn * eased((frame - before.frame) / (after.frame - before.frame), before.ease);
+        key.turn = Number((before.turn - turn).toFixed(4));
+        changed = keys.map((entry) => (entry === before ? { ...entry, turn: Number(turn.toFixed(4)) } : entry));
+      }
+    }
+  }
+  const made = withKeys(state, slot, [...changed, key]);
+  return [made, keyAt(made, slot, frame)];
+}
+
+export const removeKey = (state, slot, index) =>
+  withSlot(state, slot, { keys: keysOf(state, slot).filter((_, k) => k !== index) });
+
+/** The state with a key at another frame: [state, its number]. Where one stands, the next free frame in that direction. */
+export function moveKey(state, slot, index, frame) {
+  const keys = keysOf(state, slot), from = keys[index].frame, step = frame < from ? -1 : 1;
+  let to = Math.min(Math.max(Math.round(frame), 0), state.frames - 1);
+  while (keys.some((key, k) => k !== index && key.frame === to)) to += step;
+  if (to < 0 || to > state.frames - 1 || to === from) return [state, index];
+  const made = withKeys(state, slot, keys.map((key, k) => (k === index ? { ...key, frame: to } : key)));
+  return [made, keyAt(made, slot, to)];
+}
+
+/** How the speed is spread from a key to the next: a name of MASK_EASES. */
+export const setEase = (state, slot, index, ease) =>
+  MASK_EASES.includes(ease) && ease !== keysOf(state, slot)[index].ease ? withKey(state, slot, index, { ease }) : state;
+
+/** By how many degrees the thing turns until the next key; null: the nearest fit. */
+export const setTurn = (state, slot, index, turn) =>
+  withKey(state, slot, index, { turn: turn === null ? null : Number(Math.min(Math.max(turn, -36000), 36000).toFixed(4)) });
+
+/** The same shapes as a key's at another frame too, in place of a key that stands there: [state, the copy's number]. */
+export function duplicateKey(state, slot, index, frame) {
+  const keys = keysOf(state, slot), key = keys[index];
+  const to = Math.min(Math.max(Math.round(frame), 0), state.frames - 1);
+  if (to === key.frame) return [state, index];
+  const made = withKeys(state, slot, [...keys.filter((entry) => entry.frame !== to), { ...key, frame: to }]);
+  return [made, keyAt(made, slot, to)];
+}
+
+/** The key without shapes: out of the picture from there to the next. */
+export const clearKey = (state, slot, index) =>
+  keysOf(state, slot)[index].shapes.length ? withKey(state, slot, index, { shapes: [] }) : state;
+
+/**
+ * Keys (as a state has them; a propagation's) in the place of all that stand from frame `first` to `last`.
+ * @param {object[]} made keys with frame and shapes; ease and turn may be left out
+ */
+export function replaceKeys(state, slot, first, last, made) {
+  const kept = keysOf(state, slot).filter((key) => key.frame < first || key.frame > last);
+  const fresh = made.filter((key) => key.frame >= first && key.frame <= last);
+  const full = fresh.map((key) => ({ ease: "linear", turn: null, ...key, shapes: key.shapes.map(normal) }));
+  return withKeys(state, slot, [...kept, ...full].slice(0, MOST_KEYS));
+}
+
+/** The state for another number of frames: its keys are spread over them, on whole frames where these are free. */
+export function withFrames(state, frames) {
+  if (frames === state.frames) return state;
+  const scale = state.frames > 1 ? (frames - 1) / (state.frames - 1) : 0;
+  const slots = state.slots.map((slot) => {
+    const taken = new Set(), keys = [];
+    for (const key of slot.keys) {
+      const exact = Number((key.frame * scale).toFixed(5)), whole = Math.round(exact);
+      const frame = taken.has(whole) ? exact : whole;
+      if (taken.has(frame)) continue;
+      taken.add(frame);
+      keys.push({ ...key, frame });
+    }
+    return { ...slot, keys: keys.sort((a, b) => a.frame - b.frame) };
+  });
+  return { ...state, frames, slots };
+}
+
+/** The state over pictures of another size: shapes are shares of the picture, so they stretch with it. */
+export const withSize = (state, width, height) =>
+  width === state.size[0] && height === state.size[1] ? state : { ...state, size: [width, height] };
+
+// Shapes
+
+/** A shape laid on a key's others. A key that grows too long is tidied. */
+export function addShape(state, slot, index, shape) {
+  let { shapes } = keysOf(state, slot)[index];
+  for (const part of parts(shape)) shapes = grown(shapes, normal(part));
+  const made = withKey(state, slot, index, { shapes });
+  const length = shapes.reduce((sum, entry) => sum + shapeText(entry).length, 0);
+  if (shapes.length > MOST_SHAPES) return simplify(made, slot, index);
+  return length > KEY_TEXT ? tidy(made, slot, index) : made;
+}
+
+/** A stroke of more points than a shape may have as several that share their ends. */
+function parts(shape) {
+  if (shape.kind !== "brush" || shape.points.length <= MOST_POINTS) return [shape];
+  const list = [];
+  for (let k = 0; k < shape.points.length - 1; k += MOST_POINTS - 1)
+    list.push({ ...shape, points: shape.points.slice(k, k + MOST_POINTS) });
+  return list;
+}
+
+export const replaceShapes = (state, slot, index, shapes) =>
+  withKey(state, slot, index, { shapes: shapes.slice(0, MOST_SHAPES).map(normal) });
+
+/** The bitmap of a mask at the largest size at which its text is no longer than `most`. */
+export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT } = {}) {
+  let made = bitmapOf(mask, height, width, subtract);
+  for (let share = 0.75; made.runs.length > most && share > 0.01; share *= 0.75) {
+    const size = [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))];
+    made = bitmapOf(resize(mask, height, width, ...size), ...size, subtract);
+  }
+  return made;
+}
+
+/** The key as one bitmap: the union of its shapes and what they take away. */
+export function simplify(state, slot, index) {
+  const { shapes } = keysOf(state, slot)[index], size = rasterSize(state);
+  if (!shapes.length || (shapes.length === 1 && shapes[0].kind === "bitmap")) return state;
+  const mask = rasterise(shapes, ...size);
+  return withKey(state, slot, index, { shapes: mask.some((m) => m > 0.5) ? [shortBitmap(mask, ...size)] : [] });
+}
+
+/** The key with its strokes joined to bitmaps; the outlines among them stay, to be edited on. */
+export function tidy(state, slot, index) {
+  const { shapes } = keysOf(state, slot)[index], size = rasterSize(state);
+  const made = [];
+  for (let k = 0; k < shapes.length; ) {
+    const painted = (shape) => shape && (shape.kind === "brush" || shape.kind === "bitmap");
+    let end = k + 1;
+    // Below them all, strokes and erasures make one picture; above others only those of the same kind do.
+    if (painted(shapes[k])) while (painted(shapes[end]) && (!made.length || shapes[end].op === shapes[k].op)) end++;
+    const run = shapes.slice(k, end), long = run.some((shape) => shape.kind === "brush") || end > k + 1;
+    if (!painted(shapes[k]) || !long) made.push(...run);
+    else {
+      const subtract = made.length > 0 && shapes[k].op === "subtract";
+      const mask = rasterise(subtract ? run.map(({ op, ...shape }) => shape) : run, ...size);
+      if (mask.some((m) => m > 0.5)) made.push(shortBitmap(mask, ...size, { subtract }));
+    }
+    k = end;
+  }
+  return withKey(state, slot, index, { shapes: made });
+}

@@ -1,0 +1,56 @@
+// The bucket: what an outline encloses, or what hangs together, filled or taken away.
+import { addShape, rasterSize, shortBitmap } from "./edits.mjs";
+import { formOf } from "./keyframes.mjs";
+
+/**
+ * The pixels joined to (row, column), up, down and sideways, that are on the same side of 0.5.
+ * @param {ArrayLike<number>} mask @returns {Uint8Array} 1 where the flood reached
+ */
+export function flood(mask, height, width, row, column) {
+  const reached = new Uint8Array(height * width);
+  const inside = mask[row * width + column] > 0.5;
+  const fits = (place) => mask[place] > 0.5 === inside && !reached[place];
+  const stack = [row * width + column];
+  while (stack.length) {
+    const place = stack.pop();
+    if (!fits(place)) continue;
+    const start = place - (place % width), end = start + width;
+    let left = place, right = place;
+    while (left > start && fits(left - 1)) left--;
+    while (right + 1 < end && fits(right + 1)) right++;
+    reached.fill(1, left, right + 1);
+    for (const next of [-width, width]) {
+      if (left + next < 0 || left + next >= mask.length) continue;
+      for (let k = left + next, open = false; k <= right + next; k++) {
+        const fit = fits(k);
+        if (fit && !open) stack.push(k);
+        open = fit;
+      }
+    }
+  }
+  return reached;
+}
+
+/**
+ * A key with the hole or the outline at a point filled, or with `erase` the part that hangs together there taken away. The
+ * same state comes back where there is nothing to fill: on the mask itself, or where the key is empty.
+ * @param {number} x @param {number} y shares of the picture
+ */
+export function fill(state, slot, index, x, y, { erase = false } = {}) {
+  const [height, width] = rasterSize(state);
+  const { mask, empty } = formOf(state.slots[slot].keys[index].shapes, height, width);
+  const row = Math.floor(y * height), column = Math.floor(x * width);
+  if (empty || !(row >= 0 && row < height && column >= 0 && column < width)) return state;
+  if (mask[row * width + column] > 0.5 !== erase) return state;
+  const reached = flood(mask, height, width, row, column);
+  const wide = Uint8Array.from(reached);
+  // One pixel further, so that no seam is left at the soft edge.
+  for (let k = 0; k < reached.length; k++) {
+    if (!reached[k]) continue;
+    if (k % width) wide[k - 1] = 1;
+    if ((k + 1) % width) wide[k + 1] = 1;
+    if (k >= width) wide[k - width] = 1;
+    if (k + width < wide.length) wide[k + width] = 1;
+  }
+  return addShape(state, slot, index, shortBitmap(wide, height, width, { subtract: erase }));
+}
