@@ -8,6 +8,12 @@ from comfy_api.latest import ComfyExtension, io
 class FullDiTExtension(ComfyExtension):
     """What the host asks for its nodes."""
 
+    async def on_load(self) -> None:
+        """Add the routes that the page's painter asks."""
+        from .bridge.routes import register
+
+        register()
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of this pack, in the order of the menu."""
         from .apply import FullDiTApply
@@ -30,11 +36,15 @@ class FullDiTExtension(ComfyExtension):
         from .camera_transform import FullDiTTransformCamera
         from .camera_video import FullDiTCameraFromVideo
         from .conditions import FullDiTConditions
+        from .crop_reference import FullDiTCropReference
         from .depth import FullDiTDepth
         from .example import FullDiTExample
         from .identity import FullDiTIdentity
+        from .identity_map import FullDiTIdentityMap
         from .load import FullDiTLoad
         from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
+        from .mask_propagate import FullDiTPropagateMask
+        from .mask_sam3 import FullDiTMasksFromTrack
         from .preview import FullDiTPreview
         from .sampler import FullDiTSampler
 
@@ -58,6 +68,10 @@ class FullDiTExtension(ComfyExtension):
             FullDiTIdentity,
             FullDiTMaskPainter,
             FullDiTEditTrack,
+            FullDiTPropagateMask,
+            FullDiTMasksFromTrack,
+            FullDiTIdentityMap,
+            FullDiTCropReference,
             FullDiTDepth,
             FullDiTConditions,
             FullDiTApply,

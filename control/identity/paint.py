@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -193,16 +193,18 @@ def follow(
     frames: np.ndarray,
     masks: Mapping[int, np.ndarray],
     accuracy: float = 0.95,
+    first: int = 0,
     progress: Callable[[int, int], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[tuple[MaskKey, ...], list[str]]:
-    """New keys, other than those given, that carry a mask along a video, and remarks.
+    """New keys, other than those given, that carry a mask along a part of a video, and remarks.
 
-    frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `keyframes`.
-    progress(done, total) is called as the work goes on. Raises UserError as `propagate` does, and when cancel says yes.
+    frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `keyframes`. first: the
+    number of the first frame, in the frames of the keys. progress(done, total) is called as the work goes on. Raises
+    UserError as `propagate` does, and when cancel says yes.
     """
     count, height, width = frames.shape[:3]
-    # The way forward, and back between two given masks; choosing keys is about as long.
+    # Following a frame takes about as long as choosing a key, of which there are fewer.
     total, done = 2 * count, [0]
 
     def step() -> None:
@@ -213,4 +215,4 @@ def follow(
     given = {int(at): resize(np.asarray(mask, np.float32), height, width) for at, mask in masks.items()}
     track, found = propagate(frames, given, progress=step, cancel=cancel)
     keys = keyframes(track, accuracy, progress=step, cancel=cancel).keys
-    return tuple(key for key in keys if key.frame not in given), list(found.remarks)
+    return tuple(replace(key, frame=key.frame + first) for key in keys if key.frame not in given), list(found.remarks)

@@ -62,8 +62,8 @@ def save_stage(images: Any) -> dict[str, Any]:
     return message
 
 
-def open_stage(name: Any, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The frames of a stage (F, height, width, 3) as bytes, resized to `size` (height, width) where it is given.
+def open_stage(name: Any, size: tuple[int, int] | None = None, first: int = 0, last: int | None = None) -> np.ndarray:
+    """The frames first..last of a stage (F, height, width, 3) as bytes, resized to `size` (height, width) if given.
 
     Raises UserError for a name that is none or a stage that is gone.
     """
@@ -71,7 +71,7 @@ def open_stage(name: Any, size: tuple[int, int] | None = None) -> np.ndarray:
 
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UserError("The frames were not named as the painter names them: run the graph once more.")
-    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))
+    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))[first : None if last is None else last + 1]
     if not files:
         raise UserError("The frames are gone, as after a restart of ComfyUI: run the graph once to have them again.")
     frames = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -166,3 +168,72 @@ def test_the_page_may_name_stages_only(painter, temp, host):
             stages.open_stage(name)
         with pytest.raises(UserError):
             stages.stage_size(name)
+
+
+@pytest.fixture
+def clip():
+    """A textured square that goes to the right over a quiet ground: frames (9, 48, 96, 3), its mask in the first."""
+    random = np.random.default_rng(1)
+    ground = np.full((48, 96, 3), 0.35) + 0.05 * random.random((48, 96, 3))
+    thing = 0.4 + 0.6 * random.random((5, 5, 3)).repeat(4, 0).repeat(4, 1)
+    frames = np.stack([ground] * 9)
+    for number in range(9):
+        frames[number, 14:34, 10 + 4 * number : 30 + 4 * number] = thing
+    mask = np.zeros((48, 96))
+    mask[14:34, 10:30] = 1
+    return torch.tensor(frames, dtype=torch.float32), mask
+
+
+def test_the_page_can_have_a_mask_followed(painter, temp, clip):
+    from comfyui_fulldit.control.identity import runs
+    from comfyui_fulldit.control.identity.keyframes import MaskTrack, key_from_json
+    from comfyui_fulldit.nodes.bridge import routes
+
+    frames, mask = clip
+    (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
+    entry = {"frame": 2, "size": [96, 48], "runs": runs.encode(np.roll(mask, 8, 1))}
+    request = {"id": "a", "stage": stage["stage"], "masks": [entry], "first": 2, "last": 8}
+    told, answer = [], {}
+
+    def go(request, gone=lambda: False):
+        return asyncio.run(routes.Jobs().run(request, told.append, gone))
+
+    status, answer = go(request)
+    assert status == 200 and answer["remarks"] == [], answer
+    keys = [key_from_json(key, 9) for key in answer["keys"]]
+    assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
+    (last,) = MaskTrack((keys[-1],), 9).rasterise(48, 96, 1)
+    assert iou(last, np.roll(mask, 32, 1)) > 0.8
+    assert told and told[0]["id"] == "a" and 0 < told[-1]["done"] <= told[-1]["total"]
+
+    assert go({**request, "stage": "../../input"})[0] == 400
+    assert "cannot be read" in go({**request, "masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]})[1]["error"]
+    assert "no mask was given" in go({**request, "masks": []})[1]["error"]
+    assert go({**request, "first": -1})[0] == go({**request, "last": "x"})[0] == go(None)[0] == 400
+    assert go({**request, "accuracy": 2})[0] == go({**request, "first": 8, "last": 2})[0] == 400
+    status, answer = go(request, gone=lambda: True)
+    assert status in (200, 499), "a page that leaves stops it, or it was done before"
+
+
+def test_one_mask_is_followed_at_a_time_and_can_be_stopped(host, monkeypatch):
+    from comfyui_fulldit.nodes.bridge import routes
+
+    def work(request, progress, cancel):
+        for _ in range(2000):
+            time.sleep(0.005)
+            if cancel():
+                raise UserError("following the mask was stopped")
+
+    monkeypatch.setattr(routes, "propagate", work)
+
+    async def main():
+        jobs = routes.Jobs()
+        first = asyncio.ensure_future(jobs.run({"id": "a"}, lambda message: None, lambda: False))
+        await asyncio.sleep(0.05)
+        second = await jobs.run({"id": "b"}, lambda message: None, lambda: False)
+        jobs.stop.set()
+        return await first, second, jobs.id
+
+    first, second, left = asyncio.run(main())
+    assert first[0] == 499 and "stopped" in first[1]["error"]
+    assert second[0] == 409 and "Another" in second[1]["error"] and left is None
