@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..control.bundle import Controls
@@ -44,6 +46,26 @@ def _weight(name: str, what: str):
     ]
 
 
+def identity_inputs(tooltip: str) -> io.Autogrow.Input:
+    """Sockets for identities that grow with use."""
+    return io.Autogrow.Input(
+        "identities",
+        template=io.Autogrow.TemplatePrefix(
+            Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on."),
+            prefix="identity",
+            min=1,
+            max=SLOTS,
+        ),
+        optional=True,
+        tooltip=tooltip,
+    )
+
+
+def in_order(identities: dict[str, Any] | None) -> list[Any]:
+    """The identities that are connected to such sockets, slot by slot: one that is missing leaves no gap."""
+    return [identity for _, identity in sorted((identities or {}).items()) if identity is not None]
+
+
 class FullDiTConditions(io.ComfyNode):
     """Everything that the video is to obey, and its size."""
 
@@ -60,17 +82,7 @@ class FullDiTConditions(io.ComfyNode):
             search_aliases=["controls", "multi condition", "token budget"],
             inputs=[
                 Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
-                io.Autogrow.Input(
-                    "identities",
-                    template=io.Autogrow.TemplatePrefix(
-                        Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on."),
-                        prefix="identity",
-                        min=1,
-                        max=SLOTS,
-                    ),
-                    optional=True,
-                    tooltip="Up to three identities; another socket appears when one is used.",
-                ),
+                identity_inputs("Up to three identities; another socket appears when one is used."),
                 Depth.Input("depth", optional=True, tooltip="A depth clip, one picture per frame."),
                 io.Int.Input(
                     "frames", default=17, min=1, max=1025, step=4, tooltip="Length of the video: 4k+1 (1, 5, ..., 17)."
@@ -109,10 +121,9 @@ class FullDiTConditions(io.ComfyNode):
         depth_start=0.0,
         depth_end=1.0,
     ) -> io.NodeOutput:
-        given = [identity for _, identity in sorted((identities or {}).items()) if identity is not None]
         controls = Controls(
             camera=camera,
-            identities=tuple(given),
+            identities=tuple(in_order(identities)),
             depth=depth,
             camera_strength=camera_strength,
             camera_range=(camera_start, camera_end),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.errors import UserError
 from ..control.identity import Identity as Slot
-from ..control.images import resize
+from ..control.identity.given import fitted_mask
 from .bridge.arrays import to_masks, to_pictures
 from .types import Identity
 
@@ -79,15 +78,7 @@ class FullDiTIdentity(io.ComfyNode):
             cut = to_masks(mask, f"the mask of identity '{name}'")[0]
             if invert_mask:
                 cut = 1 - cut
-            height, width = pictures.shape[1:3]
-            if cut.shape != (height, width):
-                if abs(cut.shape[1] / cut.shape[0] - width / height) > 0.02 * width / height:
-                    raise UserError(
-                        f"the mask of identity '{name}' is {cut.shape[0]}x{cut.shape[1]} (height x width), its picture "
-                        f"{height}x{width}: it cannot belong to it. Connect the mask of this picture. "
-                        f"(Load Image gives an empty 64x64 mask for a picture without transparency.)"
-                    )
-                cut = resize(cut, height, width)
+            cut = fitted_mask(cut, *pictures.shape[1:3], f"the mask of identity '{name}'", "its picture")
         where = None if track is None else to_masks(track, f"the track of identity '{name}'")
         return io.NodeOutput(
             Slot(name.strip() or "object", tuple(pictures), cut, where, strength=strength, start=start, end=end)

@@ -16,3 +16,4 @@ WanCamera = io.Custom("WAN_CAMERA_EMBEDDING")  # core's Wan Fun camera: a tensor
 Geometry = io.Custom("DA3_GEOMETRY")  # core's Depth Anything 3: a dict of tensors
 Tracks = io.Custom("TRACKS")  # core's Wan Move: a dict of tensors
 Poses = io.Custom("CAMERACTRL_POSES")  # AnimateDiff-Evolved, WanVideoWrapper: rows of 19 numbers
+Sam3Track = io.Custom("SAM3_TRACK_DATA")  # core's SAM 3: a dict, see bridge/sam3.py

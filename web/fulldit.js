@@ -3,7 +3,10 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const SPEAKERS = ["FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview"];
+const SPEAKERS = [
+  "FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
+  "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
+];
 
 // How many lines of 12 px the text takes in a box so wide; a letter is about 6.3 px.
 function lines(text, width) {

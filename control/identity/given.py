@@ -41,19 +41,43 @@ def frame_numbers(text: str, frames: int) -> list[int]:
 
     Raises UserError for what is no whole number, a frame that is not there, or one that is named twice.
     """
-    numbers: list[int] = []
-    for part in re.split(r"[\s,;]+", text.strip()):
-        if not part:
-            continue
-        if not re.fullmatch(r"[-+]?\d{1,9}", part):
-            raise UserError(f"'{part}' is no frame: whole numbers with commas between them were expected, as in 0, 12")
-        number = int(part)
+    numbers = []
+    for number in _whole_numbers(text, "frame", "0, 12"):
         if not -frames <= number < frames:
             raise UserError(f"frame {number} was named, but the video has the frames 0 to {frames - 1}")
-        number %= frames
-        if number in numbers:
-            raise UserError(f"frame {number} was named twice: name each frame once")
-        numbers.append(number)
+        numbers.append(number % frames)
+    return _once(numbers, "frame")
+
+
+def object_numbers(text: str, count: int, most: int) -> list[int]:
+    """The objects that a text such as "2, 0" names, in its order: at most `most` of the objects 0 to `count` - 1.
+
+    Raises UserError for what is no whole number, an object that is not there, or one that is named twice.
+    """
+    numbers = _once(_whole_numbers(text, "object", "2, 0"), "object")
+    for number in numbers:
+        if not 0 <= number < count:
+            there = f"the objects 0 to {count - 1}" if count > 1 else "object 0 only" if count else "none"
+            raise UserError(f"object {number} was asked for, but there is {there}".replace("is the", "are the"))
+    if len(numbers) > most:
+        raise UserError(f"{len(numbers)} objects were named, but there are {most} slots: leave some out")
+    return numbers
+
+
+def _whole_numbers(text: str, what: str, example: str) -> list[int]:
+    parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
+    for part in parts:
+        if not re.fullmatch(r"[-+]?\d{1,9}", part):
+            raise UserError(
+                f"'{part}' is no {what}: whole numbers with commas between them were expected, as in {example}"
+            )
+    return [int(part) for part in parts]
+
+
+def _once(numbers: list[int], what: str) -> list[int]:
+    for place, number in enumerate(numbers):
+        if number in numbers[:place]:
+            raise UserError(f"{what} {number} was named twice: name each {what} once")
     return numbers
 
 

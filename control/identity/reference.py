@@ -43,20 +43,18 @@ def crop_reference(
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     size = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     scale = (1 - 2 * margin) * min(height, width) / max(size)
-    # As much of the picture as the new one shows, in whole pixels on either side of the thing.
+    # As much of the picture as the new one shows: whole pixels of it, of which the outermost are cut.
     result = np.full((height, width, 3), GREY, np.float32)
-    starts = []
+    spans, places = [], []
     for first, length, new, full in ((rows[0], size[0], height, picture.shape[0]),
                                      (columns[0], size[1], width, picture.shape[1])):  # fmt: skip
-        middle = first + length / 2
-        starts.append(
-            (max(0, int(np.ceil(middle - new / 2 / scale))), min(full, int(middle + new / 2 / scale)), middle)
-        )
-    part = picture[starts[0][0] : starts[0][1], starts[1][0] : starts[1][1]]
+        middle, reach = first + length / 2, new / 2 / scale
+        low, high = max(0, int(np.floor(middle - reach))), min(full, int(np.ceil(middle + reach)))
+        spans.append((low, high))
+        places.append(round(new / 2 + (low - middle) * scale))
+    part = picture[slice(*spans[0]), slice(*spans[1])]
     fitted = resize(part, *(max(1, round(side * scale)) for side in part.shape[:2]))
-    places = [
-        round(new / 2 + (low - middle) * scale) for (low, _, middle), new in zip(starts, (height, width), strict=True)
-    ]
+    fitted = fitted[max(0, -places[0]) :, max(0, -places[1]) :]
     top, left = max(0, places[0]), max(0, places[1])
     fitted = fitted[: height - top, : width - left]
     result[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted

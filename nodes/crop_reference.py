@@ -1,0 +1,81 @@
+"""Crop Reference: one thing cut out of a picture and framed as the model knows references."""
+
+from __future__ import annotations
+
+import numpy as np
+from comfy_api.latest import io
+
+from ..control.errors import UserError
+from .bridge.arrays import to_masks, to_pictures, to_tensor
+
+
+class FullDiTCropReference(io.ComfyNode):
+    """A reference from image and mask: background removed or kept, padded to the model's size."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTCropReference",
+            display_name="Crop Reference (FullDiT)",
+            category="FullDiT/identity",
+            description=(
+                "Cuts the thing that a mask shows out of a picture and centres it in a picture of the model's size, "
+                "with its background or on grey."
+            ),
+            search_aliases=["cut out", "remove background", "crop by mask", "subject", "reference image", "pad"],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture. Several at once are several views, each cut by itself."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White on the thing, one mask per picture. Without it the picture's alpha counts, or all.",
+                ),
+                io.Boolean.Input(
+                    "keep_background",
+                    default=False,
+                    tooltip="Show what surrounds the thing. Off, it is grey, as references in training are.",
+                ),
+                io.Int.Input("width", default=672, min=16, max=4096, step=16, tooltip="Width of the result in pixels."),
+                io.Int.Input("height", default=384, min=16, max=4096, step=16, tooltip="Its height in pixels."),
+                io.Float.Input(
+                    "margin",
+                    default=0.06,
+                    min=0.0,
+                    max=0.45,
+                    step=0.01,
+                    tooltip="Room around the thing, as a share of the centred square that it fills.",
+                ),
+                io.Boolean.Input(
+                    "invert_mask",
+                    default=False,
+                    advanced=True,
+                    optional=True,
+                    tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The reference, for Identity."),
+                io.Mask.Output(display_name="mask", tooltip="White on the thing in it, for Identity."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, image, keep_background=False, width=672, height=384, margin=0.06, mask=None, invert_mask=False
+    ) -> io.NodeOutput:
+        from ..control.identity.reference import crop_reference
+
+        pictures = to_pictures(image, "the picture", channels=(3, 4))
+        masks = [None] * len(pictures)
+        if mask is not None:
+            masks = to_masks(mask, "the mask of the reference")
+            if len(masks) != len(pictures):
+                raise UserError(
+                    f"{len(masks)} masks came with {len(pictures)} pictures: connect one mask for each picture."
+                )
+            masks = 1 - masks if invert_mask else masks
+        made = [
+            crop_reference(picture, own, keep_background, height, width, margin)
+            for picture, own in zip(pictures, masks, strict=True)
+        ]
+        return io.NodeOutput(*(to_tensor(np.stack(part)) for part in zip(*made, strict=True)))

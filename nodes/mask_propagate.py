@@ -1,0 +1,62 @@
+"""Propagate Mask: a mask of one frame, or of a few, followed through a video."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from .bridge.arrays import to_masks, to_pictures, to_tensor
+from .bridge.progress import progress, stop_if_cancelled
+
+
+class FullDiTPropagateMask(io.ComfyNode):
+    """A track from a few masks, by optical flow and colour."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTPropagateMask",
+            display_name="Propagate Mask (FullDiT)",
+            category="FullDiT/identity",
+            description=(
+                "Follows what a mask shows through a video, forward and back, on the CPU and without a download. With "
+                "masks of several frames it goes from each to the next."
+            ),
+            search_aliases=["track object", "rotoscope", "roto", "video mask", "optical flow", "mask tracking"],
+            inputs=[
+                io.Image.Input("images", tooltip="The video."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip=(
+                        "White on the thing: one mask, one for each frame named in 'at', or one for every frame of "
+                        "the video. A black one says that the thing is out of the picture from there on."
+                    ),
+                ),
+                io.String.Input(
+                    "at",
+                    default="0",
+                    tooltip=(
+                        "The frames that the masks stand at: 0, 12, 24. The first is 0, the last -1. Empty: as many "
+                        "masks as frames, of which those that are not black are used."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "refine",
+                    default=True,
+                    tooltip="Cut each mask anew by colour. Off, it is moved along with the picture alone, and faster.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(display_name="track", tooltip="One mask per frame, for Identity or Edit Track."),
+                io.String.Output(display_name="report", tooltip="Where it was lost, and where to look."),
+            ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
+        )
+
+    @classmethod
+    def execute(cls, images, mask, at="0", refine=True) -> io.NodeOutput:
+        from ..control.identity.follow import follow
+
+        frames = to_pictures(images, "the video")
+        with progress(len(frames)) as step:
+            track, report = follow(frames, to_masks(mask, "the mask"), at, refine, step, stop_if_cancelled)
+        return io.NodeOutput(to_tensor(track), report, ui={"text": [report]})

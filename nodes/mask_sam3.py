@@ -1,0 +1,59 @@
+"""Masks from SAM3 Track: the objects that core's SAM 3 followed, one in each slot."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from .bridge.arrays import to_tensor
+from .bridge.progress import progress
+from .types import Sam3Track
+
+
+class FullDiTMasksFromTrack(io.ComfyNode):
+    """SAM3_TRACK_DATA as up to three tracks."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTMasksFromTrack",
+            display_name="Masks from SAM3 Track (FullDiT)",
+            category="FullDiT/identity",
+            description=(
+                "The objects that core's Run SAM3 Video Track followed, each as a track of its own: several objects to "
+                "several slots, in an order of your choice."
+            ),
+            search_aliases=["segment anything", "SAM 3", "SAM3 track to mask", "object masks", "video segmentation"],
+            inputs=[
+                Sam3Track.Input("track", tooltip="From Run SAM3 Video Track."),
+                io.Combo.Input(
+                    "order",
+                    options=["given", "area", "seen", "left"],
+                    default="given",
+                    tooltip=(
+                        "Who takes track1: given: SAM 3's first. area: the largest. seen: who comes first. left: the "
+                        "leftmost where first seen."
+                    ),
+                ),
+                io.String.Input(
+                    "objects",
+                    default="",
+                    tooltip="Numbers of the objects for track1, track2, track3: 2, 0. Empty: the first three in order.",
+                ),
+            ],
+            outputs=[
+                *(
+                    io.Mask.Output(display_name=f"track{slot}", tooltip=f"Object of slot {slot}, one mask per frame.")
+                    for slot in (1, 2, 3)
+                ),
+                io.String.Output(display_name="report", tooltip="Which object is where, and what was left out."),
+            ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
+        )
+
+    @classmethod
+    def execute(cls, track, order="given", objects="") -> io.NodeOutput:
+        from .bridge.sam3 import read_track, tracks_of
+
+        with progress(read_track(track).frames) as step:
+            tracks, report = tracks_of(track, order, objects, progress=step)
+        return io.NodeOutput(*map(to_tensor, tracks), report, ui={"text": [report]})
