@@ -117,7 +117,9 @@ def _bench(args: argparse.Namespace) -> dict:
     from .evaluation.bench import run_control
     from .evaluation.card import fill_card
     from .evaluation.table import markdown_table
+    from .evaluation.targets import read_result
 
+    unseen = read_result(args.unseen) if args.unseen else None
     result = run_control(
         checkpoint=args.checkpoint,
         scenes=16 if args.scenes is None else args.scenes,
@@ -125,11 +127,24 @@ def _bench(args: argparse.Namespace) -> dict:
         full=args.full,
         json=Path(args.json) if args.json else None,
         progress=_progress(args.quiet),
+        family=args.family,
+        masks=args.masks,
+        vae=args.vae,
+        estimators=args.estimators,
     )
     if args.card:
-        fill_card(Path(args.card), result)
-    print(markdown_table(result), file=sys.stderr)
+        fill_card(Path(args.card), result, unseen)
+    print(markdown_table(result, unseen), file=sys.stderr)
     return result
+
+
+def _targets(args: argparse.Namespace) -> dict:
+    from .evaluation.targets import run_targets
+
+    lines, table = run_targets(args.result, args.unseen)
+    if args.json is not True:
+        print(table)
+    return {"targets": lines}
 
 
 def _scene(args: argparse.Namespace) -> dict:
@@ -220,8 +235,18 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--scenes", type=int, help="default: 16, for masks 4")
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
+    p.add_argument("--family", default="seen", choices=("seen", "unseen"), help="unseen: what training never shows")
+    p.add_argument("--masks", default="exact", choices=("exact", "painted"), help="painted: painted masks besides")
+    p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
+    p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
+    p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
     p.add_argument("--json", metavar="FILE", help="write the figures here")
+
+    p = command("targets", _targets, "Which targets a result of `bench control` meets, as a table.")
+    p.add_argument("result", metavar="FILE", help="what bench control --json wrote")
+    p.add_argument("--unseen", metavar="FILE", help="what it wrote for --family unseen")
+    p.add_argument("--json", action="store_true", help="print the targets as JSON")
 
     p = command("scene", _scene, "Render a scene of the procedural world and its conditions to files.")
     p.add_argument("--seed", type=int, default=0)

@@ -1,6 +1,7 @@
 """How well a video obeys its controls, and pictures that show it.
 
 metrics.py (plain functions), measure.py (the judge: estimators against controls), scenes.py (held-out scenes),
-bench.py, table.py, card.py (`fulldit bench control`), generate.py (a clip to files with its report), sheet.py.
+painted.py (masks as a person paints them), bench.py, table.py, card.py (`fulldit bench control`), ratios.py, targets.py
+(`fulldit targets`), generate.py (a clip to files with its report), sheet.py.
 camera_bench.py, textured.py (`fulldit bench camera`: cameras found in rendered clips whose camera is known).
 """

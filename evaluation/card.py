@@ -12,8 +12,10 @@ BEGIN = "<!-- bench control -->"
 END = "<!-- /bench control -->"
 
 
-def fill_card(card: str | Path, result: dict) -> None:
+def fill_card(card: str | Path, result: dict, unseen: dict | None = None) -> None:
     """Replace what stands between the two markers of `card` by the table of `result`; everything else stays.
+
+    `unseen`: the result of the unseen family, for the targets that need it.
 
     Raises UserError where the card or one of its markers is missing.
     """
@@ -26,4 +28,4 @@ def fill_card(card: str | Path, result: dict) -> None:
     if not found or not closed:
         raise UserError(f"{card} lacks the lines {BEGIN} and {END}, between which the table belongs. Add them.")
     with atomic_path(card) as part:
-        part.write_text(f"{before}{BEGIN}\n{markdown_table(result)}\n{END}{after}", encoding="utf-8")
+        part.write_text(f"{before}{BEGIN}\n{markdown_table(result, unseen)}\n{END}{after}", encoding="utf-8")

@@ -105,3 +105,19 @@ def mean_and_error(values: list[float | None]) -> tuple[float | None, float | No
         return None, None, 0
     error = float(given.std(ddof=1) / np.sqrt(len(given))) if len(given) > 1 else None
     return float(given.mean()), error, len(given)
+
+
+def ratio_and_error(above: list[float | None], below: list[float | None]) -> tuple[float | None, float | None]:
+    """Mean of `above` by mean of `below`, and its standard error; both lists have one entry for each scene.
+
+    Scenes where either is None are left out. The error is that of the linearised ratio (delta method), so what both
+    share is no uncertainty. None where nothing is left or the mean below is not above 0; no error for a single scene.
+    """
+    pairs = np.array([pair for pair in zip(above, below, strict=True) if None not in pair], float).reshape(-1, 2)
+    if not len(pairs) or pairs[:, 1].mean() <= 0:
+        return None, None
+    ratio = pairs[:, 0].mean() / pairs[:, 1].mean()
+    if len(pairs) < 2:
+        return float(ratio), None
+    left = pairs[:, 0] - ratio * pairs[:, 1]
+    return float(ratio), float(left.std(ddof=1) / np.sqrt(len(pairs)) / pairs[:, 1].mean())

@@ -9,6 +9,10 @@ import numpy as np
 
 from ..control.bundle import Controls
 from ..scenes import HELD_OUT_SEED, WorldOptions, render
+from ..scenes.world import WORLD_VERSION
+
+__all__ = ["FAMILIES", "WORLD_VERSION", "HeldOutScene", "held_out_scenes"]
+FAMILIES = ("seen", "unseen")
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,13 @@ def figure(mean: float | None, error: float | None, digits: int) -> str:
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def markdown_table(result: dict) -> str:
-    """One row per set of conditions and the floor, means with standard errors; then gains over none, and remarks."""
-    scenes = result["scenes"]
+def markdown_table(result: dict, unseen: dict | None = None) -> str:
+    """One row per set of conditions and the floor, means with standard errors; then gains over none, remarks, and the
+    targets. `unseen`: the result of the unseen family."""
+    # Here, since the targets need `figure`.
+    from .ratios import ratios_of_result
+    from .targets import targets, targets_table
+
     heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
     lines = ["| conditions | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     rows = {**result["results"], "*ground truth (floor)*": result["floor"]}
@@ -39,10 +43,39 @@ def markdown_table(result: dict) -> str:
             text = figure(gain["mean"], gain["se"], digits)
             cells.append(text + (f" ({gain['share']:.0%})" if gain["share"] is not None else ""))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    ratios = ratios_of_result(result)
+    lines += ["", "Of the ground truth's (1: as smooth, as much movement):", ""]
+    lines += ["| conditions | smoothness | dynamic degree |", "|---|---|---|"]
+    for name, row in ratios["truth"].items():
+        smooth, moving = row["smoothness"], row["dynamic_degree"]
+        cells = (figure(smooth["ratio"], smooth["se"], 4), figure(moving["ratio"], moving["se"], 2))
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+    if "painted" in result:
+        lines += ["", *painted_lines(result)]
     swap = result["identity_swap"]
     failed = sum(row["n_failed"] for row in result["results"].values())
-    lines += ["", remarks(result, scenes, swap, failed)]
-    return "\n".join(lines)
+    lines += ["", remarks(result, result["scenes"], swap, failed)]
+    approximate = "approximate" in ratios or (unseen is not None and "ratios" not in unseen)
+    return "\n".join([*lines, "", "Targets:", "", targets_table(targets(result, unseen), approximate)])
+
+
+def painted_lines(result: dict) -> list[str]:
+    """Masks as a person would paint them beside the exact ones."""
+    painted = result["painted"]
+    likeness = figure(painted["masks_iou"]["mean"], painted["masks_iou"]["se"], 2)
+    lines = [
+        f"Masks painted at every eighth frame instead of exact (they have {likeness} in common with the exact ones):",
+        "",
+        "| conditions | masks | identity accuracy | mask IoU | IoU with the exact masks |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in painted["results"].items():
+        exact, against = result["results"][name], painted["against_exact"][name]
+        for word, one, other in (("exact", exact, exact), ("painted", row, against)):
+            cells = [figure(one[m], one["se"][m], 3) for m in ("identity_accuracy", "mask_iou")]
+            cells.append(figure(other["mask_iou"], other["se"]["mask_iou"], 3))
+            lines.append(f"| {name} | {word} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
@@ -59,4 +92,7 @@ def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
         f" checkpoint `{result['checkpoint']['fingerprint']}`; {result['seconds']:.0f} s on"
         f" {result['machine']['cores']} cores ({result['machine']['device']})."
         f" Mean ± standard error. {failed} estimates failed (scored as the answer of a static camera). {exchanged}"
+        " Smoothness: mean cosine of the features that the depth and object estimator has of neighbouring frames (in"
+        " the place of VBench's CLIP and DINO features). Dynamic degree: mean length in pixels of the fastest 5 % of"
+        " the DIS motion vectors between neighbouring frames (MiraData's, with DIS for RAFT)."
     )

@@ -25,7 +25,8 @@ def test_layout_and_pairs(benched):
         assert set(row) == {*METRICS, "se", "n", "n_failed"}
         assert row["n"] == 2 and set(row["se"]) == set(METRICS)
     assert set(result) == {
-        "results", "floor", "paired", "identity_swap", "checkpoint", "scenes", "machine", "seconds"
+        "results", "floor", "paired", "identity_swap", "ratios", "targets", "checkpoint", "scenes", "machine", "clip",
+        "seconds",
     }  # fmt: skip
     # The stand-in shows the truth under all conditions: exactly the floor, the whole way.
     everything = result["results"][KEYS[-1]]
@@ -34,6 +35,11 @@ def test_layout_and_pairs(benched):
     assert gain["mean"] == pytest.approx(result["results"]["none"]["depth_mae"] - result["floor"]["depth_mae"])
     assert gain["share"] == pytest.approx(1)
     assert result["paired"]["camera"]["depth_mae"]["mean"] == 0
+    assert result["ratios"]["left"][KEYS[-1]]["depth_mae"] == {"ratio": 0, "se": 0}
+    assert result["ratios"]["left"]["camera"]["depth_mae"]["ratio"] == pytest.approx(1)
+    assert result["ratios"]["truth"][KEYS[-1]]["dynamic_degree"]["ratio"] == 1
+    assert result["ratios"]["truth"]["none"]["dynamic_degree"]["ratio"] != pytest.approx(1, abs=0.1)
+    assert result["clip"]["seconds"] >= 0 and result["clip"]["default_steps"] == 7
     assert not list(benched.path.parent.glob("*.jsonl"))
     # Conditions once per scene; the same noise for every set.
     assert benched.pipeline.encoded == 2
@@ -71,6 +77,59 @@ def test_goes_on_where_it_stopped(benched, stand_in, judge, tmp_path, monkeypatc
     assert bench.SideFile(side.path, {"steps": 2}, True).records == {}
 
 
+def test_painted_masks_beside_exact_ones(benched, stand_in, judge, tmp_path):
+    path = tmp_path / "painted.json"
+    result = bench.run_control(scenes=2, steps=3, masks="painted", pipeline=stand_in, judge=judge, json=path)
+    for name in ("results", "floor", "paired", "identity_swap"):
+        assert result[name] == benched.result[name]
+    assert stand_in.encoded == 4
+    painted = result["painted"]
+    assert 0.6 < painted["masks_iou"]["mean"] < 1
+    assert list(painted["results"]) == list(painted["against_exact"]) == ["identity", KEYS[-1]]
+    # The stand-in shows the truth whatever the masks are: against the exact ones nothing changes, against the painted
+    # ones it is off by as much as they are.
+    assert painted["against_exact"][KEYS[-1]] == result["results"][KEYS[-1]]
+    assert painted["results"][KEYS[-1]]["mask_iou"] != result["results"][KEYS[-1]]["mask_iou"]
+    ratio = result["ratios"]["painted"][KEYS[-1]]["mask_iou"]["ratio"]
+    assert ratio == pytest.approx(painted["results"][KEYS[-1]]["mask_iou"] / result["results"][KEYS[-1]]["mask_iou"])
+    assert result["scenes"]["masks"] == "painted" and json.loads(path.read_text()) == result
+    given = stand_in.asked[9][3]
+    assert given == ("identity",)
+    table = markdown_table(result)
+    assert "| identity | painted |" in table and "painted masks, of exact ones" in table
+
+
+@pytest.mark.parametrize("change", [{"masks": "painted"}, {"family": "unseen"}, {"steps": 4}, {"guidance": 1.0}])
+def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, tmp_path, monkeypatch):
+    """A run that was stopped leaves what it measured; a run of other settings begins anew."""
+    settings, seen = {"scenes": 2, "steps": 3}, []
+
+    def stops(*given):
+        seen.append(given[2].seed)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return {"seed": given[2].seed}
+
+    monkeypatch.setattr(bench, "measure_scene", stops)
+    path = tmp_path / "bench.json"
+    with pytest.raises(KeyboardInterrupt):
+        bench.run_control(**settings, pipeline=stand_in, judge=judge, json=path)
+    stand_in.truth.clear()
+    monkeypatch.setattr(bench, "measure_scene", lambda *given: seen.append(given[2].seed) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bench.run_control(**{**settings, **change}, pipeline=stand_in, judge=judge, json=path)
+    assert seen[2] == seen[0]
+
+
+def test_other_estimators_and_other_weights_are_another_setting(judge, stand_in):
+    before = bench.fingerprint(*judge.estimators.modules().values())
+    assert before == bench.fingerprint(*judge.estimators.modules().values())
+    one = bench.fingerprint(stand_in.model)
+    with torch.no_grad():
+        stand_in.model.weight.add_(1)
+    assert bench.fingerprint(stand_in.model) != one
+
+
 def test_exchange_changes_slots_and_the_key_alone():
     streams = tuple(Stream("reference", torch.full((1, 16, 1, 2, 2), float(k)), slot=k) for k in range(3))
     before = Conditions((*streams, Stream("depth", torch.zeros(1, 16, 2, 2, 2))), (2, 2, 2))
@@ -85,6 +144,10 @@ def test_refusals():
         bench.run_control(scenes=1)
     with pytest.raises(UserError, match="at least 1"):
         bench.run_control(scenes=2, steps=0)
+    with pytest.raises(UserError, match="family is 'old'; expected one of seen, unseen"):
+        bench.run_control(scenes=2, family="old")
+    with pytest.raises(UserError, match="masks is 'none'"):
+        bench.run_control(scenes=2, masks="none")
 
 
 def test_table_and_card(benched, tmp_path):
@@ -93,6 +156,7 @@ def test_table_and_card(benched, tmp_path):
     for name in KEYS:
         assert f"| {name} |" in table
     assert "held-out scenes" in table and "(100%)" in table
+    assert "Of the ground truth's" in table and "measured targets are met" in table
     card = tmp_path / "README.md"
     card.write_text("before\n<!-- bench control -->\nold\n<!-- /bench control -->\nafter\n")
     fill_card(card, result)
