@@ -45,6 +45,12 @@ class FullDiTCropReference(io.ComfyNode):
                     step=0.01,
                     tooltip="Room around the thing, as a share of the centred square that it fills.",
                 ),
+                io.String.Input(
+                    "frames",
+                    default="",
+                    optional=True,
+                    tooltip="Which pictures of a video become views: 0, 8. The last is -1. Empty: each.",
+                ),
                 io.Boolean.Input(
                     "invert_mask",
                     default=False,
@@ -61,14 +67,25 @@ class FullDiTCropReference(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image, keep_background=False, width=672, height=384, margin=0.06, mask=None, invert_mask=False
+        cls,
+        image,
+        keep_background=False,
+        width=672,
+        height=384,
+        margin=0.06,
+        mask=None,
+        frames="",
+        invert_mask=False,
     ) -> io.NodeOutput:
+        from ..control.identity.given import frame_numbers
         from ..control.identity.reference import crop_reference
 
-        pictures = to_pictures(image, "the picture", channels=(3, 4))
+        chosen = frame_numbers(frames, len(image)) or range(len(image))
+        pictures = to_pictures(image[list(chosen)], "the picture", channels=(3, 4))
         masks = [None] * len(pictures)
         if mask is not None:
-            masks = to_masks(mask, "the mask of the reference")
+            # One mask per picture, or per picture that is used.
+            masks = to_masks(mask[list(chosen)] if len(mask) == len(image) else mask, "the mask of the reference")
             if len(masks) != len(pictures):
                 raise UserError(
                     f"{len(masks)} masks came with {len(pictures)} pictures: connect one mask for each picture."

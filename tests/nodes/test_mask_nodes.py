@@ -357,6 +357,22 @@ def test_a_reference_with_alpha_and_one_with_nothing(host):
     assert whole.shape == (2, 32, 64, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_views_are_chosen_from_a_video(host):
+    video, track = clip()
+    masks = torch.from_numpy(track)
+    masks[1] = 0  # not used, so its emptiness does not matter
+    given = {"image": video, "width": 64, "height": 32, "frames": "6, 0"}
+    image, cover = run(host, "FullDiTCropReference", mask=masks, **given).args
+    assert image.shape == (2, 32, 64, 3)
+    alone = run(host, "FullDiTCropReference", mask=masks[6:], **{**given, "image": video[6:], "frames": ""}).args
+    assert torch.equal(alone[0][0], image[0]) and torch.equal(alone[1][0], cover[0])
+    assert torch.equal(run(host, "FullDiTCropReference", mask=masks[[6, 0]], **given).args[0], image)
+    with pytest.raises(UserError, match="empty"):
+        run(host, "FullDiTCropReference", mask=masks, **{**given, "frames": ""})
+    with pytest.raises(UserError, match="frames 0 to 6"):
+        run(host, "FullDiTCropReference", mask=masks, **{**given, "frames": "7"})
+
+
 @pytest.mark.parametrize(
     ("mask", "says"),
     [
