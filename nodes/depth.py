@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.depth import normalise_depth
+from ..control.depth.normalise import SCOPES
 from .bridge.arrays import to_pictures
 from .types import Depth
 
@@ -53,6 +54,34 @@ class FullDiTDepth(io.ComfyNode):
                     optional=True,
                     tooltip="What lies above this share becomes 1 (near).",
                 ),
+                io.Combo.Input(
+                    "scope",
+                    options=list(SCOPES),
+                    default="clip",
+                    advanced=True,
+                    optional=True,
+                    tooltip="clip: one range for all frames. frame: one for each, which flickers.",
+                ),
+                io.Float.Input(
+                    "near",
+                    default=0.0,
+                    min=-1e6,
+                    max=1e6,
+                    step=0.01,
+                    advanced=True,
+                    optional=True,
+                    tooltip="This value of the pictures becomes 1, instead of a share. near = far = 0: measured.",
+                ),
+                io.Float.Input(
+                    "far",
+                    default=0.0,
+                    min=-1e6,
+                    max=1e6,
+                    step=0.01,
+                    advanced=True,
+                    optional=True,
+                    tooltip="This value of the pictures becomes 0. near = far = 0: measured.",
+                ),
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions."),
@@ -61,8 +90,10 @@ class FullDiTDepth(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, kind, low=0.02, high=0.98) -> io.NodeOutput:
+    def execute(cls, images, kind, low=0.02, high=0.98, scope="clip", near=0.0, far=0.0) -> io.NodeOutput:
         from .bridge.arrays import to_tensor
 
-        clip = normalise_depth(to_pictures(images, "the depth clip"), kind=kind, low=low, high=high)
+        fixed = {"near": near, "far": far} if near or far else {}
+        pictures = to_pictures(images, "the depth clip")
+        clip = normalise_depth(pictures, kind=kind, low=low, high=high, scope=scope, **fixed)
         return io.NodeOutput(clip, to_tensor(clip.values[..., None].repeat(3, -1)))

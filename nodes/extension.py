@@ -38,6 +38,9 @@ class FullDiTExtension(ComfyExtension):
         from .conditions import FullDiTConditions
         from .crop_reference import FullDiTCropReference
         from .depth import FullDiTDepth
+        from .depth_along import FullDiTDepthAgreement, FullDiTDepthAlong
+        from .depth_extract import FullDiTExtractDepth
+        from .depth_pictures import FullDiTDepthPictures
         from .example import FullDiTExample
         from .identity import FullDiTIdentity
         from .identity_map import FullDiTIdentityMap
@@ -73,6 +76,10 @@ class FullDiTExtension(ComfyExtension):
             FullDiTIdentityMap,
             FullDiTCropReference,
             FullDiTDepth,
+            FullDiTExtractDepth,
+            FullDiTDepthAlong,
+            FullDiTDepthAgreement,
+            FullDiTDepthPictures,
             FullDiTConditions,
             FullDiTApply,
             FullDiTSampler,

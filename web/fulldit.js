@@ -6,6 +6,7 @@ import { app } from "../../scripts/app.js";
 const SPEAKERS = [
   "FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
   "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
+  "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
 ];
 
 // How many lines of 12 px the text takes in a box so wide; a letter is about 6.3 px.

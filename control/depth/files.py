@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,10 @@ class DepthFiles:
     def __iter__(self) -> Iterator[np.ndarray]:
         for number in range(len(self)):
             yield self.frame(number)
+
+    def part(self, start: int, stop: int) -> DepthFiles:
+        """The frames from `start` up to but without `stop`."""
+        return replace(self, paths=self.paths[start:stop])
 
     def frame(self, number: int) -> np.ndarray:
         """One frame. Raises UserError, naming the file, where it is cut short or damaged."""

@@ -6,6 +6,7 @@ first frame has the median 1; where the path has a unit of its own (metres), dep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,20 +40,27 @@ def in_camera_unit(depth: np.ndarray, camera: CameraTrajectory) -> tuple[np.ndar
     return depth / middle, 1 / middle
 
 
-def depth_along(depth: np.ndarray, camera: CameraTrajectory) -> tuple[np.ndarray, np.ndarray]:
+def depth_along(
+    depth: np.ndarray, camera: CameraTrajectory, step: Callable[[], object] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Depth of every frame of `camera` from that of its first: (F, H, W) float32 and holes (F, H, W) bool.
 
     depth (H, W): along the camera's axis, in any unit where the camera's is the median depth (see `in_camera_unit`),
     infinite = sky, NaN or <= 0 = unknown. The result is in the camera's unit. Every pixel is carried as the piece of a
     plane that it shows, the nearest wins, and cracks of one pixel are closed. Holes are what the first frame does not
-    show or did not know; they are NaN. Nothing is known about things that move. Raises UserError for other shapes.
+    show or did not know; they are NaN. Nothing is known about things that move. step is called after
+    every frame. Raises UserError for other shapes.
     """
     first, _ = in_camera_unit(depth, camera)
     disparity = np.where(first > 0, 1 / np.where(first > 0, first, 1), np.nan)
-    result = np.stack([carry(disparity, camera, 0, frame) for frame in range(camera.frames)])
-    holes = np.isnan(result)
-    with np.errstate(divide="ignore"):
-        return np.where(holes, np.nan, 1 / np.where(holes, 1, np.maximum(result, 0))).astype(np.float32), holes
+    result = np.empty((camera.frames, *first.shape), np.float32)
+    for frame in range(camera.frames):
+        seen = carry(disparity, camera, 0, frame)
+        with np.errstate(divide="ignore"):
+            result[frame] = 1 / np.maximum(seen, 0)
+        if step is not None:
+            step()
+    return result, np.isnan(result)
 
 
 def carry(disparity: np.ndarray, camera: CameraTrajectory, start: int, end: int) -> np.ndarray:

@@ -72,6 +72,13 @@ class Stabiliser:
     _raw: np.ndarray | None = None
     _out: np.ndarray | None = None
     _grey: np.ndarray | None = None
+    _changes: tuple[float, float, float] = (0.0, 0.0, 0.0)  # given, put out (sums in shares of the range), points
+
+    def change(self) -> tuple[float, float] | None:
+        """Mean absolute change of a point from frame to frame, followed along the flow: as given, and as put out, in
+        shares of the range. None where nothing was followed yet. A camera that moves in is part of it."""
+        given, put_out, points = self._changes
+        return (given / points, put_out / points) if points else None
 
     def step(self, values: np.ndarray, picture: np.ndarray, camera: CameraTrajectory | None = None) -> np.ndarray:
         """The stabilised frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN.
@@ -132,6 +139,12 @@ class Stabiliser:
         off = np.where(usable, past - now, 0)
         trust = np.where(usable, np.clip(1.5 - 0.5 * np.abs(off) / max(reach, 1e-30), 0, 1), 0)
         self._out = (now + np.clip(trust * options.memory * off, -reach, reach)).astype(np.float32)
+        followed = known & usable
+        given, put_out = (float(np.abs(a - b)[followed].sum()) for a, b in ((values, before), (self._out, past)))
+        self._changes = tuple(
+            total + new
+            for total, new in zip(self._changes, (given / unit, put_out / unit, float(followed.sum())), strict=True)
+        )
 
     def _moved(self, values: np.ndarray, where: np.ndarray, camera: CameraTrajectory | None) -> np.ndarray:
         """Disparity of the frame before, taken at its pixels `where`, as it is for the camera of this frame.
@@ -154,6 +167,7 @@ class Stabiliser:
         return {
             "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "middle": self._middle,
             "course": list(self._course), "correct": list(self._correct), "options": dict(vars(self.options)),
+            "changes": list(self._changes),
             **{name: None if array is None else pack(array) for name, array in arrays.items()},
         }  # fmt: skip
 
@@ -166,9 +180,10 @@ class Stabiliser:
                 _finite(state["range"]), _finite(state["middle"]), tuple(_finite(v) for v in state["course"]),
                 tuple(_finite(v) for v in state["correct"]),
                 *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "grey")),
+                tuple(_finite(v) for v in state.get("changes", (0.0, 0.0, 0.0))),
             )  # fmt: skip
             arrays = (made._raw, made._out, made._grey)
-            if len(made._course) != 2 or len(made._correct) != 2 or made._correct[0] <= 0:
+            if len(made._course) != 2 or len(made._correct) != 2 or len(made._changes) != 3 or made._correct[0] <= 0:
                 raise ValueError("course or correction")
             if len({array is None for array in arrays}) > 1:
                 raise ValueError("some pictures are missing")

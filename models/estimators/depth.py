@@ -16,6 +16,7 @@ from torch import Tensor
 from ...control.errors import UserError
 from .file import Estimators, load_estimators
 from .layers import at_size
+from .perception import Perception
 
 NOTICE = (
     "This depth comes from the small estimator for the demo, which has seen nothing but the procedural world: for other"
@@ -32,38 +33,21 @@ def estimate_depth(
     *,
     size: tuple[int, int] | None = None,
     estimators: Estimators | None = None,
+    mean: Tensor | None = None,
 ) -> np.ndarray:
     """Disparity (F, h, w) float32, near is large, of frames (H, W, 3) in 0..1 or bytes, an array or one at a time.
 
     h and w are the network's 64x96, or `size`. The network looks at every frame with the whole clip's mean in view:
-    each is kept at 64x96, 36 KB, until that is known, and the result does not depend on how frames are grouped.
-    progress is called after every frame; when cancel says yes, UserError is raised. estimators: instead of those that
-    are shipped. Raises UserError for no frames, other shapes, frames of several sizes, and NaN.
+    each is kept at 64x96, 36 KB, until that is known, and the result does not depend on how frames are grouped. mean:
+    that of `clip_mean`, for a piece of a longer clip. progress is called after every frame; when cancel says yes,
+    UserError is raised. estimators: instead of those that are shipped. Raises UserError for no frames, other shapes,
+    frames of several sizes, and NaN.
     """
     perception = (estimators or shipped()).perception
-    small: list[Tensor] = []
-    total = torch.zeros(1, perception.mean.numel(), dtype=torch.float64)
-    waiting: list[Tensor] = []
-    shape = None
-    for number, frame in enumerate(frames):
-        if cancel is not None and cancel():
-            raise UserError(f"estimating depth was stopped at frame {number}")
-        picture = _picture(frame, number)
-        shape = shape or np.shape(frame)[:2]
-        if np.shape(frame)[:2] != shape:
-            raise UserError(f"frame {number} has another size than the first: give frames of one size")
-        waiting.append(picture)
-        if len(waiting) == CHUNK:
-            small.append(_small(waiting))
-            waiting = []
-    if waiting:
-        small.append(_small(waiting))
-    if not small:
-        raise UserError("there are no frames to estimate depth of")
-    for chunk in small:
-        total += perception.pooled(chunk.float()).double().sum(0, keepdim=True)
+    small = _looked_at(frames, cancel, None)
     count = sum(len(chunk) for chunk in small)
-    mean = (total / count).float()
+    if mean is None:
+        mean = _mean(perception, small, count)
     result: np.ndarray | None = None
     done = 0
     while small:
@@ -81,6 +65,52 @@ def estimate_depth(
             if progress is not None:
                 progress()
     return result
+
+
+@torch.no_grad()
+def clip_mean(
+    frames: np.ndarray | Iterable[np.ndarray],
+    progress: Callable[[], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    estimators: Estimators | None = None,
+) -> Tensor:
+    """What the network keeps in view of a whole clip (1, C), so that pieces of it come out as the whole does."""
+    small = _looked_at(frames, cancel, progress)
+    return _mean((estimators or shipped()).perception, small, sum(len(chunk) for chunk in small))
+
+
+def _looked_at(
+    frames: Iterable[np.ndarray], cancel: Callable[[], bool] | None, progress: Callable[[], object] | None
+) -> list[Tensor]:
+    """The frames at the network's size, in chunks."""
+    small: list[Tensor] = []
+    waiting: list[Tensor] = []
+    shape = None
+    for number, frame in enumerate(frames):
+        if cancel is not None and cancel():
+            raise UserError(f"estimating depth was stopped at frame {number}")
+        picture = _picture(frame, number)
+        shape = shape or np.shape(frame)[:2]
+        if np.shape(frame)[:2] != shape:
+            raise UserError(f"frame {number} has another size than the first: give frames of one size")
+        waiting.append(picture)
+        if progress is not None:
+            progress()
+        if len(waiting) == CHUNK:
+            small.append(_small(waiting))
+            waiting = []
+    if waiting:
+        small.append(_small(waiting))
+    if not small:
+        raise UserError("there are no frames to estimate depth of")
+    return small
+
+
+def _mean(perception: Perception, small: list[Tensor], count: int) -> Tensor:
+    total = torch.zeros(1, perception.mean.numel(), dtype=torch.float64)
+    for chunk in small:
+        total += perception.pooled(chunk.float()).double().sum(0, keepdim=True)
+    return (total / count).float()
 
 
 def shipped() -> Estimators:

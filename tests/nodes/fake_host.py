@@ -67,6 +67,7 @@ def build_io() -> types.ModuleType:
         input=input, prefix=prefix, min=min, max=max
     )
     io.Autogrow = grow
+    io.Hidden = SimpleNamespace(unique_id="UNIQUE_ID", prompt="PROMPT")
     io.Schema, io.NodeOutput, io.ComfyNode = Schema, NodeOutput, ComfyNode
     return io
 

@@ -1,0 +1,97 @@
+"""Depth and camera of one scene: depth along a camera path, and whether the two agree."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from .types import Camera, Depth
+
+
+class FullDiTDepthAlong(io.ComfyNode):
+    """The depth of all frames from that of the first and the camera's path."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTDepthAlong",
+            display_name="Depth along Camera (FullDiT)",
+            category="FullDiT/depth",
+            description=(
+                "Carries the depth of one picture along a camera path: a depth clip that fits the movement, with what "
+                "the first frame does not show as holes."
+            ),
+            search_aliases=["reprojection", "warp depth", "depth from camera", "disocclusion", "image to video depth"],
+            inputs=[
+                Depth.Input("depth", tooltip="Depth of the first picture; later frames are not looked at."),
+                Camera.Input("camera", tooltip="The path. The result has one frame for each of its poses."),
+                io.Float.Input(
+                    "offset",
+                    default=0.1,
+                    min=0.001,
+                    max=100.0,
+                    step=0.01,
+                    round=0.001,
+                    advanced=True,
+                    optional=True,
+                    tooltip=(
+                        "For depth without a unit: how far its far end is from infinity, in shares of its range. "
+                        "Smaller: far things move less."
+                    ),
+                ),
+            ],
+            outputs=[
+                Depth.Output(display_name="depth", tooltip="For Conditions; holes take what lies behind."),
+                io.Mask.Output(display_name="holes", tooltip="White where the first frame shows nothing."),
+                io.Image.Output(display_name="preview", tooltip="The depth as pictures: near is bright."),
+                io.String.Output(display_name="report", tooltip="How much is holes, and what to doubt."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
+        from ..control.depth.along import clip_along
+        from .bridge.arrays import to_tensor
+        from .bridge.progress import progress
+
+        with progress(camera.frames) as step:
+            made = clip_along(depth, camera, offset, step)
+        report = "\n".join(made.sentences)
+        pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
+        return io.NodeOutput(made.clip, to_tensor(made.holes), pictures, report, ui={"text": [report]})
+
+
+class FullDiTDepthAgreement(io.ComfyNode):
+    """A check before sampling: do a camera path and a depth clip tell of one scene?"""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTDepthAgreement",
+            display_name="Camera and Depth Agreement (FullDiT)",
+            category="FullDiT/depth",
+            description=(
+                "Checks, before anything is generated, whether a depth clip moves as the camera path says: the same "
+                "scene, direction and speed."
+            ),
+            search_aliases=["check camera", "check depth", "consistency", "conflict", "reprojection error"],
+            inputs=[
+                Camera.Input("camera", tooltip="The camera path, one pose per depth frame."),
+                Depth.Input("depth", tooltip="The depth clip."),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="What was found, and what to change."),
+                io.Boolean.Output(display_name="ok", tooltip="True where they agree, in all and not in part."),
+                io.Float.Output(display_name="residual", tooltip="Mean difference as a share of the depth range."),
+                io.Float.Output(display_name="holes", tooltip="Share of the last frame that the first does not show."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(cls, camera, depth) -> io.NodeOutput:
+        from ..control.depth.geometry import agreement
+
+        found = agreement(camera, depth)
+        report = "\n".join(found.sentences)
+        return io.NodeOutput(report, found.agrees is True, found.residual, found.holes, ui={"text": [report]})

@@ -1,0 +1,165 @@
+"""Extract Depth: depth of a video from an estimator, other nodes' geometry, a renderer's files, or a rendered scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..control.depth.files import CONVENTIONS
+from .bridge.depth_files import depth_changed, depth_folders, model_names
+from .types import Camera, Depth
+
+AnyGeometry = io.Custom("DA3_GEOMETRY,MOGE_GEOMETRY")
+MetaBatch = io.Custom("VHS_BatchManager")
+KINDS = ["auto", "disparity", "inverted", "depth"]
+
+
+def _int(name: str, default: int, low: int, high: int, tooltip: str, step: int = 1, **more: Any):
+    return io.Int.Input(name, default=default, min=low, max=high, step=step, tooltip=tooltip, **more)
+
+
+def _float(name: str, default: float, low: float, high: float, step: float, tooltip: str, **more: Any):
+    return io.Float.Input(name, default=default, min=low, max=high, step=step, round=1e-5, tooltip=tooltip, **more)
+
+
+def _sources() -> list:
+    option = io.DynamicCombo.Option
+    return [
+        option("embedded", []),
+        option("depth_anything_v2", [
+            io.Combo.Input("model", options=model_names(), default="Small",
+                           tooltip="Small: Apache-2.0. Base and Large: CC-BY-NC-4.0, not for commercial use."),
+            io.Boolean.Input("download", default=False,
+                             tooltip="Fetch a model that is not there. Off, an error says what it is and how large."),
+        ]),
+        option("geometry", [
+            AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),
+            _float("confidence", 0.0, 0.0, 1.0, 0.05, "Depth Anything 3: what it is less sure of counts as unknown."),
+        ]),
+        option("depth_video", [
+            io.Image.Input("depth", tooltip="Depth pictures of another node or a video, one per frame."),
+            io.Combo.Input("kind", options=KINDS, default="auto",
+                           tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: looks."),
+        ]),
+        option("files", [
+            io.Combo.Input("files", options=depth_folders(),
+                           tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder."),
+            io.Combo.Input("convention", options=list(CONVENTIONS), default="metres",
+                           tooltip="What a number in the files means. The help page explains each."),
+            io.String.Input("channel", default="", tooltip="The EXR channel. Empty: the one that looks like depth."),
+            _float("fov", 50.0, 1.0, 170.0, 1.0, "Field of view across in degrees, for distances along rays."),
+            _int("start", 0, 0, 1_000_000, "The first file that is taken, counted from 0."),
+            _int("count", 0, 0, 1_000_000, "How many files are taken. 0: all."),
+            _int("longest", 1280, 0, 8192, "Files with a longer side than this are made smaller. 0: never.", 16),
+        ]),
+        option("world", [
+            _int("scene", 0, 0, 2**31 - 1, "The number of a procedural scene; another shows another."),
+            _int("frames", 17, 1, 1025, "Length of the clip.", 4),
+            _int("width", 96, 16, 2048, "Width in pixels.", 16),
+            _int("height", 64, 16, 2048, "Height in pixels.", 16),
+        ]),
+    ]  # fmt: skip
+
+
+def _ranges() -> list:
+    low = "This share of the values becomes 0 (far)."
+    high = "What lies above this share becomes 1 (near)."
+    quantiles = [_float("low", 0.02, 0.0, 0.49, 0.01, low), _float("high", 0.98, 0.51, 1.0, 0.01, high)]
+    option = io.DynamicCombo.Option
+    return [
+        option("clip", quantiles),
+        option("frame", quantiles),
+        option("fixed", [
+            _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (metres if any)."),
+            _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
+        ]),
+    ]  # fmt: skip
+
+
+class FullDiTExtractDepth(io.ComfyNode):
+    """Depth for Conditions and for other models, steady and normalised over the whole clip."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTExtractDepth",
+            display_name="Extract Depth (FullDiT)",
+            category="FullDiT/depth",
+            description=(
+                "Depth of a video that does not flicker: from an estimator, Depth Anything 3 or MoGe geometry, a depth "
+                "video, EXR or PNG files of a renderer, or a procedural scene."
+            ),
+            search_aliases=["depth estimation", "Depth Anything", "MoGe", "EXR depth", "z pass", "depth video"],
+            inputs=[
+                io.DynamicCombo.Input(
+                    "source",
+                    options=_sources(),
+                    tooltip="Where depth comes from. embedded needs no download and is for the demo.",
+                ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="The video. Estimators look at it; depth from elsewhere is stabilised by it.",
+                ),
+                io.DynamicCombo.Input(
+                    "range",
+                    options=_ranges(),
+                    tooltip="clip: one range for all frames. frame: one for each, which flickers. fixed: near and far.",
+                ),
+                io.Boolean.Input(
+                    "stabilise",
+                    default=True,
+                    tooltip="Take out what changes from frame to frame without a cause in the pictures.",
+                ),
+                Camera.Input(
+                    "camera", optional=True, tooltip="The video's camera path, for a better stabilisation, if known."
+                ),
+                MetaBatch.Input(
+                    "meta_batch",
+                    optional=True,
+                    tooltip="VideoHelperSuite's Meta Batch Manager: a long clip comes in pieces and out as one.",
+                ),
+                io.Boolean.Input(
+                    "fill",
+                    default=True,
+                    advanced=True,
+                    optional=True,
+                    tooltip="Unknown values take the nearest known one. Off, they become far.",
+                ),
+            ],
+            outputs=[
+                Depth.Output(display_name="depth", tooltip="For Conditions and the other depth nodes."),
+                io.Image.Output(display_name="preview", tooltip="The same as pictures: near is bright."),
+                io.String.Output(display_name="report", tooltip="What was done, what to doubt, and the recipe."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, source=None, **_):
+        """Run again when the files changed."""
+        if isinstance(source, dict) and source.get("source") == "files":
+            return depth_changed(str(source.get("files") or ""))
+        return ""
+
+    @classmethod
+    def execute(
+        cls, source, range, stabilise=True, images=None, camera=None, meta_batch=None, fill=True
+    ) -> io.NodeOutput:
+        from .bridge.arrays import to_pictures, to_tensor
+        from .bridge.depth_extract import extract_depth
+
+        made = extract_depth(
+            source,
+            range,
+            stabilise=stabilise,
+            images=None if images is None else to_pictures(images, "the video"),
+            camera=camera,
+            fill=fill,
+            meta_batch=meta_batch,
+            node=str(cls.hidden.unique_id) if getattr(cls, "hidden", None) is not None else "",
+        )
+        pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
+        return io.NodeOutput(made.clip, pictures, made.report, ui={"text": [made.report]})

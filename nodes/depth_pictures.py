@@ -1,0 +1,64 @@
+"""Depth for Other Models: a depth clip as the control video that core's nodes take."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..control.depth.convert import TARGETS
+from .types import Depth
+
+
+class FullDiTDepthPictures(io.ComfyNode):
+    """The same depth for VACE, Wan Fun Control and LTX."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FullDiTDepthPictures",
+            display_name="Depth for Other Models (FullDiT)",
+            category="FullDiT/depth",
+            description=(
+                "A depth clip as control pictures for core's VACE, Wan Fun Control and LTX nodes, in sizes and numbers "
+                "of frames that these take without cropping."
+            ),
+            search_aliases=["VACE depth", "Wan Fun Control", "LTX IC-LoRA", "control video", "depth to image"],
+            inputs=[
+                Depth.Input("depth", tooltip="The depth clip."),
+                io.Combo.Input(
+                    "target", options=list(TARGETS), default="vace", tooltip="Which node it is for; see the help page."
+                ),
+                io.Int.Input(
+                    "width", default=0, min=0, max=8192, step=16, tooltip="Of the video. 0: the clip's, made to fit."
+                ),
+                io.Int.Input(
+                    "height", default=0, min=0, max=8192, step=16, tooltip="Of the video. 0: the clip's, made to fit."
+                ),
+                io.Int.Input(
+                    "frames", default=0, min=0, max=4097, tooltip="The clip is spread over these. 0: cut to fit."
+                ),
+                io.Int.Input(
+                    "downscale",
+                    default=1,
+                    min=1,
+                    max=8,
+                    advanced=True,
+                    optional=True,
+                    tooltip="LTX: the reference_downscale_factor of its IC-LoRA, by which the guide is smaller.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="Near is bright, grey in three channels."),
+                io.String.Output(display_name="report", tooltip="Where to connect it, and what was changed."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(cls, depth, target, width=0, height=0, frames=0, downscale=1) -> io.NodeOutput:
+        from ..control.depth.convert import control_pictures
+        from .bridge.arrays import to_tensor
+
+        pictures, said = control_pictures(depth, target, height or None, width or None, frames or None, downscale)
+        count, tall, wide = pictures.shape[:3]
+        report = "\n".join([f"{count} frames of {wide}x{tall} for {TARGETS[target].says}.", *said])
+        return io.NodeOutput(to_tensor(pictures), report, ui={"text": [report]})
