@@ -25,6 +25,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "outputs" / "comfyui"
 PACK = "fulldit_under_test"
+# Nodes that make what core makes with weights that are not here.
+GENERATED = "fulldit_generated_data.py"
 
 
 def comfyui_path() -> Path:
@@ -72,7 +74,7 @@ def _die_with_parent() -> None:
 
 
 class Server:
-    """A ComfyUI server with this checkout and VideoHelperSuite as its only custom nodes, and folders of its own."""
+    """A ComfyUI server with this checkout, VideoHelperSuite and the tests' own nodes, and folders of its own."""
 
     def __init__(self, folder: Path):
         self.host, self.folder = comfyui_path(), folder
@@ -89,6 +91,7 @@ class Server:
         for name in ("output", "input", "temp", "user", "custom_nodes"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
+        (self.folder / "custom_nodes" / GENERATED).symlink_to(Path(__file__).with_name("generated_data.py"))
         extra = self.folder / "paths.yaml"
         # Model folders of the tests' own, for weights that they make.
         kinds = ("diffusion_models", "vae")
@@ -101,7 +104,8 @@ class Server:
         if not found:
             pytest.fail(f"The workflows end in VideoHelperSuite, but {self.host}/custom_nodes has no {suite}.")
         command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self.port)]
-        command += ["--disable-auto-launch", "--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK, *found]
+        command += ["--disable-auto-launch", "--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK, GENERATED]
+        command += found
         command += ["--extra-model-paths-config", str(extra), "--database-url", "sqlite:///:memory:"]
         for name in ("output", "input", "temp", "user"):
             command += [f"--{name}-directory", str(self.folder / name)]

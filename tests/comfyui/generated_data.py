@@ -1,0 +1,50 @@
+"""A custom node for the tests alone: SAM3_TRACK_DATA and DA3_GEOMETRY without the weights that core makes them with.
+
+The values come from masks and depth pictures that are given; their form is core's own, made by core's own function
+where there is one.
+"""
+
+import torch
+
+
+class FullDiTTestSam3:
+    """Masks of up to two objects as what Run SAM3 Video Track gives: SAM's own square size, eight pixels a byte."""
+
+    SIDE = 288
+    RETURN_TYPES = ("SAM3_TRACK_DATA",)
+    FUNCTION = "make"
+    CATEGORY = "FullDiT/test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"one": ("MASK",)}, "optional": {"two": ("MASK",)}}
+
+    def make(self, one, two=None):
+        from comfy.ldm.sam3.tracker import pack_masks
+
+        given = torch.stack([one, torch.zeros_like(one) if two is None else two], 1).float()
+        square = torch.nn.functional.interpolate(given, size=(self.SIDE, self.SIDE), mode="bilinear")
+        # Logits, as SAM has them: above 0 is inside.
+        track = {"packed_masks": pack_masks(square - 0.5), "n_frames": len(one), "scores": [0.97, 0.88]}
+        return ({**track, "orig_size": tuple(one.shape[1:])},)
+
+
+class FullDiTTestGeometry:
+    """A depth clip (near is bright) as what Run Depth Anything 3 gives in its mono mode."""
+
+    RETURN_TYPES = ("DA3_GEOMETRY",)
+    FUNCTION = "make"
+    CATEGORY = "FullDiT/test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"disparity": ("IMAGE",), "images": ("IMAGE",)}}
+
+    def make(self, disparity, images):
+        depth = 1 / (0.05 + 0.45 * disparity[..., 0])
+        height, width = images.shape[1:3]
+        depth = torch.nn.functional.interpolate(depth[:, None], size=(height, width), mode="bilinear")[:, 0]
+        return ({"depth": depth.contiguous(), "image": images[..., :3].cpu(), "mode": "mono"},)
+
+
+NODE_CLASS_MAPPINGS = {"FullDiTTestSam3": FullDiTTestSam3, "FullDiTTestGeometry": FullDiTTestGeometry}
