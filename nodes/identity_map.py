@@ -10,8 +10,6 @@ from .bridge.arrays import to_masks, to_pictures, to_tensor
 from .bridge.progress import progress
 from .conditions import identity_inputs, in_order
 
-SHOWN = 6  # so many frames stand in the node itself
-
 
 class FullDiTIdentityMap(io.ComfyNode):
     """The identity map as the network gets it."""
@@ -58,8 +56,7 @@ class FullDiTIdentityMap(io.ComfyNode):
     ) -> io.NodeOutput:
         from comfy_api.latest import UI
 
-        from ..control.identity.preview import slot_preview
-        from ..control.images import indices
+        from ..control.identity.preview import sheet, slot_preview
 
         slots = in_order(identities)
         tracks = [track1, track2, track3]
@@ -73,8 +70,6 @@ class FullDiTIdentityMap(io.ComfyNode):
         under = None if images is None else to_pictures(images, "the video")
         with progress(max((len(s.track) for s in slots if s is not None and s.track is not None), default=1)) as step:
             painted, over, report = slot_preview(slots, under, opacity, step)
-        over = to_tensor(over)
         # The node itself shows a few frames; all of them are in the outputs.
-        some = over[sorted(set(indices(len(over), min(SHOWN, len(over))).tolist()))]
-        shown = UI.PreviewImage(some, cls=cls).as_dict() | {"text": [report]}
-        return io.NodeOutput(to_tensor(painted), over, report, ui=shown)
+        shown = UI.PreviewImage(to_tensor(sheet(over)[None]), cls=cls).as_dict() | {"text": [report]}
+        return io.NodeOutput(to_tensor(painted), to_tensor(over), report, ui=shown)

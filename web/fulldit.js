@@ -20,7 +20,7 @@ function show(node, text) {
     const box = document.createElement("div");
     box.style.cssText =
       "white-space: pre-wrap; font: 12px sans-serif; color: var(--input-text, #ddd); padding: 4px 8px; overflow: auto;";
-    const tall = () => Math.min(260, Math.max(72, 12 + 16 * lines(box.textContent, node.size[0] - 36)));
+    const tall = () => Math.min(260, Math.max(72, 32 + 15 * lines(box.textContent, node.size[0] - 36)));
     widget = node.addDOMWidget("tokens", "FULLDIT_TEXT", box, {
       serialize: false,
       hideOnZoom: false,

@@ -73,6 +73,19 @@ def slot_preview(
     return painted, over, "\n".join([*_lines(slots, frames, height, width), *remarks, *track_report([*shown.values()])])
 
 
+def sheet(pictures: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:
+    """Up to `most` frames of a clip (F, H, W, 3), evenly taken, in rows of `columns`, each about `cell` wide."""
+    chosen = sorted(set(indices(len(pictures), min(most, len(pictures))).tolist()))
+    columns = min(columns, len(chosen))
+    height = max(1, round(cell * pictures.shape[1] / pictures.shape[2]))
+    rows = -(-len(chosen) // columns)
+    page = np.zeros((rows * (height + gap) - gap, columns * (cell + gap) - gap, 3), np.float32)
+    for place, number in enumerate(chosen):
+        top, left = place // columns * (height + gap), place % columns * (cell + gap)
+        page[top : top + height, left : left + cell] = np.clip(resize(pictures[number], height, cell), 0, 1)
+    return page
+
+
 def _lines(slots: Sequence[Named | None], frames: int, height: int, width: int) -> list[str]:
     lines = [f"{frames} frame{'s' * (frames != 1)} of {width}x{height}."]
     for colour, slot in zip(COLOUR_NAMES, slots, strict=False):

@@ -96,7 +96,7 @@ def test_a_chain_of_mask_nodes_through_the_server(server):
     # Both are the same thing: the follower covers the one that SAM 3 found.
     assert "'two' covers" in said["map"] and said["map"].startswith("17 frames of 96x64.")
     assert "green: 'track2', in no frame" in said["tracks"]
-    assert [len(history["outputs"][name]["images"]) for name in ("map", "saved", "over")] == [6, 17, 17]
+    assert [len(history["outputs"][name]["images"]) for name in ("map", "saved", "over")] == [1, 17, 17]
 
     import urllib.parse
     import urllib.request
@@ -158,11 +158,11 @@ def test_the_nodes_say_on_the_page_what_they_found(server, page):  # noqa: F811
                         ("FullDiTIdentityMap", "17 frames of 96x64.")):  # fmt: skip
         page.wait_for_function(f"(kind) => ({text})(kind)?.startsWith({json.dumps(start)})", arg=kind)
     page.wait_for_function(
-        "() => window.app.graph._nodes.find((n) => n.type === 'FullDiTIdentityMap').imgs?.length === 6"
+        "() => window.app.graph._nodes.find((n) => n.type === 'FullDiTIdentityMap').imgs?.length === 1"
     )
     page.evaluate("() => { for (const n of window.app.graph._nodes) n.setSize([n.size[0], n.computeSize()[1]]);"
                   " const n = window.app.graph._nodes.find(n => n.type === 'FullDiTIdentityMap');"
-                  " n.setSize([420, n.computeSize()[1] + 320]); }")  # fmt: skip
+                  " n.setSize([420, n.computeSize()[1] + 210]); }")  # fmt: skip
     boxes = page.evaluate(FIT)
     page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
     page.wait_for_timeout(1500)
