@@ -187,12 +187,19 @@ function parts(shape) {
 export const replaceShapes = (state, slot, index, shapes) =>
   withKey(state, slot, index, { shapes: shapes.slice(0, MOST_SHAPES).map(normal) });
 
-/** The bitmap of a mask at the largest size at which its text is no longer than `most`. */
+/**
+ * The bitmap of a mask: as it is, or where its text would be longer than `most`, at three quarters or half of its size.
+ * Not where that would lose more than a twentieth of its area: hair stays, at the cost of a longer text.
+ */
 export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT } = {}) {
   let made = bitmapOf(mask, height, width, subtract);
-  for (let share = 0.75; made.runs.length > most && share > 0.01; share *= 0.75) {
+  const area = (pixels) => pixels.reduce((sum, m) => sum + (m > 0.5 ? 1 : 0), 0) / pixels.length;
+  for (const share of [0.75, 0.5]) {
+    if (made.runs.length <= most) break;
     const size = [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))];
-    made = bitmapOf(resize(mask, height, width, ...size), ...size, subtract);
+    const small = resize(mask, height, width, ...size);
+    if (Math.abs(area(small) - area(mask)) > 0.05 * area(mask)) break;
+    made = bitmapOf(small, ...size, subtract);
   }
   return made;
 }

@@ -31,6 +31,27 @@ export function flood(mask, height, width, row, column) {
   return reached;
 }
 
+/** What was reached made wider by `steps` pixels, in place, over pixels that `may` be reached. */
+function spread(reached, width, steps, may) {
+  let edge = [];
+  for (let k = 0; k < reached.length; k++) if (reached[k]) edge.push(k);
+  for (let step = 0; step < steps; step++) {
+    const next = [];
+    const take = (place) => {
+      if (reached[place] || !may(place)) return;
+      reached[place] = 1;
+      next.push(place);
+    };
+    for (const k of edge) {
+      if (k % width) take(k - 1);
+      if ((k + 1) % width) take(k + 1);
+      if (k >= width) take(k - width);
+      if (k + width < reached.length) take(k + width);
+    }
+    edge = next;
+  }
+}
+
 /**
  * A key with the hole or the outline at a point filled, or with `erase` the part that hangs together there taken away. The
  * same state comes back where there is nothing to fill: on the mask itself, or where the key is empty.
@@ -43,14 +64,7 @@ export function fill(state, slot, index, x, y, { erase = false } = {}) {
   if (empty || !(row >= 0 && row < height && column >= 0 && column < width)) return state;
   if (mask[row * width + column] > 0.5 !== erase) return state;
   const reached = flood(mask, height, width, row, column);
-  const wide = Uint8Array.from(reached);
-  // One pixel further, so that no seam is left at the soft edge.
-  for (let k = 0; k < reached.length; k++) {
-    if (!reached[k]) continue;
-    if (k % width) wide[k - 1] = 1;
-    if ((k + 1) % width) wide[k + 1] = 1;
-    if (k >= width) wide[k - width] = 1;
-    if (k + width < wide.length) wide[k + width] = 1;
-  }
-  return addShape(state, slot, index, shortBitmap(wide, height, width, { subtract: erase }));
+  // Wider, over the mask that is there or over what is free: no seam is left between two soft edges, at any size.
+  spread(reached, width, Math.ceil(width / 100), (place) => mask[place] > 0.5 !== erase);
+  return addShape(state, slot, index, shortBitmap(reached, height, width, { subtract: erase }));
 }

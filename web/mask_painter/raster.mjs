@@ -10,34 +10,65 @@ export function clean(cover) {
 }
 
 /**
+ * A part of a picture, beyond which nothing is covered: pixels left <= x < right, top <= y < bottom, their cover in reading
+ * order. May be of no size.
+ * @typedef {{left: number, top: number, right: number, bottom: number, cover: Float32Array}} Patch
+ */
+
+/** The part of the picture that points can reach that go `reach` beyond themselves. */
+function around(points, reach, height, width) {
+  let left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
+  for (const [x, y] of points) {
+    left = Math.min(left, x);
+    right = Math.max(right, x);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y);
+  }
+  const box = {
+    left: Math.min(Math.max(0, Math.floor(left - reach)), width),
+    top: Math.min(Math.max(0, Math.floor(top - reach)), height),
+    right: Math.max(Math.min(width, Math.ceil(right + reach)), 0),
+    bottom: Math.max(Math.min(height, Math.ceil(bottom + reach)), 0),
+  };
+  box.right = Math.max(box.left, box.right);
+  box.bottom = Math.max(box.top, box.bottom);
+  return box;
+}
+
+/**
  * The covered share of each pixel of a closed polygon. Exact for outlines that do not cross themselves.
  * Every edge is cut where it crosses pixel borders; a piece adds its height, weighted by the share of its pixel to its
  * right, and a sum along the row carries it to all pixels further right.
- * @param {number[][]} points [x, y] in pixels @returns {Float32Array}
+ * @param {number[][]} points [x, y] in pixels @returns {Patch}
  */
-export function polygonCover(points, height, width) {
-  const total = new Float64Array(height * (width + 2));
-  for (let k = 0; k < points.length; k++) edge(total, points[k], points[(k + 1) % points.length], height, width);
-  const cover = new Float32Array(height * width);
-  for (let row = 0; row < height; row++) {
+export function polygonPatch(points, height, width) {
+  const patch = around(points, 1, height, width);
+  const { left, top, right, bottom } = patch;
+  const wide = right - left, high = bottom - top;
+  const total = new Float64Array(high * (wide + 2));
+  for (let k = 0; k < points.length && wide && high; k++)
+    edge(total, points[k], points[(k + 1) % points.length], patch);
+  patch.cover = new Float32Array(high * wide);
+  for (let row = 0, place = 0; row < high; row++) {
     let sum = 0;
-    for (let column = 0; column < width; column++) {
-      sum += total[row * (width + 2) + column];
+    for (let column = 0; column < wide; column++, place++) {
+      sum += total[row * (wide + 2) + column];
       const value = Math.abs(sum);
-      cover[row * width + column] = value < 1e-6 ? 0 : value > 1 - 1e-6 ? 1 : value;
+      patch.cover[place] = value < 1e-6 ? 0 : value > 1 - 1e-6 ? 1 : value;
     }
   }
-  return cover;
+  return patch;
 }
 
-function edge(total, [x0, y0], [x1, y1], height, width) {
+/** Adds the pieces of an edge to the sums of a patch: each row of it, and two columns more. */
+function edge(total, [x0, y0], [x1, y1], { left, top, right, bottom }) {
   const dx = x1 - x0, dy = y1 - y0;
   if (dy === 0) return;
   // What lies above or below the picture is cut away; left and right of it the height still counts.
-  const above = (0 - y0) / dy, below = (height - y0) / dy;
+  const above = (top - y0) / dy, below = (bottom - y0) / dy;
   const first = Math.max(Math.min(above, below), 0), last = Math.min(Math.max(above, below), 1);
   if (!(first < last)) return;
-  const across = cuts(x0, dx, first, last, width), down = cuts(y0, dy, first, last, height);
+  const across = cuts(x0, dx, first, last, left, right), down = cuts(y0, dy, first, last, top, bottom);
   let begin = first, a = 0, b = 0;
   while (begin < last) {
     const nextA = a < across.count ? across.time(a) : last, nextB = b < down.count ? down.time(b) : last;
@@ -47,10 +78,10 @@ function edge(total, [x0, y0], [x1, y1], height, width) {
     if (finish > begin) {
       const middle = (begin + finish) / 2;
       const rise = (finish - begin) * dy;
-      const x = Math.min(Math.max(x0 + middle * dx, 0), width);
+      const x = Math.min(Math.max(x0 + middle * dx, left), right);
       const column = Math.floor(x);
-      const row = Math.min(Math.max(Math.floor(y0 + middle * dy), 0), height - 1);
-      const place = row * (width + 2) + column;
+      const row = Math.min(Math.max(Math.floor(y0 + middle * dy), top), bottom - 1);
+      const place = (row - top) * (right - left + 2) + column - left;
       total[place] += rise * (1 - (x - column));
       total[place + 1] += rise * (x - column);
       begin = finish;
@@ -58,11 +89,11 @@ function edge(total, [x0, y0], [x1, y1], height, width) {
   }
 }
 
-/** The times at which start + t reach crosses a whole number within the picture, in order. */
-function cuts(start, reach, first, last, size) {
+/** The times at which start + t reach crosses a whole number from `from` to `to`, in order. */
+function cuts(start, reach, first, last, from, to) {
   if (reach === 0) return { count: 0 };
   const one = start + first * reach, other = start + last * reach;
-  const low = Math.max(Math.ceil(Math.min(one, other)), 0), high = Math.min(Math.floor(Math.max(one, other)), size);
+  const low = Math.max(Math.ceil(Math.min(one, other)), from), high = Math.min(Math.floor(Math.max(one, other)), to);
   const count = Math.max(high - low + 1, 0);
   return { count, time: reach > 0 ? (k) => (low + k - start) / reach : (k) => (high - k - start) / reach };
 }
@@ -70,25 +101,24 @@ function cuts(start, reach, first, last, size) {
 /**
  * The cover of a stroke: points [x, y, radius] joined by round strokes. A pixel's cover is 0.5 minus the distance of its
  * centre to the stroke's edge, kept within 0..1; along a segment the radius runs from its first point's to its second's.
- * @param {number[][]} points @param {Float32Array} [cover] laid over this one (the rest of the stroke) @returns {Float32Array}
+ * @param {number[][]} points in pixels @returns {Patch}
  */
-export function brushCover(points, height, width, cover = new Float32Array(height * width)) {
-  for (let k = 0; k < Math.max(points.length - 1, 1); k++)
-    segment(cover, points[k], points[Math.min(k + 1, points.length - 1)], height, width);
-  return cover;
+export function brushPatch(points, height, width) {
+  const patch = around(points, Math.max(...points.map((point) => point[2])) + 1, height, width);
+  patch.cover = new Float32Array((patch.bottom - patch.top) * (patch.right - patch.left));
+  for (let k = 0; k < Math.max(points.length - 1, 1); k++) segment(patch, points[k], points[Math.min(k + 1, points.length - 1)]);
+  return patch;
 }
 
-function segment(cover, [x0, y0, r0], [x1, y1, r1], height, width) {
-  const reach = Math.max(r0, r1) + 1;
-  const left = Math.trunc(Math.max(0, Math.floor(Math.min(x0, x1) - reach)));
-  const right = Math.trunc(Math.min(width, Math.ceil(Math.max(x0, x1) + reach)));
-  const top = Math.trunc(Math.max(0, Math.floor(Math.min(y0, y1) - reach)));
-  const bottom = Math.trunc(Math.min(height, Math.ceil(Math.max(y0, y1) + reach)));
+function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]) {
+  const reach = Math.max(r0, r1) + 1, wide = right - left;
+  const fromX = Math.max(left, Math.floor(Math.min(x0, x1) - reach)), toX = Math.min(right, Math.ceil(Math.max(x0, x1) + reach));
+  const fromY = Math.max(top, Math.floor(Math.min(y0, y1) - reach)), toY = Math.min(bottom, Math.ceil(Math.max(y0, y1) + reach));
   const dx = x1 - x0, dy = y1 - y0, widens = r1 - r0;
   const length2 = dx * dx + dy * dy;
   const still = widens > 0 ? 1 : 0;
-  for (let row = top; row < bottom; row++)
-    for (let column = left; column < right; column++) {
+  for (let row = fromY; row < toY; row++)
+    for (let column = fromX; column < toX; column++) {
       const x = column + 0.5 - x0, y = row + 0.5 - y0;
       let share = still;
       if (length2 > 0) {
@@ -97,7 +127,7 @@ function segment(cover, [x0, y0, r0], [x1, y1, r1], height, width) {
       }
       const p = x - share * dx, q = y - share * dy;
       const value = 0.5 - Math.sqrt(p * p + q * q) + (r0 + share * widens);
-      const place = row * width + column;
+      const place = (row - top) * wide + column - left;
       if (value > cover[place]) cover[place] = value < 1 ? value : 1;
     }
 }

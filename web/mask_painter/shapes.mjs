@@ -4,7 +4,7 @@
 // op: "subtract" where it takes away. Positions and sizes are shares of the picture (x of its width, y of its height), a
 // radius is a share of its height, a turn is in degrees clockwise.
 import { Cache } from "./cache.mjs";
-import { brushCover, clean, polygonCover, resize } from "./raster.mjs";
+import { brushPatch, clean, polygonPatch, resize } from "./raster.mjs";
 import { decode, encode } from "./runs.mjs";
 
 export const KINDS = ["bitmap", "polygon", "ellipse", "box", "brush"];
@@ -49,22 +49,33 @@ export function outlineOf(shape, height, width) {
   return null;
 }
 
+/** What one shape covers, whatever its op, where it covers anything: a Patch of raster.mjs. */
+export function patchOf(shape, height, width) {
+  if (shape.kind === "bitmap") {
+    const part = clean(resize(pixelsOf(shape), shape.size[1], shape.size[0], height, width));
+    return { left: 0, top: 0, right: width, bottom: height, cover: part };
+  }
+  if (shape.kind === "brush")
+    return brushPatch(shape.points.map(([x, y, radius]) => [x * width, y * height, radius * height]), height, width);
+  return polygonPatch(outlineOf(shape, height, width), height, width);
+}
+
 /**
  * What one shape covers, whatever its op: 0..1 in reading order.
  * @param {object} shape @param {number} height @param {number} width @returns {Float32Array}
  */
-export function cover(shape, height, width) {
-  if (shape.kind === "bitmap") return clean(resize(pixelsOf(shape), shape.size[1], shape.size[0], height, width));
-  if (shape.kind === "brush")
-    return brushCover(shape.points.map(([x, y, radius]) => [x * width, y * height, radius * height]), height, width);
-  return polygonCover(outlineOf(shape, height, width), height, width);
-}
+export const cover = (shape, height, width) =>
+  lay(new Float32Array(height * width), { ...shape, op: "add" }, height, width);
 
 /** One shape laid on a mask, in place: it adds to what the mask covers, or takes away. */
 export function lay(mask, shape, height, width) {
-  const part = cover(shape, height, width);
-  if (shape.op === "subtract") for (let k = 0; k < mask.length; k++) mask[k] = Math.min(mask[k], 1 - part[k]);
-  else for (let k = 0; k < mask.length; k++) if (part[k] > mask[k]) mask[k] = part[k];
+  const { left, top, right, bottom, cover: part } = patchOf(shape, height, width);
+  const subtract = shape.op === "subtract";
+  for (let row = top, from = 0; row < bottom; row++)
+    for (let to = row * width + left, end = row * width + right; to < end; to++, from++) {
+      if (subtract) mask[to] = Math.min(mask[to], 1 - part[from]);
+      else if (part[from] > mask[to]) mask[to] = part[from];
+    }
   return mask;
 }
 

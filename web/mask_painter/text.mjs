@@ -40,13 +40,16 @@ function shown(value) {
 }
 const field = (value, name, other) => (Object.hasOwn(value, name) ? value[name] : other);
 
+// A limit as Python's :g writes it.
+const limit = (value) => (Math.abs(value) < 1e6 ? String(value) : value.toExponential().replace(/e\+(\d)$/, "e+0$1"));
+
 function numbers(value, count, what, low, high, whole = false) {
   let fits = Array.isArray(value) && value.length === count;
   fits = fits && value.every((entry) => typeof entry === "number" && entry >= low && entry <= high);
   if (!fits || (whole && !value.every(Number.isInteger))) {
-    if (count === 1) throw new Error(`${what} is ${shown(value[0])}; a number from ${low} to ${high} was expected`);
+    if (count === 1) throw new Error(`${what} is ${shown(value[0])}; a number from ${limit(low)} to ${limit(high)} was expected`);
     throw new Error(
-      `${what} is ${shown(value)}; ${count} ${whole ? "whole numbers" : "numbers"} from ${low} to ${high} were expected`,
+      `${what} is ${shown(value)}; ${count} ${whole ? "whole numbers" : "numbers"} from ${limit(low)} to ${limit(high)} were expected`,
     );
   }
   return value;
