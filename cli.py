@@ -147,6 +147,22 @@ def _targets(args: argparse.Namespace) -> dict:
     return {"targets": lines}
 
 
+def _gallery(args: argparse.Namespace) -> dict:
+    from .evaluation.gallery import run_gallery
+
+    return run_gallery(
+        args.out,
+        args.scenes,
+        args.pool,
+        _progress(args.quiet),
+        checkpoint=args.checkpoint,
+        vae=args.vae,
+        estimators=args.estimators,
+        steps=args.steps,
+        family=args.family,
+    )
+
+
 def _scene(args: argparse.Namespace) -> dict:
     from .scenes.export import export_scene
     from .scenes.world import WorldOptions
@@ -248,6 +264,17 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--unseen", metavar="FILE", help="what it wrote for --family unseen")
     p.add_argument("--json", action="store_true", help="print the targets as JSON")
 
+    p = command("gallery", _gallery, "Held-out scenes as pictures and animations, with each condition taken away.")
+    p.add_argument("--scenes", type=int, default=4, help="so many as they come")
+    p.add_argument("--pool", type=int, default=16, help="the worst of so many are shown as well")
+    p.add_argument("--family", default="seen", choices=("seen", "unseen"), help="unseen: what training never shows")
+    p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
+    p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
+    p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
+    p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
+    p.add_argument("--out", default="outputs/gallery", metavar="FOLDER")
+    p.add_argument("--json", action="store_true", help="print what was written")
+
     p = command("scene", _scene, "Render a scene of the procedural world and its conditions to files.")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--frames", type=int, default=17)
@@ -286,7 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif args.command == "generate":
         for path in result["files"].values():
             print(path)
-    elif args.command == "scene":
+    elif args.command in ("scene", "gallery"):
         print(args.out)
     return 0
 

@@ -157,7 +157,7 @@ def test_time_counts_on_the_machine_and_the_size_that_were_asked(seen):
 
     assert met(clip={**seen["clip"], "seconds": 16.0}) is False
     assert met(scenes={**seen["scenes"], "frames": 17}) is False
-    assert met(clip={**seen["clip"], "default_steps": 40}) is False
+    assert met(clip={**seen["clip"], "default_steps": 40}) is None
     assert met(machine={**seen["machine"], "cores": 16}) is None
     assert met(machine={**seen["machine"], "device": "cuda"}) is None
 

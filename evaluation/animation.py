@@ -1,0 +1,63 @@
+"""Animated pictures (WebP) that pages show inline, no larger than asked."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ..control.errors import UserError, need
+from ..control.files import atomic_path
+from ..control.images import resize
+from ..control.media import to_bytes
+
+QUALITIES = (80, 65, 50, 35, 20, 10)
+SMALLER = 0.8
+
+
+def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, most_bytes: int = 300_000) -> int:
+    """Write frames (F, H, W, 3), float 0..1 or uint8, as a WebP that runs for ever; returns its size in bytes.
+
+    The best of QUALITIES that fits into `most_bytes`; where none does, the pictures are made smaller as well. The same
+    frames give the same file. Raises UserError for another ending, no frames, and a PyAV without WebP.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".webp":
+        raise UserError(f"'{path.name}' is no animation's name: use .webp")
+    if not len(frames):
+        raise UserError(f"there are no frames to write to '{path}'")
+    pictures = to_bytes(frames)
+    while True:
+        for quality in QUALITIES:
+            data = encoded(pictures, fps, quality)
+            if len(data) <= most_bytes:
+                with atomic_path(path) as part:
+                    part.write_bytes(data)
+                return len(data)
+        height, width = (max(16, int(side * SMALLER)) for side in pictures.shape[1:3])
+        if (height, width) == pictures.shape[1:3]:
+            raise UserError(f"{len(frames)} frames do not fit into {most_bytes} bytes: give fewer")
+        pictures = to_bytes(np.stack([resize(picture.astype(np.float32) / 255, height, width) for picture in pictures]))
+
+
+def encoded(pictures: np.ndarray, fps: float, quality: int) -> bytes:
+    """The bytes of the animation at one quality (0 to 100)."""
+    try:
+        import av
+    except ImportError as error:
+        raise need("av", "writing animations") from error
+    if "libwebp_anim" not in av.codecs_available:
+        raise UserError("this PyAV was built without WebP: install the one of the package index")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="webp", options={"loop": "0"}) as container:
+        stream = container.add_stream("libwebp_anim", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = pictures.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"quality": str(quality), "compression_level": "4"}
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
