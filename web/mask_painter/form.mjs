@@ -3,17 +3,17 @@
 export const OUTLINE = 256;
 
 /**
- * The place of the nearest pixel for which `is` gives true, for every pixel; -1 where there is none. Along columns, then
- * along rows (Maurer, Qi, Raghavan 2003); of equally near pixels the one that scipy takes.
- * @param {(place: number) => boolean} is @returns {Int32Array} places in reading order
+ * The place of the nearest pixel that is marked, for every pixel; -1 where there is none. Along columns, then along rows
+ * (Maurer, Qi, Raghavan 2003); of equally near pixels the one that scipy takes.
+ * @param {Uint8Array} marked 1 where it is @returns {Int32Array} places in reading order
  */
-export function nearest(is, height, width) {
+export function nearest(marked, height, width) {
   // The row of the nearest pixel of each column, the upper one of two.
   const rows = new Int32Array(height * width).fill(-1);
   for (let column = 0; column < width; column++) {
     let seen = -1;
     for (let row = 0, place = column; row < height; row++, place += width) {
-      if (is(place)) seen = row;
+      if (marked[place]) seen = row;
       rows[place] = seen;
     }
     seen = -1;
@@ -61,18 +61,39 @@ export function signedDistance(mask, height, width) {
         distance[k] = 0.5 - Math.min(row + 1, height - row, column + 1, width - column);
     return distance;
   }
-  const covered = nearest((k) => mask[k] > 0, height, width);
-  const open = nearest((k) => mask[k] < 1, height, width);
+  const some = new Uint8Array(mask.length);
+  for (let k = 0; k < mask.length; k++) some[k] = mask[k] > 0 ? 1 : 0;
+  const covered = nearest(some, height, width);
+  let [left, top, right, bottom] = [width, height, -1, -1]; // of the pixels that are covered wholly
   for (let row = 0, k = 0; row < height; row++)
     for (let column = 0; column < width; column++, k++) {
       const m = mask[k];
-      if (m > 0 && m < 1) distance[k] = 0.5 - m;
+      if (m <= 0) {
+        const near = covered[k], y = ((near / width) | 0) - row, x = (near % width) - column;
+        distance[k] = Math.sqrt(x * x + y * y) + (0.5 - mask[near]);
+      } else if (m < 1) distance[k] = 0.5 - m;
       else {
-        const near = m <= 0 ? covered[k] : open[k];
-        const y = Math.floor(near / width) - row, x = (near % width) - column;
-        const way = Math.sqrt(x * x + y * y);
-        distance[k] = m <= 0 ? way + (0.5 - mask[near]) : 0.5 - mask[near] - way;
+        if (column < left) left = column;
+        if (column > right) right = column;
+        if (row < top) top = row;
+        bottom = row;
       }
+    }
+  if (right < 0) return distance;
+  // The nearest pixel that is not covered wholly is among these, or one further out.
+  left = Math.max(0, left - 1);
+  top = Math.max(0, top - 1);
+  const wide = Math.min(width, right + 2) - left, high = Math.min(height, bottom + 2) - top;
+  const marked = new Uint8Array(wide * high);
+  for (let row = 0, k = 0; row < high; row++)
+    for (let column = 0; column < wide; column++, k++) marked[k] = mask[(row + top) * width + column + left] < 1 ? 1 : 0;
+  const open = nearest(marked, high, wide);
+  for (let row = 0, k = 0; row < high; row++)
+    for (let column = 0; column < wide; column++, k++) {
+      if (marked[k]) continue;
+      const near = open[k], down = (near / wide) | 0, across = near % wide, y = down - row, x = across - column;
+      distance[(row + top) * width + column + left] =
+        0.5 - mask[(down + top) * width + across + left] - Math.sqrt(x * x + y * y);
     }
   return distance;
 }

@@ -139,16 +139,26 @@ function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]
 export function resize(picture, height, width, newHeight, newWidth) {
   if (height === newHeight && width === newWidth) return Float32Array.from(picture);
   const rows = new Float32Array(newHeight * width);
+  // Only from `left` to `right` is there anything at all.
+  let left = width, right = 0;
+  for (let row = 0; row < height; row++) {
+    const base = row * width;
+    for (let k = 0; k < left; k++) if (picture[base + k]) left = k;
+    for (let k = width - 1; k >= right; k--) if (picture[base + k]) right = k + 1;
+  }
   taps(height, newHeight, (to, from, weight) => {
     const a = to * width, b = from * width;
-    for (let k = 0; k < width; k++) rows[a + k] += weight * picture[b + k];
+    for (let k = left; k < right; k++) rows[a + k] += weight * picture[b + k];
   });
   const out = new Float32Array(newHeight * newWidth);
   const list = [];
   taps(width, newWidth, (...tap) => list.push(tap));
+  const used = list.filter(([, from]) => from >= left && from < right);
+  const tos = Int32Array.from(used, (tap) => tap[0]), froms = Int32Array.from(used, (tap) => tap[1]);
+  const weights = Float64Array.from(used, (tap) => tap[2]);
   for (let row = 0; row < newHeight; row++) {
     const a = row * newWidth, b = row * width;
-    for (let k = 0; k < list.length; k++) out[a + list[k][0]] += list[k][2] * rows[b + list[k][1]];
+    for (let k = 0; k < used.length; k++) out[a + tos[k]] += weights[k] * rows[b + froms[k]];
   }
   return out;
 }
