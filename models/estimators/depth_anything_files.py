@@ -7,19 +7,21 @@ compared with the size and SHA-256 that were shown before, and moves into place 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.progress import quiet
 from .depth_anything import FILES
 
-CHUNK = 2**20
+CHUNK = 2**18
+TIMEOUT = 30  # seconds without a byte
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,7 @@ def offer(model: Published, place: Path, endpoint: str | None = None) -> UserErr
 
 
 def download(
-    model: Published,
-    place: str | Path,
-    progress: Callable[..., object] = quiet,
-    endpoint: str | None = None,
-    token: bool | None = False,
+    model: Published, place: str | Path, progress: Callable[..., object] = quiet, endpoint: str | None = None
 ) -> Path:
     """Fetch a model into the folder `place` / its name, and say which that is. One that is there already stays.
 
@@ -122,14 +120,12 @@ def download(
     call goes on from there. Raises UserError where the hub cannot be reached, the disk is full, or what came is not
     what was announced; then nothing is left in the place of the model.
     """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise UserError("downloading needs the library 'huggingface_hub': pip install huggingface_hub") from error
     place = Path(place)
     folder = place / model.folder
     if all((folder / name).is_file() for name in FILES):
         return folder
+    if folder.exists():
+        raise UserError(f"'{folder}' is there but has no whole model: move it away and try again")
     model = look_up(model, endpoint)
     parts = dict(zip(FILES, (model.config, model.weights), strict=True))
     waiting = place / f".{model.folder}.{model.revision[:8]}"  # the same each time, so that it can go on
@@ -139,25 +135,17 @@ def download(
         free = shutil.disk_usage(waiting).free
     except OSError as error:
         raise UserError(f"the folder '{place}' cannot be written ({error.strerror}): choose another") from error
-    if free < whole * 1.05:
+    there = sum(file.stat().st_size for file in waiting.iterdir())
+    if free < (whole - there) * 1.05:
         raise UserError(f"{model.says()} needs more room than the {free / 1e6:.0f} MB that are free at '{place}'")
-    more = {"endpoint": endpoint} if endpoint else {}
-    stopped: list[BaseException] = []
     with progress(100, f"fetching {model.repository}") as step:
-        if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-            more["tqdm_class"] = _bar(whole, step, stopped)
-        for name in FILES:
-            try:
-                hf_hub_download(
-                    model.repository, name, revision=model.revision, local_dir=waiting, token=token, **more
-                )
-            except Exception as error:  # no net, no room, no such file: the hub's library raises many kinds
-                if stopped:
-                    raise stopped[0] from None
-                raise UserError(
-                    f"{name} of {model.repository} could not be fetched ({_first_line(error)}): try again, it goes on"
-                    " where it stopped"
-                ) from error
+        percents, before = 0, 0
+        for name, part in parts.items():
+            for had in _fetch(model, name, part, waiting / name, endpoint):
+                while percents < min(100, (before + had) * 100 // max(whole, 1)):
+                    percents += 1
+                    step()
+            before += part.size or 0
     for name, part in parts.items():
         wrong = mismatch(waiting / name, part)
         if wrong:
@@ -167,9 +155,6 @@ def download(
         "repository": model.repository, "revision": model.revision, "licence": model.licence,
         "files": {name: {"size": part.size, "digest": part.digest} for name, part in parts.items()},
     })  # fmt: skip
-    shutil.rmtree(waiting / ".cache", ignore_errors=True)
-    if folder.exists():
-        raise UserError(f"'{folder}' is there but has no whole model: move it away and try again")
     os.replace(waiting, folder)
     return folder
 
@@ -191,30 +176,44 @@ def mismatch(path: Path, part: Part) -> str | None:
     return None
 
 
-def _bar(whole: int, step: Callable[[], object], stopped: list[BaseException]) -> type:
-    """A progress bar as the hub's library wants one, that is not drawn but calls step for every percent. What that
-    raises goes to `stopped` as well."""
-    from tqdm.auto import tqdm
-
-    seen = {"bytes": 0.0, "percents": 0}
-
-    class Bar(tqdm):
-        def __init__(self, *given, **more):
-            more.pop("name", None)
-            seen["bytes"] += more.get("initial") or 0
-            super().__init__(*given, **{**more, "disable": True})
-
-        def update(self, n: float | None = 1) -> None:
-            seen["bytes"] += n or 0
-            while seen["percents"] < min(100, int(seen["bytes"] / max(whole, 1) * 100)):
-                seen["percents"] += 1
-                try:
-                    step()
-                except BaseException as error:
-                    stopped.append(error)
-                    raise
-
-    return Bar
+def _fetch(model: Published, name: str, part: Part, path: Path, endpoint: str | None) -> Iterator[int]:
+    """Append to a file what it lacks; gives how many bytes it has, after every piece."""
+    try:
+        from huggingface_hub import constants, hf_hub_url
+    except ImportError as error:
+        raise UserError("downloading needs the library 'huggingface_hub': pip install huggingface_hub") from error
+    if constants.HF_HUB_OFFLINE:
+        raise UserError(f"{name} of {model.repository} was not fetched: HF_HUB_OFFLINE is set in the environment")
+    had = path.stat().st_size if path.is_file() else 0
+    if part.size is not None and had > part.size:
+        path.unlink()
+        had = 0
+    yield had
+    if had == part.size:
+        return
+    address = hf_hub_url(model.repository, name, revision=model.revision, endpoint=endpoint)
+    asked = Request(address, headers={"User-Agent": "comfyui-fulldit", **({"Range": f"bytes={had}-"} if had else {})})
+    try:
+        with urlopen(asked, timeout=TIMEOUT) as answer:
+            if had and answer.status != 206:  # it does not go on where it stopped: anew
+                had = 0
+            with path.open("ab" if had else "wb") as file:
+                while data := answer.read(CHUNK):
+                    had += len(data)
+                    if had > (part.size or had):
+                        break
+                    file.write(data)
+                    yield had
+            if had > (part.size or had):
+                path.unlink()
+                raise UserError(f"{name} of {model.repository} is not what was announced: more than {part.size} bytes")
+            if had < (part.size or had):
+                raise ConnectionError(f"it broke off after {had} of {part.size} bytes")
+    except (OSError, HTTPException) as error:
+        raise UserError(
+            f"{name} of {model.repository} could not be fetched ({_first_line(error)}): try again, it goes on where it"
+            " stopped"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
