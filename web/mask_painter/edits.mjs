@@ -115,7 +115,7 @@ export const setEase = (state, slot, index, ease) =>
 
 /** By how many degrees the thing turns until the next key; null: the nearest fit. */
 export const setTurn = (state, slot, index, turn) =>
-  withKey(state, slot, index, { turn: turn === null ? null : Number(Math.min(Math.max(turn, -36000), 36000).toFixed(4)) });
+  withKey(state, slot, index, { turn: !Number.isFinite(turn) ? null : Number(Math.min(Math.max(turn, -36000), 36000).toFixed(4)) });
 
 /** The same shapes as a key's at another frame too, in place of a key that stands there: [state, the copy's number]. */
 export function duplicateKey(state, slot, index, frame) {

@@ -28,6 +28,8 @@ function textOf(shapes) {
   if (!texts.has(shapes)) texts.set(shapes, JSON.stringify(shapes));
   return texts.get(shapes);
 }
+/** Whether two lists of shapes draw the same. */
+export const alike = (one, other) => one === other || (one.length === other.length && textOf(one) === textOf(other));
 
 const nameOf = (shapes, height, width) => `${numberOf(shapes)}@${width}x${height}`;
 
@@ -67,7 +69,7 @@ export class MaskDrawing {
     const { keys } = this, index = this.indexAt(frame);
     const key = keys[index], next = keys[index + 1];
     if (frame <= key.frame || !next || key.ease === HOLD) return { index, between: null };
-    if (!key.turn && (key.shapes === next.shapes || textOf(key.shapes) === textOf(next.shapes))) return { index, between: null };
+    if (!key.turn && alike(key.shapes, next.shapes)) return { index, between: null };
     const one = this.form(index), other = this.form(index + 1);
     if (one.empty || other.empty) return { index, between: null };
     const name = `${nameOf(key.shapes, this.height, this.width)}>${numberOf(next.shapes)}:${key.turn}`;

@@ -56,19 +56,32 @@ function numbers(value, count, what, low, high, whole = false) {
 }
 
 const rounded = (value, digits) => Number(value.toFixed(digits)) + 0;
-const share = (value) => rounded(value, 5);
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const place = (value) => clamp(rounded(value, 5), -4, 5);
+const side = (value, most) => clamp(rounded(value, 5), 1e-5, most);
 
-/** A shape with its fields in Python's order and its numbers rounded as Python writes them. */
+const normals = new WeakSet();
+/**
+ * A shape with its fields in Python's order, its numbers within the limits and rounded as Python writes them. One that is so
+ * already comes back itself.
+ */
 export function normal(shape) {
+  if (normals.has(shape)) return shape;
+  const made = normalised(shape);
+  normals.add(made);
+  return made;
+}
+
+function normalised(shape) {
   const out = { kind: shape.kind };
   if (shape.op === "subtract") out.op = "subtract";
   if (shape.kind === "bitmap") return { ...out, size: [...shape.size], runs: shape.runs };
-  if (shape.kind === "polygon") return { ...out, points: shape.points.map((point) => point.map(share)) };
+  if (shape.kind === "polygon") return { ...out, points: shape.points.map((point) => point.map(place)) };
   if (shape.kind === "brush")
-    return { ...out, points: shape.points.map(([x, y, radius]) => [share(x), share(y), Math.max(share(radius), 1e-5)]) };
-  out.centre = shape.centre.map(share);
-  out.size = shape.size.map((side) => Math.max(share(side), 1e-5));
-  const turn = rounded(shape.turn ?? 0, 4);
+    return { ...out, points: shape.points.map(([x, y, radius]) => [place(x), place(y), side(radius, 1)]) };
+  out.centre = shape.centre.map(place);
+  out.size = shape.size.map((length) => side(length, 10));
+  const turn = clamp(rounded(shape.turn ?? 0, 4), -1e6, 1e6);
   return turn ? { ...out, turn } : out;
 }
 

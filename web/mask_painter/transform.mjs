@@ -3,14 +3,13 @@
 import { bitmapOf, pixelsOf } from "./shapes.mjs";
 import { normal } from "./text.mjs";
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const within = ([x, y, ...rest]) => [clamp(x, -4, 5), clamp(y, -4, 5), ...rest];
+// `normal` keeps all that follows within what a state may hold.
 
 /** The shape moved by (dx, dy). */
 export function moved(shape, dx, dy) {
   if (shape.kind === "bitmap") return shifted(shape, dx, dy);
-  if (shape.points) return normal({ ...shape, points: shape.points.map(([x, y, ...rest]) => within([x + dx, y + dy, ...rest])) });
-  return normal({ ...shape, centre: within([shape.centre[0] + dx, shape.centre[1] + dy]) });
+  if (shape.points) return normal({ ...shape, points: shape.points.map(([x, y, ...rest]) => [x + dx, y + dy, ...rest]) });
+  return normal({ ...shape, centre: [shape.centre[0] + dx, shape.centre[1] + dy] });
 }
 
 /** A bitmap's pixels moved by whole pixels; what leaves the picture is gone. */
@@ -30,13 +29,13 @@ function shifted(shape, dx, dy) {
  */
 export function scaled(shape, sx, sy, [cx, cy], own = false) {
   if (shape.kind === "bitmap") return shape;
-  const place = ([x, y, ...rest]) => within([cx + (x - cx) * sx, cy + (y - cy) * sy, ...rest]);
+  const place = ([x, y, ...rest]) => [cx + (x - cx) * sx, cy + (y - cy) * sy, ...rest];
   if (shape.kind === "polygon") return normal({ ...shape, points: shape.points.map(place) });
   if (shape.kind === "brush") {
     const by = Math.sqrt(Math.abs(sx * sy));
-    return normal({ ...shape, points: shape.points.map(([x, y, r]) => [...place([x, y]), clamp(r * by, 1e-5, 1)]) });
+    return normal({ ...shape, points: shape.points.map(([x, y, r]) => [...place([x, y]), r * by]) });
   }
-  const size = shape.size.map((side, d) => clamp(side * Math.abs(d ? sy : sx), 1e-5, 10));
+  const size = shape.size.map((side, d) => side * Math.abs(d ? sy : sx));
   return normal({ ...shape, centre: own ? shape.centre : place(shape.centre), size });
 }
 
@@ -46,7 +45,7 @@ export function turned(shape, degrees, [cx, cy], aspect) {
   const angle = (degrees * Math.PI) / 180, cosine = Math.cos(angle), sine = Math.sin(angle);
   const place = ([x, y, ...rest]) => {
     const u = (x - cx) * aspect, v = y - cy;
-    return within([cx + (cosine * u - sine * v) / aspect, cy + sine * u + cosine * v, ...rest]);
+    return [cx + (cosine * u - sine * v) / aspect, cy + sine * u + cosine * v, ...rest];
   };
   if (shape.points) return normal({ ...shape, points: shape.points.map(place) });
   const turn = ((((shape.turn ?? 0) + degrees) % 360) + 540) % 360 - 180;
@@ -115,7 +114,7 @@ export function hits(shape, x, y, aspect, spare = 0) {
 /** The distance of the origin to the line between two points. */
 function distance([x0, y0], [x1, y1]) {
   const dx = x1 - x0, dy = y1 - y0, length = dx * dx + dy * dy;
-  const share = length ? clamp(-(x0 * dx + y0 * dy) / length, 0, 1) : 0;
+  const share = length ? Math.min(Math.max(-(x0 * dx + y0 * dy) / length, 0), 1) : 0;
   return Math.hypot(x0 + share * dx, y0 + share * dy);
 }
 
