@@ -131,7 +131,7 @@ def extract(
     shown = {**recipe, "source": raw.says, "stabilised": worker is not None}
     if ranges is not None:
         shown["range"] = ranges
-    clip = DepthClip(values, {**shown, "remarks": remarks} if remarks else shown)
+    clip = DepthClip(values, {**shown, **({"remarks": remarks} if remarks else {})})
     if ranges is not None and count > 4:
         shown["range"] = f"{count} ranges, one for each frame"
     report = "\n".join([*lines, *remarks, f"Recipe: {json.dumps(shown)}"])

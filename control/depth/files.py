@@ -22,6 +22,7 @@ from ..libraries import opencv
 from .exr import MOST_PIXELS, read_channels, read_exr, read_header
 
 ENDINGS = (".exr", ".png")
+MOST_BYTES = 2**30  # of a file: eight thousand pixels square with several layers
 PNG_START = b"\x89PNG\r\n\x1a\n"
 # Where depth is kept, most likely first: by the last part of a channel's name.
 CHANNELS = ("Z", "V", "DEPTH", "SCENEDEPTH", "WORLDDEPTH", "Y", "R")
@@ -128,6 +129,12 @@ def open_depth(
         if intrinsics.shape != (4,) or not np.isfinite(intrinsics).all() or (intrinsics[:2] <= 0).any():
             raise UserError("distances along rays need the lens: give fx fy cx cy, by the picture's width and height")
     paths = _listed(source)
+    for path in paths:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(
+                f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, which is no depth frame: at most"
+                f" {MOST_BYTES / 1e9:.1f} GB are read. Give one file for each frame"
+            )
     sizes = [_size(path) for path in paths]
     for path, size in zip(paths, sizes, strict=True):
         if size[:2] != sizes[0][:2]:

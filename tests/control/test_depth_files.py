@@ -239,3 +239,13 @@ def test_the_command_line_takes_renderers_files(tmp_path):
     one = load_depth(tmp_path / "fine.png", 3, 32, 48)
     assert len(np.unique(one.values)) > 256 and one.recipe["kind"] == "disparity"
     assert one.values[2] == pytest.approx(normalise_depth(clip[:1].repeat(3, 0), "depth").values[0], abs=1e-3)
+
+
+def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):
+    for name, start in (("big.exr", b"v/1\x01"), ("big.png", b"\x89PNG\r\n\x1a\n")):
+        path = tmp_path / name
+        with path.open("wb") as file:
+            file.write(start)
+            file.truncate(4 * 2**30)  # takes no room on the disk
+        with pytest.raises(UserError, match="4.3 GB"):
+            open_depth(path, "metres")
