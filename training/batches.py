@@ -55,6 +55,20 @@ def phase_at(phases: Sequence[dict], progress: float) -> dict:
     return phases[-1]
 
 
+def without(phases: Sequence[dict], never: Sequence[str]) -> list[dict]:
+    """The phases with these subsets taken out; their share goes to the others of the phase in proportion.
+
+    Raises UserError for a subset that no phase has, and where nothing is left of a phase.
+    """
+    for key in never:
+        if not any(key in phase["subsets"] for phase in phases):
+            raise UserError(f"The config never wants {key!r}, but no phase has it.")
+    left = [{**p, "subsets": {k: v for k, v in p["subsets"].items() if k not in never}} for p in phases]
+    if not all(phase["subsets"] for phase in left):
+        raise UserError(f"Without {', '.join(never)} nothing is left of a phase of the config.")
+    return left
+
+
 class Order:
     """Goes through the clips of a group in a new order every epoch; new clips join at the start of an epoch.
 

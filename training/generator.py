@@ -22,7 +22,7 @@ from ..models.flow import add_noise, velocity
 from ..models.text import TextEncoder
 from ..models.transformer import FullDiT, initialise
 from ..models.vae.file import fingerprint, load_vae
-from .batches import Batch, Batches, draw_times
+from .batches import Batch, Batches, draw_times, without
 from .held_out import HeldOut
 from .latents import EncodedClips, channel_weights, write_held_out
 from .optim import Average, optimisers, rate, set_rate
@@ -37,10 +37,12 @@ INNER = (".self_attn.", ".cross_attn.", ".ffn.", "text.layers.")
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """One config of this stage. Times in minutes; `phases` is the order in which conditions come in."""
+    """One config of this stage. Times in minutes; `phases` is the order in which conditions come in, less the sets of
+    conditions in `never`."""
 
     model: str
     phases: list[dict]
+    never: list[str] = field(default_factory=list)
     minutes: float | None = None
     steps: int | None = None
     batch: int = 32
@@ -124,7 +126,8 @@ class Trainer:
         self.bare = self.accelerator.unwrap_model(self.learner)
         self.average = Average(self.bare, settings.average)
         self.batches = Batches(
-            self.clips, settings.phases, self.geometry, self.config.fps, settings.seed + self.accelerator.process_index,
+            self.clips, without(settings.phases, settings.never), self.geometry, self.config.fps,
+            settings.seed + self.accelerator.process_index,
             settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
         )  # fmt: skip
         self.held_out = HeldOut(

@@ -28,13 +28,28 @@ def config_path(stage: str, name: str | Path) -> Path:
     return path
 
 
-def read_settings(path: Path, kind: type[T]) -> T:
-    """A dataclass from a JSON object. The entry `about` is a comment for the reader."""
+def read_entries(path: Path) -> dict:
+    """The entries of a config file but `about`. Raises UserError where it is missing or no JSON object."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"The config {path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise UserError(f"The config {path} is no JSON object.")
     values.pop("about", None)
+    return values
+
+
+def read_settings(path: Path, kind: type[T]) -> T:
+    """A dataclass from a JSON object. The entry `about` is a comment for the reader; `like` names the config beside it
+    that gives every entry that this one lacks."""
+    values = read_entries(path)
+    if "like" in values:
+        base = Path(path).with_name(f"{values.pop('like')}.json")
+        given = read_entries(base)
+        if "like" in given:
+            raise UserError(f"The config {path} is like {base.name}, which is like another: name that one.")
+        values = {**given, **values}
     known = {f.name: f for f in fields(kind)}
     unknown = sorted(set(values) - set(known))
     missing = sorted(

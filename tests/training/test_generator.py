@@ -16,7 +16,7 @@ from comfyui_fulldit.models.config import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.file import save_vae
 from comfyui_fulldit.scenes import render
-from comfyui_fulldit.training.batches import Batches, draw_times, make_batch, parse_subset, phase_at
+from comfyui_fulldit.training.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
 from comfyui_fulldit.training.command import encode_data, run
 from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
 from comfyui_fulldit.training.latents import EncodedClips, encode_clips, row_text, text_rows, write_shards
@@ -201,6 +201,38 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     assert read_reach(tmp_path / "whole" / "weights.safetensors") == Reach.from_json(reach.to_json())
     trained = whole.average.values["model.head.head.weight"]
     assert torch.allclose(model.state_dict()["head.head.weight"], trained, atol=1e-2)
+
+
+def test_all_three_after_pairs_only(place, tmp_path):
+    """The configs of the paper's claim of emergence: their base, but all three never occur together; and it trains."""
+    for name, base in (("emergence", "cpu"), ("emergence_gpu", "gpu")):
+        settings = read_settings(config_path("generator", name), GeneratorSettings)
+        like = read_settings(config_path("generator", base), GeneratorSettings)
+        assert replace(settings, never=[]) == like
+        left = [parse_subset(key) or () for phase in without(like.phases, settings.never) for key in phase["subsets"]]
+        assert {("camera", "identity"), ("camera", "depth"), ("identity", "depth")} <= set(left)
+        assert max(map(len, left)) == 2 and any("camera+identity+depth" in phase["subsets"] for phase in like.phases)
+
+    small = trainer(place, tmp_path, phases=like.phases, never=settings.never, steps=5, log_steps=5)
+    seen = []
+    real = small.batches.draw
+    small.batches.draw = lambda *given: seen.append(real(*given)) or seen[-1]
+    record = small.run()
+    assert record["finished"] and record["settings"]["never"] == ["camera+identity+depth"]
+    assert len(seen) == 10 and max(len(batch.names) for batch in seen) <= 2
+    # All three at once are measured on held-out clips, though never trained.
+    assert record["held_out"]["all"] > 0 and load_model(tmp_path / "weights.safetensors", "cpu", torch.float32)
+
+
+def test_subsets_are_taken_out_by_name():
+    phases = [{"until": 0.5, "subsets": {"none": 1}}, {"until": 1.0, "subsets": {"camera": 1, "depth": 3}}]
+    assert without(phases, []) == phases
+    assert without(phases, ["depth"])[1] == {"until": 1.0, "subsets": {"camera": 1}}
+    assert phases[1]["subsets"] == {"camera": 1, "depth": 3}
+    with pytest.raises(UserError, match="'identity', but no phase"):
+        without(phases, ["identity"])
+    with pytest.raises(UserError, match="nothing is left"):
+        without(phases, ["none"])
 
 
 def test_stages_refuse_what_is_missing(tmp_path, monkeypatch):

@@ -99,12 +99,33 @@ def test_configs_are_strict(tmp_path):
     for name in ("cpu", "gpu", "debug"):
         settings = read_settings(config_path("generator", name), GeneratorSettings)
         assert settings.phases[-1]["until"] == 1.0
-    with pytest.raises(UserError, match="There are: cpu, debug, gpu"):
+    with pytest.raises(UserError, match="There are: cpu, debug, emergence, emergence_gpu, gpu"):
         config_path("generator", "tpu")
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps({"model": "debug", "learning": 1}))
     with pytest.raises(UserError, match="learning.*phases"):
         read_settings(bad, GeneratorSettings)
+
+
+def test_a_config_may_be_like_another(tmp_path):
+    from comfyui_fulldit.training.generator import GeneratorSettings
+
+    def config(name, **values):
+        (tmp_path / f"{name}.json").write_text(json.dumps(values))
+        return tmp_path / f"{name}.json"
+
+    config("base", about="x", model="debug", phases=[{"until": 1, "subsets": {"none": 1}}], batch=4, clip=2.0)
+    settings = read_settings(config("other", about="y", like="base", batch=8), GeneratorSettings)
+    assert (settings.model, settings.batch, settings.clip) == ("debug", 8, 2.0)
+    with pytest.raises(UserError, match="missing.json cannot be read"):
+        read_settings(config("lost", like="missing"), GeneratorSettings)
+    with pytest.raises(UserError, match="is like other.json, which is like another"):
+        read_settings(config("third", like="other"), GeneratorSettings)
+    with pytest.raises(UserError, match="unknown entries \\(learning\\)"):
+        read_settings(config("odd", like="base", learning=1), GeneratorSettings)
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(UserError, match="no JSON object"):
+        read_settings(tmp_path / "list.json", GeneratorSettings)
 
 
 def test_the_log_drops_what_will_come_again(tmp_path):
