@@ -1,6 +1,6 @@
 """Where the points of a frame were in the frame before: optical flow, made precise by what stands still.
 
-OpenCV's DIS (Kroeger et al. 2016) finds the motion of every pixel, with errors of a fraction of a pixel and nonsense
+Dense flow (`control.flow`) finds the motion of every pixel, with errors of a fraction of a pixel and nonsense
 where nothing is to be seen. On a wall that recedes, half a pixel is a change of depth, and a flicker. Most of a picture
 stands still, though, and its motion is given by the camera's: flow of a rigid scene is a quadratic in the pixel plus
 disparity times a line (Longuet-Higgins and Prazdny 1980), linear in 14 numbers whatever the lens, the scale and the
@@ -9,17 +9,15 @@ shift of the disparity. They are fitted robustly to DIS, and hold wherever the p
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from ..errors import UserError
+from ..flow import LEAST_SIDE, dense_flow, grid, remap, there_and_back
 from ..libraries import opencv
 
 # Flow is looked for in pictures whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
-_cv2 = partial(opencv, "following depth over time")
-LEAST_SIDE = 16  # DIS cannot match in a picture smaller than two of its patches
+WHAT = "following depth over time"
 NO_MATCH = 24.0  # grey levels, of 255, from which two pictures do not show the same
 GREY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
 
@@ -33,23 +31,19 @@ def follow(
     flow returns to where it came from, or the rigid motion holds. disparity (H, W): of `after`, for the rigid motion;
     None takes DIS as it is.
     """
-    cv2 = _cv2()
+    cv2 = opencv(WHAT)
     height, width = before.shape
-    if min(before.shape) < LEAST_SIDE:
-        back = forth = np.zeros((height, width, 2), np.float32)
-    else:
-        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        back, forth = dis.calc(after, before, None), dis.calc(before, after, None)
-    grid = _grid(height, width)
-    there = grid + back
-    returned = np.linalg.norm(back + _remap(forth, there), axis=-1)
-    sure = returned < 0.5 + 0.05 * np.linalg.norm(back, axis=-1)
+    back, forth = dense_flow(after, before, WHAT, fast=True), dense_flow(before, after, WHAT, fast=True)
+    there, missed = there_and_back(back, forth, WHAT)
+    sure = np.linalg.norm(missed, axis=-1) < 0.5 + 0.05 * np.linalg.norm(back, axis=-1)
     if disparity is not None and min(before.shape) >= LEAST_SIDE:
         small = cv2.resize(np.nan_to_num(disparity).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         rigid = _rigid_flow(back, small, sure)
         if rigid is not None:
+            places = grid(height, width)
+
             def mismatch(flow: np.ndarray) -> np.ndarray:
-                off = np.abs(after.astype(np.float32) - _remap(before.astype(np.float32), grid + flow))
+                off = np.abs(after.astype(np.float32) - remap(before.astype(np.float32), places + flow, WHAT))
                 return cv2.blur(off, (5, 5))
 
             apart = np.linalg.norm(rigid - back, axis=-1)
@@ -59,23 +53,23 @@ def follow(
             held = better & (~sure | (apart < 3 + 0.3 * np.linalg.norm(back, axis=-1)))
             back = np.where(held[..., None], rigid, back)
             sure |= held
-            there = grid + back
+            there = places + back
     sure &= (there >= -0.5).all(-1) & (there[..., 0] <= width - 0.5) & (there[..., 1] <= height - 0.5)
     way = cv2.INTER_AREA if shape[0] < height else cv2.INTER_LINEAR
     moved = cv2.resize(np.ascontiguousarray(back, np.float32), shape[::-1], interpolation=way)
     moved = moved * np.float32([shape[1] / width, shape[0] / height])
     certain = cv2.resize(sure.astype(np.float32), shape[::-1], interpolation=way) > 0.5
-    return _grid(*shape) + moved, certain
+    return grid(*shape) + moved, certain
 
 
 def sample(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Values (H, W) or (H, W, C) float32 at pixels (H, W, 2), bilinear; NaN where one of the four is NaN."""
-    return _remap(np.ascontiguousarray(values, np.float32), where)
+    return remap(np.ascontiguousarray(values, np.float32), where, WHAT)
 
 
 def grey_picture(picture: np.ndarray) -> np.ndarray:
     """A picture (H, W, 1, 3 or 4), 0..1 or bytes, as grey bytes (h, w), its longer side at most FLOW_SIDE."""
-    cv2 = _cv2()
+    cv2 = opencv(WHAT)
     picture = np.asarray(picture)
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or min(picture.shape[:2]) < 1:
         raise UserError(f"a picture of the clip has shape {picture.shape}; (height, width, 3) was expected")
@@ -100,8 +94,8 @@ def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps
     chosen = sure[::stride, ::stride]
     if chosen.sum() < 200:
         return None
-    grid = (_grid(height, width) + 0.5) / width * 2 - np.float32([1, height / width])
-    x, y, d = grid[..., 0], grid[..., 1], disparity / max(float(np.abs(disparity).max()), 1e-12)
+    places = (grid(height, width) + 0.5) / width * 2 - np.float32([1, height / width])
+    x, y, d = places[..., 0], places[..., 1], disparity / max(float(np.abs(disparity).max()), 1e-12)
     one = np.ones_like(x)
     result = np.empty_like(flow)
     for axis, basis in ((0, (one, x, y, x * x, x * y, d, d * x)), (1, (one, x, y, y * y, x * y, d, d * y))):
@@ -118,14 +112,3 @@ def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps
             found = np.linalg.solve(weighed.T @ a + 1e-6 * len(b) * np.eye(7), weighed.T @ b)
         result[..., axis] = table @ found.astype(np.float32)
     return result
-
-
-def _grid(height: int, width: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return np.stack([x, y], -1)
-
-
-def _remap(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    cv2 = _cv2()
-    where = where.astype(np.float32)
-    return cv2.remap(values, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,7 +1,7 @@
 """How pixels move from frame to frame of a clip: dense optical flow both ways, checked, and kept for a while.
 
-DIS (Kroeger et al., 'Fast Optical Flow using Dense Inverse Search', ECCV 2016) as OpenCV has it, on grey pictures of at
-most FLOW_PIXELS. A pixel is trusted where going there and back ends near where it began, and within the picture.
+Flow (`control.flow`) is looked for on grey pictures of at most FLOW_PIXELS. A pixel is trusted where going there and
+back ends near where it began, and within the picture.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import numpy as np
 
 from .. import libraries
 from ..errors import UserError
+from ..flow import dense_flow, remap, there_and_back
 
 FLOW_PIXELS = 66_000
 # So many pairs of neighbouring frames are kept: about 70 MB, whatever the clip's length.
 KEPT_PAIRS = 128
 # What going there and back may miss: half a pixel of the small picture and a twentieth of the way (squares of them).
 MISS, MISS_SHARE = 1.0, 0.05
-LEAST_SIDE = 16
 # By so many levels (0..255) what came from there may differ in colour, in the mean of its surroundings.
 DIFFERENT = 30.0
 
 
-opencv = partial(libraries.opencv, "following masks along a video")
+WHAT = "following masks along a video"
+opencv = partial(libraries.opencv, WHAT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +86,7 @@ class Clip:
     def flow(self, one: int, other: int) -> np.ndarray:
         """Where each pixel of frame `one` is in frame `other` (h, w, 2), from itself, in small pixels."""
         if (one, other) not in self._flows:
-            if min(self.small) < LEAST_SIDE:
-                found = np.zeros((*self.small, 2), np.float32)
-            else:
-                cv2 = opencv()
-                dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-                found = dis.calc(self.grey(one), self.grey(other), None)
+            found = dense_flow(self.grey(one), self.grey(other), WHAT)
             _keep(self._flows, (one, other), found.astype(np.float16), 2 * KEPT_PAIRS)
         return self._flows[one, other].astype(np.float32)
 
@@ -99,13 +95,11 @@ class Clip:
         cv2 = opencv()
         back, forth = self.flow(new, old), self.flow(old, new)
         height, width = self.small
-        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        there_x, there_y = x + back[..., 0], y + back[..., 1]
-        returned = cv2.remap(forth, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) + back
-        sure = (returned**2).sum(-1) <= MISS + MISS_SHARE * (back**2).sum(-1)
-        moved = cv2.remap(self.colour(old), there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        there, missed = there_and_back(back, forth, WHAT)
+        sure = (missed**2).sum(-1) <= MISS + MISS_SHARE * (back**2).sum(-1)
+        moved = remap(self.colour(old), there, WHAT)
         apart = cv2.blur(cv2.absdiff(moved, self.colour(new)).astype(np.float32), (5, 5)).mean(-1)
-        within = (there_x >= 0) & (there_y >= 0) & (there_x <= width - 1) & (there_y <= height - 1)
+        within = (there >= 0).all(-1) & (there <= (width - 1, height - 1)).all(-1)
         known = np.where(within & (apart < DIFFERENT), 1 + sure, 0).astype(np.uint8)
         return Step(back, known, forth, float(apart.mean()))
 

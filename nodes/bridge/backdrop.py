@@ -16,6 +16,7 @@ import numpy as np
 from ...control.errors import UserError
 from ...control.files import atomic_path
 from .arrays import to_pictures
+from .geometry import as_numpy, read_geometry
 
 FOLDER = "fulldit"
 WIDTH, POINTS = 960, 60_000
@@ -43,21 +44,13 @@ def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray
     """Points (N, 3) in the first camera's OpenCV axes, with the median depth 1, colours (N, 3) uint8, and the
     horizontal field of view in degrees that they were seen with. At most `most` points, on a regular grid.
     """
-    if not isinstance(geometry, Mapping) or not ("depth" in geometry or "points" in geometry):
-        found = ", ".join(map(str, geometry)) if isinstance(geometry, Mapping) else type(geometry).__name__
-        raise UserError(f"The geometry holds {found} and no depth: connect what DA3 or MoGe Inference gives.")
+    depth = read_geometry(geometry, views=1)[0].depth[0]
+    height, width = depth.shape
     if geometry.get("points") is not None:
-        points = _numpy(geometry["points"])[0]
-        height, width = points.shape[:2]
+        points = as_numpy(geometry["points"])[0]
     else:
-        depth = _numpy(geometry["depth"])[0]
-        height, width = depth.shape
         points = _unproject(depth, _matrix(geometry, width, height))
-    good = np.isfinite(points).all(-1) & (points[..., 2] > 1e-6)
-    if geometry.get("mask") is not None:
-        good &= _numpy(geometry["mask"])[0] > 0.5
-    if geometry.get("sky") is not None:
-        good &= _numpy(geometry["sky"])[0] < 0.5
+    good = np.isfinite(depth) & np.isfinite(points).all(-1) & (points[..., 2] > 1e-6)
     if not good.any():
         raise UserError("The geometry has no point with a usable depth in its first view.")
     # Far walls of noise would put everything else into a corner.
@@ -77,7 +70,7 @@ def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray
     if "points" in geometry and geometry["points"] is not None and geometry.get("intrinsics") is None:
         slope = np.percentile(np.abs(points[:, 0] / points[:, 2]), 99)
     elif geometry.get("points") is not None:  # MoGe's are normalised by width and height
-        focal = float(_numpy(geometry["intrinsics"])[0][0, 0])
+        focal = float(as_numpy(geometry["intrinsics"])[0][0, 0])
         slope = 0.5 / (focal if focal < 20 else focal / width)
     else:
         slope = 0.5 * width / _matrix(geometry, width, height)[0, 0]
@@ -87,7 +80,7 @@ def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray
 def _matrix(geometry: Mapping, width: int, height: int) -> np.ndarray:
     """DA3's intrinsics (3, 3) in pixels, or a guess of 71 degrees (core's own) where it gives none or the identity."""
     if geometry.get("intrinsics") is not None:
-        matrix = _numpy(geometry["intrinsics"]).reshape(-1, 3, 3)[0]
+        matrix = as_numpy(geometry["intrinsics"]).reshape(-1, 3, 3)[0]
         if matrix[0, 0] > 2:
             return matrix
     return np.array([[0.7 * width, 0, (width - 1) / 2], [0, 0.7 * width, (height - 1) / 2], [0, 0, 1]])
@@ -98,11 +91,6 @@ def _unproject(depth: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     y, x = np.indices(depth.shape)
     rays = np.stack([(x - matrix[0, 2]) / matrix[0, 0], (y - matrix[1, 2]) / matrix[1, 1], np.ones_like(depth)], -1)
     return rays * depth[..., None]
-
-
-def _numpy(tensor: Any) -> np.ndarray:
-    """Like `arrays`, but geometry may hold infinite depth for the sky."""
-    return tensor.detach().float().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor, np.float32)
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...control.depth.convert import Geometry, from_da3, from_moge
 from ...control.depth.extract import Raw, shrunk
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
 from .arrays import to_pictures
 from .depth_files import depth_input, model_folders
+from .geometry import read_geometry
 from .progress import progress, stop_if_cancelled
 
 MOST_PIXELS = 2**26  # of a rendered clip, all frames together
@@ -103,19 +103,6 @@ def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
         pictures = to_pictures(given["image"], "the geometry's image")
     raw = Raw(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, remarks=tuple(found.remarks))
     return Found(raw, pictures)
-
-
-def read_geometry(given: Any, least_confidence: float = 0.0) -> tuple[Geometry, str]:
-    """DA3_GEOMETRY or MOGE_GEOMETRY as plain arrays, and whose it is. Raises UserError for neither."""
-    if not isinstance(given, dict) or not ("depth" in given or "points" in given):
-        found = ", ".join(map(str, given)) if isinstance(given, dict) else type(given).__name__
-        raise UserError(f"The geometry holds {found} and no depth: connect what DA3 or MoGe Inference gives.")
-    plain = {
-        key: value.detach().float().cpu().numpy() if hasattr(value, "detach") else value for key, value in given.items()
-    }
-    if "mode" in plain:
-        return from_da3(plain, least_confidence), "Depth Anything 3"
-    return from_moge(plain), "MoGe"
 
 
 def depth_video(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
