@@ -195,3 +195,41 @@ def test_the_command(seen, tmp_path, capsys):
         with pytest.raises(UserError, match=words):
             read_result(tmp_path / f"{name}.json")
         assert main(["targets", str(tmp_path / f"{name}.json")]) == 2
+
+
+def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
+    """Every option arrives, the unseen result is read before anything is measured, and the card gets its lines."""
+    import comfyui_fulldit.evaluation.bench as bench
+
+    asked = []
+    monkeypatch.setattr(bench, "run_control", lambda **given: asked.append(given) or painted_seen)
+    painted_seen = {**seen, "machine": {**seen["machine"]}}
+    unseen = result_of(records({**SHARES, "camera": 0.35}, seed=1), "unseen")
+    other, card = tmp_path / "unseen.json", tmp_path / "README.md"
+    other.write_text(json.dumps(unseen))
+    card.write_text("<!-- bench control -->\n<!-- /bench control -->\n")
+    arguments = [
+        "bench",
+        "control",
+        "--quiet",
+        "--scenes",
+        "3",
+        "--steps",
+        "2",
+        "--masks",
+        "painted",
+        "--card",
+        str(card),
+    ]
+    arguments += ["--vae", "v", "--estimators", "e", "--checkpoint", "c", "--unseen"]
+    assert main([*arguments, str(tmp_path / "missing.json")]) == 2 and not asked
+    assert main([*arguments, str(other)]) == 0
+    (given,) = asked
+    given.pop("progress")
+    assert given == {
+        "checkpoint": "c", "scenes": 3, "steps": 2, "full": False, "json": None, "family": "seen", "masks": "painted",
+        "vae": "v", "estimators": "e",
+    }  # fmt: skip
+    table = capsys.readouterr().err
+    assert "unseen, of seen" in table and "| identity | painted |" in table
+    assert "unseen, of seen" in card.read_text()
