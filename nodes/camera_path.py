@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..control.camera import splines
 from . import inputs
-from .types import Camera
+from .types import AnyGeometry, Camera
 
 # An arc to the right around the subject: three keys that look at it.
 START = (
@@ -15,7 +15,6 @@ START = (
     '{"time":0.5,"position":[0.25,-0.06,0.06],"target":[0,0,1],"fov":50},'
     '{"time":1,"position":[0.45,-0.16,0.2],"target":[0,0,1],"fov":50}]}'
 )
-Geometry = io.Custom("DA3_GEOMETRY,MOGE_GEOMETRY")
 
 
 class FullDiTCameraPath(io.ComfyNode):
@@ -49,7 +48,7 @@ class FullDiTCameraPath(io.ComfyNode):
                     optional=True,
                     tooltip="Shown in the editor as what the first camera sees, after a run. Does not change the path.",
                 ),
-                Geometry.Input(
+                AnyGeometry.Input(
                     "geometry",
                     optional=True,
                     tooltip="Depth Anything 3 or MoGe: shown in the editor as points in space, after a run. "

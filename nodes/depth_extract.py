@@ -8,10 +8,8 @@ from comfy_api.latest import io
 
 from ..control.depth.files import CONVENTIONS
 from .bridge.depth_files import depth_changed, depth_folders, model_names
-from .types import Camera, Depth
+from .types import AnyGeometry, Camera, Depth, MetaBatch
 
-AnyGeometry = io.Custom("DA3_GEOMETRY,MOGE_GEOMETRY")
-MetaBatch = io.Custom("VHS_BatchManager")
 KINDS = ["auto", "disparity", "inverted", "depth"]
 
 

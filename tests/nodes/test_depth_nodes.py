@@ -1,0 +1,324 @@
+"""The depth nodes: every source, long clips in pieces, along a camera, and input that cannot be used."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.depth import DepthClip, normalise_depth
+from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.scenes import FAR, render
+
+CLIP = {"range": "clip", "low": 0.02, "high": 0.98}
+FIXED = {"range": "fixed", "near": 2.0, "far": 0.1}
+
+
+def run(host, node, **inputs):
+    return host.nodes[node].execute(**inputs)
+
+
+def extract(host, source, span=CLIP, **inputs):
+    """depth, preview and report."""
+    return run(host, "FullDiTExtractDepth", source=source, range=span, **inputs).args
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A rendered scene: pictures (17, 64, 96, 3) and exact depth (17, 64, 96), infinite where sky."""
+    made = render([21], 17, 64, 96)
+    depth = made.depth[0].numpy()
+    return made.video[0].permute(1, 2, 3, 0).contiguous(), np.where(depth >= FAR * 0.999, np.inf, depth), made
+
+
+class Manager:
+    """As much of VideoHelperSuite's Meta Batch Manager as a node sees."""
+
+    def __init__(self, frames_per_batch):
+        self.frames_per_batch, self.inputs, self.has_closed_inputs = frames_per_batch, {}, False
+
+
+# ---- sources ------------------------------------------------------------------------------------------------------
+
+
+def test_every_choice_of_the_page_is_a_source(host):
+    from comfyui_fulldit.nodes.bridge.depth_sources import SOURCES
+
+    schema = host.schemas["FullDiTExtractDepth"]
+    options = {entry.id: [option.key for option in entry.options] for entry in schema.inputs if entry.options}
+    assert options["source"] == list(SOURCES) and options["range"] == ["clip", "frame", "fixed"]
+    with pytest.raises(UserError, match="depth source 'sonar' is unknown"):
+        extract(host, {"source": "sonar"})
+
+
+def test_the_small_estimator_says_that_it_is_for_the_demo(host, clip):
+    depth, preview, report = extract(host, {"source": "embedded"}, images=clip[0])
+    assert depth.values.shape == (17, 64, 96) and preview.shape == (17, 64, 96, 3)
+    assert np.array_equal(preview[..., 1].numpy(), depth.values)
+    assert "for the demo" in report and "Stabilised: points change by" in report
+    truth = normalise_depth(clip[1], "depth").values
+    assert np.corrcoef(depth.values.ravel(), truth.ravel())[0, 1] > 0.8
+    assert json.loads(report.split("Recipe: ")[1])["kind"] == "disparity"
+    with pytest.raises(UserError, match="No images are connected"):
+        extract(host, {"source": "embedded"})
+
+
+def test_the_world_is_exact(host, clip):
+    source = {"source": "world", "scene": 21, "frames": 17, "width": 96, "height": 64}
+    depth, _, report = extract(host, source)
+    expected = normalise_depth(clip[1], "depth", sky=np.isinf(clip[1]))
+    assert np.array_equal(depth.values, expected.values) and depth.recipe["range"] == expected.recipe["range"]
+    assert "Stabilised" not in report
+    with pytest.raises(UserError, match="more than a procedural scene"):
+        extract(host, {**source, "frames": 1025, "width": 2048, "height": 2048})
+    with pytest.raises(UserError, match="no video that comes in pieces"):
+        extract(host, source, meta_batch=Manager(8))
+
+
+def test_depth_anything_is_only_fetched_when_told_to(host, clip):
+    with pytest.raises(UserError) as error:
+        extract(host, {"source": "depth_anything_v2", "model": "Small", "download": False}, images=clip[0])
+    for said in ("depth-anything/Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "3152477c", "download on"):
+        assert said in str(error.value), said
+    assert not (host.folder / "models" / "depthanything").exists()
+    with pytest.raises(UserError, match="CC-BY-NC-4.0"):
+        extract(host, {"source": "depth_anything_v2", "model": "Large", "download": False}, images=clip[0])
+    with pytest.raises(UserError, match="'Mine' is gone"):
+        extract(host, {"source": "depth_anything_v2", "model": "Mine"}, images=clip[0])
+
+
+def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypatch):
+    """The network itself is tested in tests/models; here a folder is found and its answer taken."""
+    import sys
+    from types import ModuleType
+
+    from comfyui_fulldit.models.estimators import depth_anything
+    from comfyui_fulldit.nodes.bridge.depth_files import model_names
+
+    management = sys.modules["comfy.model_management"]
+    monkeypatch.setattr(management, "get_torch_device", lambda: torch.device("cpu"), raising=False)
+    folder = host.folder / "models" / "depthanything" / "Mine-hf"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "depth_anything"}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    asked = []
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+        def forward(self, pixel_values):
+            answer = ModuleType("answer")
+            answer.predicted_depth = pixel_values.mean(1)[:, ::14, ::14] + 3
+            return answer
+
+    monkeypatch.setattr(depth_anything, "load_depth_anything", lambda place, device: asked.append(place) or Network())
+    assert model_names() == ["Small", "Base", "Large", "Mine-hf"]
+    source = {"source": "depth_anything_v2", "model": "Mine-hf", "download": False}
+    depth, _, report = extract(host, source, images=clip[0][:3], stabilise=False)
+    assert asked == [folder] and depth.values.shape == (3, 64, 96) and "Depth Anything V2 Mine-hf" in report
+
+
+@pytest.mark.parametrize("kind", ["DA3", "MoGe"])
+def test_geometry_of_core(host, clip, kind):
+    pictures, depth, _ = clip
+    sky = np.isinf(depth)
+    given = {"image": pictures, "depth": torch.from_numpy(np.where(sky, 30.0, depth).astype(np.float32))}
+    if kind == "DA3":
+        given |= {"mode": "mono", "sky": torch.from_numpy(sky.astype(np.float32) * 0.4)}
+    else:
+        given |= {"mask": torch.from_numpy(~sky)}
+    source = {"source": "geometry", "geometry": given, "confidence": 0.0}
+    found, _, report = extract(host, source, stabilise=False)
+    expected = normalise_depth(depth, "depth", sky=sky)
+    assert np.abs(found.values - expected.values).max() < 1e-6
+    assert {"DA3": "Depth Anything 3 looked", "MoGe": "MoGe looks"}[kind] in report
+    # Its own pictures stabilise it; a camera helps, since distances are known.
+    steady = extract(host, source, camera=clip[2].controls(0).camera)
+    assert "Stabilised" in steady[2] and "left out" not in steady[2]
+    with pytest.raises(UserError, match="no depth"):
+        extract(host, {"source": "geometry", "geometry": {"image": pictures}})
+    with pytest.raises(UserError, match="No geometry"):
+        extract(host, {"source": "geometry"})
+
+
+def test_a_depth_video(host, clip):
+    values = normalise_depth(clip[1], "depth").values
+    video = torch.from_numpy(values)[..., None].expand(-1, -1, -1, 3)
+    found, _, report = extract(host, {"source": "depth_video", "depth": video, "kind": "disparity"})
+    assert np.abs(found.values - normalise_depth(values, "disparity").values).max() < 1e-6
+    assert "connect the pictures" in report
+    dark = extract(host, {"source": "depth_video", "depth": 1 - video, "kind": "inverted"})[0]
+    assert np.abs(dark.values - found.values).max() < 1e-5
+    with pytest.raises(UserError, match="17 depth frames and 5 pictures"):
+        extract(host, {"source": "depth_video", "depth": video, "kind": "auto"}, images=clip[0][:5])
+    for bad, says in ((video * float("nan"), "NaN"), (video * 0 + 0.5, "the same everywhere")):
+        with pytest.raises(UserError, match=says):
+            extract(host, {"source": "depth_video", "depth": bad, "kind": "disparity"})
+    one = extract(host, {"source": "depth_video", "depth": video[:1], "kind": "disparity"}, images=clip[0][:1])
+    assert one[0].frames == 1
+
+
+@pytest.fixture(scope="module")
+def sequence(host, clip):
+    """The exact depth in millimetres as 16-bit PNG files in the input folder."""
+    cv2 = pytest.importorskip("cv2")
+    folder = host.folder / "input" / "shots" / "depth"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(clip[1]):
+        cv2.imwrite(str(folder / f"d_{number:04}.png"), np.where(np.isinf(frame), 0, frame * 1000).astype(np.uint16))
+    return {"source": "files", "files": "shots/depth/", "convention": "millimetres"}
+
+
+def test_files_of_the_input_folder(host, clip, sequence):
+    from comfyui_fulldit.nodes.bridge.depth_files import depth_folders
+
+    assert "shots/depth/" in depth_folders()
+    found, _, report = extract(host, sequence)
+    expected = normalise_depth(np.where(np.isinf(clip[1]), np.nan, clip[1]), "depth", fill=True)
+    assert np.abs(found.values - expected.values).max() < 2e-3 and "17 in 'shots/depth/'" in report
+    part = extract(host, {**sequence, "start": 3, "count": 5, "longest": 48})[0]
+    assert part.values.shape == (5, 32, 48)
+    with pytest.raises(UserError, match="start earlier"):
+        extract(host, {**sequence, "start": 17})
+    finger = host.nodes["FullDiTExtractDepth"].fingerprint_inputs(source=sequence)
+    file = host.folder / "input" / "shots" / "depth" / "d_0003.png"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-30])
+    assert host.nodes["FullDiTExtractDepth"].fingerprint_inputs(source=sequence) != finger
+    try:
+        with pytest.raises(UserError, match="d_0003.png' is cut short"):
+            extract(host, sequence)
+    finally:
+        file.write_bytes(whole)
+    file.rename(file.with_suffix(".away"))
+    try:
+        with pytest.raises(UserError, match="lacks the frames 3"):
+            extract(host, sequence)
+    finally:
+        file.with_suffix(".away").rename(file)
+
+
+def test_no_file_outside_of_the_input_folder_is_read(host, sequence, tmp_path):
+    (host.folder / "secret").mkdir(exist_ok=True)
+    (host.folder / "secret" / "d_0000.exr").write_bytes(b"v/1\x01")
+    (host.folder / "input" / "link").symlink_to(host.folder / "secret")
+    for name in ("../secret", "shots/../../secret", str(host.folder / "secret"), "link", "link/d_0000.exr", "..", "."):
+        with pytest.raises(UserError, match="outside ComfyUI's input folder"):
+            extract(host, {**sequence, "files": name})
+    for name, says in (("", "No depth files"), ("shots/none", "There is no")):
+        with pytest.raises(UserError, match=says):
+            extract(host, {**sequence, "files": name})
+    (host.folder / "input" / "link").unlink()
+
+
+# ---- long clips in pieces -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_a_long_clip_comes_out_as_one(host, clip, steady):
+    """Chunk after chunk under a Meta Batch Manager against the whole, at a fixed range: the same to 1e-3."""
+    pictures = clip[0]
+    whole = extract(host, {"source": "embedded"}, FIXED, images=pictures, stabilise=steady)[0]
+    # The first chunk's view of the clip holds for all; against the whole clip's own, that is an estimator's choice.
+    manager, parts = Manager(6), []
+    for start in (0, 6, 12):
+        made = extract(host, {"source": "embedded"}, FIXED, images=pictures[start : start + 6], stabilise=steady,
+                       meta_batch=manager)  # fmt: skip
+        parts.append(made[0].values)
+    joined = np.concatenate(parts)
+    assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]
+    from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
+    from comfyui_fulldit.nodes.bridge.depth_sources import SOURCES, Found, Raw
+
+    mean = clip_mean(pictures[:6].numpy())
+    estimates = estimate_depth(pictures.numpy(), mean=mean)
+    before = SOURCES["embedded"]
+    raw = Raw("the same view", estimates, "disparity", absolute=True)
+    SOURCES["embedded"] = lambda choice, images, piece: Found(raw, images, (64, 96))
+    try:
+        same = extract(host, {"source": "embedded"}, FIXED, images=pictures, stabilise=steady)[0]
+    finally:
+        SOURCES["embedded"] = before
+    assert np.abs(joined - same.values).max() < 1e-3
+    assert np.abs(joined - whole.values).mean() < 0.05
+
+
+def test_a_new_clip_begins_anew_and_two_nodes_do_not_meet(host, clip):
+    from comfyui_fulldit.nodes.bridge import meta_batch as batches
+
+    manager = Manager(6)
+    first = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
+    assert "first chunk holds" in first[2]
+    assert batches.recall(manager, "another") is None
+    manager.inputs = {}  # as its reset does when a prompt is queued anew
+    again = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
+    assert "continue" not in again[2] and np.array_equal(first[0].values, again[0].values)
+    batches.keep(manager, "another", "mine")
+    assert batches.recall(manager, "another") == "mine"
+    with pytest.raises(UserError, match="Meta Batch Manager was expected"):
+        extract(host, {"source": "embedded"}, images=clip[0], meta_batch="no manager")
+
+
+def test_files_come_in_pieces_and_say_when_they_end(host, clip, sequence):
+    manager, parts = Manager(7), []
+    fixed = {"range": "fixed", "near": 1.0, "far": 20.0}
+    while not manager.has_closed_inputs:
+        parts.append(extract(host, sequence, fixed, meta_batch=manager)[0].values)
+    assert [len(part) for part in parts] == [7, 7, 3]
+    whole = extract(host, sequence, fixed)[0].values
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+# ---- the other nodes ----------------------------------------------------------------------------------------------
+
+
+def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
+    depth = normalise_depth(clip[1], "depth")
+    camera = clip[2].controls(0).camera
+    first = DepthClip(depth.values[:1], depth.recipe)
+    made, holes, preview, report = run(host, "FullDiTDepthAlong", depth=first, camera=camera).args
+    assert made.values.shape == (17, 64, 96) and holes.shape == (17, 64, 96) and preview.shape == (17, 64, 96, 3)
+    seen = ~(holes[8].numpy() > 0.5)
+    assert np.median(np.abs(made.values[8] - depth.values[8])[seen]) < 0.02
+    assert "holes" in report and "stand still" in report
+    says, ok, residual, unseen = run(host, "FullDiTDepthAgreement", camera=camera, depth=made).args
+    assert ok is True and residual < 0.05 and 0 <= unseen < 1 and "agree" in says
+
+
+def test_a_wrong_camera_is_told(host, clip):
+    depth = normalise_depth(clip[1], "depth")
+    wrong = preset("dolly_in", frames=17, amount=0.8)
+    says, ok, residual, _ = run(host, "FullDiTDepthAgreement", camera=wrong, depth=depth).args
+    assert ok is False and residual > 0.02 and says
+    with pytest.raises(UserError, match="must be alike"):
+        run(host, "FullDiTDepthAgreement", camera=preset("dolly_in", frames=5), depth=depth)
+    one = DepthClip(depth.values[:1], depth.recipe)
+    says, ok, *_ = run(host, "FullDiTDepthAgreement", camera=preset("pan_left", frames=1), depth=one).args
+    assert ok is False and "says nothing" in says
+
+
+def test_pictures_for_other_models(host, clip):
+    depth = normalise_depth(clip[1], "depth")
+    images, report = run(host, "FullDiTDepthPictures", depth=depth, target="vace", width=128, height=80, frames=13).args
+    assert images.shape == (13, 80, 128, 3) and "WanVaceToVideo" in report and "spread over 13" in report
+    assert run(host, "FullDiTDepthPictures", depth=depth, target="ltx").args[0].shape == (17, 64, 96, 3)
+    with pytest.raises(UserError, match="take 13"):
+        run(host, "FullDiTDepthPictures", depth=depth, target="vace", frames=14)
+
+
+def test_the_depth_condition_keeps_its_result_and_takes_near_and_far(host, clip):
+    values = normalise_depth(clip[1], "depth").values
+    video = torch.from_numpy(values)[..., None].repeat(1, 1, 1, 3)
+    before = normalise_depth(video.numpy(), "disparity")
+    assert np.array_equal(run(host, "FullDiTDepth", images=video, kind="disparity").args[0].values, before.values)
+    fixed = run(host, "FullDiTDepth", images=video, kind="disparity", near=1.0, far=0.0).args[0]
+    assert np.abs(fixed.values - values).max() < 1e-6 and fixed.recipe["scope"] == "fixed"
+    each = run(host, "FullDiTDepth", images=video, kind="disparity", scope="frame").args[0]
+    assert each.recipe["scope"] == "per frame"
+    with pytest.raises(UserError, match="near > far"):
+        run(host, "FullDiTDepth", images=video, kind="disparity", near=0.1, far=0.9)
