@@ -264,3 +264,6 @@ def test_the_painters_changes_of_a_state():
     for text in found["states"]:
         assert state_to_json(state_from_json(text)) == text
     assert found["full"] <= 200_000, "3 slots of 8 painted keys at 1280x720 stay below 200 KB"
+    print(f"a state of 24 painted keys has {found['full']} characters; milliseconds an in-between: {found['speed']}")
+    for took in found["speed"].values():  # the first one of a pair of keys, and any other
+        assert took["first"] <= 60 and took["then"] <= 8, found["speed"]
