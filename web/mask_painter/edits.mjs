@@ -82,7 +82,7 @@ export function insertKey(state, slot, frame) {
     const [height, width] = rasterSize(state, RASTER_SIDE / 2);
     const drawing = new MaskDrawing(keys, height, width), { index, between } = drawing.at(frame);
     const before = keys[index], after = keys[index + 1];
-    key.shapes = between ? [shortBitmap(drawing.mask(frame), height, width)] : before.shapes;
+    key.shapes = between ? [shortBitmap(drawing.mask(frame), height, width, { least: height })] : before.shapes;
     if (before.frame < frame && after) {
       key.ease = before.ease;
       if (before.turn !== null && before.ease !== HOLD) {
@@ -188,15 +188,15 @@ export const replaceShapes = (state, slot, index, shapes) =>
   withKey(state, slot, index, { shapes: shapes.slice(0, MOST_SHAPES).map(normal) });
 
 /**
- * The bitmap of a mask: as it is, or where its text would be longer than `most`, at three quarters or half of its size.
- * Not where that would lose more than a twentieth of its area: hair stays, at the cost of a longer text.
+ * The bitmap of a mask: as it is, or where its text would be longer than `most`, at three quarters or half of its size, but
+ * no lower than `least`. Not where that would lose more than a twentieth of its area: hair stays, with a longer text.
  */
-export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT } = {}) {
+export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT, least = height >> 1 } = {}) {
   let made = bitmapOf(mask, height, width, subtract);
   const area = (pixels) => pixels.reduce((sum, m) => sum + (m > 0.5 ? 1 : 0), 0) / pixels.length;
   for (const share of [0.75, 0.5]) {
-    if (made.runs.length <= most) break;
     const size = [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))];
+    if (made.runs.length <= most || size[0] < least) break;
     const small = resize(mask, height, width, ...size);
     if (Math.abs(area(small) - area(mask)) > 0.05 * area(mask)) break;
     made = bitmapOf(small, ...size, subtract);
@@ -204,18 +204,25 @@ export function shortBitmap(mask, height, width, { subtract = false, most = KEY_
   return made;
 }
 
+/** What painted shapes cover, as one bitmap; [] where that is nothing. */
+function joined(state, shapes, subtract = false) {
+  const full = rasterSize(state), made = shapes[0].kind === "bitmap" && shapes[0];
+  // A bitmap that was made smaller stays of its size: its edges would suffer from growing and shrinking at every stroke.
+  const size = made && made.size[1] < full[0] && made.runs.length > KEY_TEXT / 2 ? [made.size[1], made.size[0]] : full;
+  const mask = rasterise(subtract ? shapes.map(({ op, ...shape }) => shape) : shapes, ...size);
+  return mask.some((m) => m > 0.5) ? [shortBitmap(mask, ...size, { subtract, least: full[0] >> 1 })] : [];
+}
+
 /** The key as one bitmap: the union of its shapes and what they take away. */
 export function simplify(state, slot, index) {
-  const { shapes } = keysOf(state, slot)[index], size = rasterSize(state);
+  const { shapes } = keysOf(state, slot)[index];
   if (!shapes.length || (shapes.length === 1 && shapes[0].kind === "bitmap")) return state;
-  const mask = rasterise(shapes, ...size);
-  return withKey(state, slot, index, { shapes: mask.some((m) => m > 0.5) ? [shortBitmap(mask, ...size)] : [] });
+  return withKey(state, slot, index, { shapes: joined(state, shapes) });
 }
 
 /** The key with its strokes joined to bitmaps; the outlines among them stay, to be edited on. */
 export function tidy(state, slot, index) {
-  const { shapes } = keysOf(state, slot)[index], size = rasterSize(state);
-  const made = [];
+  const { shapes } = keysOf(state, slot)[index], made = [];
   for (let k = 0; k < shapes.length; ) {
     const painted = (shape) => shape && (shape.kind === "brush" || shape.kind === "bitmap");
     let end = k + 1;
@@ -223,11 +230,7 @@ export function tidy(state, slot, index) {
     if (painted(shapes[k])) while (painted(shapes[end]) && (!made.length || shapes[end].op === shapes[k].op)) end++;
     const run = shapes.slice(k, end), long = run.some((shape) => shape.kind === "brush") || end > k + 1;
     if (!painted(shapes[k]) || !long) made.push(...run);
-    else {
-      const subtract = made.length > 0 && shapes[k].op === "subtract";
-      const mask = rasterise(subtract ? run.map(({ op, ...shape }) => shape) : run, ...size);
-      if (mask.some((m) => m > 0.5)) made.push(shortBitmap(mask, ...size, { subtract }));
-    }
+    else made.push(...joined(state, run, made.length > 0 && shapes[k].op === "subtract"));
     k = end;
   }
   return withKey(state, slot, index, { shapes: made });
