@@ -270,7 +270,7 @@ def test_keys_are_added_moved_turned_retimed_deleted_and_undone(page, report):
     shot(page, "through")
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
-    assert page.evaluate("() => !document.querySelector('.fulldit-camera-large')")
+    assert page.evaluate("() => !document.querySelector('.fulldit-editor-large')")
     assert page.errors == []
 
 

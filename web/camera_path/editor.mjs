@@ -1,7 +1,9 @@
 // The camera path editor: holds the state, shows it, and turns what the user does into new states. It knows the page's
 // elements, but nothing of ComfyUI: `host` reads and writes the text of the state.
 import { listen } from "./input.mjs";
-import { buildPanel, DIGITS, setIcon } from "./panel.mjs";
+import { setIcon, write } from "../shared/elements.mjs";
+import { Large } from "../shared/large.mjs";
+import { buildPanel, DIGITS } from "./panel.mjs";
 import { evaluate, pathOf } from "./path.mjs";
 import { fromQuaternion, toTurn } from "./rotations.mjs";
 import * as states from "./state.mjs";
@@ -11,15 +13,14 @@ import { View } from "./view.mjs";
 
 const SMOOTH = 160; // points of the drawn line
 
-// Writing the same text again would make the page lay out anew.
-const write = (target, text) => target.textContent !== text && (target.textContent = text);
-
 export class CameraEditor {
   /** host: {text(), write(text), settings() -> {frames, fps, aspect}, address(file), presets() -> Promise}. */
   constructor(host) {
     addStyle();
     this.host = host;
     Object.assign(this, buildPanel());
+    this.large = new Large(this.root);
+    this.large.onleave = () => this.expand();
     this.chosen = 0;
     this.clip = 0;
     this.cleanup = [];
@@ -288,23 +289,8 @@ export class CameraEditor {
 
   /** The editor over the whole page, and back into its place. */
   expand() {
-    if (this.large) {
-      this.home.append(this.root);
-      this.large.remove();
-      this.large = null;
-    } else {
-      this.home = this.root.parentElement;
-      this.large = document.createElement("div");
-      this.large.className = "fulldit-camera-large";
-      const box = document.createElement("div");
-      box.append(this.root);
-      this.large.append(box);
-      for (const kind of ["pointerdown", "mousedown", "wheel", "contextmenu", "keydown"])
-        this.large.addEventListener(kind, (event) => event.stopPropagation());
-      this.large.addEventListener("pointerdown", (event) => event.target === this.large && this.expand());
-      document.body.append(this.large);
-    }
-    setIcon(this.part.expand, this.large ? "shrink" : "expand");
+    this.large.toggle();
+    setIcon(this.part.expand, this.large.open ? "shrink" : "expand");
     this.root.focus({ preventScroll: true });
     this.view?.request();
   }
@@ -318,6 +304,11 @@ export class CameraEditor {
   }
   unsay() {
     this.part.note.classList.remove("shown", "wrong");
+  }
+
+  /** What a run says. */
+  executed(message) {
+    this.setBackdrop(message?.fulldit_backdrop?.[0] ?? null);
   }
 
   setBackdrop(message) {
@@ -357,7 +348,7 @@ export class CameraEditor {
 
   dispose() {
     this.stop();
-    if (this.large) this.large.remove();
+    this.large.remove();
     this.watcher.disconnect();
     this.cleanup.forEach((action) => action());
     this.view?.dispose();

@@ -1,4 +1,5 @@
 // What the user does in the editor outside of the 3D view and the timeline: buttons, fields, the keyboard.
+import { guard, isPages } from "../shared/guard.mjs";
 import { DIGITS } from "./panel.mjs";
 import * as states from "./state.mjs";
 
@@ -37,30 +38,11 @@ export function listen(editor) {
   part.whole.addEventListener("change", () => editor.commit({ ...editor.state, ease: part.whole.value }));
   part.turns.addEventListener("change", () => editor.commit({ ...editor.state, turns: part.turns.value }));
 
-  // The graph underneath hears nothing of what happens in here.
-  root.addEventListener("pointerdown", (event) => {
-    event.stopPropagation();
-    if (!event.target.closest("input, select")) root.focus({ preventScroll: true });
-  });
-  for (const kind of ["mousedown", "dblclick", "contextmenu"])
-    root.addEventListener(kind, (event) => {
-      event.stopPropagation();
-      // Buttons leave the focus, and with it the keyboard, where it is.
-      if (kind === "contextmenu" || (kind === "mousedown" && event.target.closest("button"))) event.preventDefault();
-    });
-  // The wheel is the graph's until the editor was clicked.
-  const focused = () => root.contains(document.activeElement);
-  root.addEventListener("wheel", (event) => (focused() ? event.stopPropagation() : editor.host.wheel?.(event)), { passive: true });
-  const focus = () => editor.view && (editor.view.orbit.enableZoom = focused());
-  root.addEventListener("focusin", focus);
-  root.addEventListener("focusout", () => setTimeout(focus));
-  const outside = (event) => focused() && !root.contains(event.target) && document.activeElement.blur();
-  document.addEventListener("pointerdown", outside, true);
-  editor.cleanup.push(() => document.removeEventListener("pointerdown", outside, true));
+  const focus = () => editor.view && (editor.view.orbit.enableZoom = guarded.focused());
+  const guarded = guard(root, { wheel: (event) => editor.host.wheel?.(event), focus });
+  editor.cleanup.push(guarded.end);
   root.addEventListener("pointerenter", () => editor.reload());
   root.addEventListener("keydown", (event) => pressed(editor, event, actions));
-  // ComfyUI hears Ctrl+Z before anybody else and undoes the graph, unless what has the focus calls itself a text area.
-  root.type = "textarea";
   root.addEventListener("keyup", (event) => editor.view?.snap(event.shiftKey));
 }
 
@@ -104,8 +86,7 @@ function typed(editor, name, value) {
 /** A key of the keyboard. */
 function pressed(editor, event, actions) {
   const mark = event.ctrlKey || event.metaKey, name = event.key.toLowerCase();
-  // What starts the queue, saves or opens a workflow stays the page's.
-  if (mark && ["enter", "s", "o"].includes(name)) return;
+  if (isPages(event)) return;
   event.stopPropagation();
   editor.view?.snap(event.shiftKey);
   if (event.target.closest("input, select")) {
@@ -125,7 +106,7 @@ function pressed(editor, event, actions) {
   if (mark && name === "z") action = event.shiftKey ? actions.redo : actions.undo;
   if (mark && name === "y") action = actions.redo;
   if (name === "escape" && editor.view?.through) action = actions.through;
-  else if (name === "escape" && editor.large) action = actions.expand;
+  else if (name === "escape" && editor.large.open) action = actions.expand;
   if (!action || (name === " " && event.target.closest("button"))) return;
   event.preventDefault();
   action();

@@ -153,25 +153,4 @@ export function retimeKey(state, index, time) {
 
 export const clampFov = (fov) => Math.min(Math.max(fov, FOV[0]), FOV[1]);
 
-/** Undo and redo over texts. */
-export class History {
-  constructor(text) {
-    this.texts = [text];
-    this.at = 0;
-  }
-  push(text) {
-    if (text === this.texts[this.at]) return;
-    this.texts = [...this.texts.slice(Math.max(0, this.at - 199), this.at + 1), text];
-    this.at = this.texts.length - 1;
-  }
-  get canUndo() {
-    return this.at > 0;
-  }
-  get canRedo() {
-    return this.at < this.texts.length - 1;
-  }
-  step(by) {
-    this.at = Math.min(Math.max(this.at + by, 0), this.texts.length - 1);
-    return this.texts[this.at];
-  }
-}
+export { History } from "../shared/history.mjs";

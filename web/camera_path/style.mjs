@@ -1,34 +1,7 @@
-// The editor's looks, put into the page once. Colours follow ComfyUI's where the frame meets the node.
+// What the camera editor looks like beyond what all editors share.
+import { addEditorStyle, addSheet } from "../shared/style.mjs";
+
 const CSS = `
-.fulldit-camera { --ink: #d5dae1; --dim: #8a929d; --edge: #33383f; --ground: #202328; --raised: #2b2f35; --chosen: #ffb547;
-  container-type: inline-size; box-sizing: border-box; display: flex; flex-direction: column; width: 100%; height: 100%;
-  min-height: 0; overflow: hidden; border: 1px solid var(--edge); border-radius: 8px; background: var(--ground);
-  color: var(--ink); font: 12px/1.3 system-ui, -apple-system, "Segoe UI", sans-serif; outline: none; user-select: none; }
-.fulldit-camera:focus-visible, .fulldit-camera:focus-within { border-color: #596472; }
-.fulldit-camera * { box-sizing: border-box; }
-.fulldit-camera .bar { display: flex; flex-wrap: wrap; gap: 4px 8px; align-items: center; padding: 5px 6px; flex: none; }
-.fulldit-camera .gap { flex: 1; }
-.fulldit-camera .group { display: flex; border-radius: 6px; background: var(--raised); overflow: hidden; }
-.fulldit-camera button { all: unset; box-sizing: border-box; display: grid; place-items: center; width: 28px; height: 26px; cursor: pointer;
-  color: var(--ink); }
-.fulldit-camera button:hover { background: #3a4048; }
-.fulldit-camera button:focus-visible { box-shadow: inset 0 0 0 2px #7aa7ff; }
-.fulldit-camera button[aria-pressed=true] { background: #4a3a1d; color: var(--chosen); }
-.fulldit-camera button[disabled] { opacity: .32; pointer-events: none; }
-.fulldit-camera svg { width: 16px; height: 16px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round;
-  stroke-linejoin: round; pointer-events: none; }
-.fulldit-camera select, .fulldit-camera input { all: unset; box-sizing: border-box; height: 24px; padding: 0 6px; border-radius: 5px;
-  background: var(--raised); color: var(--ink); font: inherit; line-height: 24px; min-width: 0; white-space: nowrap; }
-.fulldit-camera select { appearance: none; cursor: pointer; max-width: 112px; padding-right: 18px; overflow: hidden; text-overflow: ellipsis;
-  background: var(--raised) no-repeat right 6px center / 8px url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 5'%3E%3Cpath d='M0 0l4 5 4-5z' fill='%238a929d'/%3E%3C/svg%3E"); }
-.fulldit-camera select option, .fulldit-camera select optgroup { background: #24272c; color: #d5dae1; }
-.fulldit-camera select:hover, .fulldit-camera input:hover { background-color: #353a42; }
-.fulldit-camera select:focus, .fulldit-camera input:focus { box-shadow: inset 0 0 0 1px #7aa7ff; }
-.fulldit-camera input { width: 100%; text-align: right; font-variant-numeric: tabular-nums; user-select: text; appearance: textfield; }
-.fulldit-camera input::-webkit-inner-spin-button { appearance: none; margin: 0; }
-.fulldit-camera .stage { position: relative; flex: 1; min-height: 120px; overflow: hidden; background: #17191d; }
-.fulldit-camera canvas { display: block; touch-action: none; }
-.fulldit-camera .view { position: absolute; inset: 0; width: 100%; height: 100%; outline: none; }
 .fulldit-camera .inset { position: absolute; width: auto; height: auto; border: 1px solid #ffffff55; border-radius: 3px; place-items: start;
   cursor: zoom-in; }
 .fulldit-camera .inset:hover { background: none; border-color: #fff; }
@@ -36,38 +9,12 @@ const CSS = `
 .fulldit-camera .inset.through { border-color: #ffffff88; pointer-events: none; background: no-repeat 33.33% 0 / 1px 100% linear-gradient(#ffffff2e 0 0),
   no-repeat 66.67% 0 / 1px 100% linear-gradient(#ffffff2e 0 0), no-repeat 0 33.33% / 100% 1px linear-gradient(#ffffff2e 0 0),
   no-repeat 0 66.67% / 100% 1px linear-gradient(#ffffff2e 0 0); }
-.fulldit-camera .note { position: absolute; left: 8px; bottom: 8px; max-width: 60%; padding: 3px 8px; border-radius: 5px; background: #000a; color: #fff;
-  opacity: 0; transition: opacity .25s; pointer-events: none; }
-.fulldit-camera .note.shown { opacity: 1; }
-.fulldit-camera .note.wrong { background: #7c2222; opacity: 1; }
-.fulldit-camera .time { display: flex; flex: none; align-items: stretch; height: 58px; border-top: 1px solid var(--edge); background: #1b1d21; }
-.fulldit-camera .player { display: flex; flex-direction: column; align-items: center; justify-content: center; width: 62px; gap: 2px;
-  border-right: 1px solid var(--edge); }
-.fulldit-camera .player button { border-radius: 6px; }
-.fulldit-camera .clock { font-size: 10px; color: var(--dim); font-variant-numeric: tabular-nums; white-space: nowrap; }
-.fulldit-camera .timeline { flex: 1; min-width: 0; width: 100%; height: 100%; }
-.fulldit-camera .fields { display: flex; flex: none; flex-wrap: wrap; gap: 4px 6px; align-items: end; padding: 5px 6px 6px;
-  border-top: 1px solid var(--edge); }
-.fulldit-camera .which { align-self: center; min-width: 44px; color: var(--chosen); font-weight: 600; white-space: nowrap; }
-.fulldit-camera label { display: flex; flex-direction: column; gap: 1px; width: 50px; }
-.fulldit-camera label.wide { width: 110px; }
-.fulldit-camera label span { padding-left: 2px; font-size: 10px; color: var(--dim); white-space: nowrap; }
-.fulldit-camera label.frame { width: 44px; }
 .fulldit-camera label:not(.wide, .frame) span { cursor: ew-resize; touch-action: none; }
 .fulldit-camera label:not(.wide, .frame) span:hover { color: var(--ink); }
-.fulldit-camera .rule { width: 1px; align-self: stretch; background: var(--edge); margin: 2px; }
-.fulldit-camera-large { position: fixed; inset: 0; z-index: 9990; display: grid; place-items: center; background: #000b; }
-.fulldit-camera-large > div { width: min(96vw, 1800px); height: 92vh; }
-.fulldit-camera-large .fulldit-camera { font-size: 13px; border-radius: 10px; }
-.fulldit-camera-large label.wide { width: 126px; }
-.fulldit-camera-large select { max-width: 126px; }
 @container (max-width: 430px) { .fulldit-camera label.wide { width: 86px; } .fulldit-camera label { width: 45px; } }
 `;
 
 export function addStyle() {
-  if (document.getElementById("fulldit-camera-style")) return;
-  const sheet = document.createElement("style");
-  sheet.id = "fulldit-camera-style";
-  sheet.textContent = CSS;
-  document.head.append(sheet);
+  addEditorStyle();
+  addSheet("camera", CSS);
 }

@@ -1,4 +1,5 @@
 // The timeline: frames, keys as diamonds to drag, the playhead, and the camera's speed as a curve behind them.
+import { diamond, fresh, local, playhead, ruler } from "../shared/ruler.mjs";
 import { length, sub, toVector, transpose, multiply } from "./rotations.mjs";
 import { clipOf, timeOf } from "./state.mjs";
 
@@ -9,7 +10,6 @@ export class Timeline {
   constructor(canvas, on) {
     this.canvas = canvas;
     this.on = on;
-    this.pen = canvas.getContext("2d");
     let held = null;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !this.state) return;
@@ -57,11 +57,7 @@ export class Timeline {
   }
 
   #local(event) {
-    const box = this.canvas.getBoundingClientRect(); // the page may have zoomed the node
-    return {
-      x: ((event.clientX - box.left) * this.width) / box.width,
-      y: ((event.clientY - box.top) * this.height) / box.height,
-    };
+    return local(this.canvas, event, this.width, this.height);
   }
   #x(clip) {
     return PAD + clip * (this.width - 2 * PAD);
@@ -82,42 +78,19 @@ export class Timeline {
   }
 
   draw() {
-    const { canvas, pen } = this;
-    const { width, height } = this, ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const { width, height } = this;
     if (!this.state || !(width > 8)) return;
-    const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
+    const pen = (this.pen = fresh(this.canvas, width, height));
     const last = Math.max(this.poses.length - 1, 1), middle = (TOP + height) / 2 + 1;
     this.#speed(last, height);
-    // Frame numbers where there is room for them.
-    const steps = [1, 2, 4, 5, 8, 10, 16, 20, 25, 50, 100, 200, 500];
-    const step = steps.find((s) => ((width - 2 * PAD) * s) / last > 34) ?? 1000;
-    pen.font = "10px system-ui, sans-serif";
-    pen.textAlign = "center";
-    for (let frame = 0; frame <= last; frame++) {
-      const x = Math.round(this.#x(frame / last)) + 0.5, whole = frame % step === 0;
-      if (!whole && (width - 2 * PAD) / last < 5) continue;
-      pen.fillStyle = whole ? "#8a929d" : "#4b525c";
-      pen.fillRect(x - 0.5, TOP - (whole ? 5 : 3), 1, whole ? 5 : 3);
-      if (whole) pen.fillText(String(frame), x, 9);
-    }
+    ruler(pen, { at: (frame) => this.#x(frame / last), last, top: TOP });
     pen.fillStyle = "#4b525c";
     pen.fillRect(PAD, middle - 0.5, width - 2 * PAD, 1);
-    const playhead = this.#x(this.clip);
-    pen.fillStyle = "#ffffff";
-    pen.fillRect(Math.round(playhead) - 0.5, TOP - 2, 1.5, height - TOP + 2);
-    pen.beginPath();
-    pen.moveTo(playhead - 5.5, TOP - 6);
-    pen.lineTo(playhead + 6, TOP - 6);
-    pen.lineTo(playhead + 0.25, TOP + 3);
-    pen.closePath();
-    pen.fill();
+    playhead(pen, this.#x(this.clip), TOP, height);
     this.state.keys.forEach((key, k) => {
-      if (k !== this.chosen) this.#diamond(this.#x(this.marks[k]), middle, 6, "#d5dae1");
+      if (k !== this.chosen) diamond(pen, this.#x(this.marks[k]), middle, 6, "#d5dae1");
     });
-    if (this.state.keys[this.chosen]) this.#diamond(this.#x(this.marks[this.chosen]), middle, 7.5, "#ffb547");
+    if (this.state.keys[this.chosen]) diamond(pen, this.#x(this.marks[this.chosen]), middle, 7.5, "#ffb547");
   }
 
   /** Filled curve of how fast the camera moves and turns, each against its own fastest frame. */
@@ -150,21 +123,6 @@ export class Timeline {
       pen.fillStyle = fill;
       pen.fill();
     }
-  }
-
-  #diamond(x, y, size, colour) {
-    const { pen } = this;
-    pen.beginPath();
-    pen.moveTo(x, y - size);
-    pen.lineTo(x + size, y);
-    pen.lineTo(x, y + size);
-    pen.lineTo(x - size, y);
-    pen.closePath();
-    pen.fillStyle = colour;
-    pen.fill();
-    pen.strokeStyle = "#17191d";
-    pen.lineWidth = 1.5;
-    pen.stroke();
   }
 }
 
