@@ -53,35 +53,45 @@ app.registerExtension({
   },
 });
 
-// FullDiTCameraPath: the 3D editor. Its code, three.js with it, is loaded when the first such node is seen.
-function addEditor(node) {
-  const path = node.widgets.find((w) => w.name === "path");
-  path.hidden = true; // the editor stands for it
-  path.options.hidden = true; // the same for Nodes 2.0
-  path.computeSize = () => [0, -4];
+// The editors: each stands for a widget that holds its state. Their code is loaded when the first such node is seen.
+const CAMERA = {
+  module: "./camera_path/attach.mjs", also: "./camera_path/vendor/three.mjs", hides: ["path"], name: "camera editor",
+  type: "FULLDIT_CAMERA_EDITOR", least: 430, size: [600, 640],
+};
+const MASKS = {
+  module: "./mask_painter/attach.mjs", hides: ["masks", "source"], name: "mask painter",
+  type: "FULLDIT_MASK_PAINTER", least: 470, size: [720, 720],
+};
+const EDITORS = { FullDiTCameraPath: CAMERA, FullDiTMaskPainter: MASKS, FullDiTEditTrack: MASKS };
+
+function addEditor(node, { module, also, hides, name, type, least, size }) {
+  const hidden = node.widgets.filter((widget) => hides.includes(widget.name));
+  for (const widget of hidden) {
+    widget.hidden = true; // the editor stands for it
+    widget.options.hidden = true; // the same for Nodes 2.0
+    widget.computeSize = () => [0, -4];
+  }
   const box = document.createElement("div");
   box.style.cssText = "width: 100%; height: 100%; min-height: 0;";
-  const widget = node.addDOMWidget("editor", "FULLDIT_CAMERA_EDITOR", box, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => 430,
-  });
+  const widget = node.addDOMWidget("editor", type, box, { serialize: false, hideOnZoom: false, getMinHeight: () => least });
   widget.serialize = false;
   const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width, 600), Math.max(node.size[1], height, 640)]);
+  node.setSize([Math.max(node.size[0], width, size[0]), Math.max(node.size[1], height, size[1])]);
   let shown = null; // what a run said before the editor was there
   const load = async () => {
-    import("./camera_path/vendor/three.mjs").catch(() => {}); // fetched beside the modules that will ask for it
+    if (also) import(also).catch(() => {}); // fetched beside the modules that will ask for it
     try {
-      const { attach } = await import("./camera_path/attach.mjs");
+      const { attach } = await import(module);
       if (node.fulldit === "removed") return;
       node.fulldit = attach(node, box, app, api);
-      if (shown) node.fulldit.setBackdrop(shown);
+      if (shown) node.fulldit.executed(shown);
     } catch (error) {
-      box.textContent = "The camera editor could not be loaded; the path can be edited as JSON.";
-      path.hidden = path.options.hidden = false;
-      delete path.computeSize;
-      console.error("FullDiT camera editor:", error);
+      box.textContent = `The ${name} could not be loaded; its state can be edited as JSON.`;
+      for (const widget of hidden) {
+        widget.hidden = widget.options.hidden = false;
+        delete widget.computeSize;
+      }
+      console.error(`FullDiT ${name}:`, error);
     }
   };
   const seen = new ResizeObserver(([entry]) => {
@@ -98,9 +108,10 @@ function addEditor(node) {
     };
   };
   after("onConfigure", () => node.fulldit?.reload?.());
+  after("onConnectionsChange", () => node.fulldit?.rewired?.());
   after("onExecuted", (message) => {
-    shown = message?.fulldit_backdrop?.[0] ?? null;
-    node.fulldit?.setBackdrop?.(shown);
+    shown = message;
+    node.fulldit?.executed?.(message);
   });
   after("onRemoved", () => {
     seen.disconnect();
@@ -110,8 +121,8 @@ function addEditor(node) {
 }
 
 app.registerExtension({
-  name: "FullDiT.CameraPath",
+  name: "FullDiT.Editors",
   nodeCreated(node) {
-    if (node.comfyClass === "FullDiTCameraPath") addEditor(node);
+    if (EDITORS[node.comfyClass]) addEditor(node, EDITORS[node.comfyClass]);
   },
 });

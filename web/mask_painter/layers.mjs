@@ -1,0 +1,89 @@
+// The slots as rows beside the timeline: whether one is shown, its colour, its name, and a way to be rid of it.
+import { element, icon, setIcon, write } from "../shared/elements.mjs";
+import { tintOf } from "./colours.mjs";
+
+export class Layers {
+  /** on: {choose(slot), toggle(slot), rename(slot, name), recolour(slot, colour), remove(slot), reorder(from, to)} */
+  constructor(box, on) {
+    Object.assign(this, { box, on });
+    this.rows = [];
+  }
+
+  show({ state, slot }) {
+    while (this.rows.length > state.slots.length) this.rows.pop().row.remove();
+    while (this.rows.length < state.slots.length) this.rows.push(this.#make(this.rows.length));
+    state.slots.forEach((entry, number) => {
+      const { row, eye, dot, colour, name } = this.rows[number];
+      row.classList.toggle("chosen", number === slot);
+      row.classList.toggle("unseen", !entry.visible);
+      if (eye.dataset.shown !== String(entry.visible)) {
+        eye.dataset.shown = String(entry.visible);
+        eye.setAttribute("aria-pressed", String(entry.visible));
+        setIcon(eye, entry.visible ? "eye" : "hidden");
+      }
+      dot.style.background = tintOf(entry.colour);
+      if (colour.value !== entry.colour.toLowerCase()) colour.value = entry.colour.toLowerCase();
+      if (name !== document.activeElement && name.value !== entry.name) name.value = entry.name;
+    });
+  }
+
+  #make(number) {
+    const { on } = this;
+    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot here; its mask stays", "aria-label": "Show" });
+    const colour = element("input", { type: "color", tabindex: "-1", "aria-label": "Colour" });
+    const dot = element("label", { class: "dot", title: "Colour of the slot" }, colour);
+    const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": "Name of the slot",
+      title: "Double-click to rename; drag to change the order" }); // prettier-ignore
+    const out = element("span", { class: "out", title: `Goes to the output track${number + 1}` });
+    write(out, String(number + 1));
+    const gone = element("button", { type: "button", class: "gone", title: "Delete this slot", "aria-label": "Delete this slot" }, icon("close"));
+    const row = element("div", { class: "layer", "data-slot": String(number) }, eye, dot, name, gone, out);
+    eye.addEventListener("click", () => on.toggle(number));
+    gone.addEventListener("click", () => on.remove(number));
+    colour.addEventListener("change", () => on.recolour(number, colour.value));
+    name.addEventListener("dblclick", () => {
+      name.readOnly = false;
+      name.select();
+    });
+    const finish = () => {
+      if (name.readOnly) return;
+      name.readOnly = true;
+      on.rename(number, name.value);
+    };
+    name.addEventListener("blur", finish);
+    name.addEventListener("keydown", (event) => {
+      if (name.readOnly) return;
+      event.stopPropagation();
+      if (event.key === "Enter" || event.key === "Escape") {
+        finish();
+        row.closest(".fulldit-editor").focus();
+      }
+    });
+    this.#drag(row, number);
+    this.box.append(row);
+    return { row, eye, dot, colour, name };
+  }
+
+  /** A press chooses the row; pulled over another row it changes places with it. */
+  #drag(row, number) {
+    let from = null;
+    row.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button, label")) return;
+      this.on.choose(number);
+      from = event.target.readOnly === false ? null : event.clientY;
+      if (from !== null) row.setPointerCapture(event.pointerId);
+    });
+    row.addEventListener("pointermove", (event) => {
+      if (from === null || Math.abs(event.clientY - from) < 6) return;
+      row.classList.add("held");
+    });
+    row.addEventListener("pointerup", (event) => {
+      if (from !== null && row.classList.contains("held")) {
+        const box = row.getBoundingClientRect(), to = number + Math.round((event.clientY - box.top - box.height / 2) / box.height);
+        this.on.reorder(number, Math.min(Math.max(to, 0), this.rows.length - 1));
+      }
+      row.classList.remove("held");
+      from = null;
+    });
+  }
+}

@@ -1,0 +1,272 @@
+// What is painted, and every change that the user can make to it: the state with its history, the playhead, the slot that is
+// worked on. Showing it is the editor's: `refresh` shows the state as it is now, `say` tells the user something,
+// `leaveTool` ends what is half drawn, `stop` ends playing.
+import { tintOf } from "./colours.mjs";
+import { MaskDrawing } from "./keyframes.mjs";
+import * as states from "./state.mjs";
+
+export const SLOTS = 3; // as many as the node has outputs
+const PREVIEW = 320; // the longer side of in-betweens
+let copied = null; // the shapes of a key, for all painters on the page
+
+export class Painting {
+  /** host: see MaskEditor */
+  constructor(host) {
+    Object.assign(this, { host, slot: 0, frame: 0 });
+  }
+
+  // ---- the state ----
+
+  /** Take the host's text, where it is another one than ours; fit the state to the clip as it is now. */
+  reload() {
+    const text = this.host.text() || this.proposal?.text || "";
+    if (text !== this.text || !this.base) {
+      try {
+        this.base = text ? states.parse(text) : states.empty(...(this.host.settings()?.size ?? [832, 480]), this.host.settings()?.frames ?? 17);
+        this.unsay();
+      } catch (error) {
+        this.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}. Painting starts anew.`, true);
+        this.base ??= states.empty(832, 480, 17);
+      }
+      this.text = text;
+      this.history ??= new states.History(this.base);
+      this.history.push(this.base);
+    }
+    this.fitState();
+  }
+
+  /** The state as it is for the clip that is there now. */
+  fitState() {
+    const now = this.host.settings();
+    this.state = now ? states.withSize(states.withFrames(this.base, now.frames), ...now.size) : this.base;
+    this.slot = Math.min(this.slot, Math.max(this.state.slots.length - 1, 0));
+    this.frame = Math.min(this.frame, this.state.frames - 1);
+    this.refresh();
+  }
+
+  /** Keep the state: one step of undo, and the widget's new value. */
+  commit(state = this.state) {
+    this.opened = null;
+    this.state = state;
+    if (state !== this.base) {
+      this.base = state;
+      this.history.push(state);
+      this.#write(states.serialise(state));
+    }
+    this.refresh();
+  }
+  #write(text) {
+    if (text === this.text) return;
+    this.text = text;
+    this.host.write(text);
+    if (this.part.note.classList.contains("wrong")) this.unsay();
+  }
+
+  step(by) {
+    if (!this.tool.idle) return this.tool.back?.() || this.tool.cancel?.();
+    const state = this.history.step(by);
+    if (state === this.base) return;
+    this.base = state;
+    this.#write(states.serialise(state));
+    this.fitState();
+  }
+
+  get current() {
+    return this.state.slots[this.slot];
+  }
+  get tint() {
+    return tintOf(this.current?.colour ?? "#888888");
+  }
+  /** The number of the key at the playhead, or -1. */
+  get keyHere() {
+    return this.current ? states.keyAt(this.state, this.slot, this.frame) : -1;
+  }
+  /** The key that says what happens at the playhead: the one there, or the last before it. */
+  get keyBefore() {
+    return this.current?.keys.findLastIndex((key) => key.frame <= this.frame) ?? -1;
+  }
+
+  /** The playhead among the keys, in words. */
+  whereIs() {
+    const keys = this.current?.keys ?? [], here = this.keyHere, before = this.keyBefore;
+    if (!keys.length) return "No key yet";
+    if (here >= 0) return `Key ${here + 1}/${keys.length}`;
+    return before < 0 ? "Before key 1" : before === keys.length - 1 ? `After key ${keys.length}` : `Key ${before + 1} to ${before + 2}`;
+  }
+  previewSize() {
+    return states.rasterSize(this.state, PREVIEW);
+  }
+
+  /** The shapes that make the mask at the playhead; null between two keys. */
+  shapesHere() {
+    const keys = this.current?.keys ?? [];
+    if (!keys.length) return null;
+    const { index, between } = new MaskDrawing(keys, ...this.previewSize()).at(this.frame);
+    return between ? null : keys[index].shapes;
+  }
+
+  /** Whether the current slot can be painted on; a hidden one is shown first. */
+  ready() {
+    this.stop();
+    if (this.following) return this.say("A mask is being followed: stop it first."), false;
+    if (!this.current) this.commit(states.addSlot(this.state));
+    if (!this.current.visible) this.toggleVisible();
+    return true;
+  }
+
+  // ---- what the tools ask for ----
+
+  /** A shape laid on the mask at the playhead; `pick` makes it what the select tool holds. */
+  paint(shape, pick = false) {
+    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
+    if (index < 0) return this.say("There are too many keys."), this.redraw();
+    const made = states.addShape(state, this.slot, index, shape);
+    this.tools.select.picked = pick ? [made.slots[this.slot].keys[index].shapes.length - 1] : [];
+    this.commit(made);
+  }
+
+  fill([u, v], erase) {
+    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
+    const made = index < 0 ? state : states.fill(state, this.slot, index, u, v, { erase });
+    if (made === state) return this.say(erase ? "Nothing is painted here." : "Draw an outline first, or click a hole in the mask.");
+    this.commit(made);
+  }
+
+  /** A key at the playhead for a change that may yet be dropped. Whether there is one now. */
+  openKey() {
+    if (this.opened) return true;
+    if (!this.current?.keys.length) return false;
+    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
+    if (index < 0) return false;
+    this.opened = this.state;
+    this.state = state;
+    return true;
+  }
+  dropKey() {
+    if (!this.opened) return;
+    this.state = this.opened;
+    this.opened = null;
+    this.refresh();
+  }
+  /** Other shapes in the place of some, by their numbers. */
+  reshape(changes) {
+    this.setShapes(this.shapesHere().map((shape, k) => changes.get(k) ?? shape));
+  }
+  setShapes(shapes) {
+    this.state = states.replaceShapes(this.state, this.slot, this.keyHere, shapes);
+    this.refresh();
+  }
+
+  // ---- keys and slots ----
+
+  insert(slot = this.slot, frame = this.frame) {
+    if (!this.ready()) return;
+    this.slot = slot;
+    const [state, index] = states.insertKey(this.state, slot, frame);
+    if (state === this.state) return this.say(index < 0 ? "There are too many keys." : "There is a key already.");
+    this.frame = frame;
+    this.commit(state);
+  }
+  /** Gone from here to the next key. */
+  leave() {
+    if (!this.ready()) return;
+    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
+    if (index >= 0) this.commit(states.clearKey(state, this.slot, index));
+  }
+  remove() {
+    if (this.tool === this.tools.polygon && this.tool.back()) return;
+    if (this.tool === this.tools.select && this.tool.remove()) return;
+    if (this.keyHere < 0) return this.say("There is no key at this frame: Up and Down go to one.");
+    this.commit(states.removeKey(this.state, this.slot, this.keyHere));
+  }
+  copy() {
+    const shapes = this.shapesHere();
+    if (!shapes) return this.say("Go to a key to copy it.");
+    copied = shapes;
+    this.say("Copied: Ctrl+V pastes it at another frame or into another slot.");
+  }
+  paste() {
+    if (!copied || !this.ready()) return;
+    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
+    if (index >= 0) this.commit(states.replaceShapes(state, this.slot, index, copied));
+  }
+  moveKey(index, frame) {
+    const [state, moved] = states.moveKey(this.state, this.slot, index, frame);
+    this.state = state;
+    this.frame = Math.round(state.slots[this.slot].keys[moved].frame);
+    this.refresh();
+    return moved;
+  }
+  retime(frame) {
+    if (this.keyHere < 0 || !Number.isFinite(frame)) return this.refill();
+    this.moveKey(this.keyHere, frame);
+    this.commit();
+  }
+  setEase(ease) {
+    if (this.keyBefore >= 0) this.commit(states.setEase(this.state, this.slot, this.keyBefore, ease));
+  }
+  setTurn(turn) {
+    if (this.keyBefore >= 0) this.commit(states.setTurn(this.state, this.slot, this.keyBefore, turn));
+  }
+  chooseKey(slot, index) {
+    this.chooseSlot(slot);
+    if (index >= 0) this.scrub(this.current.keys[index].frame);
+  }
+  nextKey(by) {
+    const frames = (this.current?.keys ?? []).map((key) => key.frame);
+    const to = by > 0 ? frames.find((frame) => frame > this.frame) : frames.findLast((frame) => frame < this.frame);
+    if (to !== undefined) this.scrub(to);
+  }
+
+  chooseSlot(slot) {
+    if (slot === this.slot || !this.state.slots[slot]) return;
+    this.leaveTool();
+    this.slot = slot;
+    this.tools.select.picked = [];
+    this.refresh();
+  }
+  addSlot() {
+    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there are no more slots.`);
+    const state = states.addSlot(this.state);
+    this.slot = state.slots.length - 1;
+    this.commit(state);
+  }
+  removeSlot(slot) {
+    this.leaveTool();
+    const state = states.removeSlot(this.state, slot);
+    this.slot = Math.max(0, Math.min(this.slot - (slot < this.slot), state.slots.length - 1));
+    this.commit(state);
+    this.say("The slot is gone; undo brings it back.");
+  }
+  rename(slot, name) {
+    this.commit(states.renameSlot(this.state, slot, name));
+  }
+  recolour(slot, colour) {
+    this.commit(states.recolour(this.state, slot, colour));
+  }
+  reorder(from, to) {
+    if (from === to) return;
+    this.slot = to;
+    this.commit(states.reorder(this.state, from, to));
+  }
+  toggleVisible(slot = this.slot) {
+    if (this.state.slots[slot]) this.commit(states.toggleVisible(this.state, slot));
+  }
+
+  // ---- what runs bring ----
+
+  /** Tracks that came in: {text: as a state, or null; changed: whether others were edited; frames, size}. */
+  setProposal(proposal) {
+    if (proposal && !proposal.text) proposal = { ...proposal, text: this.proposal?.text ?? null };
+    this.proposal = proposal;
+    this.reload();
+  }
+  /** The tracks that come in now in the place of the edits. */
+  take() {
+    if (!this.proposal?.text) return;
+    this.proposal = { ...this.proposal, changed: false };
+    this.host.taken();
+    this.commit(states.parse(this.proposal.text));
+    this.fitState();
+  }
+}

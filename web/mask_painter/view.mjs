@@ -1,0 +1,251 @@
+// The painter's stage: three canvases over one another, so that a stroke redraws nothing but the masks it touches.
+//   back:  the frame, or the empty stage, and the outlines of the neighbouring keys
+//   masks: what the slots cover here, translucent with an outline
+//   over:  handles, and shapes that are being drawn
+// A scene is {size: [w, h], picture, onion: [{sheet, when}], layers: [{sheet, current}]}.
+import { faded } from "./colours.mjs";
+
+const MARGIN = 14;
+const ZOOM = [0.05, 64];
+
+export class View {
+  /** elements: {stage, back, masks, over}; drawOver(pen, view) paints what lies over the masks, in units of the page. */
+  constructor(elements, drawOver) {
+    const { stage, back, masks, over } = elements;
+    Object.assign(this, { stage, back, masks, over, drawOver });
+    this.scene = { size: [1, 1], picture: null, onion: [], layers: [] };
+    this.width = this.height = 0;
+    this.zoom = 1; // units of the page for a pixel of the picture
+    this.x = this.y = 0; // where the picture's corner is
+    this.part = new OffscreenCanvas(1, 1); // a mask as it lies on the stage
+    this.edge = new OffscreenCanvas(1, 1); // its outline
+    this.stale = new Set();
+    this.drawn = 0;
+  }
+
+  // ---- places ----
+
+  resize(width, height) {
+    const first = !this.width, old = [this.width, this.height];
+    Object.assign(this, { width, height, ratio: Math.min(window.devicePixelRatio || 1, 2) });
+    for (const canvas of [this.back, this.masks, this.over, this.part, this.edge]) {
+      canvas.width = Math.round(width * this.ratio);
+      canvas.height = Math.round(height * this.ratio);
+    }
+    if (first || this.fitted) this.fit();
+    else {
+      this.x += (width - old[0]) / 2;
+      this.y += (height - old[1]) / 2;
+    }
+    this.draw("back", "masks", "over"); // at once: a canvas that changes its size is empty
+  }
+
+  /** The whole picture. */
+  fit() {
+    const [w, h] = this.scene.size;
+    this.zoom = Math.max(Math.min((this.width - 2 * MARGIN) / w, (this.height - 2 * MARGIN) / h), 0.01);
+    this.x = (this.width - w * this.zoom) / 2;
+    this.y = (this.height - h * this.zoom) / 2;
+    this.fitted = true;
+    this.request("back", "masks", "over");
+  }
+
+  /** Nearer (or further, below 1) about a place of the stage. */
+  zoomBy(by, { x, y }) {
+    const zoom = Math.min(Math.max(this.zoom * by, ZOOM[0]), ZOOM[1]);
+    this.x = x - ((x - this.x) * zoom) / this.zoom;
+    this.y = y - ((y - this.y) * zoom) / this.zoom;
+    this.zoom = zoom;
+    this.#keepSeen();
+  }
+  pan(dx, dy) {
+    this.x += dx;
+    this.y += dy;
+    this.#keepSeen();
+  }
+  #keepSeen() {
+    const [w, h] = this.scene.size, least = 40;
+    this.x = Math.min(Math.max(this.x, least - w * this.zoom), this.width - least);
+    this.y = Math.min(Math.max(this.y, least - h * this.zoom), this.height - least);
+    this.fitted = false;
+    this.request("back", "masks", "over");
+  }
+
+  /** Where a pointer is on the stage: the page may have zoomed the node. */
+  place(event) {
+    const box = this.stage.getBoundingClientRect();
+    return { x: ((event.clientX - box.left) * this.width) / box.width, y: ((event.clientY - box.top) * this.height) / box.height };
+  }
+  /** A place of the stage in shares of the picture, and back. */
+  toPicture({ x, y }) {
+    const [w, h] = this.scene.size;
+    return [(x - this.x) / (w * this.zoom), (y - this.y) / (h * this.zoom)];
+  }
+  toStage([u, v]) {
+    const [w, h] = this.scene.size;
+    return { x: this.x + u * w * this.zoom, y: this.y + v * h * this.zoom };
+  }
+  /** Units of the page for the picture's height. */
+  get tall() {
+    return this.scene.size[1] * this.zoom;
+  }
+  get aspect() {
+    return this.scene.size[0] / this.scene.size[1];
+  }
+
+  // ---- drawing ----
+
+  /** What of the scene is another now, and which canvases that makes stale. */
+  show(change, ...stale) {
+    const size = change.size && (change.size[0] !== this.scene.size[0] || change.size[1] !== this.scene.size[1]);
+    Object.assign(this.scene, change);
+    if (size && this.width) this.fit();
+    this.request(...stale);
+  }
+
+  request(...stale) {
+    for (const name of stale) this.stale.add(name);
+    if (stale.includes("masks")) this.dirty = null;
+    this.pending ??= requestAnimationFrame(() => this.draw());
+  }
+
+  /** The masks changed within a box [left, top, right, bottom] in shares of the picture. */
+  touch([left, top, right, bottom]) {
+    if (!this.stale.has("masks")) {
+      this.stale.add("masks");
+      this.dirty = [left, top, right, bottom];
+    } else if (this.dirty) {
+      const d = this.dirty;
+      this.dirty = [Math.min(d[0], left), Math.min(d[1], top), Math.max(d[2], right), Math.max(d[3], bottom)];
+    }
+    this.pending ??= requestAnimationFrame(() => this.draw());
+  }
+
+  draw(...stale) {
+    for (const name of stale) this.stale.add(name);
+    if (stale.includes("masks")) this.dirty = null;
+    cancelAnimationFrame(this.pending);
+    this.pending = null;
+    if (!(this.width > 8)) return;
+    if (this.stale.has("back")) this.#drawBack();
+    if (this.stale.has("masks")) this.#drawMasks();
+    if (this.stale.has("over")) {
+      const pen = this.#fresh(this.over);
+      this.drawOver(pen, this);
+    }
+    this.stale.clear();
+    this.dirty = null;
+    this.drawn++;
+  }
+
+  #fresh(canvas) {
+    const pen = canvas.getContext("2d");
+    pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    pen.clearRect(0, 0, this.width, this.height);
+    return pen;
+  }
+  /** The picture's box in units of the page. */
+  get box() {
+    const [w, h] = this.scene.size;
+    return [this.x, this.y, w * this.zoom, h * this.zoom];
+  }
+
+  #drawBack() {
+    const pen = this.#fresh(this.back), [x, y, w, h] = this.box, { picture } = this.scene;
+    if (picture) {
+      pen.imageSmoothingQuality = w < picture.width ? "medium" : "low";
+      pen.drawImage(picture, x, y, w, h);
+    } else {
+      pen.fillStyle = "#262a30";
+      pen.fillRect(x, y, w, h);
+      pen.fillStyle = "#ffffff0d";
+      for (const share of [1 / 3, 2 / 3]) {
+        pen.fillRect(Math.round(x + share * w), y, 1, h);
+        pen.fillRect(x, Math.round(y + share * h), w, 1);
+      }
+    }
+    pen.strokeStyle = "#ffffff2e";
+    pen.lineWidth = 1;
+    pen.strokeRect(Math.round(x) - 0.5, Math.round(y) - 0.5, Math.round(w) + 1, Math.round(h) + 1);
+    const all = [0, 0, this.back.width, this.back.height];
+    for (const { sheet, when } of this.scene.onion) {
+      this.#place(sheet, all);
+      this.#outline(all, 1);
+      pen.setTransform(1, 0, 0, 1, 0, 0);
+      pen.globalAlpha = when === "later" ? 0.45 : 0.8;
+      pen.drawImage(this.edge, 0, 0);
+      pen.globalAlpha = 1;
+    }
+  }
+
+  #drawMasks() {
+    const { masks, ratio } = this, pen = masks.getContext("2d"), [x, y, w, h] = this.box;
+    let all = [0, 0, masks.width, masks.height];
+    if (this.dirty) {
+      const [l, t, r, b] = this.dirty, spare = 4;
+      const left = Math.max(0, Math.floor((x + l * w) * ratio) - spare), top = Math.max(0, Math.floor((y + t * h) * ratio) - spare);
+      const right = Math.min(masks.width, Math.ceil((x + r * w) * ratio) + spare);
+      const bottom = Math.min(masks.height, Math.ceil((y + b * h) * ratio) + spare);
+      if (right <= left || bottom <= top) return;
+      all = [left, top, right - left, bottom - top];
+    }
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(...all);
+    for (const { sheet, current } of this.scene.layers) {
+      this.#place(sheet, all);
+      pen.globalAlpha = current ? 0.46 : 0.3;
+      pen.drawImage(this.part, ...all, ...all);
+      this.#outline(all, current ? 2 : 1);
+      pen.globalAlpha = current ? 1 : 0.75;
+      pen.drawImage(this.edge, ...all, ...all);
+    }
+    pen.globalAlpha = 1;
+  }
+
+  /** A mask as it lies on the stage, into `part`: within a box in device pixels, and a little around it. */
+  #place(sheet, [left, top, width, height]) {
+    const pen = this.part.getContext("2d"), { ratio } = this, [x, y, w, h] = this.box;
+    pen.save();
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.beginPath();
+    pen.rect(left - 4, top - 4, width + 8, height + 8);
+    pen.clip();
+    pen.clearRect(left - 4, top - 4, width + 8, height + 8);
+    pen.imageSmoothingEnabled = w * ratio < 8 * sheet.width || sheet.width < 400;
+    pen.drawImage(sheet.canvas, x * ratio, y * ratio, w * ratio, h * ratio);
+    pen.restore();
+  }
+
+  /** The outline of `part`, `thick` units of the page wide, into `edge`: the mask shifted all round, less the mask. */
+  #outline(all, thick) {
+    const pen = this.edge.getContext("2d"), d = Math.max(1, Math.round(0.8 * thick * this.ratio));
+    const [left, top, width, height] = all, s = Math.round(0.7 * d);
+    pen.save();
+    pen.beginPath();
+    pen.rect(...all);
+    pen.clip();
+    pen.clearRect(...all);
+    const shifts = [[d, 0], [-d, 0], [0, d], [0, -d], ...(d > 1 ? [[s, s], [s, -s], [-s, s], [-s, -s]] : [])];
+    const padded = [left - 4, top - 4, width + 8, height + 8];
+    for (const [dx, dy] of shifts) pen.drawImage(this.part, ...padded, padded[0] + dx, padded[1] + dy, padded[2], padded[3]);
+    pen.globalCompositeOperation = "destination-out";
+    pen.drawImage(this.part, ...all, ...all);
+    pen.restore();
+  }
+
+  dispose() {
+    cancelAnimationFrame(this.pending);
+  }
+}
+
+/** A thin line that is seen on bright and on dark. */
+export function twoLines(pen, path, colour = "#ffffff", width = 1.25) {
+  path();
+  pen.strokeStyle = faded("#000000", 0.55);
+  pen.lineWidth = width + 2;
+  pen.stroke();
+  path();
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.stroke();
+}
