@@ -193,7 +193,11 @@ export const replaceShapes = (state, slot, index, shapes) =>
  */
 export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT, least = height >> 1 } = {}) {
   let made = bitmapOf(mask, height, width, subtract);
-  const area = (pixels) => pixels.reduce((sum, m) => sum + (m > 0.5 ? 1 : 0), 0) / pixels.length;
+  const area = (pixels) => {
+    let sum = 0;
+    for (let k = 0; k < pixels.length; k++) if (pixels[k] > 0.5) sum++;
+    return sum / pixels.length;
+  };
   for (const share of [0.75, 0.5]) {
     const size = [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))];
     if (made.runs.length <= most || size[0] < least) break;

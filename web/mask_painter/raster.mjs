@@ -119,6 +119,8 @@ function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]
   const still = widens > 0 ? 1 : 0;
   for (let row = fromY; row < toY; row++)
     for (let column = fromX; column < toX; column++) {
+      const place = (row - top) * wide + column - left;
+      if (cover[place] === 1) continue; // by an earlier piece of the stroke
       const x = column + 0.5 - x0, y = row + 0.5 - y0;
       let share = still;
       if (length2 > 0) {
@@ -127,7 +129,6 @@ function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]
       }
       const p = x - share * dx, q = y - share * dy;
       const value = 0.5 - Math.sqrt(p * p + q * q) + (r0 + share * widens);
-      const place = (row - top) * wide + column - left;
       if (value > cover[place]) cover[place] = value < 1 ? value : 1;
     }
 }
