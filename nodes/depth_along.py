@@ -53,12 +53,15 @@ class FullDiTDepthAlong(io.ComfyNode):
         from ..control.depth.along import clip_along
         from .bridge.arrays import to_tensor
         from .bridge.progress import progress
+        from .bridge.shown import show_depth
 
         with progress(camera.frames) as step:
             made = clip_along(depth, camera, offset, step)
         report = "\n".join(made.sentences)
         pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(made.clip, to_tensor(made.holes), pictures, report, ui={"text": [report]})
+        return io.NodeOutput(
+            made.clip, to_tensor(made.holes), pictures, report, ui=show_depth(made.clip.values, report, cls)
+        )
 
 
 class FullDiTDepthAgreement(io.ComfyNode):
@@ -85,6 +88,7 @@ class FullDiTDepthAgreement(io.ComfyNode):
                 io.Float.Output(display_name="residual", tooltip="Mean difference as a share of the depth range."),
                 io.Float.Output(display_name="holes", tooltip="Share of the last frame that the first does not show."),
             ],
+            is_output_node=True,  # a check is worth running by itself
             has_intermediate_output=True,
         )
 

@@ -148,6 +148,7 @@ class FullDiTExtractDepth(io.ComfyNode):
     ) -> io.NodeOutput:
         from .bridge.arrays import to_pictures, to_tensor
         from .bridge.depth_extract import extract_depth
+        from .bridge.shown import show_depth
 
         made = extract_depth(
             source,
@@ -160,4 +161,4 @@ class FullDiTExtractDepth(io.ComfyNode):
             node=str(cls.hidden.unique_id) if getattr(cls, "hidden", None) is not None else "",
         )
         pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(made.clip, pictures, made.report, ui={"text": [made.report]})
+        return io.NodeOutput(made.clip, pictures, made.report, ui=show_depth(made.clip.values, made.report, cls))
