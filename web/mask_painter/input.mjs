@@ -18,7 +18,10 @@ export function listen(editor) {
   part.ease.addEventListener("change", () => editor.setEase(part.ease.value));
   part.turn.addEventListener("change", () => editor.setTurn(part.turn.value === "" ? null : part.turn.valueAsNumber));
   part.report.addEventListener("click", () => part.report.classList.toggle("open"));
-  editor.guarded = guard(root, { wheel: (event) => editor.host.wheel?.(event) });
+  editor.guarded = guard(root, {
+    wheel: (event) => editor.host.wheel?.(event),
+    focus: () => editor.guarded?.focused() || (editor.spaced = false), // whoever leaves has let go of Space
+  });
   editor.cleanup.push(editor.guarded.end);
   root.addEventListener("pointerenter", () => editor.reload());
   root.addEventListener("keydown", (event) => pressed(editor, event, actions));

@@ -60,6 +60,7 @@ const CSS = `
 .fulldit-masks .which.on { color: var(--chosen); }
 .fulldit-masks .fields .group { align-self: center; }
 .fulldit-masks .fields .strong { align-self: center; }
+.fulldit-masks .fields :is(select, input)[disabled] { opacity: .4; pointer-events: none; }
 .fulldit-masks .report { flex: none; padding: 0 8px 6px; color: var(--dim); font-size: 11px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; cursor: pointer; }
 .fulldit-masks .report:empty { display: none; }
 .fulldit-masks .report.open { white-space: pre-line; max-height: 96px; overflow: auto; user-select: text; }
