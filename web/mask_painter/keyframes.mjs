@@ -88,9 +88,4 @@ export class MaskDrawing {
     if (!between) return this.form(index).mask;
     return masks.get(`${between.name}*${between.progress}`, this.height * this.width * 4, () => between.way.at(between.progress));
   }
-
-  /** Prepares the in-betweens around a frame, so that scrubbing there does not wait. */
-  prepare(frame) {
-    if (this.keys.length) this.at(frame);
-  }
 }

@@ -7,7 +7,6 @@ import { Cache } from "./cache.mjs";
 import { brushPatch, clean, polygonPatch, resize } from "./raster.mjs";
 import { decode, encode } from "./runs.mjs";
 
-export const KINDS = ["bitmap", "polygon", "ellipse", "box", "brush"];
 const CORNERS = 256;
 const decoded = new Cache(48 * 2 ** 20);
 
