@@ -27,6 +27,8 @@ OUT = ROOT / "outputs" / "comfyui"
 PACK = "fulldit_under_test"
 # Nodes that make what core makes with weights that are not here.
 GENERATED = "fulldit_generated_data.py"
+# What a user would choose in Load Video.
+VIDEO = "fulldit_video.mp4"
 
 
 def comfyui_path() -> Path:
@@ -92,6 +94,7 @@ class Server:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
         (self.folder / "custom_nodes" / GENERATED).symlink_to(Path(__file__).with_name("generated_data.py"))
+        shutil.copy(ROOT / "assets" / VIDEO, self.folder / "input" / VIDEO)
         extra = self.folder / "paths.yaml"
         # Model folders of the tests' own, for weights that they make.
         kinds = ("diffusion_models", "vae")

@@ -8,7 +8,8 @@ import torch
 
 
 class FullDiTTestSam3:
-    """Masks of up to two objects as what Run SAM3 Video Track gives: SAM's own square size, eight pixels a byte."""
+    """Masks of up to two objects as what Run SAM3 Video Track gives: SAM's own square size, eight pixels a
+    byte. `images` is the video that they were found in."""
 
     SIDE = 288
     RETURN_TYPES = ("SAM3_TRACK_DATA",)
@@ -17,16 +18,16 @@ class FullDiTTestSam3:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"one": ("MASK",)}, "optional": {"two": ("MASK",)}}
+        return {"required": {"one": ("MASK",)}, "optional": {"two": ("MASK",), "images": ("IMAGE",)}}
 
-    def make(self, one, two=None):
+    def make(self, one, two=None, images=None):
         from comfy.ldm.sam3.tracker import pack_masks
 
         given = torch.stack([one, torch.zeros_like(one) if two is None else two], 1).float()
         square = torch.nn.functional.interpolate(given, size=(self.SIDE, self.SIDE), mode="bilinear")
         # Logits, as SAM has them: above 0 is inside.
         track = {"packed_masks": pack_masks(square - 0.5), "n_frames": len(one), "scores": [0.97, 0.88]}
-        return ({**track, "orig_size": tuple(one.shape[1:])},)
+        return ({**track, "orig_size": tuple(one.shape[1:] if images is None else images.shape[1:3])},)
 
 
 class FullDiTTestGeometry:
