@@ -10,6 +10,13 @@ from .bridge.arrays import to_pictures
 from .types import Depth
 
 KINDS = ["disparity", "inverted", "depth", "auto"]
+UNSET = "near = far = 0: measured."
+
+
+def _number(name: str, default: float, low: float, high: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(
+        name, default=default, min=low, max=high, step=0.01, advanced=True, optional=True, tooltip=tooltip
+    )
 
 
 class FullDiTDepth(io.ComfyNode):
@@ -34,26 +41,8 @@ class FullDiTDepth(io.ComfyNode):
                         "depth: the values are distances. auto: disparity where all lie within 0 and 1, else depth."
                     ),
                 ),
-                io.Float.Input(
-                    "low",
-                    default=0.02,
-                    min=0.0,
-                    max=0.49,
-                    step=0.01,
-                    advanced=True,
-                    optional=True,
-                    tooltip="This share of the values becomes 0 (far).",
-                ),
-                io.Float.Input(
-                    "high",
-                    default=0.98,
-                    min=0.51,
-                    max=1.0,
-                    step=0.01,
-                    advanced=True,
-                    optional=True,
-                    tooltip="What lies above this share becomes 1 (near).",
-                ),
+                _number("low", 0.02, 0.0, 0.49, "This share of the values becomes 0 (far)."),
+                _number("high", 0.98, 0.51, 1.0, "What lies above this share becomes 1 (near)."),
                 io.Combo.Input(
                     "scope",
                     options=list(SCOPES),
@@ -62,26 +51,8 @@ class FullDiTDepth(io.ComfyNode):
                     optional=True,
                     tooltip="clip: one range for all frames. frame: one for each, which flickers.",
                 ),
-                io.Float.Input(
-                    "near",
-                    default=0.0,
-                    min=-1e6,
-                    max=1e6,
-                    step=0.01,
-                    advanced=True,
-                    optional=True,
-                    tooltip="This value of the pictures becomes 1, instead of a share. near = far = 0: measured.",
-                ),
-                io.Float.Input(
-                    "far",
-                    default=0.0,
-                    min=-1e6,
-                    max=1e6,
-                    step=0.01,
-                    advanced=True,
-                    optional=True,
-                    tooltip="This value of the pictures becomes 0. near = far = 0: measured.",
-                ),
+                _number("near", 0.0, -1e6, 1e6, f"This value of the pictures becomes 1, instead of a share. {UNSET}"),
+                _number("far", 0.0, -1e6, 1e6, f"This value of the pictures becomes 0. {UNSET}"),
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions."),
