@@ -66,10 +66,11 @@ def _report(state: MaskState, tracks: Sequence[np.ndarray], height: int, width: 
         )
     if not state.slots:
         lines.append("Nothing is painted: all tracks are empty.")
-    if state.frames != frames:
+    painted = any(slot.track.keys for slot in state.slots)
+    if painted and state.frames != frames:
         lines.append(f"Painted over {state.frames} frames, the video has {frames}: the keys are spread over it.")
     shape = state.width / state.height * height / width
-    if not 0.98 < shape < 1.02:
+    if painted and not 0.98 < shape < 1.02:
         lines.append(
             f"Painted over pictures of {state.width}x{state.height}, the video has {width}x{height}:"
             " the masks are stretched."

@@ -431,6 +431,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
         "() => { N.fulldit.stage = {...N.fulldit.stage, stage: 'stage_0000000000000000'};"
         " N.fulldit.frame = 12; N.fulldit.remove(); N.fulldit.frame = 6; }"
     )
+    page.locator(".fulldit-masks").focus()
     page.keyboard.press("t")
     page.wait_for_function("() => !N.fulldit.following", timeout=60_000)
     assert "gone" in page.locator(".fulldit-masks .note").text_content()

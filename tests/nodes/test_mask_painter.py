@@ -83,6 +83,7 @@ def test_another_length_and_shape_are_said(painter):
     one, _, _, report = painter.execute(masks(CUP), 5, 64, 64).args
     assert one.shape == (5, 64, 64) and one[4, 32, 45] == 1
     assert "17 frames, the video has 5" in report and "stretched" in report
+    assert "spread" not in painter.execute(masks({"name": "cup"}), 5, 64, 64).args[3], "nothing there to spread"
     four = [{"name": name, "keys": []} for name in "abcd"]
     assert "'d' is left out" in painter.execute(masks(*four), 5, 96, 64).args[3]
     assert "Nothing is painted" in painter.execute(masks(), 5, 96, 64).args[3]
