@@ -268,7 +268,7 @@ def test_every_tool_paints_and_the_masks_come_out(server, page, report, masks):
     alike = (seen & (track[0] > 0.5)).sum() / (seen | (track[0] > 0.5)).sum()
     report.setdefault(page.renderer, {})["shown_against_run_iou"] = round(float(alike), 4)
     assert alike > 0.98
-    page.wait_for_function("() => N.fulldit.part.report.textContent.includes('in 17 of 17 frames')", timeout=20_000)
+    page.wait_for_function("() => N.fulldit.part.report.textContent.includes('in 17 of 17 frames')", timeout=120_000)
     assert page.errors == []
 
 
@@ -397,7 +397,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
     page.wait_for_timeout(200)
     assert "Run this node once" in page.locator(".fulldit-masks .hint").text_content()
     run(server, page)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=30_000)
+    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
     assert page.evaluate("() => [N.fulldit.state.frames, ...N.fulldit.state.size]") == [13, 192, 96]
     page.locator(".fulldit-masks").focus()
     page.keyboard.press("Home")
@@ -422,7 +422,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
     # From the host's cache the frames come again to a page that knows nothing of them.
     page.evaluate("() => { N.fulldit.setStage(null); }")
     run(server, page)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=30_000)
+    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
     # What the server refuses is a sentence, and leaves everything as it is.
     before = state(page)
     status, answer = server.post("/fulldit/propagate", {"id": "x", "stage": "../../input", "first": 0, "last": 1})
@@ -455,8 +455,8 @@ def test_a_track_becomes_keys_that_can_be_edited(server, plain):
     saver = save_track(page)
     value = "(name) => N.widgets.find(w => w.name === name).value"
     before = saved(server, run(server, page), saver)
-    page.wait_for_function("() => N.fulldit.state.slots[0]?.keys.length > 1", timeout=30_000)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=30_000)
+    page.wait_for_function("() => N.fulldit.state.slots[0]?.keys.length > 1", timeout=120_000)
+    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
     assert page.evaluate(value, "masks") == "", "nothing is kept before the first edit"
     page.wait_for_timeout(400)
     shot(page, "track")
@@ -486,7 +486,7 @@ def test_a_track_becomes_keys_that_can_be_edited(server, plain):
     held = saved(server, run(server, page), saver)
     assert np.array_equal(held, after)
     banner = page.locator(".fulldit-masks .banner")
-    banner.wait_for(state="visible", timeout=20_000)
+    banner.wait_for(state="visible", timeout=120_000)
     shot(page, "taken")
     page.locator(".fulldit-masks [data-do=take]").click()
     assert not banner.is_visible()

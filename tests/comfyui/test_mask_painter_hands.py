@@ -12,14 +12,23 @@ from .test_mask_painter import add, at, browser, masks, report, shapes, shot, st
 pytestmark = pytest.mark.comfyui
 
 
-def test_fingers_and_pens(server, browser):  # noqa: F811
-    page = opened(server, browser, has_touch=True)
+@pytest.fixture
+def page(request, server, browser):  # noqa: F811
+    """An empty page, closed whatever happens on it; its context's options come by parametrising it."""
+    tab = opened(server, browser, **getattr(request, "param", {}))
+    tab.renderer = "canvas"
+    yield tab
+    tab.close()
+
+
+@pytest.mark.parametrize("page", [{"has_touch": True}], indirect=True, ids=["touch"])
+def test_fingers_and_pens(page):
     add(page)
     session = page.context.new_cdp_session(page)
 
     def touch(kind, *points):
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
-        page.wait_for_timeout(40)
+        page.wait_for_timeout(100)
 
     touch("touchStart", at(page, 0.2, 0.3))
     for u in (0.25, 0.3, 0.4):
@@ -33,7 +42,7 @@ def test_fingers_and_pens(server, browser):  # noqa: F811
     for apart in (40, 55, 70):
         touch("touchMove", (x - apart, y), (x + apart, y))
     touch("touchEnd")
-    assert page.evaluate("N.fulldit.view.zoom") > 1.8 * zoom
+    page.wait_for_function(f"() => N.fulldit.view.zoom > {1.8 * zoom}", timeout=20_000, polling=200)
     assert len(shapes(page)) == 1, "two fingers paint nothing"
     page.evaluate("N.fulldit.view.fit()")
 
@@ -53,7 +62,6 @@ def test_fingers_and_pens(server, browser):  # noqa: F811
     assert radii[0] == pytest.approx(0.2 * 0.045, rel=0.1) and radii[-1] == pytest.approx(0.045, rel=0.1)
     assert radii == sorted(radii)
     assert page.errors == []
-    page.close()
 
 
 # 3 slots with 8 keys of painted pixels each, over 121 frames of 1280x720: ragged outlines, as a hand paints them.
@@ -75,11 +83,9 @@ HEAVY = """async (folder) => {
 }"""
 
 
-def test_it_opens_fast_and_keeps_up_with_the_hand(server, browser, report, masks):  # noqa: F811
+def test_it_opens_fast_and_keeps_up_with_the_hand(server, page, report, masks):  # noqa: F811
     """121 frames of 1280x720 with 3 slots of 8 bitmap keys. CPU time is that of the page's own thread: script, layout
     and paint; the wall's includes waiting for this machine."""
-    page = opened(server, browser)
-    page.renderer = "canvas"
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     module = server.get("/object_info/FullDiTMaskPainter")["FullDiTMaskPainter"]["python_module"].split(".")[-1]
@@ -153,4 +159,3 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(server, browser, report, masks
     assert found["state_bytes"] <= 200_000 and found["state_bytes_after"] <= 220_000
     assert found["opening_cpu_ms"] < 1500 and found["stroke_on_a_key"]["cpu_ms_per_segment"] < 16
     assert page.errors == []
-    page.close()
