@@ -1,6 +1,7 @@
 """Depth Anything V2 (Yang et al. 2024) through transformers, from a folder that the user has or chose to download.
 
-A folder holds `config.json` and `model.safetensors`, as the repositories named ...-hf on the hub do. The network gives
+A folder holds `config.json` and `model.safetensors`, as the repositories named ...-hf on the hub do; single files with
+the authors' own names are read as well (depth_anything_keys.py). The network gives
 disparity up to a scale and a shift of its own for every picture: near is large. Nothing is fetched here; see
 depth_anything_files.py for that.
 """
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...control.errors import UserError
+from .depth_anything_keys import read_original
 
 SIDE, MULTIPLE = 518, 14  # what it was trained at, and its patches
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,7 +36,7 @@ def is_model(folder: Path) -> bool:
 
 
 def load_depth_anything(folder: str | Path, device: torch.device | str = "cpu") -> nn.Module:
-    """The network of a folder, in float32 (half on CUDA), ready to use.
+    """The network of a folder, or of a single file of the authors', in float32 (half on CUDA), ready to use.
 
     Raises UserError where transformers is missing or too old, and for files that are cut short or of something else.
     """
@@ -42,7 +44,9 @@ def load_depth_anything(folder: str | Path, device: torch.device | str = "cpu") 
     try:
         from transformers import DepthAnythingForDepthEstimation
     except ImportError as error:
-        raise UserError(NEEDS) from error
+        raise UserError(f"{NEEDS} ({error})") from error
+    if folder.is_file():
+        return _ready(_original(folder), device)
     if not is_model(folder):
         raise UserError(
             f"the folder '{folder}' holds no Depth Anything model: {' and '.join(FILES)} of a repository whose name"
@@ -55,6 +59,24 @@ def load_depth_anything(folder: str | Path, device: torch.device | str = "cpu") 
         )
     except Exception as error:  # transformers and safetensors raise kinds of their own for cut and foreign files
         raise UserError(f"the Depth Anything model in '{folder}' cannot be read ({error}): fetch it again") from error
+    return _ready(network, device)
+
+
+def _original(path: Path) -> nn.Module:
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    sizes, weights = read_original(path)
+    config = DepthAnythingConfig(backbone_config=Dinov2Config(**sizes.pop("backbone")), **sizes)
+    network, loaded = DepthAnythingForDepthEstimation.from_pretrained(
+        None, config=config, state_dict=weights, output_loading_info=True
+    )
+    wrong = sorted([*loaded["missing_keys"], *loaded["unexpected_keys"], *map(str, loaded["mismatched_keys"])])
+    if wrong:
+        raise UserError(f"'{path.name}' is no Depth Anything V2 that transformers can take: {', '.join(wrong[:3])}")
+    return network
+
+
+def _ready(network: nn.Module, device: torch.device | str) -> nn.Module:
     half = torch.device(device).type == "cuda"
     return network.to(device, torch.float16 if half else torch.float32).eval().requires_grad_(False)
 

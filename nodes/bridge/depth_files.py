@@ -58,13 +58,26 @@ def model_folders() -> list[Path]:
 
 
 def model_names() -> list[str]:
-    """Small, Base and Large, whether they are there or not, and other models of transformers in those folders."""
+    """Small, Base and Large, whether they are there or not, and what else lies in those folders: models of transformers
+    and single files of the authors'."""
     from ...models.estimators.depth_anything import is_model
     from ...models.estimators.depth_anything_files import MODELS as published
+    from ...models.estimators.depth_anything_keys import is_original
 
     known = {model.folder for model in published.values()}
     others = {
-        folder.name for place in model_folders() if place.is_dir() for folder in place.iterdir()
-        if folder.is_dir() and folder.name not in known and is_model(folder)
+        entry.name for place in model_folders() if place.is_dir() for entry in place.iterdir()
+        if (is_model(entry) and entry.name not in known) or is_original(entry)
     }  # fmt: skip
     return [*NAMES, *sorted(others)]
+
+
+def model_place(name: str) -> Path | None:
+    """Where the model of this name lies: a folder, or a single file of the authors'; None where it is not there."""
+    from ...models.estimators.depth_anything import is_model
+    from ...models.estimators.depth_anything_keys import is_original
+
+    for place in model_folders():
+        if Path(name).name == name and (is_model(place / name) or is_original(place / name)):
+            return place / name
+    return None

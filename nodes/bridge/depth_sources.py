@@ -12,7 +12,7 @@ from ...control.depth.extract import Raw, shrunk
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
 from .arrays import to_pictures
-from .depth_files import depth_input, model_folders
+from .depth_files import depth_input, model_folders, model_place
 from .geometry import read_geometry
 from .progress import progress, stop_if_cancelled
 
@@ -59,27 +59,27 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
     """Depth Anything V2 through transformers."""
     import comfy.model_management as management
 
-    from ...models.estimators.depth_anything import estimate_depth_anything, is_model, load_depth_anything
+    from ...models.estimators.depth_anything import estimate_depth_anything, load_depth_anything
     from ...models.estimators.depth_anything_files import MODELS, download, offer
 
     images = _needed(images, "Depth Anything V2")
-    name, places = choice["model"], model_folders()
+    name = choice["model"]
     published = MODELS.get(name)
-    folder_name = published.folder if published else name
-    folder = next((place / folder_name for place in places if is_model(place / folder_name)), None)
-    if folder is None:
+    place = model_place(published.folder if published else name)
+    if place is None:
         if published is None:
             raise UserError(f"The Depth Anything model '{name}' is gone: press R and choose another.")
         if not choice.get("download"):
-            raise offer(published, places[0])
-        folder = download(published, places[0], progress)
+            raise offer(published, model_folders()[0])
+        place = download(published, model_folders()[0], progress)
     device = management.get_torch_device()
     cuda = getattr(device, "type", str(device)) == "cuda"
     if cuda:
-        management.free_memory((folder / "model.safetensors").stat().st_size + 2**30, device)
+        weights = place if place.is_file() else place / "model.safetensors"
+        management.free_memory(weights.stat().st_size + 2**30, device)
     else:
         device = "cpu"
-    network = load_depth_anything(folder, device)
+    network = load_depth_anything(place, device)
     try:
         with progress(len(images)) as step:
             depth = estimate_depth_anything(network, images, step, stop_if_cancelled, batch=4 if cuda else 1)

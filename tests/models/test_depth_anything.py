@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.images import resize_clip
@@ -25,6 +27,7 @@ from comfyui_fulldit.models.estimators.depth_anything import (
     prepare,
 )
 from comfyui_fulldit.models.estimators.depth_anything_files import MODELS, Part, Published, download, look_up, offer
+from comfyui_fulldit.models.estimators.depth_anything_keys import is_original
 
 REPOSITORY = "someone/Tiny-Depth-hf"
 CONNECT = socket.socket.connect
@@ -36,11 +39,11 @@ def tiny(tmp_path_factory) -> Path:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     backbone = transformers.Dinov2Config(
-        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=70, patch_size=14, mlp_ratio=2,
+        hidden_size=64, num_hidden_layers=4, num_attention_heads=1, image_size=70, patch_size=14, mlp_ratio=2,
         out_indices=[1, 2, 3, 4], apply_layernorm=True, reshape_hidden_states=False,
     )  # fmt: skip
     config = transformers.DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=24, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
+        backbone_config=backbone, reassemble_hidden_size=64, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
         head_hidden_size=8, depth_estimation_type="relative",
     )  # fmt: skip
     network = transformers.DepthAnythingForDepthEstimation(config).eval()
@@ -69,11 +72,11 @@ def test_it_gives_what_transformers_gives(tiny, size):
     assert mine.shape == inputs.shape
     assert float((mine - inputs).abs().max()) < 0.03  # a byte is 0.018
     with torch.no_grad():
-        outputs = network(pixel_values=inputs)
+        outputs = network(pixel_values=mine)  # a random network makes much of a byte
     theirs = processor.post_process_depth_estimation(outputs, target_sizes=[size] * 3)
     theirs = torch.stack([one["predicted_depth"] for one in theirs]).clamp(min=0).numpy()
     assert found.shape == theirs.shape == (3, *size) and np.ptp(theirs) > 0.01
-    assert np.abs(found - theirs).max() < 0.02 * np.ptp(theirs)
+    assert np.abs(found - theirs).max() < 1e-4 * np.ptp(theirs)
 
 
 def test_frames_come_one_at_a_time_and_work_can_be_stopped(tiny):
@@ -100,6 +103,56 @@ def test_a_cut_or_foreign_model_is_refused_by_name(tiny, tmp_path):
     (cut / "model.safetensors").write_bytes((tiny / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read"):
         load_depth_anything(cut)
+
+
+def test_the_authors_own_files_are_read(tiny, tmp_path):
+    """The tiny network's weights under the names of depth_anything_v2_*.safetensors give the same depth."""
+    network = load_depth_anything(tiny)
+    with safe_open(tiny / "model.safetensors", "pt") as file:
+        saved = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    place = tmp_path / "depth_anything_v2_vitx.safetensors"
+    save_file(as_the_authors_name_them(saved), place)
+    assert is_original(place) and not is_original(tiny / "model.safetensors")
+    again = load_depth_anything(place)
+    frames = np.random.default_rng(2).random((2, 42, 56, 3), np.float32)
+    first, second = (estimate_depth_anything(one, frames, side=42) for one in (network, again))
+    assert np.ptp(first) > 1e-3 and np.array_equal(first, second)
+    metric = place.rename(tmp_path / "depth_anything_v2_metric_vitx.safetensors")
+    assert not is_original(metric), "metres are something else"
+    metric.write_bytes(metric.read_bytes()[:5000])
+    with pytest.raises(UserError, match="no whole Depth Anything V2"):
+        load_depth_anything(metric)
+
+
+def as_the_authors_name_them(saved: dict) -> dict:
+    """Weights of transformers' file as the authors' code names them, written down apart from the reader's table."""
+    made = {}
+    for key, value in saved.items():
+        key = key.replace("backbone.embeddings.patch_embeddings.projection", "pretrained.patch_embed.proj")
+        key = key.replace("backbone.embeddings.position_embeddings", "pretrained.pos_embed")
+        key = key.replace("backbone.embeddings.", "pretrained.").replace("backbone.layernorm", "pretrained.norm")
+        key = key.replace("backbone.encoder.layer.", "pretrained.blocks.")
+        key = key.replace("attention.output.dense", "attn.proj")
+        key = key.replace("layer_scale1.lambda1", "ls1.gamma").replace("layer_scale2.lambda1", "ls2.gamma")
+        key = key.replace("neck.reassemble_stage.layers.", "depth_head.@")
+        key = key.replace("head.conv1", "depth_head.scratch.output_conv1")
+        key = key.replace("head.conv2", "depth_head.scratch.output_conv2.0")
+        key = key.replace("head.conv3", "depth_head.scratch.output_conv2.2")
+        if "@" in key:
+            part, kind = key.split("@")[1].split(".", 1)
+            name = f"projects.{part}" if kind.startswith("projection") else f"resize_layers.{part}"
+            key = f"depth_head.{name}.{kind.split('.')[1]}"
+        for number in range(4):
+            key = key.replace(f"neck.convs.{number}.", f"depth_head.scratch.layer{number + 1}_rn.")
+            key = key.replace(f"neck.fusion_stage.layers.{number}.", f"depth_head.scratch.refinenet{4 - number}.")
+        if "refinenet" in key:
+            key = key.replace("projection", "out_conv").replace("residual_layer", "resConfUnit")
+            key = key.replace("convolution", "conv")
+        made[key] = value
+    for key in [key for key in made if ".attention.attention.query." in key]:
+        parts = [made.pop(key.replace("query", name)) for name in ("query", "key", "value")]
+        made[key.replace("attention.attention.query", "attn.qkv")] = torch.cat(parts)
+    return made
 
 
 # ---- files from a hub ---------------------------------------------------------------------------------------------
