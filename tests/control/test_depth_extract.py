@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
@@ -215,6 +216,27 @@ def test_long_sides_are_made_small_as_they_are_read():
     read = list(small)
     assert [frame.shape for frame in read] == [(20, 30)] * 2 and np.isin(read[0], frames.frames[0]).all()
     assert shrunk(frames, 0) is frames and list(shrunk(frames, 500))[0].shape == (60, 90)
+
+
+def test_a_long_clip_takes_little_more_than_its_result():
+    """300 frames that are made when they are read: beside the result, the samples of the range, whatever the length."""
+
+    class Endless:
+        def __len__(self):
+            return 300
+
+        def __iter__(self):
+            for number in range(len(self)):
+                yield np.linspace(1 + number / 300, 5, 128 * 192, dtype=np.float32).reshape(128, 192)
+
+    tracemalloc.start()
+    try:
+        made = extract(Raw("a long test", Endless(), "depth"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert made.clip.values.nbytes == 300 * 128 * 192 * 4
+    assert peak < 1.5 * made.clip.values.nbytes + 30e6
 
 
 # ---- along a camera -----------------------------------------------------------------------------------------------
