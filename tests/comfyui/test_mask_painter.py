@@ -70,32 +70,46 @@ def masks():
     return importlib.import_module(f"{name}.control.identity.state")
 
 
-@pytest.fixture(params=[False, True], ids=["canvas", "nodes2"])
-def page(request, server, browser):  # noqa: F811
-    """The page with one Mask Painter, 832x480 and 17 frames, in both renderers."""
-    tab = opened(server, browser, request.param)
-    tab.renderer = "nodes2" if request.param else "canvas"
-    assert not [url for url in tab.fetched if "mask_painter" in url], "nothing of it is loaded before it is wanted"
-    add(tab)
-    yield tab
-    tab.close()
+@pytest.fixture(scope="module")
+def tabs(server, browser):  # noqa: F811
+    """Pages by name, each opened when it is first asked for: loading one is the longest part of a test."""
+    kinds = {"canvas": {}, "nodes2": {"nodes2": True}, "touch": {"has_touch": True}}
+    made = {}
+
+    def give(name):
+        if name not in made:
+            tab = made[name] = opened(server, browser, **kinds[name])
+            tab.renderer = name
+            assert not [url for url in tab.fetched if "mask_painter" in url], "nothing is loaded before it is wanted"
+        made[name].errors.clear()
+        made[name].bring_to_front()
+        return made[name]
+
+    yield give
+    for tab in made.values():
+        tab.close()
     server.post("/settings/Comfy.VueNodes.Enabled", False)
 
 
+@pytest.fixture(params=["canvas", "nodes2"])
+def page(request, tabs):
+    """The page with one Mask Painter, 832x480 and 17 frames, in both renderers."""
+    add(tabs(request.param))
+    return tabs(request.param)
+
+
 @pytest.fixture
-def plain(server, browser):  # noqa: F811
-    """The page with one Mask Painter where nodes are painted on a canvas."""
-    tab = opened(server, browser)
-    tab.renderer = "canvas"
-    add(tab)
-    yield tab
-    tab.close()
+def plain(tabs):
+    """The same where nodes are painted on a canvas."""
+    add(tabs("canvas"))
+    return tabs("canvas")
 
 
 def add(page, kind="FullDiTMaskPainter", **size) -> float:
     """The node alone on the page; how long its painter took to show itself."""
     took = page.evaluate(ADD, [kind, size])
     page.wait_for_timeout(400)
+    page.locator(".fulldit-masks").focus()
     return took
 
 

@@ -6,23 +6,14 @@ import json
 
 import pytest
 
-from .test_camera_editor import opened, spent
-from .test_mask_painter import add, at, browser, masks, report, shapes, shot, state  # noqa: F401  (some are fixtures)
+from .test_camera_editor import spent
+from .test_mask_painter import add, at, browser, masks, report, shapes, shot, state, tabs  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.comfyui
 
 
-@pytest.fixture
-def page(request, server, browser):  # noqa: F811
-    """An empty page, closed whatever happens on it; its context's options come by parametrising it."""
-    tab = opened(server, browser, **getattr(request, "param", {}))
-    tab.renderer = "canvas"
-    yield tab
-    tab.close()
-
-
-@pytest.mark.parametrize("page", [{"has_touch": True}], indirect=True, ids=["touch"])
-def test_fingers_and_pens(page):
+def test_fingers_and_pens(tabs):  # noqa: F811
+    page = tabs("touch")
     add(page)
     session = page.context.new_cdp_session(page)
 
@@ -83,9 +74,10 @@ HEAVY = """async (folder) => {
 }"""
 
 
-def test_it_opens_fast_and_keeps_up_with_the_hand(server, page, report, masks):  # noqa: F811
+def test_it_opens_fast_and_keeps_up_with_the_hand(server, tabs, report, masks):  # noqa: F811
     """121 frames of 1280x720 with 3 slots of 8 bitmap keys. CPU time is that of the page's own thread: script, layout
     and paint; the wall's includes waiting for this machine."""
+    page = tabs("canvas")
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     module = server.get("/object_info/FullDiTMaskPainter")["FullDiTMaskPainter"]["python_module"].split(".")[-1]
