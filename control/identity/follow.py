@@ -30,7 +30,7 @@ def follow(
     several = "s" * (len(given) != 1)
     source = f"the mask{several} at frame{several} {spans(np.array([*given]))}"
     lines = [f"{count} frame{'s' * (count != 1)} from {source}: found {whereabouts(track)}."]
-    followed = np.array([at not in given and found.trust[at] > 0 for at in range(count)])
+    followed = np.array([number not in given and found.trust[number] > 0 for number in range(count)])
     if followed.any():
         lines.append(f"The movement seen in the video vouches for {found.trust[followed].mean():.0%} of these masks.")
     # What was lost is named once, in the words that say what to do.

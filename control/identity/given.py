@@ -57,8 +57,8 @@ def object_numbers(text: str, count: int, most: int) -> list[int]:
     numbers = _once(_whole_numbers(text, "object", "2, 0"), "object")
     for number in numbers:
         if not 0 <= number < count:
-            there = f"the objects 0 to {count - 1}" if count > 1 else "object 0 only" if count else "none"
-            raise UserError(f"object {number} was asked for, but there is {there}".replace("is the", "are the"))
+            there = f"are the objects 0 to {count - 1}" if count > 1 else "is object 0 only" if count else "is none"
+            raise UserError(f"object {number} was asked for, but there {there}")
     if len(numbers) > most:
         raise UserError(f"{len(numbers)} objects were named, but there are {most} slots: leave some out")
     return numbers

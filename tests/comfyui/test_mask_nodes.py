@@ -162,7 +162,7 @@ def test_the_nodes_say_on_the_page_what_they_found(server, page):  # noqa: F811
     )
     page.evaluate("() => { for (const n of window.app.graph._nodes) n.setSize([n.size[0], n.computeSize()[1]]);"
                   " const n = window.app.graph._nodes.find(n => n.type === 'FullDiTIdentityMap');"
-                  " n.setSize([420, n.computeSize()[1] + 210]); }")  # fmt: skip
+                  " n.setSize([420, n.computeSize()[1] + 110]); }")  # fmt: skip
     boxes = page.evaluate(FIT)
     page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
     page.wait_for_timeout(1500)

@@ -20,6 +20,8 @@ TOKENS = {
     "fulldit_camera_path": "29 tokens, video 120",
     "fulldit_embedded": "179 tokens, video 120",
     "fulldit_embedded_ksampler": "179 tokens, video 120",
+    "fulldit_paint_masks": "78 tokens, video 120",
+    "fulldit_video_controls": "179 tokens, video 120",
 }
 WORKFLOWS = [ROOT / "workflows" / f"{name}.json" for name in TOKENS]
 UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))
@@ -190,10 +192,10 @@ def test_drop_run_and_see_the_video(server, page, report, workflow):
 
 
 def renew_pictures(workflow: Path, picture: Path, boxes: list[dict]) -> None:
-    """The workflow's thumbnail, and its nodes for the help pages."""
+    """The workflow's thumbnail, and its nodes for the help pages where they are shown large enough to be read."""
     crop(picture, boxes[-1], workflow.with_suffix(".jpg"), width=1000)
     for box in boxes[:-1]:
-        if box["type"].startswith("FullDiT"):
+        if box["type"].startswith("FullDiT") and box["to"][0] - box["from"][0] > 230:
             crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
 
 

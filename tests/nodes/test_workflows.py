@@ -13,14 +13,26 @@ SCHEMAS = json.loads(Path(__file__).with_name("schema.json").read_text(encoding=
 STOCK = {
     "VAEDecode", "PreviewImage", "KSampler", "CLIPTextEncode", "VHS_VideoCombine", "MarkdownNote", "UNETLoader",
     "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "LoadImage", "WanCameraImageToVideo",
-    "ModelSamplingSD3",
+    "ModelSamplingSD3", "VHS_LoadVideo",
 }  # fmt: skip
 # What each graph feeds to Conditions.
 CONDITIONS = {
     "fulldit_camera_path": {"camera", "identities.identity0"},
     "fulldit_embedded": {"camera", "identities.identity0", "depth"},
     "fulldit_embedded_ksampler": {"camera", "identities.identity0", "depth"},
+    "fulldit_paint_masks": {"identities.identity0", "identities.identity1"},
+    "fulldit_video_controls": {"camera", "identities.identity0", "depth"},
 }
+# What shows them to the user before or beside the result.
+SHOWN = {
+    "fulldit_camera_path": ["FullDiTCameraPreview"],
+    "fulldit_embedded": ["FullDiTDepth", "FullDiTPreview"],
+    "fulldit_embedded_ksampler": ["FullDiTDepth", "FullDiTPreview"],
+    "fulldit_paint_masks": ["FullDiTMaskPainter", "FullDiTCropReference", "FullDiTIdentityMap"],
+    "fulldit_video_controls": ["VHS_LoadVideo", "FullDiTMaskPainter", "FullDiTPropagateMask", "FullDiTEditTrack",
+                               "FullDiTCropReference", "FullDiTCameraFromVideo", "FullDiTExtractDepth",
+                               "FullDiTIdentityMap"],
+}  # fmt: skip
 
 
 def test_the_workflows_are_there():
@@ -63,10 +75,9 @@ def test_sockets_are_those_of_the_nodes(graph):
 def test_the_embedded_model_is_asked_and_answers_with_a_video(name):
     nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
     types = [node["type"] for node in nodes]
-    needed = ["FullDiTLoad", "FullDiTConditions", "VHS_VideoCombine"]
-    needed += ["FullDiTIdentity"] if "identities.identity0" in CONDITIONS[name] else []
-    needed += ["FullDiTDepth", "FullDiTPreview"] if "depth" in CONDITIONS[name] else ["FullDiTCameraPreview"]
+    needed = ["FullDiTLoad", "FullDiTConditions", "VHS_VideoCombine", *SHOWN[name]]
     assert all(types.count(kind) == 1 for kind in needed)
+    assert types.count("FullDiTIdentity") == sum("identities" in condition for condition in CONDITIONS[name])
     conditions = next(node for node in nodes if node["type"] == "FullDiTConditions")
     assert {entry["name"] for entry in conditions["inputs"] if entry.get("link")} == CONDITIONS[name]
     video = next(node for node in nodes if node["type"] == "VHS_VideoCombine")
@@ -86,6 +97,31 @@ def test_both_camera_workflows_hold_the_same_path_in_their_editor():
         states.append(editor["widgets_values"][0])
     assert states[0] == states[1]
     assert path_from_state(states[0], frames=17).distance()[-1] > 0.3
+
+
+def test_painted_masks_are_there_in_every_frame_and_edits_are_not_begun():
+    from comfyui_fulldit.control.identity.state import state_from_json
+
+    def painted(name: str) -> list:
+        nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
+        painter = next(node for node in nodes if node["type"] == "FullDiTMaskPainter")
+        for node in nodes:  # an editor without edits follows the track that comes in
+            assert node["type"] != "FullDiTEditTrack" or node["widgets_values"][0] == node["widgets_values"][-1] == ""
+        return state_from_json(painter["widgets_values"][0]).tracks(64, 96)
+
+    front, back = painted("fulldit_paint_masks")
+    for track in (front, back):
+        assert len(track) == 17 and all(mask.max() == 1 for mask in track)
+    assert not (front * back).any() and (front[0] * front[-1]).sum() < 0.9 * front[0].sum()
+    assert [len(track) for track in painted("fulldit_video_controls")] == [17]
+
+
+def test_the_video_that_load_video_asks_for_is_in_the_pack():
+    nodes = json.loads((ROOT / "workflows" / "fulldit_video_controls.json").read_text(encoding="utf-8"))["nodes"]
+    load = next(node for node in nodes if node["type"] == "VHS_LoadVideo")
+    note = next(node for node in nodes if node["type"] == "MarkdownNote")
+    file = load["widgets_values"]["video"]
+    assert (ROOT / "assets" / file).is_file() and f"assets/{file}" in note["widgets_values"][0]
 
 
 def test_wan_gets_its_size_from_one_place():
