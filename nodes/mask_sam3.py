@@ -54,6 +54,7 @@ class FullDiTMasksFromTrack(io.ComfyNode):
     def execute(cls, track, order="given", objects="") -> io.NodeOutput:
         from .bridge.sam3 import read_track, tracks_of
 
-        with progress(read_track(track).frames) as step:
-            tracks, report = tracks_of(track, order, objects, progress=step)
+        sam = read_track(track)
+        with progress(sam.frames) as step:
+            tracks, report = tracks_of(sam, order, objects, step)
         return io.NodeOutput(*map(to_tensor, tracks), report, ui={"text": [report]})

@@ -52,13 +52,12 @@ def read_track(data: Any) -> Sam3:
 
 
 def tracks_of(
-    data: Any, order: str = "given", objects: str = "", progress: Callable[[], object] | None = None
+    sam: Sam3, order: str = "given", objects: str = "", progress: Callable[[], object] | None = None
 ) -> tuple[list[np.ndarray], str]:
     """Three tracks (F, H, W), all zero where there is no object, and what they are, in lines.
 
     objects: numbers in a text such as "2, 0", which goes before `order`. Raises UserError for numbers that are none.
     """
-    sam = read_track(data)
     tracks: list[np.ndarray] = []
     if sam.masks is None or not sam.masks.any():
         report = f"SAM 3 found nothing in {sam.frames} frames, so all tracks are empty: another prompt or threshold?"
