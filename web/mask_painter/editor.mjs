@@ -70,14 +70,16 @@ export class MaskEditor extends Painting {
 
   /** A piece of a stroke, seen at once: [x, y, radius] in shares of the picture. */
   drawOn(points, subtract) {
-    const [height, width] = this.#paintSize(), { pen } = this.#openSheet(height, width);
+    const [height, width] = this.#paintSize(), sheet = this.#openSheet(height, width), { pen } = sheet;
     pen.globalCompositeOperation = subtract ? "destination-out" : "source-over";
     for (let k = 1; k < points.length; k++) {
       const [a, b] = [points[k - 1], points[k]].map(([x, y, r]) => [x * width, y * height, r * height]);
       drawStep(pen, a, b);
       const reach = Math.max(a[2], b[2]) + 2;
-      this.view.touch([(Math.min(a[0], b[0]) - reach) / width, (Math.min(a[1], b[1]) - reach) / height,
-        (Math.max(a[0], b[0]) + reach) / width, (Math.max(a[1], b[1]) + reach) / height]); // prettier-ignore
+      const box = [(Math.min(a[0], b[0]) - reach) / width, (Math.min(a[1], b[1]) - reach) / height,
+        (Math.max(a[0], b[0]) + reach) / width, (Math.max(a[1], b[1]) + reach) / height]; // prettier-ignore
+      sheet.touch(subtract ? null : box);
+      this.view.touch(box);
     }
     pen.globalCompositeOperation = "source-over";
   }
@@ -89,7 +91,6 @@ export class MaskEditor extends Painting {
       this.view.scene.layers.push({ sheet, current: true });
     }
     sheet.enlarge(width, height, this.tint);
-    sheet.touch();
     return sheet;
   }
   redraw() {

@@ -1,6 +1,7 @@
 // A mask as a tinted canvas: drawn from shapes at painting size, or from the pixels of an in-between.
 import { Cache, numberOf } from "./cache.mjs";
 import { outlineOf, pixelsOf } from "./shapes.mjs";
+import { boundsOf } from "./transform.mjs";
 
 const bitmaps = new Cache(96 * 2 ** 20); // as undo keeps many states, not all of their bitmaps can stay drawn
 
@@ -66,11 +67,47 @@ export function drawShape(pen, shape, width, height) {
   pen.globalCompositeOperation = "source-over";
 }
 
+const boxes = new WeakMap();
+
+/** The box around what shapes add, [left, top, right, bottom] in shares of the picture. */
+function boundsOfAll(shapes, aspect) {
+  const all = [1, 1, 0, 0];
+  for (const shape of shapes) {
+    if (shape.op === "subtract") continue;
+    if (boxes.get(shape)?.aspect !== aspect) boxes.set(shape, { aspect, box: boundsOf(shape, aspect) ?? [1, 1, 0, 0] });
+    grow(all, boxes.get(shape).box);
+  }
+  return all;
+}
+
+function grow(box, [l, t, r, b]) {
+  box[0] = Math.min(box[0], Math.max(l, 0));
+  box[1] = Math.min(box[1], Math.max(t, 0));
+  box[2] = Math.max(box[2], Math.min(r, 1));
+  box[3] = Math.max(box[3], Math.min(b, 1));
+}
+
+/** The box around the pixels of a mask that are not 0. */
+function boundsOfPixels(mask, width, height) {
+  let [left, top, right, bottom] = [width, height, -1, -1];
+  for (let row = 0, k = 0; row < height; row++)
+    for (let column = 0; column < width; column++, k++)
+      if (mask[k] > 0) {
+        if (column < left) left = column;
+        if (column > right) right = column;
+        if (row < top) top = row;
+        bottom = row;
+      }
+  return [left / width, top / height, (right + 1) / width, (bottom + 1) / height];
+}
+
+/** `bounds`: the box outside of which nothing is, in shares of the picture. */
 export class Sheet {
   constructor() {
     this.canvas = new OffscreenCanvas(1, 1);
     this.pen = this.canvas.getContext("2d");
     this.shown = [];
+    this.bounds = [1, 1, 0, 0];
   }
   get width() {
     return this.canvas.width;
@@ -85,9 +122,10 @@ export class Sheet {
     this.shown = what;
     return same;
   }
-  /** What it holds was drawn on: the next `shapes` or `pixels` draws anew. */
-  touch() {
+  /** What it holds is drawn on within a box: the next `shapes` or `pixels` draws anew. */
+  touch(box) {
     this.shown = [];
+    if (box) grow(this.bounds, box);
   }
 
   #size(width, height) {
@@ -110,6 +148,7 @@ export class Sheet {
     if (this.#has(shapes, width, height, colour)) return;
     this.#size(width, height);
     this.#ready(colour);
+    this.bounds = boundsOfAll(shapes, width / height);
     for (const shape of shapes) drawShape(this.pen, shape, width, height);
     if (shapes.some((shape) => shape.kind === "bitmap")) this.#tint(colour);
   }
@@ -118,6 +157,7 @@ export class Sheet {
   pixels(mask, width, height, colour) {
     if (this.#has(mask, width, height, colour)) return;
     this.#size(width, height);
+    this.bounds = boundsOfPixels(mask, width, height);
     const data = new ImageData(width, height), words = new Uint32Array(data.data.buffer);
     const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
     const paint = (b << 16) | (g << 8) | r;

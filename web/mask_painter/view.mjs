@@ -17,8 +17,10 @@ export class View {
     this.width = this.height = 0;
     this.zoom = 1; // units of the page for a pixel of the picture
     this.x = this.y = 0; // where the picture's corner is
-    this.part = new OffscreenCanvas(1, 1); // a mask as it lies on the stage
-    this.edge = new OffscreenCanvas(1, 1); // its outline
+    this.rest = new OffscreenCanvas(1, 1); // the masks of the slots that are not worked on
+    // A canvas that another was drawn from is copied whole when it is drawn on again: pieces have small ones.
+    this.small = new Scratch();
+    this.large = new Scratch();
     this.stale = new Set();
     this.drawn = 0;
   }
@@ -28,7 +30,7 @@ export class View {
   resize(width, height) {
     const first = !this.width, old = [this.width, this.height];
     Object.assign(this, { width, height, ratio: Math.min(window.devicePixelRatio || 1, 2) });
-    for (const canvas of [this.back, this.masks, this.over, this.part, this.edge]) {
+    for (const canvas of [this.back, this.masks, this.over, this.rest]) {
       canvas.width = Math.round(width * this.ratio);
       canvas.height = Math.round(height * this.ratio);
     }
@@ -168,74 +170,91 @@ export class View {
     pen.lineWidth = 1;
     pen.strokeRect(Math.round(x) - 0.5, Math.round(y) - 0.5, Math.round(w) + 1, Math.round(h) + 1);
     const all = [0, 0, this.back.width, this.back.height];
-    for (const { sheet, when } of this.scene.onion) {
-      this.#place(sheet, all);
-      this.#outline(all, 1);
-      pen.setTransform(1, 0, 0, 1, 0, 0);
-      pen.globalAlpha = when === "later" ? 0.45 : 0.8;
-      pen.drawImage(this.edge, 0, 0);
-      pen.globalAlpha = 1;
-    }
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    for (const { sheet, when } of this.scene.onion) this.#mask(pen, sheet, all, 1, 0, when === "later" ? 0.45 : 0.8);
   }
 
   #drawMasks() {
-    const { masks, ratio } = this, pen = masks.getContext("2d"), [x, y, w, h] = this.box;
+    const { masks } = this, pen = masks.getContext("2d");
     let all = [0, 0, masks.width, masks.height];
     if (this.dirty) {
-      const [l, t, r, b] = this.dirty, spare = 4;
-      const left = Math.max(0, Math.floor((x + l * w) * ratio) - spare), top = Math.max(0, Math.floor((y + t * h) * ratio) - spare);
-      const right = Math.min(masks.width, Math.ceil((x + r * w) * ratio) + spare);
-      const bottom = Math.min(masks.height, Math.ceil((y + b * h) * ratio) + spare);
-      if (right <= left || bottom <= top) return;
-      all = [left, top, right - left, bottom - top];
+      all = meeting(this.#around(this.dirty, 4), all);
+      if (!all) return;
+    } else {
+      const rest = this.rest.getContext("2d");
+      rest.clearRect(...all);
+      for (const { sheet, current } of this.scene.layers) if (!current) this.#mask(rest, sheet, all, 1, 0.3, 0.75);
     }
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(...all);
-    for (const { sheet, current } of this.scene.layers) {
-      this.#place(sheet, all);
-      pen.globalAlpha = current ? 0.46 : 0.3;
-      pen.drawImage(this.part, ...all, ...all);
-      this.#outline(all, current ? 2 : 1);
-      pen.globalAlpha = current ? 1 : 0.75;
-      pen.drawImage(this.edge, ...all, ...all);
-    }
+    pen.drawImage(this.rest, ...all, ...all);
+    const current = this.scene.layers.find((layer) => layer.current);
+    if (current) this.#mask(pen, current.sheet, all, 2, 0.46, 1);
+  }
+
+  /** A box [left, top, right, bottom] in shares of the picture, in device pixels and with room around it. */
+  #around([l, t, r, b], spare) {
+    const { ratio } = this, [x, y, w, h] = this.box;
+    return [(x + l * w) * ratio - spare, (y + t * h) * ratio - spare, (x + r * w) * ratio + spare, (y + b * h) * ratio + spare];
+  }
+
+  /**
+   * A mask within a box [left, top, width, height] in device pixels: filled, with an outline `thick` units of the page wide.
+   * The outline is the mask shifted all round, less the mask.
+   */
+  #mask(pen, sheet, all, thick, fill, line) {
+    const { ratio } = this, [x, y, w, h] = this.box, d = Math.max(1, Math.round(0.8 * thick * ratio)), spare = d + 2;
+    const box = meeting(this.#around(sheet.bounds, spare), all);
+    if (!box) return;
+    const [left, top, width, height] = box, whole = [0, 0, width + 2 * spare, height + 2 * spare];
+    const { part, edge } = (whole[2] <= 512 && whole[3] <= 512 ? this.small : this.large).ready(whole[2], whole[3]);
+    part.save();
+    part.beginPath();
+    part.rect(...whole);
+    part.clip();
+    part.clearRect(...whole);
+    part.imageSmoothingEnabled = w * ratio < 8 * sheet.width || sheet.width < 400;
+    part.drawImage(sheet.canvas, x * ratio - left + spare, y * ratio - top + spare, w * ratio, h * ratio);
+    part.restore();
+    const inner = [spare, spare, width, height];
+    pen.globalAlpha = fill;
+    if (fill) pen.drawImage(part.canvas, ...inner, ...box);
+    const s = Math.round(0.7 * d), corners = d > 1 ? [[s, s], [s, -s], [-s, s], [-s, -s]] : [];
+    edge.clearRect(...whole);
+    for (const [dx, dy] of [[d, 0], [-d, 0], [0, d], [0, -d], ...corners])
+      edge.drawImage(part.canvas, ...whole, dx, dy, whole[2], whole[3]);
+    edge.globalCompositeOperation = "destination-out";
+    edge.drawImage(part.canvas, ...whole, ...whole);
+    edge.globalCompositeOperation = "source-over";
+    pen.globalAlpha = line;
+    pen.drawImage(edge.canvas, ...inner, ...box);
     pen.globalAlpha = 1;
-  }
-
-  /** A mask as it lies on the stage, into `part`: within a box in device pixels, and a little around it. */
-  #place(sheet, [left, top, width, height]) {
-    const pen = this.part.getContext("2d"), { ratio } = this, [x, y, w, h] = this.box;
-    pen.save();
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.beginPath();
-    pen.rect(left - 4, top - 4, width + 8, height + 8);
-    pen.clip();
-    pen.clearRect(left - 4, top - 4, width + 8, height + 8);
-    pen.imageSmoothingEnabled = w * ratio < 8 * sheet.width || sheet.width < 400;
-    pen.drawImage(sheet.canvas, x * ratio, y * ratio, w * ratio, h * ratio);
-    pen.restore();
-  }
-
-  /** The outline of `part`, `thick` units of the page wide, into `edge`: the mask shifted all round, less the mask. */
-  #outline(all, thick) {
-    const pen = this.edge.getContext("2d"), d = Math.max(1, Math.round(0.8 * thick * this.ratio));
-    const [left, top, width, height] = all, s = Math.round(0.7 * d);
-    pen.save();
-    pen.beginPath();
-    pen.rect(...all);
-    pen.clip();
-    pen.clearRect(...all);
-    const shifts = [[d, 0], [-d, 0], [0, d], [0, -d], ...(d > 1 ? [[s, s], [s, -s], [-s, s], [-s, -s]] : [])];
-    const padded = [left - 4, top - 4, width + 8, height + 8];
-    for (const [dx, dy] of shifts) pen.drawImage(this.part, ...padded, padded[0] + dx, padded[1] + dy, padded[2], padded[3]);
-    pen.globalCompositeOperation = "destination-out";
-    pen.drawImage(this.part, ...all, ...all);
-    pen.restore();
   }
 
   dispose() {
     cancelAnimationFrame(this.pending);
   }
+}
+
+/** Two canvases to put a mask and its outline together on; never smaller than asked for. */
+class Scratch {
+  constructor() {
+    [this.part, this.edge] = [0, 0].map(() => new OffscreenCanvas(1, 1).getContext("2d"));
+  }
+  ready(width, height) {
+    for (const { canvas } of [this.part, this.edge]) {
+      if (canvas.width < width) canvas.width = 64 * Math.ceil(width / 64);
+      if (canvas.height < height) canvas.height = 64 * Math.ceil(height / 64);
+    }
+    return this;
+  }
+}
+
+/** Where the box [left, top, right, bottom] meets [left, top, width, height], in whole pixels, as the latter; or null. */
+function meeting([l, t, r, b], [left, top, width, height]) {
+  const x = Math.max(left, Math.floor(l)), y = Math.max(top, Math.floor(t));
+  const w = Math.min(left + width, Math.ceil(r)) - x, h = Math.min(top + height, Math.ceil(b)) - y;
+  return w > 0 && h > 0 ? [x, y, w, h] : null;
 }
 
 /** A thin line that is seen on bright and on dark. */
