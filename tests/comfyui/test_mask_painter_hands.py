@@ -34,6 +34,7 @@ def test_fingers_and_pens(tabs):  # noqa: F811
         touch("touchMove", (x - apart, y), (x + apart, y))
     touch("touchEnd")
     page.wait_for_function(f"() => N.fulldit.view.zoom > {1.8 * zoom}", timeout=20_000, polling=200)
+    assert page.evaluate("window.app.canvas.ds.scale") == 1, "the graph is not zoomed with it"
     assert len(shapes(page)) == 1, "two fingers paint nothing"
     page.evaluate("N.fulldit.view.fit()")
 

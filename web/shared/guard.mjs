@@ -22,9 +22,17 @@ export function guard(root, on) {
   root.addEventListener("focusout", () => setTimeout(() => on.focus?.()));
   const outside = (event) => focused() && !root.contains(event.target) && document.activeElement.blur();
   document.addEventListener("pointerdown", outside, true);
+  // ComfyUI hears fingers before anybody else and zooms the graph by two of them; the editors hear pointers.
+  const touched = (event) => root.contains(event.target) && event.stopPropagation();
+  const touches = ["touchstart", "touchmove", "touchend", "touchcancel"];
+  for (const kind of touches) window.addEventListener(kind, touched, { capture: true, passive: true });
   // ComfyUI hears Ctrl+Z before anybody else and undoes the graph, unless what has the focus calls itself a text area.
   root.type = "textarea";
-  return { focused, end: () => document.removeEventListener("pointerdown", outside, true) };
+  const end = () => {
+    document.removeEventListener("pointerdown", outside, true);
+    for (const kind of touches) window.removeEventListener(kind, touched, { capture: true });
+  };
+  return { focused, end };
 }
 
 /** Whether a pressed key stays the page's: what starts the queue, saves or opens a workflow. */
