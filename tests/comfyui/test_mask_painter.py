@@ -20,7 +20,8 @@ pytestmark = pytest.mark.comfyui
 
 ADD = """([type, size]) => {
   const graph = window.app.graph;
-  graph.clear();
+  // Not graph.clear(): a new node would get the number of an old one, and with it what the page kept of its widgets.
+  for (const old of [...graph._nodes]) graph.remove(old);
   const node = window.LiteGraph.createNode(type), start = performance.now();
   for (const [name, value] of Object.entries(size))
     node.widgets.find(w => w.name === name).value = value;
