@@ -28,8 +28,9 @@ def _sources() -> list:
         option("depth_anything_v2", [
             io.Combo.Input("model", options=model_names(), default="Small",
                            tooltip="Small: Apache-2.0. Base and Large: CC-BY-NC-4.0, not for commercial use."),
-            io.Boolean.Input("download", default=False,
-                             tooltip="Fetch a model that is not there. Off, an error says what it is and how large."),
+            io.Combo.Input("download", options=["no", "ask", "yes"], default="no",
+                           tooltip="For a model that is not there. no: the network is left alone. ask: its size, "
+                           "licence and SHA-256 are shown. yes: it is fetched."),
         ]),
         option("geometry", [
             AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),

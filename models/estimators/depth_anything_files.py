@@ -98,15 +98,19 @@ def look_up(model: Published, endpoint: str | None = None, timeout: float = 10) 
     return replace(model, revision=found.sha, config=parts[FILES[0]], weights=parts[FILES[1]])
 
 
-def offer(model: Published, place: Path, endpoint: str | None = None) -> UserError:
-    """The error for a model that is not here: what it is, and how it comes here."""
-    try:
-        model = look_up(model, endpoint, timeout=5)
-        doubt = ""
-    except UserError as error:
-        doubt = f" Its size and SHA-256 are not known here: {error}."
+def offer(model: Published, place: Path, ask: bool, endpoint: str | None = None) -> UserError:
+    """The error for a model that is not here: what it is, and how it comes here. ask: the hub may be asked for what is
+    not written here; otherwise the network is left alone."""
+    doubt = ""
+    if ask:
+        try:
+            model = look_up(model, endpoint, timeout=5)
+        except UserError as error:
+            doubt = f" What it is cannot be shown now: {error}."
+    elif not model.known:
+        doubt = " Set download to 'ask' to see its size and SHA-256."
     return UserError(
-        f"Depth Anything V2 is not in '{place}'. Switch download on to fetch {model.says()}, or put"
+        f"Depth Anything V2 is not in '{place}'. Set download to 'yes' to fetch {model.says()}, or put"
         f" {' and '.join(FILES)} of that repository there.{doubt}"
     )
 

@@ -69,8 +69,8 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
     if place is None:
         if published is None:
             raise UserError(f"The Depth Anything model '{name}' is gone: press R and choose another.")
-        if not choice.get("download"):
-            raise offer(published, model_folders()[0])
+        if choice.get("download", "no") != "yes":
+            raise offer(published, model_folders()[0], ask=choice.get("download") == "ask")
         place = download(published, model_folders()[0], progress)
     device = management.get_torch_device()
     cuda = getattr(device, "type", str(device)) == "cuda"

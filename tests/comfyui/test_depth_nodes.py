@@ -78,13 +78,13 @@ def test_every_source_without_weights(server):
 def test_without_the_weights_it_says_what_they_are_and_how_large(server):
     prompt = {
         "example": node("FullDiTExample"),
-        "depth": extract("depth_anything_v2", images=["example", 3], source__model="Small", source__download=False),
+        "depth": extract("depth_anything_v2", images=["example", 3], source__model="Small", source__download="no"),
         "see": node("PreviewAny", source=["depth", 2]),
     }
     history = server.wait(server.queue(prompt))
     kind, error = history["status"]["messages"][-1]
     assert kind == "execution_error" and error["node_type"] == "FullDiTExtractDepth"
-    for said in ("Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "SHA-256", "Switch download on"):
+    for said in ("Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "SHA-256", "Set download to 'yes'"):
         assert said in error["exception_message"], said
 
 

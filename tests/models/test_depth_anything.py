@@ -273,14 +273,17 @@ def test_small_is_pinned_and_the_others_licence_is_stated():
 
 def test_what_is_not_written_here_the_hub_is_asked_for(tmp_path, online):
     model = Published(REPOSITORY, "MIT")
-    with hub(CONTENTS) as (address, _):
+    with hub(CONTENTS) as (address, state):
         found = look_up(model, address)
         assert found.revision == "c" * 40 and found.weights.size == len(CONTENTS["model.safetensors"])
         assert found.config.digest == f"git:{git_digest(CONTENTS['config.json'])}"
-        says = str(offer(model, tmp_path, address))
+        says = str(offer(model, tmp_path, True, address))
         assert REPOSITORY in says and "30.7 MB" in says and "MIT" in says and found.weights.digest[7:] in says
-        assert "Switch download on" in says and not any(tmp_path.iterdir())
-    assert "not known here" in str(offer(model, tmp_path, "http://127.0.0.1:9"))
+        assert "download to 'yes'" in says and not any(tmp_path.iterdir())
+        asked = state.asked
+        says = str(offer(model, tmp_path, False, address))
+        assert "download to 'ask'" in says and "30.7 MB" not in says and state.asked == asked
+    assert "cannot be shown now" in str(offer(model, tmp_path, True, "http://127.0.0.1:9"))
 
 
 def test_a_model_comes_whole_and_says_where_it_is_from(tmp_path, count):

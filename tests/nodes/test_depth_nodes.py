@@ -80,12 +80,12 @@ def test_the_world_is_exact(host, clip):
 
 def test_depth_anything_is_only_fetched_when_told_to(host, clip):
     with pytest.raises(UserError) as error:
-        extract(host, {"source": "depth_anything_v2", "model": "Small", "download": False}, images=clip[0])
-    for said in ("depth-anything/Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "3152477c", "download on"):
+        extract(host, {"source": "depth_anything_v2", "model": "Small", "download": "no"}, images=clip[0])
+    for said in ("depth-anything/Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "3152477c", "download to 'yes'"):
         assert said in str(error.value), said
     assert not (host.folder / "models" / "depthanything").exists()
-    with pytest.raises(UserError, match="CC-BY-NC-4.0"):
-        extract(host, {"source": "depth_anything_v2", "model": "Large", "download": False}, images=clip[0])
+    with pytest.raises(UserError, match="CC-BY-NC-4.0.*download to 'ask'"):
+        extract(host, {"source": "depth_anything_v2", "model": "Large", "download": "no"}, images=clip[0])
     with pytest.raises(UserError, match="'Mine' is gone"):
         extract(host, {"source": "depth_anything_v2", "model": "Mine"}, images=clip[0])
 
@@ -118,7 +118,7 @@ def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypat
 
     monkeypatch.setattr(depth_anything, "load_depth_anything", lambda place, device: asked.append(place) or Network())
     assert model_names() == ["Small", "Base", "Large", "Mine-hf"]
-    source = {"source": "depth_anything_v2", "model": "Mine-hf", "download": False}
+    source = {"source": "depth_anything_v2", "model": "Mine-hf", "download": "no"}
     depth, _, report = extract(host, source, images=clip[0][:3], stabilise=False)
     assert asked == [folder] and depth.values.shape == (3, 64, 96) and "Depth Anything V2 Mine-hf" in report
 
