@@ -41,8 +41,11 @@ export class Layers {
     eye.addEventListener("click", () => on.toggle(number));
     gone.addEventListener("click", () => on.remove(number));
     colour.addEventListener("change", () => on.recolour(number, colour.value));
-    name.addEventListener("dblclick", () => {
+    // The row has captured the pointer, so it is the row that hears of two clicks.
+    row.addEventListener("dblclick", (event) => {
+      if (event.target.closest("button, label")) return;
       name.readOnly = false;
+      name.focus();
       name.select();
     });
     const finish = () => {
