@@ -29,7 +29,8 @@ export class Painting {
         this.base ??= states.empty(832, 480, 17);
       }
       this.text = text;
-      this.history ??= new states.History(this.base);
+      // Tracks that came in are no step of the user's.
+      if (!this.history || !this.host.text()) this.history = new states.History(this.base);
       this.history.push(this.base);
     }
     this.fitState();
