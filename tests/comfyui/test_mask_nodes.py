@@ -10,8 +10,9 @@ import torch
 
 from .conftest import OUT, ROOT
 from .test_api import node
+from .test_camera_editor import opened
 from .test_camera_nodes import module
-from .test_page import FIT, UPDATE, browser, crop, page, press_run  # noqa: F401 - two of them are fixtures
+from .test_page import FIT, UPDATE, browser, crop, press_run  # noqa: F401 - browser is a fixture
 
 pytestmark = pytest.mark.comfyui
 
@@ -121,6 +122,13 @@ def test_masks_that_cannot_be_used_end_the_run_with_a_sentence(server):
 
 PLACES = {"example": (0, 0), "found": (0, 320), "slots": (330, 0), "follow": (330, 420), "cut": (720, 0),
           "one": (1080, 0), "two": (1080, 330), "map": (1440, 0)}  # fmt: skip
+STARTS = {
+    "FullDiTPropagateMask": "17 frames from the masks",
+    "FullDiTMasksFromTrack": "2 objects in",
+    "FullDiTIdentityMap": "17 frames of 96x64.",
+}
+FOUND = "(kind) => window.app.graph._nodes.find((n) => n.type === kind)"
+SAID = f"(kind) => ({FOUND})(kind).widgets.find((w) => w.name === 'tokens')?.element.textContent ?? ''"
 BUILD = """async ([prompt, places]) => {
   const graph = window.app.graph, made = {};
   graph.clear();
@@ -147,30 +155,41 @@ BUILD = """async ([prompt, places]) => {
 }"""
 
 
-def test_the_nodes_say_on_the_page_what_they_found(server, page):  # noqa: F811
-    """The same chain on the page; its nodes are the pictures of the help pages."""
-    page.evaluate(BUILD, [chain(), PLACES])
-    history = server.wait(press_run(page))
-    assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
-    text = """(kind) => window.app.graph._nodes.find((n) => n.type === kind)
-      .widgets.find((w) => w.name === 'tokens')?.element.textContent"""
-    for kind, start in (("FullDiTPropagateMask", "17 frames from the masks"), ("FullDiTMasksFromTrack", "2 objects in"),
-                        ("FullDiTIdentityMap", "17 frames of 96x64.")):  # fmt: skip
-        page.wait_for_function(f"(kind) => ({text})(kind)?.startsWith({json.dumps(start)})", arg=kind)
-    page.wait_for_function(
-        "() => window.app.graph._nodes.find((n) => n.type === 'FullDiTIdentityMap').imgs?.length === 1"
-    )
-    page.evaluate("() => { for (const n of window.app.graph._nodes) n.setSize([n.size[0], n.computeSize()[1]]);"
-                  " const n = window.app.graph._nodes.find(n => n.type === 'FullDiTIdentityMap');"
-                  " n.setSize([420, n.computeSize()[1] + 110]); }")  # fmt: skip
-    boxes = page.evaluate(FIT)
-    page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
-    page.wait_for_timeout(1500)
-    OUT.mkdir(parents=True, exist_ok=True)
-    picture = OUT / "mask_nodes.png"
-    page.screenshot(path=picture)
-    assert page.errors == []
-    if UPDATE:
-        for box in boxes[:-1]:
-            if box["type"] in NODES:
-                crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
+def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # noqa: F811
+    """The same chain on the page, in both renderers; its nodes are the pictures of the help pages."""
+    page = opened(server, browser, nodes2)
+    try:
+        page.evaluate(BUILD, [chain(), PLACES])
+        history = server.wait(press_run(page))
+        assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+        for kind, start in STARTS.items():
+            page.wait_for_function(f"(kind) => ({SAID})(kind).startsWith({json.dumps(start)})", arg=kind)
+        page.evaluate(FIT)  # pictures are loaded when they are in sight
+        if nodes2:  # what is said and shown stands in the node's own element
+            ids = page.evaluate("(kinds) => kinds.map((k) => window.app.graph._nodes.find((n) => n.type === k).id)",
+                                list(STARTS))  # fmt: skip
+            for at, start in zip(ids, STARTS.values(), strict=True):
+                page.locator(f'[data-node-id="{at}"]', has_text=start).wait_for()
+            page.locator(f'[data-node-id="{ids[-1]}"] img').first.wait_for()
+        else:
+            page.wait_for_function(f"() => ({FOUND})('FullDiTIdentityMap').imgs?.length === 1")
+        page.evaluate(f"""() => {{
+          for (const n of window.app.graph._nodes) n.setSize([n.size[0], n.computeSize()[1]]);
+          const n = ({FOUND})('FullDiTIdentityMap');
+          n.setSize([420, n.computeSize()[1] + 110]);
+        }}""")
+        boxes = page.evaluate(FIT)
+        page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
+        page.wait_for_timeout(1500)
+        OUT.mkdir(parents=True, exist_ok=True)
+        picture = OUT / f"mask_nodes_{'nodes2' if nodes2 else 'canvas'}.png"
+        page.screenshot(path=picture)
+        assert page.errors == []
+        if UPDATE and not nodes2:
+            for box in boxes[:-1]:
+                if box["type"] in NODES:
+                    crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
+    finally:
+        page.close()
+        server.post("/settings/Comfy.VueNodes.Enabled", False)
