@@ -314,7 +314,7 @@ export class MaskEditor extends Painting {
     if (this.part.card.classList.contains("shown")) return this.toggleCard();
     if (this.following) return this.host.following.stop();
     if (!this.tool.idle) return this.tool.cancel();
-    if (this.tools.select.picked.length) return this.tools.select.pick([]);
+    if (this.tool === this.tools.select && this.tool.picked.length) return this.tool.pick([]);
     if (this.large.open) this.expand();
   }
   expand() {
