@@ -57,7 +57,7 @@ class FullDiTConfig:
     vae: str = ""
     text: str = "bytes"
     steps: int = 20
-    guidance: float = 2.5
+    guidance: float = 3.0
     shift: float = 3.0
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ class FullDiTSampler(io.ComfyNode):
                 io.Int.Input("steps", default=20, min=1, max=1000, tooltip="More steps, more detail, more time."),
                 io.Float.Input(
                     "cfg",
-                    default=2.5,
+                    default=3.0,
                     min=0.0,
                     max=30.0,
                     step=0.1,

@@ -31,15 +31,15 @@ def _turn(x: Tensor, z: Tensor) -> Tensor:
 OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "half-and-half": lambda x, y, z: (y > 0).to(y.dtype),
     "two-sided": lambda x, y, z: (x > 0).to(x.dtype),
-    "striped": lambda x, y, z: _odd(y * 2 + 0.5),
+    "striped": lambda x, y, z: _odd(y * 1.4 + 0.5),
     "banded": lambda x, y, z: (y.abs() < 0.3).to(y.dtype),
     "checked": lambda x, y, z: _odd(
-        (x * 1.3 + 0.5).floor() + (y * 1.3 + 0.5).floor() + (z * 1.3 + 0.5).floor() + 0.5),
+        (0.97 * x).floor() + (0.97 * y).floor() + (0.97 * z).floor() + 0.5),
     "dotted": lambda x, y, z: (
-        _from_middle(_turn(x, z) * 5).square() * (x * x + z * z) * 1.6 + _from_middle(y * 1.25).square() < 0.09
+        _from_middle(_turn(x, z) * 4).square() * (x * x + z * z) * 1.6 + _from_middle(y).square() < 0.12
     ).to(x.dtype),
-    "segmented": lambda x, y, z: _odd(_turn(x, z) * 6),
-    "diagonal": lambda x, y, z: _odd((x + y + 0.3 * z) * 1.4),
+    "segmented": lambda x, y, z: _odd(_turn(x, z) * 4),
+    "diagonal": lambda x, y, z: _odd((x + y + 0.3 * z) * 1.1),
 }
 UNSEEN_OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "spiral": lambda x, y, z: _odd(_turn(x, z) * 2 + y * 1.5),
@@ -50,8 +50,8 @@ UNSEEN_OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = 
 GROUND_PATTERNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "checks": lambda u, v: _odd(u.floor() + v.floor() + 0.5),
     "stripes": lambda u, v: _odd(u),
-    "dots": lambda u, v: (_from_middle(u).square() + _from_middle(v).square() < 0.1).to(u.dtype),
-    "tiles": lambda u, v: (torch.maximum(_from_middle(u).abs(), _from_middle(v).abs()) > 0.41).to(u.dtype),
+    "dots": lambda u, v: (_from_middle(u).square() + _from_middle(v).square() < 0.13).to(u.dtype),
+    "tiles": lambda u, v: (torch.maximum(_from_middle(u).abs(), _from_middle(v).abs()) > 0.36).to(u.dtype),
     "blotches": lambda u, v: ((torch.sin(2.3 * u + 1.4 * torch.sin(1.9 * v)) + torch.sin(2.6 * v + 0.9 * u)) * 2.5
                               + 0.5).clamp(0, 1),
     "bricks": lambda u, v: _odd(u + 0.5 * _odd(v)),

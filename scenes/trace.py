@@ -238,9 +238,9 @@ class Tracer:
         pz = _take(origin[:, 2], frame) + t * _take(rays.z, index)
         c, q = math.cos(s.angle) / s.cell, math.sin(s.angle) / s.cell
         mix = _GROUND[s.pattern](c * px + q * pz + s.offset[0], c * pz - q * px + s.offset[1])
-        # Cells smaller than a pixel melt into their mean instead of flickering.
+        # Cells of fewer than a few pixels melt into their mean: they would flicker, and no VAE would keep them.
         pixel = _take(1 / (s.cell * height * self.intrinsics[:, 1] * -origin[:, 1]), frame) * t * t
-        mix = 0.5 + (mix - 0.5) * (1.25 - pixel).clamp(0, 1)
+        mix = 0.5 + (mix - 0.5) * (1.25 - 3 * pixel).clamp(0, 1)
         light = self._shadows(px, pz, frame)
         colour = _mix(_rgb(s.ground[0], self.device), _rgb(s.ground[1], self.device), mix) * light
         haze = (t / FAR).square()

@@ -21,7 +21,7 @@ from .patterns import GROUND_PATTERNS, OBJECT_PATTERNS, UNSEEN_GROUND_PATTERNS, 
 SLOTS = 3
 HELD_OUT_SEED = 1_000_000_000
 # Part of every seed. Another number is another world; weights are only as good as the world they saw.
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def _surroundings(rng: np.random.Generator, family: str) -> Surroundings:
     hills = np.stack([rng.uniform(0.015, 0.05, 3), np.array([3.0, 7.0, 13.0]), rng.uniform(0, 2 * np.pi, 3)])
     wall = None
     if rng.random() < 0.35:
-        wall = (float(rng.uniform(5.5, 9.0)), float(rng.uniform(1.2, 3.2)), int(rng.integers(8, 15)) * 2)
+        wall = (float(rng.uniform(5.5, 9.0)), float(rng.uniform(1.2, 3.2)), int(rng.integers(5, 9)) * 2)
     return Surroundings(
-        place, pattern, cell=float(rng.uniform(0.55, 1.1)), angle=float(rng.uniform(0, np.pi)),
+        place, pattern, cell=float(rng.uniform(1.1, 1.9)), angle=float(rng.uniform(0, np.pi)),
         offset=(float(rng.uniform(0, 8)), float(rng.uniform(0, 8))),
         ground=(_jitter(rng, place.ground[0], 0.06), _jitter(rng, place.ground[1], 0.06)),
         sun=sun, hills=hills, wall=wall)
@@ -130,7 +130,7 @@ def _identity(rng: np.random.Generator, family: str, used: set[str]) -> tuple[st
 def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distance: float, fx: float, aspect: float
             ) -> tuple[Thing, ...]:
     count = int(rng.integers(options.objects[0], options.objects[1] + 1))
-    heights = {1: (0.30, 0.52), 2: (0.26, 0.42), 3: (0.22, 0.36)}.get(count, (0, 0))
+    heights = {1: (0.38, 0.60), 2: (0.34, 0.50), 3: (0.29, 0.42)}.get(count, (0, 0))
     places = {1: (0.0,), 2: (-0.19, 0.19), 3: (-0.29, 0.0, 0.29)}.get(count, ())
     order = rng.permutation(count)
     used: set[str] = set()

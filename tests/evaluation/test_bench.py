@@ -93,8 +93,8 @@ def test_painted_masks_beside_exact_ones(benched, stand_in, judge, tmp_path):
     ratio = result["ratios"]["painted"][KEYS[-1]]["mask_iou"]["ratio"]
     assert ratio == pytest.approx(painted["results"][KEYS[-1]]["mask_iou"] / result["results"][KEYS[-1]]["mask_iou"])
     assert result["scenes"]["masks"] == "painted" and json.loads(path.read_text()) == result
-    given = stand_in.asked[9][3]
-    assert given == ("identity",)
+    # After the eight sets, and one with references exchanged where there are two.
+    assert ("identity",) in [asked[3] for asked in stand_in.asked[8:10]]
     table = markdown_table(result)
     assert "| identity | painted |" in table and "painted masks, of exact ones" in table
 

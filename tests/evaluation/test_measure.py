@@ -95,11 +95,11 @@ def test_fits_only_what_it_knows(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(not Judge.path().exists(), reason="the estimators are not in this checkout")
 def test_the_shipped_estimators_know_the_truth_from_another_scene():
-    """Small and sharp enough; the depth estimate is the weakest of them."""
+    """Small and sharp enough; depth and the way of the camera are the weakest."""
     assert Judge.path().stat().st_size <= 8.5e6
     judge = Judge.load()
     floor, mismatch = judge.estimators.about["floor"], judge.estimators.about["mismatch"]
-    for metric, share in (("rot_err", 0.25), ("trans_err", 0.25), ("cam_mc", 0.25), ("depth_mae", 0.4)):
+    for metric, share in (("rot_err", 0.25), ("trans_err", 0.35), ("cam_mc", 0.25), ("depth_mae", 0.4)):
         assert floor[metric] <= share * mismatch[metric]
     assert floor["identity_accuracy"] > 0.9 and mismatch["identity_accuracy"] < 0.25
     assert floor["mask_iou"] > 0.8 and mismatch["mask_iou"] < 0.25

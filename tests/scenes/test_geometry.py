@@ -105,7 +105,7 @@ def test_the_picture_moves_as_the_camera_says():
 def test_the_identity_map_paints_slots_and_agrees_with_control():
     from comfyui_fulldit.control.identity.slots import identity_map, reference_picture
 
-    clips = render([3], frames=5)
+    clips = render([4], frames=5)
     maps = clips.identity_maps()[0].permute(1, 2, 3, 0).numpy()
     controls = clips.controls(0)
     controls.validate(5, 64, 96)
