@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .ratios import ratios_of_result
+from .targets import figure, targets, targets_table
+
 COLUMNS = (
     ("rot_err", "RotErr", "lower", 3),
     ("trans_err", "TransErr", "lower", 3),
@@ -14,20 +17,9 @@ COLUMNS = (
 )
 
 
-def figure(mean: float | None, error: float | None, digits: int) -> str:
-    """`1.23 ± 0.04`, or a dash where nothing was measured."""
-    if mean is None:
-        return "-"
-    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
-
-
 def markdown_table(result: dict, unseen: dict | None = None) -> str:
     """One row per set of conditions and the floor, means with standard errors; then gains over none, remarks, and the
     targets. `unseen`: the result of the unseen family."""
-    # Here, since the targets need `figure`.
-    from .ratios import ratios_of_result
-    from .targets import targets, targets_table
-
     heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
     lines = ["| conditions | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     rows = {**result["results"], "*ground truth (floor)*": result["floor"]}

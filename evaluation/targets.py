@@ -14,7 +14,6 @@ from pathlib import Path
 from ..control.errors import UserError
 from ..control.files import existing
 from .ratios import ALL, GOVERNS, OBEYED, QUALITY, divided, ratios_of_result
-from .table import figure
 
 NAMES = {
     "rot_err": "rotation (RotErr)",
@@ -39,6 +38,13 @@ GROUPS = {
     "quality": "smoothness and dynamic degree",
     "cost": "time and size",
 }
+
+
+def figure(mean: float | None, error: float | None, digits: int) -> str:
+    """`1.23 ± 0.04`, or a dash where nothing was measured."""
+    if mean is None:
+        return "-"
+    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
 def read_result(path: str | Path) -> dict:
