@@ -194,6 +194,14 @@ def build_parser() -> argparse.ArgumentParser:
         added.add_argument("--quiet", action="store_true", help="no progress bars")
         return added
 
+    def measured(added: argparse.ArgumentParser) -> None:
+        """What a command that measures weights takes."""
+        families = ("seen", "unseen")
+        added.add_argument("--family", default="seen", choices=families, help="unseen: what training never shows")
+        added.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
+        added.add_argument("--vae", metavar="FILE", help="default: the embedded one")
+        added.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
+
     from .control.camera.presets import PRESETS
 
     p = command("generate", _generate, "Generate a video under any combination of controls.")
@@ -247,15 +255,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="camera: files, rays, paths from video; depth: flicker, chunks, memory; masks: in-betweens and masks"
         " carried along a video",
     )
-    p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
+    measured(p)
     p.add_argument("--scenes", type=int, help="default: 16, for masks 4")
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
-    p.add_argument("--family", default="seen", choices=("seen", "unseen"), help="unseen: what training never shows")
     p.add_argument("--masks", default="exact", choices=("exact", "painted"), help="painted: painted masks besides")
     p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
-    p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
     p.add_argument("--json", metavar="FILE", help="write the figures here")
 
@@ -265,13 +270,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="print the targets as JSON")
 
     p = command("gallery", _gallery, "Held-out scenes as pictures and animations, with each condition taken away.")
+    measured(p)
     p.add_argument("--scenes", type=int, default=4, help="so many as they come")
     p.add_argument("--pool", type=int, default=16, help="the worst of so many are shown as well")
-    p.add_argument("--family", default="seen", choices=("seen", "unseen"), help="unseen: what training never shows")
     p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
-    p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
     p.add_argument("--out", default="outputs/gallery", metavar="FOLDER")
     p.add_argument("--json", action="store_true", help="print what was written")
 

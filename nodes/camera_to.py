@@ -24,7 +24,7 @@ class FullDiTCameraToPlucker(io.ComfyNode):
             search_aliases=["WanCameraEmbedding", "Wan Fun Camera", "Plücker embedding", "camera embedding"],
             inputs=[
                 Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
-                *inputs.video_size(),
+                *inputs.size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video: 4k+1."),
                 inputs.scale("Multiplies all distances. Core's own presets move by 1.5 at speed 1."),
             ],
@@ -59,7 +59,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
             search_aliases=["Wan Move", "point tracks", "TRACKS", "motion tracks", "WanMoveTrackToVideo"],
             inputs=[
                 Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
-                *inputs.video_size(),
+                *inputs.size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video."),
                 io.Int.Input("columns", default=8, min=1, max=64, tooltip="Points across."),
                 io.Int.Input("rows", default=5, min=1, max=64, tooltip="Points down."),

@@ -6,6 +6,7 @@ import numpy as np
 from comfy_api.latest import io
 
 from ..control.errors import UserError
+from . import inputs
 from .bridge.arrays import to_masks, to_pictures, to_tensor
 
 
@@ -35,8 +36,7 @@ class FullDiTCropReference(io.ComfyNode):
                     default=False,
                     tooltip="Show what surrounds the thing. Off, it is grey, as references in training are.",
                 ),
-                io.Int.Input("width", default=672, min=16, max=4096, step=16, tooltip="Width of the result in pixels."),
-                io.Int.Input("height", default=384, min=16, max=4096, step=16, tooltip="Its height in pixels."),
+                *inputs.size("Width of the result in pixels.", default=(672, 384)),
                 io.Float.Input(
                     "margin",
                     default=0.06,
@@ -51,13 +51,7 @@ class FullDiTCropReference(io.ComfyNode):
                     optional=True,
                     tooltip="Which pictures of a video become views: 0, 8. The last is -1. Empty: each.",
                 ),
-                io.Boolean.Input(
-                    "invert_mask",
-                    default=False,
-                    advanced=True,
-                    optional=True,
-                    tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
-                ),
+                inputs.invert_mask(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The reference, for Identity."),

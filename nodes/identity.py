@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..control.identity import Identity as Slot
 from ..control.identity.given import fitted_mask
+from . import inputs
 from .bridge.arrays import to_masks, to_pictures
 from .types import Identity
 
@@ -37,13 +38,7 @@ class FullDiTIdentity(io.ComfyNode):
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=5.0, step=0.05, tooltip="How much it counts; 0 leaves it out."
                 ),
-                io.Boolean.Input(
-                    "invert_mask",
-                    default=False,
-                    advanced=True,
-                    optional=True,
-                    tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
-                ),
+                inputs.invert_mask(),
                 io.Float.Input(
                     "start",
                     default=0.0,

@@ -1,4 +1,4 @@
-"""Inputs that several camera nodes have: one place for their bounds and steps.
+"""Inputs that several nodes have: one place for their bounds and steps.
 
 `more` goes to the input as it is (optional, advanced, another default or bound).
 """
@@ -10,9 +10,9 @@ from typing import Any
 from comfy_api.latest import io
 
 
-def frames() -> io.Int.Input:
-    """How many poses a path gets."""
-    return io.Int.Input("frames", default=17, min=1, max=1025, tooltip="How many poses: the length of the video.")
+def frames(tooltip: str = "How many poses: the length of the video.") -> io.Int.Input:
+    """The length of a video."""
+    return io.Int.Input("frames", default=17, min=1, max=1025, tooltip=tooltip)
 
 
 def fps(tooltip: str = "Frames per second of the video.", **more: Any) -> io.Float.Input:
@@ -32,9 +32,24 @@ def scale(tooltip: str) -> io.Float.Input:
     return io.Float.Input("scale", default=1.0, min=0.0, max=100.0, step=0.05, round=0.001, tooltip=tooltip)
 
 
-def video_size() -> list[io.Int.Input]:
-    """Width and height of a video for core's Wan nodes."""
+def size(
+    width: str = "Width of the video in pixels.",
+    height: str = "Its height in pixels.",
+    default: tuple[int, int] = (832, 480),
+) -> list[io.Int.Input]:
+    """Width and height in pixels, with their tooltips; the default is that of core's Wan nodes."""
     return [
-        io.Int.Input("width", default=832, min=16, max=4096, step=16, tooltip="Width of the video in pixels."),
-        io.Int.Input("height", default=480, min=16, max=4096, step=16, tooltip="Its height in pixels."),
+        io.Int.Input(name, default=side, min=16, max=4096, step=16, tooltip=tooltip)
+        for name, side, tooltip in zip(("width", "height"), default, (width, height), strict=True)
     ]
+
+
+def invert_mask() -> io.Boolean.Input:
+    """For masks that are white where the picture is transparent."""
+    return io.Boolean.Input(
+        "invert_mask",
+        default=False,
+        advanced=True,
+        optional=True,
+        tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
+    )

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..control.identity import paint
 from ..control.identity.state import state_from_json
+from . import inputs
 from .bridge.arrays import to_masks, to_tensor
 from .bridge.progress import progress
 
@@ -60,24 +61,10 @@ class FullDiTMaskPainter(io.ComfyNode):
                     optional=True,
                     tooltip="Frames to paint over, shown after a run. The tracks get their number and size.",
                 ),
-                io.Int.Input(
-                    "frames", default=17, min=1, max=1025, tooltip="Length of the tracks where no images are connected."
-                ),
-                io.Int.Input(
-                    "width",
-                    default=832,
-                    min=16,
-                    max=4096,
-                    step=16,
-                    tooltip="Width of the tracks where no images are connected.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=480,
-                    min=16,
-                    max=4096,
-                    step=16,
-                    tooltip="Height of the tracks where no images are connected.",
+                inputs.frames("Length of the tracks where no images are connected."),
+                *inputs.size(
+                    "Width of the tracks where no images are connected.",
+                    "Height of the tracks where no images are connected.",
                 ),
             ],
             outputs=_outputs(),

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 
 from ...control.errors import UserError
-from ...control.files import atomic_path
 from .arrays import to_pictures
 from .geometry import as_numpy, read_geometry
+from .temporary import FOLDER, jpeg, store
 
-FOLDER = "fulldit"
 WIDTH, POINTS = 960, 60_000
 
 
@@ -95,22 +92,14 @@ def _unproject(depth: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def _jpeg(picture: np.ndarray) -> bytes:
     """A picture (H, W, 3), 0..1, as JPEG, at most WIDTH wide."""
-    import io
-
     from PIL import Image
 
-    whole = Image.fromarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
-    if whole.width > WIDTH:
-        whole = whole.resize((WIDTH, max(1, round(whole.height * WIDTH / whole.width))), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    whole.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
+    height, width = picture.shape[:2]
+    size = (WIDTH, max(1, round(height * WIDTH / width))) if width > WIDTH else (width, height)
+    return jpeg(picture, size, 88, resample=Image.Resampling.LANCZOS)
 
 
 def _store(data: bytes, ending: str) -> dict[str, str]:
     name = f"camera_path_{hashlib.sha256(data).hexdigest()[:16]}{ending}"
-    place = Path(folder_paths.get_temp_directory()) / FOLDER / name
-    if not place.is_file():
-        with atomic_path(place) as temporary:
-            temporary.write_bytes(data)
+    store(name, data)
     return {"filename": name, "subfolder": FOLDER, "type": "temp"}

@@ -7,21 +7,18 @@ the page gets them one by one, by the host's /view route, as it needs them.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 
 from ...control.errors import UserError
-from ...control.files import atomic_path
 from .arrays import to_pictures
+from .temporary import FOLDER, jpeg, store, temporary_file
 
-FOLDER = "fulldit"
 SIDE, QUALITY = 1280, 86
 NAME = re.compile(r"stage_[0-9a-f]{16}")
 # The clip that was stored last, and its message: painting runs the node again and again over the same frames.
@@ -41,10 +38,7 @@ def save_stage(images: Any) -> dict[str, Any]:
         files = list(pool.map(_jpeg, frames))
     name = "stage_" + hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files)).hexdigest()[:16]
     for number, data in enumerate(files):
-        place = _file(name, number)
-        if not place.is_file():
-            with atomic_path(place) as temporary:
-                temporary.write_bytes(data)
+        store(_name(name, number), data)
     height, width = frames.shape[1:3]
     message = {
         "stage": name,
@@ -94,8 +88,12 @@ def stage_size(name: Any) -> tuple[int, int]:
         return picture.size[::-1]
 
 
-def _file(name: str, number: int) -> Path:
-    return Path(folder_paths.get_temp_directory()) / FOLDER / name / f"{number:05}.jpg"
+def _name(stage: str, number: int) -> str:
+    return f"{stage}/{number:05}.jpg"
+
+
+def _file(stage: str, number: int) -> Path:
+    return temporary_file(_name(stage, number))
 
 
 def _shown(width: int, height: int) -> tuple[int, int]:
@@ -107,10 +105,5 @@ def _jpeg(frame: np.ndarray) -> bytes:
     """A frame (H, W, 3), 0..1, as JPEG whose longer side is at most SIDE."""
     from PIL import Image
 
-    picture = Image.fromarray((np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8))
-    size = _shown(*picture.size)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    size = _shown(frame.shape[1], frame.shape[0])
+    return jpeg(frame, size, QUALITY, resample=Image.Resampling.BICUBIC, reducing_gap=2.0)
