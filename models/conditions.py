@@ -26,7 +26,8 @@ class Stream:
 
     `slot` is the identity of a reference. `strength` scales what the stream's tokens say (their V), `start` and `end`
     are the shares of sampling in which it takes part. `times` are the positions of its latent frames on the video's
-    time axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one.
+    time axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one. `patch` is
+    how the checkpoint cuts the latent into tokens (`FullDiTConfig.patch_of`); None stands for the registry's.
     Raises UserError for an unknown stream, a missing slot, or data of the wrong shape.
     """
 
@@ -37,11 +38,14 @@ class Stream:
     start: float = 0.0
     end: float = 1.0
     times: tuple[float, ...] | None = None
+    patch: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.name not in STREAMS:
             raise UserError(f"There is no condition stream {self.name!r}; there are {', '.join(STREAMS)}.")
         kind = self.kind
+        if self.patch is None:
+            object.__setattr__(self, "patch", kind.patch)
         if self.data.ndim != (3 if kind.kind == "vector" else 5):
             expected = f"(B, n, {kind.features})" if kind.kind == "vector" else "(B, 16, t, h, w)"
             raise UserError(f"The stream {self.name!r} has the shape {tuple(self.data.shape)}, expected {expected}.")
@@ -71,7 +75,7 @@ class Stream:
         """How many tokens it becomes."""
         if self.kind.kind == "vector":
             return self.data.shape[1]
-        return math.prod(-(-side // patch) for side, patch in zip(self.data.shape[2:], self.kind.patch, strict=True))
+        return math.prod(-(-side // patch) for side, patch in zip(self.data.shape[2:], self.patch, strict=True))
 
     def time_positions(self, frames: int) -> tuple[float, ...]:
         """Where its latent frames lie on the time axis of a video of `frames` latent frames."""

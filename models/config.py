@@ -26,8 +26,9 @@ class FullDiTConfig:
     """The Wan fields have Wan's names and meaning; `ffn_dim`, `dim` etc. are widths, `text_len` a number of tokens.
 
     attention: 'decoupled' (conditions attend to conditions, computed once) or 'full' (every token to every token).
-    slots: how many identities. streams: names of the registry in streams.py. joint_text: words join the sequence
-    instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on, in pixels.
+    slots: how many identities. streams: names of the registry in streams.py. patches: (name, (frames, rows, columns))
+    of the streams that are cut otherwise than the registry says, for a token budget of one's own. joint_text: words
+    join the sequence instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on.
     vae: fingerprint of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance and shift are
     defaults of sampling.
     """
@@ -49,6 +50,7 @@ class FullDiTConfig:
     attention: str = "decoupled"
     slots: int = 3
     streams: tuple[str, ...] = tuple(STREAMS)
+    patches: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     joint_text: bool = False
     frames: int = 17
     height: int = 64
@@ -63,6 +65,16 @@ class FullDiTConfig:
     def __post_init__(self) -> None:
         for name in ("patch_size", "streams"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        try:
+            patches = tuple((str(name), tuple(int(side) for side in patch)) for name, patch in self.patches)
+        except (TypeError, ValueError):
+            patches = None
+        if patches is None or any(len(patch) != 3 or min(patch) < 1 for _, patch in patches):
+            raise UserError(
+                f"The config has patches {self.patches!r}, but they must be pairs of a stream and three sizes from 1 "
+                f'on, like ["depth", [1, 2, 2]].'
+            )
+        object.__setattr__(self, "patches", patches)
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise UserError(
                 f"The config has dim {self.dim} and {self.num_heads} heads, but dim must be an even multiple."
@@ -73,7 +85,7 @@ class FullDiTConfig:
             raise UserError(f"The config has attention {self.attention!r}: choose 'decoupled' or 'full'.")
         if self.text not in ("bytes", "umt5"):
             raise UserError(f"The config has text {self.text!r}: choose 'bytes' or 'umt5'.")
-        unknown = [name for name in self.streams if name not in STREAMS]
+        unknown = [name for name in (*self.streams, *dict(self.patches)) if name not in STREAMS]
         if unknown:
             raise UserError(
                 f"The config has the condition streams {', '.join(unknown)}, which this version does not know "
@@ -84,6 +96,10 @@ class FullDiTConfig:
     def conditions(self) -> tuple[str, ...]:
         """The conditions whose streams are all there."""
         return tuple(name for name, needs in STREAMS_OF.items() if all(stream in self.streams for stream in needs))
+
+    def patch_of(self, name: str) -> tuple[int, int, int]:
+        """How the latent of the stream `name` is cut into tokens: (frames, rows, columns)."""
+        return dict(self.patches).get(name, STREAMS[name].patch)
 
     @property
     def geometry(self) -> tuple[int, int, int]:
@@ -127,12 +143,18 @@ class FullDiTConfig:
 _WAN = {"text_dim": 4096, "text_len": 512, "text": "umt5", "frames": 77, "height": 384, "width": 672, "fps": 15.0,
         "steps": 50, "guidance": 5.0}  # fmt: skip
 
+# In a clip of a hundred pixels a map cut as coarsely as the registry says has several objects in one token, and the
+# references are not bound to their places (checkpoints/README.md, "What was tried").
+_FINE_MAP = (("identity_map", (1, 2, 2)),)
+
 PRESETS: dict[str, FullDiTConfig] = {
     "debug": FullDiTConfig(
         dim=48, ffn_dim=96, num_layers=2, num_heads=2, text_dim=32, freq_dim=32, frames=5, height=32, width=48, steps=4
     ),
-    "mini-cpu": FullDiTConfig(),
-    "mini": FullDiTConfig(dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160),
+    "mini-cpu": FullDiTConfig(patches=_FINE_MAP),
+    "mini": FullDiTConfig(
+        dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160, patches=_FINE_MAP
+    ),
     "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),
     "wan-14b": FullDiTConfig(dim=5120, ffn_dim=13824, num_layers=40, num_heads=40, **_WAN),
 }

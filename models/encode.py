@@ -43,24 +43,24 @@ def grey_to_rgb(clip: torch.Tensor) -> torch.Tensor:
 
 
 def assemble(
-    geometry: tuple[int, int, int],
+    config: Any,
     camera: torch.Tensor | None = None,
     references: Mapping[int, torch.Tensor] | None = None,
     maps: torch.Tensor | None = None,
     depth: torch.Tensor | None = None,
 ) -> Conditions:
     """Streams at full strength from their data: camera features (B, T, N), one latent (B, 16, 1, h, w) per slot, the
-    latents of identity map and depth clip (B, 16, T, h, w). `geometry` is (T, h, w) of the video's latent."""
+    latents of identity map and depth clip (B, 16, T, h, w), for a clip of the size that `config` was trained on."""
     streams = []
     if camera is not None:
         streams.append(Stream("camera", camera))
     for slot, latent in sorted((references or {}).items()):
-        streams.append(Stream("reference", latent, slot=slot))
+        streams.append(Stream("reference", latent, slot=slot, patch=config.patch_of("reference")))
     if maps is not None:
-        streams.append(Stream("identity_map", maps))
+        streams.append(Stream("identity_map", maps, patch=config.patch_of("identity_map")))
     if depth is not None:
-        streams.append(Stream("depth", depth))
-    return Conditions(tuple(streams), geometry)
+        streams.append(Stream("depth", depth, patch=config.patch_of("depth")))
+    return Conditions(tuple(streams), config.geometry)
 
 
 @torch.no_grad()
@@ -109,22 +109,25 @@ def encode_controls(
         for index in range(len(identity.images)):
             picture = reference_picture(identity, height, width, image=index)
             latent = encode_stills(vae, channels_first(picture[None]))
-            streams.append(Stream("reference", latent.to(device, dtype), slot=slot, **how))
+            streams.append(
+                Stream("reference", latent.to(device, dtype), slot=slot, patch=config.patch_of("reference"), **how)
+            )
         if identity.track is not None:
             groups.setdefault(tuple(how.values()), []).append(slot)
     for (strength, start, end), slots in groups.items():
         painted = [i if slot in slots else replace(i, track=None) for slot, i in enumerate(controls.identities)]
         clip = identity_map(painted, frames, height, width)
         latent = encode_pictures(vae, channels_first(clip).transpose(0, 1)[None])
-        streams.append(Stream("identity_map", latent.to(device, dtype), strength=strength, start=start, end=end))
+        how = {"strength": strength, "start": start, "end": end}
+        streams.append(
+            Stream("identity_map", latent.to(device, dtype), patch=config.patch_of("identity_map"), **how)
+        )
 
     if controls.depth is not None and controls.depth_strength != 0:
         clip = torch.from_numpy(np.array(controls.depth.values)).float()[None, None]
         latent = encode_pictures(vae, grey_to_rgb(clip))
-        start, end = controls.depth_range
-        streams.append(
-            Stream("depth", latent.to(device, dtype), strength=controls.depth_strength, start=start, end=end)
-        )
+        how = dict(zip(("start", "end"), controls.depth_range, strict=True), strength=controls.depth_strength)
+        streams.append(Stream("depth", latent.to(device, dtype), patch=config.patch_of("depth"), **how))
     return Conditions(tuple(streams), geometry)
 
 

@@ -41,7 +41,7 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     if kind.kind == "vector":
         return grid(stream.time_positions(frames), [(rows - 1) / 2], [(columns - 1) / 2])
     _, h, w = stream.data.shape[2:]
-    _, ph, pw = kind.patch
+    _, ph, pw = stream.patch
     counts = (-(-h // ph), -(-w // pw))
     # Fine patches per coarse one, also where the stream has another resolution than the video.
     steps = (ph / patch[1] * height / h, pw / patch[2] * width / w)

@@ -28,14 +28,15 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     path = existing(path, "checkpoint")
     size = path.stat().st_size
     with open(path, "rb") as file:
-        start = file.read(8)
-        if start[:2] == b"PK" or start[:1] == b"\x80":
+        start, brace = file.read(8), file.read(1)
+        # A safetensors header may be of a length whose first byte is a pickle's too; what follows is then its brace.
+        if start[:2] == b"PK" or (start[:1] == b"\x80" and brace != b"{"):
             raise UserError(
                 f"'{path}' is a pickled checkpoint, which can run any code when it is loaded, so it is not. "
                 f"Get or convert it to .safetensors."
             )
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        header = file.read(length) if 2 <= length <= MAX_HEADER else b""
+        header = brace + file.read(length - 1) if 2 <= length <= MAX_HEADER else b""
     try:
         entries = json.loads(header)
         metadata = entries.pop("__metadata__", {})

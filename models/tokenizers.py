@@ -77,7 +77,8 @@ def weight_format(layer: nn.Module) -> torch.dtype:
 class Tokenizer(nn.Module):
     """What both kinds share: a learned vector for the type, and one per slot where the stream has slots.
 
-    The vectors start at zero, so that a stream begins as what its embedding says.
+    The vector of the type starts at zero, so that a stream begins as what its embedding says; those of the slots start
+    as directions of their own, long enough to be seen beside what the embeddings say (`initialise_tokenizers`).
     """
 
     def __init__(self, dim: int, slots: int = 0, device: Any = None, dtype: torch.dtype | None = None):

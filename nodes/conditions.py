@@ -77,7 +77,7 @@ class FullDiTConditions(io.ComfyNode):
             category="FullDiT",
             description=(
                 "Any subset of camera, identities and depth for one video. Shows how many tokens each costs "
-                "beside the video's own."
+                "beside the video's own, as the embedded model cuts them."
             ),
             search_aliases=["controls", "multi condition", "token budget"],
             inputs=[

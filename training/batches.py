@@ -13,6 +13,7 @@ import torch
 
 from ..control.errors import UserError
 from ..models.conditions import Conditions
+from ..models.config import FullDiTConfig
 from ..models.encode import assemble
 from ..models.schedules import shifted_time
 from ..models.text import tokenize
@@ -24,16 +25,20 @@ CONDITIONS = ("camera", "identity", "depth")
 
 @dataclass(frozen=True)
 class Batch:
-    """`video` (B, 16, T, h, w) float32, `tokens` (B, L) ids, `conditions` or None, and the names given in it."""
+    """`video` and `maps` (B, 16, T, h, w) float32, `tokens` (B, L) ids, `conditions` or None, and the names in it.
+
+    `maps` says where the objects are, whether or not the network is told.
+    """
 
     video: torch.Tensor
     tokens: torch.Tensor
     conditions: Conditions | None
     names: tuple[str, ...]
+    maps: torch.Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         conditions = None if self.conditions is None else self.conditions.to(device)
-        return Batch(self.video.to(device), self.tokens.to(device), conditions, self.names)
+        return Batch(self.video.to(device), self.tokens.to(device), conditions, self.names, self.maps.to(device))
 
 
 def parse_subset(key: str) -> tuple[str, ...] | None:
@@ -122,8 +127,7 @@ class Batches:
         self,
         clips: EncodedClips,
         phases: Sequence[dict],
-        geometry: tuple[int, int, int],
-        fps: float,
+        config: FullDiTConfig,
         seed: int = 0,
         plain: float = 0.5,
         plain_with_conditions: float = 0.8,
@@ -134,8 +138,7 @@ class Batches:
                 parse_subset(key)
         self.clips = clips
         self.phases = list(phases)
-        self.geometry = geometry
-        self.fps = fps
+        self.config = config
         self.plain = plain
         self.plain_with_conditions = plain_with_conditions
         self.map_dropped = map_dropped
@@ -165,7 +168,7 @@ class Batches:
         # Full captions name colours, place and camera: read beside a condition, they would take its work away.
         share = self.plain_with_conditions if names else self.plain
         plain = torch.rand(size, generator=self.generator) < share
-        return make_batch(self.clips, indices, names, self.geometry, self.fps, plain.tolist(), with_map)
+        return make_batch(self.clips, indices, names, self.config, plain.tolist(), with_map)
 
     def state(self) -> dict:
         """What `load` needs to go on with the same micro-batches."""
@@ -181,8 +184,7 @@ def make_batch(
     clips: EncodedClips,
     indices: Sequence[int],
     names: tuple[str, ...] | None,
-    geometry: tuple[int, int, int],
-    fps: float,
+    config: FullDiTConfig,
     plain: Sequence[bool],
     with_map: bool = True,
 ) -> Batch:
@@ -192,9 +194,10 @@ def make_batch(
     plains = clips.get("plain_captions", indices)
     texts = [row_text(p if short else c) for c, p, short in zip(captions, plains, plain, strict=True)]
     tokens = torch.stack([tokenize("" if names is None else text) for text in texts])
+    maps = clips.get("identity_map", indices).float()
     parts: dict = {}
     if names and "camera" in names:
-        parts["camera"] = camera_features(clips.get("c2w", indices), clips.get("intrinsics", indices), fps)
+        parts["camera"] = camera_features(clips.get("c2w", indices), clips.get("intrinsics", indices), config.fps)
     if names and "identity" in names:
         references = clips.get("references", indices).float()
         taken = clips.get("present", indices).bool()
@@ -202,11 +205,11 @@ def make_batch(
             raise ValueError("The clips of a micro-batch with identities must have the same slots taken.")
         parts["references"] = {k: references[:, k, :, None] for k in taken[0].nonzero()[:, 0].tolist()}
         if with_map:
-            parts["maps"] = clips.get("identity_map", indices).float()
+            parts["maps"] = maps
     if names and "depth" in names:
         parts["depth"] = clips.get("depth", indices).float()
-    conditions = assemble(geometry, **parts) if parts else None
-    return Batch(clips.get("video", indices).float(), tokens, conditions, names or ())
+    conditions = assemble(config, **parts) if parts else None
+    return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), maps)
 
 
 def draw_times(size: int, frames: int, shift: float, lead: float, generator: torch.Generator) -> torch.Tensor:

@@ -92,14 +92,14 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     """Render and encode the clips of the generator's config; returns how many there are."""
     import torch
 
-    from ..models.config import PRESETS
     from ..models.devices import pick_device
     from ..models.vae.file import load_vae
     from .generator import GeneratorSettings
     from .latents import write_held_out, write_shards
+    from .start import config_of
 
     settings = read_settings(config, GeneratorSettings)
-    model = PRESETS[settings.model]
+    model = config_of(settings.model)
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=torch.bfloat16)
     data = {**settings.data, **({} if clips is None else {"clips": clips})}

@@ -17,18 +17,18 @@ from torch import nn
 from ..control.files import write_json
 from ..models.attention import use_backend
 from ..models.checkpoint import save_model
-from ..models.config import PRESETS
 from ..models.flow import add_noise, velocity
 from ..models.text import TextEncoder
-from ..models.transformer import FullDiT, initialise
+from ..models.transformer import FullDiT
 from ..models.vae.file import fingerprint, load_vae
 from .batches import Batch, Batches, draw_times, without
 from .held_out import HeldOut
-from .latents import EncodedClips, channel_weights, write_held_out
+from .latents import EncodedClips, blank_map, channel_weights, objects, write_held_out
 from .optim import Average, optimisers, rate, set_rate
 from .reach import of_clips
 from .report import Log, plot_losses
 from .settings import read_settings
+from .start import networks
 from .state import load_state, save_state
 
 # Muon takes the matrices of these modules; embeddings, modulation and the head stay with AdamW.
@@ -37,8 +37,8 @@ INNER = (".self_attn.", ".cross_attn.", ".ffn.", "text.layers.")
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """One config of this stage. Times in minutes; `phases` is the order in which conditions come in, less the sets of
-    conditions in `never`."""
+    """One config of this stage. Times in minutes; `model` is a preset or a checkpoint to go on from (`start.py`);
+    `phases` is the order in which conditions come in, less the sets of conditions in `never`."""
 
     model: str
     phases: list[dict]
@@ -58,6 +58,7 @@ class GeneratorSettings:
     plain_with_conditions: float = 0.8
     map_dropped: float = 0.1
     channel_power: float = 0.0
+    object_weight: float = 1.0
     average: float = 0.05
     attention: str = "explicit"
     precision: str = "bf16"
@@ -77,12 +78,23 @@ class Learner(nn.Module):
     """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it.
 
     `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
+    `object_weight`: what it counts in training where an object is (`blank` is the latent of an empty map), else 1:
+    objects are a small part of the picture and most of what a reference says.
     """
 
-    def __init__(self, model: FullDiT, text: TextEncoder, weights: torch.Tensor | None = None):
+    def __init__(
+        self,
+        model: FullDiT,
+        text: TextEncoder,
+        weights: torch.Tensor | None = None,
+        blank: torch.Tensor | None = None,
+        object_weight: float = 1.0,
+    ):
         super().__init__()
         self.model = model
         self.text = text
+        self.object_weight = object_weight
+        self.register_buffer("blank", blank, persistent=False)
         weights = torch.ones(model.config.out_dim) if weights is None else weights
         self.register_buffer("weights", weights[:, None, None, None], persistent=False)
 
@@ -91,7 +103,10 @@ class Learner(nn.Module):
         x = add_noise(batch.video, noise, t)
         context = self.text(batch.tokens)
         v = self.model(x, 1000 * t, context, batch.conditions)
-        error = ((v.float() - velocity(batch.video, noise)).square() * self.weights).mean((1, 3, 4))
+        error = (v.float() - velocity(batch.video, noise)).square() * self.weights
+        if self.training and self.object_weight != 1:
+            error = error * (1 + (self.object_weight - 1) * objects(batch.maps, self.blank))
+        error = error.mean((1, 3, 4))
         return (error[:, 1:] if t.ndim == 2 else error).mean(1)
 
 
@@ -101,24 +116,23 @@ class Trainer:
     def __init__(
         self, settings: GeneratorSettings, out: Path, vae_path: Path, data: Path, export: Path, resume: bool = True
     ):
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
 
         self.settings, self.out, self.export = settings, Path(out), Path(export)
-        self.accelerator = Accelerator(mixed_precision="bf16" if settings.precision == "bf16" else "no")
+        # The tokenizer of a condition has no gradient in a micro-batch without it, and each process has its own.
+        several = DistributedDataParallelKwargs(find_unused_parameters=True)
+        precision = "bf16" if settings.precision == "bf16" else "no"
+        self.accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[several])
         self.device = self.accelerator.device
         torch.manual_seed(settings.seed)
         vae = load_vae(vae_path, device=self.device, dtype=torch.bfloat16)
         mark = fingerprint(vae)
-        self.config = replace(PRESETS[settings.model], vae=mark)
-        self.geometry = ((self.config.frames - 1) // 4 + 1, self.config.height // 8, self.config.width // 8)
-        size = (self.config.frames, self.config.height, self.config.width)
-
-        model = FullDiT(self.config)
-        initialise(model)
+        model, text, self.config = networks(settings.model, mark)
         use_backend(model, settings.attention)
+        size = (self.config.frames, self.config.height, self.config.width)
         self.clips = EncodedClips(data, mark)
         self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
-        learner = Learner(model, TextEncoder(dim=self.config.text_dim), self.weights)
+        learner = Learner(model, text, self.weights, blank_map(vae, size).to(self.device), settings.object_weight)
         found = optimisers(
             learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
         )
@@ -126,13 +140,13 @@ class Trainer:
         self.bare = self.accelerator.unwrap_model(self.learner)
         self.average = Average(self.bare, settings.average)
         self.batches = Batches(
-            self.clips, without(settings.phases, settings.never), self.geometry, self.config.fps,
+            self.clips, without(settings.phases, settings.never), self.config,
             settings.seed + self.accelerator.process_index,
             settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
         )  # fmt: skip
         self.held_out = HeldOut(
             write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, size, self.device),
-            vae, self.geometry, self.config.fps, settings.held_out_time, self.device,
+            vae, self.config, settings.held_out_time, self.device,
         )  # fmt: skip
         self.generator = torch.Generator().manual_seed(settings.seed + 1 + self.accelerator.process_index)
         self.step = self.samples = 0
@@ -173,13 +187,18 @@ class Trainer:
         self.generator.set_state(tree["generator"])
         torch.set_rng_state(tree["random"])
         self.step, self.samples, self.minutes = tree["counts"]
+        # The state is that of the first process; the others must not draw its clips and its noise once more.
+        if self.accelerator.process_index:
+            apart = 1_000_003 * self.accelerator.process_index + self.step
+            self.batches.generator.manual_seed(apart)
+            self.generator.manual_seed(apart + 1)
 
     def micro_batch(self) -> tuple[torch.Tensor, Batch]:
         """Loss of the next micro-batch, its gradient added."""
         s = self.settings
         size = max(1, s.batch // s.micro_batches)
         batch = self.batches.draw(size, self.progress)
-        t = draw_times(size, self.geometry[0], s.shift, s.lead, self.generator)
+        t = draw_times(size, self.config.geometry[0], s.shift, s.lead, self.generator)
         noise = torch.randn(batch.video.shape, generator=self.generator)
         loss = self.learner(batch.to(self.device), noise.to(self.device), t.to(self.device)).mean()
         self.accelerator.backward(loss / s.micro_batches)
@@ -239,7 +258,8 @@ class Trainer:
                 last = now
                 self.agree()
                 if self.step % s.log_steps == 0:
-                    self.write_losses(gathered)
+                    if self.accelerator.is_main_process:
+                        self.write_losses(gathered)
                     gathered = {}
                 for name, every in (
                     ("held_out", s.held_out_minutes),

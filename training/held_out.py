@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ..models.config import FullDiTConfig
 from ..models.sampler import sample
 from ..models.vae.latent import denormalise_latent
 from .batches import Batch, make_batch, parse_subset
@@ -18,8 +19,8 @@ SUBSETS = ("none", "camera", "identity", "depth", "camera+identity+depth")
 class HeldOut:
     """Held-out clips with fixed noise, so that two measurements differ by the weights alone."""
 
-    def __init__(self, clips: EncodedClips, vae, geometry, fps: float, t: float, device):
-        self.clips, self.vae, self.geometry, self.fps, self.t, self.device = clips, vae, geometry, fps, t, device
+    def __init__(self, clips: EncodedClips, vae, config: FullDiTConfig, t: float, device):
+        self.clips, self.vae, self.config, self.t, self.device = clips, vae, config, t, device
         patterns = clips.patterns()
         # Clips in groups of one pattern of slots, as a micro-batch needs them; clips without identities are left out.
         self.groups = [(patterns == p).nonzero()[:, 0].tolist() for p in patterns.unique().tolist() if p]
@@ -31,7 +32,7 @@ class HeldOut:
         for group in self.groups:
             for at in range(0, len(group), 16):
                 some = group[at : at + 16]
-                found.append(make_batch(self.clips, some, names, self.geometry, self.fps, [True] * len(some)))
+                found.append(make_batch(self.clips, some, names, self.config, [True] * len(some)))
         return found
 
     @torch.no_grad()
@@ -57,13 +58,12 @@ class HeldOut:
         rows = []
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bf16):
             for number, index in enumerate(sorted(i for group in self.groups for i in group)[:clips]):
-                noise = torch.randn(1, 16, *self.geometry, generator=torch.Generator().manual_seed(number)).to(
-                    self.device
-                )
-                nothing = make_batch(self.clips, [index], None, self.geometry, self.fps, [True]).to(self.device)
+                generator = torch.Generator().manual_seed(number)
+                noise = torch.randn(1, 16, *self.config.geometry, generator=generator).to(self.device)
+                nothing = make_batch(self.clips, [index], None, self.config, [True]).to(self.device)
                 rows.append(self.decode(nothing.video))
                 for subset in ("camera+identity+depth", "camera", "none"):
-                    batch = make_batch(self.clips, [index], parse_subset(subset), self.geometry, self.fps, [True])
+                    batch = make_batch(self.clips, [index], parse_subset(subset), self.config, [True])
                     batch = batch.to(self.device)
                     context, null = learner.text(batch.tokens), learner.text(nothing.tokens)
                     how = learner.model.config

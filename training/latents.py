@@ -22,8 +22,10 @@ from ..models.encode import encode_pictures, encode_stills, grey_to_rgb
 from ..models.safefile import read_metadata, read_tensors, write_tensors
 from ..models.vae.file import fingerprint
 from ..models.vae.latent import denormalise_latent
-from ..scenes import HELD_OUT_SEED, render
+from ..scenes import HELD_OUT_SEED, SLOTS, WorldOptions, render
 
+# Distance from an empty map's latent above which a place of the latent belongs to an object: half of a full colour's.
+PAINTED = 5.0
 LATENTS = ("video", "depth", "identity_map", "references")
 
 
@@ -78,9 +80,12 @@ def write_shards(
     size: tuple[int, int, int] = (17, 64, 96),
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] | None = None,
+    several: int = 0,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
+    The last `several` clips (counted in whole shards) show at least two objects: only these teach which reference
+    belongs where.
     `report(clips, clips per second)` is called after every shard.
     Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE.
     """
@@ -96,8 +101,10 @@ def write_shards(
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
         parts = []
+        options = WorldOptions(objects=(2, SLOTS)) if index * shard >= clips - several else None
         for at in range(0, len(seeds), batch):
-            rendered = render(seeds[at : at + batch], frames=frames, height=height, width=width, device=device)
+            some = seeds[at : at + batch]
+            rendered = render(some, frames=frames, height=height, width=width, device=device, options=options)
             parts.append(encode_clips(vae, rendered, device))
         tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         metadata = {"vae": mark, "seeds": f"{seeds[0]}..{seeds[-1]}", "size": json.dumps(size)}
@@ -189,6 +196,18 @@ def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> 
         effects.append((decoded(moved) - plain).square().mean())
     weights = torch.stack(effects).cpu() ** power
     return weights / weights.mean()
+
+
+@torch.no_grad()
+def blank_map(vae, size: tuple[int, int, int]) -> torch.Tensor:
+    """The latent of an identity map of `size` (frames, height, width) with nobody in it: (1, 16, T, h, w)."""
+    weight = next(vae.parameters())
+    return encode_pictures(vae, torch.zeros(1, 3, *size, device=weight.device))
+
+
+def objects(maps: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:
+    """Where the latents of identity maps (B, 16, T, h, w) show an object: (B, 1, T, h, w) of 0 and 1."""
+    return ((maps - blank).norm(dim=1, keepdim=True) > PAINTED).float()
 
 
 def write_held_out(vae, folder: Path, clips: int, size: tuple[int, int, int], device="cpu") -> EncodedClips:

@@ -61,15 +61,17 @@ def _for_nodes(text: str) -> str:
     return text.replace("or ask for it to be spread over the video", "or switch on 'spread' in Conditions")
 
 
-def budget(request: Request) -> dict[str, int]:
-    """Tokens of the video and of each stream that the request asks for, by the registry of streams."""
+def budget(request: Request, model: str = "mini-cpu") -> dict[str, int]:
+    """Tokens of the video and of each stream that the request asks for, as a checkpoint like the preset `model` (by
+    default the embedded one) cuts them."""
+    from ...models.config import PRESETS
     from ...models.streams import STREAMS
 
     def token_count(name: str, shape: tuple[int, ...]) -> int:
-        kind = STREAMS[name]
-        if kind.kind == "vector":
+        if STREAMS[name].kind == "vector":
             return shape[0]
-        return math.prod(-(-side // patch) for side, patch in zip(shape, kind.patch, strict=True))
+        patch = PRESETS[model].patch_of(name)
+        return math.prod(-(-side // step) for side, step in zip(shape, patch, strict=True))
 
     geometry = ((request.frames - 1) // 4 + 1, request.height // 8, request.width // 8)
     controls = request.controls

@@ -184,12 +184,14 @@ def test_rope_options_stretch_video_and_conditions_alike():
 
 
 @torch.no_grad()
-def test_initialise_starts_at_zero_velocity_and_zero_vectors():
+def test_initialise_starts_at_zero_velocity_and_slots_apart():
     model = FullDiT(small())
     initialise(model)
     x, t, context = latent(), torch.tensor([400.0]), words(model.config)
     assert model(x, t, context, conditions()).abs().max() == 0
-    assert model.tokenizers["reference"].slot_vectors.abs().max() == 0
+    assert all(tokenizer.type_vector.abs().max() == 0 for tokenizer in model.tokenizers.values())
+    slots = model.tokenizers["reference"].slot_vectors
+    assert torch.allclose(slots @ slots.T, 0.09 * model.config.dim * torch.eye(3), atol=1e-4)
     fine, coarse = model.tokenizers["depth"], model.tokenizers["identity_map"]
     flat = torch.randn(1, 16, 1, 1, 1).expand(1, 16, 1, 4, 4)
     assert torch.allclose(coarse(flat, torch.float32)[0, 0], fine(flat, torch.float32)[0, 0], atol=1e-5)
@@ -221,6 +223,13 @@ def test_config_round_trip_and_refusals():
     config = small(attention="full", vae="abc", streams=("camera", "depth"))
     assert FullDiTConfig.from_json(config.to_json()) == config
     assert config.conditions == ("camera", "depth")
+    cut = small(patches=(("depth", (1, 4, 4)),))
+    assert FullDiTConfig.from_json(cut.to_json()) == cut
+    for wrong in (["depth"], [["depth", 2]], [["depth", [1, 2]]], [["depth", [1, 0, 2]]]):
+        with pytest.raises(UserError, match="pairs of a stream and three sizes"):
+            small(patches=wrong)
+    with pytest.raises(UserError, match="condition streams pose"):
+        small(patches=[["pose", [1, 2, 2]]])
     import json
 
     assert set(json.loads(config.to_json())["transformer"]) == set(CORE_FIELDS)

@@ -80,6 +80,11 @@ def test_bad_files_are_refused(saved, tmp_path):
     refused("pickled", (tmp_path / "pickle.pt").read_bytes())
     torch.save({"a": torch.zeros(2)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     refused("pickled", (tmp_path / "old.pt").read_bytes())
+    # Its header of 128 bytes begins as a pickle does.
+    filler = 128 - len('{"__metadata__":{"x":""}}')
+    write_tensors(tmp_path / "like.safetensors", {}, {"x": "." * filler})
+    assert (tmp_path / "like.safetensors").read_bytes()[:1] == b"\x80"
+    assert read_metadata(tmp_path / "like.safetensors") == {"x": "." * filler}
     write_tensors(tmp_path / "foreign.safetensors", {"weight": torch.zeros(3)}, {"format": "pt"})
     refused("not a FullDiT checkpoint", name="foreign.safetensors")
 

@@ -9,8 +9,9 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.conditions import Conditions, Stream
-from comfyui_fulldit.models.positions import rotary_table, rotate, stream_positions
+from comfyui_fulldit.models.positions import grid, rotary_table, rotate, stream_positions
 from comfyui_fulldit.models.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
+from comfyui_fulldit.models.transformer import FullDiT, initialise
 
 from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
 
@@ -101,6 +102,23 @@ def test_positions():
     assert times.tolist() == pytest.approx([0, 3.8, 7.6, 11.4, 15.2, 19])
     half = Stream("depth", torch.zeros(1, 16, 3, 4, 6))
     assert stream_positions(half, (3, 8, 12), (1, 2, 2))[:, 1].unique().tolist() == [0.5, 2.5]
+
+
+def test_a_checkpoint_may_cut_a_stream_in_its_own_way():
+    """The same map in patches of one, in the config, in the budget, in the positions and in the network."""
+    fine = small(patches=(("identity_map", (1, 2, 2)),))
+    assert fine.patch_of("identity_map") == (1, 2, 2) and fine.patch_of("depth") == small().patch_of("depth")
+    coarse = next(s for s in conditions().streams if s.name == "identity_map")
+    own = replace(coarse, patch=fine.patch_of("identity_map"))
+    assert (coarse.tokens, own.tokens) == (6, 18)
+    assert torch.equal(stream_positions(own, GEOMETRY, (1, 2, 2)), grid(range(3), range(2), range(3)))
+    given = Conditions((own,), GEOMETRY)
+    assert given.tokens(fine) == {"video": 18, "identity_map": 18}
+    model = FullDiT(fine)
+    initialise(model)
+    assert model.prefill(given).layers[0][0].shape[1] == 18
+    with pytest.raises(UserError, match=r"patches of \(1, 4, 4\), but the checkpoint reads patches of \(1, 2, 2\)"):
+        model.prefill(Conditions((coarse,), GEOMETRY))
 
 
 def test_rotation_keeps_lengths_and_depends_on_distance_only():

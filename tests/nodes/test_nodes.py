@@ -115,12 +115,14 @@ def test_any_subset_and_its_token_budget(host):
         depth=depth(host),
     )
     assert everything.controls.present() == ("camera", "identity", "depth")
-    # 2 latent frames of 4x6: video and depth 2x2x3, the map half as fine (rows 1, columns 1.5 -> 2), references 2x3.
-    assert budget(everything) == {"video": 12, "camera": 2, "reference": 12, "identity_map": 4, "depth": 12}
+    # 2 latent frames of 4x6: video, map and depth 2x2x3, references 2x3.
+    assert budget(everything) == {"video": 12, "camera": 2, "reference": 12, "identity_map": 12, "depth": 12}
+    # At Wan's size the map is half as fine (rows 1, columns 1.5 -> 2).
+    assert budget(everything, "wan-1.3b")["identity_map"] == 4
     assert describe(budget(everything), ["Mind this."]).splitlines() == [
-        "30 tokens, video 12",
+        "38 tokens, video 12",
         "camera 2, references 12",
-        "who is where 4, depth 12",
+        "who is where 12, depth 12",
         "Mind this.",
     ]
     out = host.nodes["FullDiTConditions"].execute(frames=5, width=48, height=32, camera=camera(host))
@@ -131,7 +133,7 @@ def test_any_subset_and_its_token_budget(host):
 
 def test_the_budget_is_what_the_network_gets(host):
     """The same numbers as those of the encoded streams."""
-    from comfyui_fulldit.models.config import FullDiTConfig
+    from comfyui_fulldit.models.config import PRESETS
     from comfyui_fulldit.models.encode import encode_controls
     from comfyui_fulldit.nodes.bridge.request import budget
 
@@ -148,7 +150,7 @@ def test_the_budget_is_what_the_network_gets(host):
         identities={"identity0": identity(host), "identity1": identity(host, "cube", strength=0.5)},
         depth=depth(host),
     )
-    streams = encode_controls(asked.controls, Grey(), FullDiTConfig(), FRAMES, HEIGHT, WIDTH)
+    streams = encode_controls(asked.controls, Grey(), PRESETS["mini-cpu"], FRAMES, HEIGHT, WIDTH)
     assert streams.tokens() == budget(asked)
 
 

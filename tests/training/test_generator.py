@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,19 +17,27 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.checkpoint import embedded_path, load_model, read_config, read_reach
 from comfyui_fulldit.models.config import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.file import save_vae
+from comfyui_fulldit.models.vae.file import fingerprint, load_vae, save_vae
 from comfyui_fulldit.scenes import render
 from comfyui_fulldit.training.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
 from comfyui_fulldit.training.command import encode_data, run
 from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
-from comfyui_fulldit.training.latents import EncodedClips, encode_clips, row_text, text_rows, write_shards
+from comfyui_fulldit.training.latents import (
+    EncodedClips,
+    blank_map,
+    encode_clips,
+    objects,
+    row_text,
+    text_rows,
+    write_shards,
+)
 from comfyui_fulldit.training.reach import of_clips, of_world
 from comfyui_fulldit.training.report import read_log
 from comfyui_fulldit.training.settings import config_path, read_settings
+from comfyui_fulldit.training.start import networks
 
 DEBUG = PRESETS["debug"]
 SIZE = (DEBUG.frames, DEBUG.height, DEBUG.width)
-GEOMETRY = ((DEBUG.frames - 1) // 4 + 1, DEBUG.height // 8, DEBUG.width // 8)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +75,7 @@ def test_encoded_clips_are_what_was_rendered(place, clips):
     assert torch.allclose(clips.get("c2w", [0, 1]), c2w) and torch.allclose(
         clips.get("intrinsics", [0, 1]), intrinsics
     )
-    assert clips.get("video", [0]).shape == (1, 16, *GEOMETRY) and clips.get("video", [0]).dtype == torch.bfloat16
+    assert clips.get("video", [0]).shape == (1, 16, *DEBUG.geometry) and clips.get("video", [0]).dtype == torch.bfloat16
 
 
 def test_the_reach_of_the_clips_is_that_of_the_world(clips):
@@ -112,8 +123,98 @@ def test_shards_are_kept_joined_and_guarded(place, tmp_path):
         EncodedClips(tmp_path)
 
 
+def test_the_last_clips_may_be_asked_to_show_several_objects(tmp_path):
+    write_shards(VAE(dim=4).bfloat16(), tmp_path, 12, shard=4, batch=4, size=(1, 16, 16), several=8)
+    present = EncodedClips(tmp_path).get("present", range(12)).sum(1)
+    plain = render(range(4), *SIZE).present.sum(1)
+    assert present[:4].tolist() == plain.tolist() and present[:4].min() == 1
+    assert present[4:].min() >= 2
+
+
+def test_errors_in_objects_count_as_asked(place, tmp_path):
+    """In training an object's places count three times; where they are is read off the identity map."""
+    small = trainer(place, tmp_path, object_weight=3.0)
+    batch = small.batches.draw(2, 0.0)
+    noise, t = torch.randn(batch.video.shape), torch.full((2,), 0.5)
+    there = objects(batch.maps, small.bare.blank)
+    assert there.shape == (2, 1, *DEBUG.geometry) and set(there.unique().tolist()) <= {0.0, 1.0}
+    plain = small.bare.eval()(batch, noise, t)
+    # A network that says nothing errs by the velocity itself.
+    wanted = ((batch.video - noise).square() * small.bare.weights).mean(1, keepdim=True)
+    assert torch.allclose(plain, wanted.mean((1, 2, 3, 4)), rtol=1e-4)
+    weighted = small.bare.train()(batch, noise, t)
+    assert torch.allclose(weighted, (wanted * (1 + 2 * there)).mean((1, 2, 3, 4)), rtol=1e-4)
+
+
+def test_an_empty_map_has_no_objects():
+    vae = load_vae(embedded_path("fulldit_mini_vae"))
+    blank = blank_map(vae, (5, 64, 96))
+    full = torch.zeros(1, 3, 5, 64, 96)
+    full[:, 1, :, :, :48] = 1  # slot 1 fills the left half
+    from comfyui_fulldit.models.encode import encode_pictures
+
+    there = objects(encode_pictures(vae, full), blank)
+    assert objects(blank, blank).sum() == 0
+    assert there[..., :5].mean() > 0.95 and there[..., 8:].mean() < 0.05
+
+
+def test_going_on_from_a_checkpoint(place, tmp_path):
+    first = trainer(place, tmp_path / "first")
+    first.run()
+    weights = tmp_path / "first" / "weights.safetensors"
+    more = trainer(place, tmp_path / "more", model=str(weights))
+    assert more.step == 0 and more.config == first.config
+    for name, value in first.average.values.items():
+        assert torch.allclose(more.bare.state_dict()[name], value, atol=1e-2), name
+    assert more.run()["finished"]
+    with pytest.raises(UserError, match="presets debug.*does not exist"):
+        trainer(place, tmp_path / "none", model="fulldit_huge")
+    torch.manual_seed(5)
+    save_vae(tmp_path / "other.safetensors", VAE(dim=4))
+    with pytest.raises(UserError, match="latents of the VAE"):
+        networks(str(weights), fingerprint(load_vae(tmp_path / "other.safetensors")))
+
+
+def test_two_processes_train_one_model(place, tmp_path):
+    """Each draws clips of its own, also after a stop, and both hold the same weights at the end."""
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    for until in (2, 4):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run([*command, script, place, tmp_path, str(until)], env=environment, capture_output=True,
+                              text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        one, two = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))
+        assert one["step"] == two["step"] == until and one["samples"] == 8 * until
+        assert one["weights"] == two["weights"] and one["drawn"] != two["drawn"]
+    steps = [line["step"] for line in read_log(tmp_path / "log.jsonl") if "loss" in line]
+    assert steps == [1, 2, 3, 4]
+
+
+TWO_PROCESSES = """
+import json, sys
+from pathlib import Path
+from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
+from comfyui_fulldit.training.settings import config_path, read_settings
+from comfyui_fulldit.training.start import networks
+
+place, out, until = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+settings = read_settings(config_path("generator", "debug"), GeneratorSettings)
+trainer = Trainer(settings, out, place / "fulldit_mini_vae.safetensors", place / "data", out / "weights.safetensors")
+trainer.run(until=until)
+found = {
+    "step": trainer.step,
+    "samples": trainer.samples,
+    "weights": sum(float(p.detach().abs().sum()) for p in trainer.bare.parameters()),
+    "drawn": trainer.batches.generator.get_state().tolist(),
+}
+(out / f"process_{trainer.accelerator.process_index}.json").write_text(json.dumps(found))
+"""
+
+
 def test_every_clip_comes_once_an_epoch_and_new_ones_join(place, clips):
-    batches = Batches(clips, [{"until": 1, "subsets": {"none": 1}}], GEOMETRY, DEBUG.fps)
+    batches = Batches(clips, [{"until": 1, "subsets": {"none": 1}}], DEBUG)
     seen = batches.order.take("any", 3) + batches.order.take("any", 5)
     assert sorted(seen) == list(range(8))
     assert sorted(batches.order.take("any", 8)) == list(range(8))
@@ -126,17 +227,17 @@ def test_the_schedule_brings_conditions_in_one_after_the_other(clips):
         {"until": 1.0, "subsets": {"identity": 1, "camera+identity+depth": 1}},
     ]
     assert phase_at(phases, 0.49) is phases[0] and phase_at(phases, 1.0) is phases[1]
-    batches = Batches(clips, phases, GEOMETRY, DEBUG.fps)
+    batches = Batches(clips, phases, DEBUG)
     early = {batches.draw(2, 0.1).names for _ in range(30)}
     late = {batches.draw(2, 0.9).names for _ in range(30)}
     assert early == {(), ("camera",)} and late == {("identity",), ("camera", "identity", "depth")}
     with pytest.raises(UserError, match="'pose'"):
-        Batches(clips, [{"until": 1, "subsets": {"camera+pose": 1}}], GEOMETRY, DEBUG.fps)
+        Batches(clips, [{"until": 1, "subsets": {"camera+pose": 1}}], DEBUG)
 
 
 def test_conditions_are_dropped_by_removal(clips):
     def streams(names, **how):
-        batch = make_batch(clips, [0], names, GEOMETRY, DEBUG.fps, [True], **how)
+        batch = make_batch(clips, [0], names, DEBUG, [True], **how)
         return [] if batch.conditions is None else [s.name for s in batch.conditions.streams], batch
 
     count = int(clips.get("present", [0]).sum())
@@ -146,7 +247,7 @@ def test_conditions_are_dropped_by_removal(clips):
     assert streams(("identity",), with_map=False)[0] == ["reference"] * count
     assert streams(("camera", "identity", "depth"))[0] == ["camera", *["reference"] * count, "identity_map", "depth"]
     nothing, none = streams(None)[1].tokens, streams(())[1].tokens
-    empty = make_batch(clips, [1], None, GEOMETRY, DEBUG.fps, [False]).tokens
+    empty = make_batch(clips, [1], None, DEBUG, [False]).tokens
     assert torch.equal(nothing, empty) and not torch.equal(nothing, none)
 
 

@@ -96,10 +96,10 @@ def test_states_come_back_exactly(tmp_path):
 def test_configs_are_strict(tmp_path):
     from comfyui_fulldit.training.generator import GeneratorSettings
 
-    for name in ("cpu", "gpu", "debug"):
+    for name in ("cpu", "gpu", "debug", "more", "more_gpu"):
         settings = read_settings(config_path("generator", name), GeneratorSettings)
         assert settings.phases[-1]["until"] == 1.0
-    with pytest.raises(UserError, match="There are: cpu, debug, emergence, emergence_gpu, gpu"):
+    with pytest.raises(UserError, match="There are: cpu, debug, emergence, emergence_gpu, gpu, more, more_gpu"):
         config_path("generator", "tpu")
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps({"model": "debug", "learning": 1}))
