@@ -7,10 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..control.bundle import Controls
+from ..control.identity.slots import SLOTS
 from .bridge.request import Request, budget, describe
 from .types import Camera, Conditions, Depth, Identity
-
-SLOTS = 3
 
 
 def _weight(name: str, what: str):

@@ -5,6 +5,6 @@ palette.py), references.py the pictures of the identities, clips.py gathers batc
 """
 
 from .clips import FAR, FPS, Clips, render
-from .world import HELD_OUT_SEED, SLOTS, SceneSpec, WorldOptions, make_scene
+from .world import HELD_OUT_SEED, SceneSpec, WorldOptions, make_scene
 
-__all__ = ["FAR", "FPS", "HELD_OUT_SEED", "SLOTS", "Clips", "SceneSpec", "WorldOptions", "make_scene", "render"]
+__all__ = ["FAR", "FPS", "HELD_OUT_SEED", "Clips", "SceneSpec", "WorldOptions", "make_scene", "render"]

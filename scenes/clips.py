@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 
 from ..control.errors import UserError
+from ..control.identity.slots import SLOTS
 from . import captions
 from .references import reference
 from .trace import FAR, Tracer
-from .world import HELD_OUT_SEED, SLOTS, SceneSpec, WorldOptions, make_scene
+from .world import HELD_OUT_SEED, SceneSpec, WorldOptions, make_scene
 
 if TYPE_CHECKING:
     from ..control.bundle import Controls
 
 FPS = 8.0
-__all__ = ["FAR", "FPS", "HELD_OUT_SEED", "SLOTS", "Clips", "render"]
+__all__ = ["FAR", "FPS", "HELD_OUT_SEED", "Clips", "render"]
 
 
 @dataclass

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..control.errors import UserError
+from ..control.identity.slots import SLOTS
 from . import cameras, solids
 from .cameras import CameraPath, axis_rotation
 from .palette import COLOURS, PLACES, RGB, UNSEEN_PLACES, Place
 from .patterns import GROUND_PATTERNS, OBJECT_PATTERNS, UNSEEN_GROUND_PATTERNS, UNSEEN_OBJECT_PATTERNS
 
-SLOTS = 3
 HELD_OUT_SEED = 1_000_000_000
 # Part of every seed. Another number is another world; weights are only as good as the world they saw.
 WORLD_VERSION = 2

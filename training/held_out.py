@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ..evaluation.bench import exchange
 from ..models.config import FullDiTConfig
 from ..models.sampler import sample
 from ..models.vae.latent import denormalise_latent
@@ -13,7 +15,7 @@ from .batches import Batch, make_batch, parse_subset
 from .latents import EncodedClips
 from .report import write_sheet
 
-SUBSETS = ("none", "camera", "identity", "depth", "camera+identity+depth")
+SUBSETS = ("none", "camera", "identity", "exchanged", "depth", "camera+identity+depth")
 
 
 class HeldOut:
@@ -26,18 +28,25 @@ class HeldOut:
         self.groups = [(patterns == p).nonzero()[:, 0].tolist() for p in patterns.unique().tolist() if p]
 
     def batches(self, subset: str) -> list[Batch]:
-        """All clips under one subset, with plain captions: words cannot stand in for a control."""
-        names = parse_subset(subset)
+        """All clips under one subset, with plain captions: words cannot stand in for a control.
+
+        `exchanged` is `identity` with the references of the first two slots exchanged where there are two.
+        """
+        names = parse_subset("identity" if subset == "exchanged" else subset)
         found = []
         for group in self.groups:
             for at in range(0, len(group), 16):
                 some = group[at : at + 16]
-                found.append(make_batch(self.clips, some, names, self.config, [True] * len(some)))
+                batch = make_batch(self.clips, some, names, self.config, [True] * len(some))
+                if subset == "exchanged" and any(stream.slot == 1 for stream in batch.conditions.streams):
+                    batch = replace(batch, conditions=exchange(batch.conditions))
+                found.append(batch)
         return found
 
     @torch.no_grad()
     def losses(self, learner, bf16: bool = True) -> dict[str, float]:
-        """Mean loss per subset; the same clips, noise and time for each."""
+        """Mean loss per subset; the same clips, noise and time for each. Where `exchanged` is no worse than `identity`,
+        references are not bound to their slots."""
         found = {}
         for subset in SUBSETS:
             generator = torch.Generator().manual_seed(0)

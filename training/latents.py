@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 
 from ..control.errors import UserError
+from ..control.identity.slots import SLOTS
 from ..models.encode import encode_pictures, encode_stills, grey_to_rgb
 from ..models.safefile import read_metadata, read_tensors, write_tensors
 from ..models.vae.file import fingerprint
 from ..models.vae.latent import denormalise_latent
-from ..scenes import HELD_OUT_SEED, SLOTS, WorldOptions, render
+from ..scenes import HELD_OUT_SEED, WorldOptions, render
 
 # Distance from an empty map's latent above which a place of the latent belongs to an object: half of a full colour's.
 PAINTED = 5.0

@@ -18,11 +18,8 @@ from .choose import keyframes
 from .keyframes import MaskKey, MaskTrack
 from .propagate import propagate
 from .report import NamedTrack, track_report
-from .slots import check_range
+from .slots import SLOTS, check_range
 from .state import COLOURS, MaskSlot, MaskState, state_from_json, state_to_json
-
-# As many slots as the model was trained with, and as the nodes have outputs.
-SLOTS = 3
 
 
 @dataclass(frozen=True, eq=False)

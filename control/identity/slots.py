@@ -14,8 +14,10 @@ import numpy as np
 from ..errors import UserError
 from ..images import resize
 
+# As many slots as the model was trained with, and as the nodes have sockets and outputs.
+SLOTS = 3
 # Slot k is painted in row k of the identity map: red, green, blue. No two share a channel, so soft edges stay readable.
-SLOT_COLOURS = np.eye(3, dtype=np.float32)
+SLOT_COLOURS = np.eye(SLOTS, dtype=np.float32)
 GREY = 0.5
 
 

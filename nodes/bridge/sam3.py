@@ -15,9 +15,7 @@ import numpy as np
 from ...control.errors import UserError
 from ...control.identity.given import object_numbers
 from ...control.identity.objects import objects_report, slots_from_objects
-from ...control.identity.slots import SLOT_COLOURS
-
-SLOTS = len(SLOT_COLOURS)
+from ...control.identity.slots import SLOTS
 
 
 @dataclass(frozen=True)

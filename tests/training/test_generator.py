@@ -294,7 +294,8 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     log = read_log(tmp_path / "halves" / "log.jsonl")
     assert [line["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
     held_out = [line["held_out"] for line in log if "held_out" in line][-1]
-    assert set(held_out) == {"none", "camera", "identity", "depth", "all"} and all(v > 0 for v in held_out.values())
+    assert set(held_out) == {"none", "camera", "identity", "exchanged", "depth", "all"}
+    assert all(value > 0 for value in held_out.values())
     assert (tmp_path / "whole" / "loss.png").exists() and list((tmp_path / "whole" / "sheets").glob("*.png"))
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
     assert config.vae == whole.config.vae
