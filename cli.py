@@ -77,6 +77,7 @@ def _generate(args: argparse.Namespace) -> dict:
             for name in ("camera", "identity", "depth")
             if (scale := getattr(args, f"{name}_guidance")) is not None
         },
+        anchor=args.anchor,
         compare=args.compare,
         progress=_progress(args.quiet),
         **size,
@@ -129,6 +130,7 @@ def _bench(args: argparse.Namespace) -> dict:
         progress=_progress(args.quiet),
         family=args.family,
         masks=args.masks,
+        anchor=args.anchor,
         vae=args.vae,
         estimators=args.estimators,
     )
@@ -231,6 +233,12 @@ def build_parser() -> argparse.ArgumentParser:
         p.add_argument(
             f"--{name}-guidance", type=float, metavar="SCALE", help=f"a scale of its own for {name}, chained"
         )
+    p.add_argument(
+        "--anchor",
+        type=float,
+        metavar="SHARE",
+        help="share of the steps that settle the first frame; the rest follows from it (default: the checkpoint's)",
+    )
     p.add_argument("--compare", action="store_true", help="the same seed with each condition taken away, in the sheet")
     p.add_argument("--frames", type=int, help="4k+1")
     p.add_argument("--height", type=int, help="a multiple of 16")
@@ -260,6 +268,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
     p.add_argument("--masks", default="exact", choices=("exact", "painted"), help="painted: painted masks besides")
+    p.add_argument("--anchor", type=float, metavar="SHARE", help="as of generate (default: the checkpoint's)")
     p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
     p.add_argument("--json", metavar="FILE", help="write the figures here")

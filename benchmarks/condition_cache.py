@@ -18,9 +18,10 @@ from dataclasses import replace
 import torch
 
 from comfyui_fulldit.control.files import write_json
-from comfyui_fulldit.models.conditions import Conditions, Stream
+from comfyui_fulldit.models.conditions import Conditions
 from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
+from comfyui_fulldit.models.encode import assemble
 from comfyui_fulldit.models.streams import STREAMS
 from comfyui_fulldit.models.transformer import FullDiT, initialise
 
@@ -34,9 +35,8 @@ def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dty
         return torch.randn(1, config.in_dim, frames, h, w, generator=generator).to(device, dtype)
 
     camera = torch.randn(1, t, STREAMS["camera"].features, generator=generator).to(device)
-    references = tuple(Stream("reference", latent(1), slot=slot) for slot in range(config.slots))
-    map_and_depth = (Stream("identity_map", latent(t)), Stream("depth", latent(t)))
-    return Conditions((Stream("camera", camera), *references, *map_and_depth), config.geometry)
+    references = {slot: latent(1) for slot in range(config.slots)}
+    return assemble(config, camera, references, maps=latent(t), depth=latent(t))
 
 
 def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype):

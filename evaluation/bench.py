@@ -66,6 +66,7 @@ def run_control(
     progress: Callable = quiet,
     *,
     guidance: float | None = None,
+    anchor: float | None = None,
     family: str = "seen",
     masks: str = "exact",
     vae: str | Path | None = None,
@@ -100,6 +101,7 @@ def run_control(
         "estimators": fingerprint(*judge.estimators.modules().values()),
         "steps": config.steps if steps is None else steps,
         "guidance": config.guidance if guidance is None else guidance,
+        "anchor": config.anchor if anchor is None else anchor,
         "size": [config.frames, config.height, config.width],
         "family": family,
         "masks": masks,
@@ -116,7 +118,8 @@ def run_control(
                 continue
             (scene,) = held_out_scenes(1, *setting["size"], first=number, family=family)
             start = time.perf_counter()
-            record = measure_scene(pipeline, judge, scene, setting["steps"], setting["guidance"], step, masks)
+            how = (setting["steps"], setting["guidance"], setting["anchor"])
+            record = measure_scene(pipeline, judge, scene, *how, step, masks)
             side.add(number, {**record, "seconds": round(time.perf_counter() - start, 2)})
     records = [side.records[number] for number in range(scenes)]
     result = {
@@ -133,6 +136,7 @@ def run_control(
             "width": config.width,
             "steps": setting["steps"],
             "guidance": setting["guidance"],
+            "anchor": setting["anchor"],
             "estimators": judge.estimators.about,
         },
         "machine": {
@@ -164,6 +168,7 @@ def measure_scene(
     scene: HeldOutScene,
     steps: int,
     guidance: float,
+    anchor: float,
     step: Callable[[], None],
     masks: str = "exact",
 ) -> dict:
@@ -186,6 +191,7 @@ def measure_scene(
             seed=scene.seed,
             steps=steps,
             guidance=guidance,
+            anchor=anchor,
             conditions=conditions,
         ).frames
 

@@ -94,6 +94,7 @@ def run_gallery(
     how = {
         "steps": config.steps if steps is None else steps,
         "guidance": config.guidance if guidance is None else guidance,
+        "anchor": config.anchor,
     }
     pool = max(scenes, pool)
     first = next(iter(RUNS))
@@ -252,8 +253,9 @@ def page(found: dict) -> str:
         "# Gallery",
         "",
         f"{len(found['scenes'])} held-out scenes ({found['family']} family) of {frames} frames, {height}x{width},"
-        f" {found['steps']} steps, guidance {found['guidance']:g}. Above: what was asked, and the clip that it was"
-        " taken from; below: what was made with all conditions, and the same seed with each taken away. Scenes are"
+        f" {found['steps']} steps, guidance {found['guidance']:g}, anchor {found['anchor']:g}."
+        " Above: what was asked, and the clip that it was taken from; below: what was made with all conditions, and the"
+        " same seed with each taken away. Scenes are"
         f" shown in their order, unchosen; then, of the first {found['pool']}, those in which a condition is obeyed"
         " worst. rot: rotation error; IoU: of the masks asked and the objects seen; depth: mean absolute error"
         " (0-255).",

@@ -33,6 +33,7 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     condition_guidance: dict[str, float] | None = None,
+    anchor: float | None = None,
     compare: bool = False,
     progress: Bar,
 ) -> dict:
@@ -65,6 +66,7 @@ def generate(
                 steps=steps,
                 guidance=guidance,
                 condition_guidance=condition_guidance,
+                anchor=anchor,
                 conditions=conditions.select(names) if conditions is not None and names else None,
                 callback=lambda *_: step(),
             )
@@ -94,6 +96,7 @@ def generate(
             "seed": seed,
             "steps": steps,
             "guidance": pipeline.config.guidance if guidance is None else guidance,
+            "anchor": pipeline.config.anchor if anchor is None else anchor,
         },
         "tokens": conditions.tokens(pipeline.config) if conditions is not None else {},
         "measured": measured,

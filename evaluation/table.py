@@ -80,7 +80,8 @@ def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
     )
     return (
         f"{scenes['count']} held-out scenes ({scenes['family']} family) of {scenes['frames']} frames,"
-        f" {scenes['height']}x{scenes['width']}, {scenes['steps']} steps, guidance {scenes['guidance']:g};"
+        f" {scenes['height']}x{scenes['width']}, {scenes['steps']} steps, guidance {scenes['guidance']:g},"
+        f" anchor {scenes.get('anchor', 0):g};"
         f" checkpoint `{result['checkpoint']['fingerprint']}`; {result['seconds']:.0f} s on"
         f" {result['machine']['cores']} cores ({result['machine']['device']})."
         f" Mean ± standard error. {failed} estimates failed (scored as the answer of a static camera). {exchanged}"

@@ -179,7 +179,7 @@ def check_pair(seen: dict, unseen: dict) -> None:
         raise UserError(f"the results are of the families {families[0]} and {families[1]}: give seen and unseen")
     if seen["checkpoint"]["fingerprint"] != unseen["checkpoint"]["fingerprint"]:
         raise UserError("the two results are of different weights: measure both families with the same checkpoint")
-    for name in ("frames", "height", "width", "steps", "guidance", "world"):
+    for name in ("frames", "height", "width", "steps", "guidance", "anchor", "world"):
         if seen["scenes"].get(name) != unseen["scenes"].get(name):
             raise UserError(
                 f"the two results differ in {name} ({seen['scenes'].get(name)} and {unseen['scenes'].get(name)}):"

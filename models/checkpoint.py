@@ -66,22 +66,12 @@ def read_config(path: str | os.PathLike) -> FullDiTConfig:
         raise UserError(f"'{path}': {error}") from error
 
 
-def reach_file(path: str | os.PathLike) -> Path:
-    """Where the reach of a checkpoint lies whose metadata has none: NAME.reach.json beside it."""
-    return Path(path).with_suffix(".reach.json")
-
-
 def read_reach(path: str | os.PathLike) -> Reach | None:
-    """The range of camera movement that a checkpoint was trained on: from its metadata (`camera_reach`), or from the
-    file beside it. None where neither says; a warning is not worth refusing a checkpoint for, so neither are damaged
-    entries."""
-    text = read_metadata(path).get("camera_reach")
-    beside = reach_file(path)
+    """The range of camera movement that a checkpoint was trained on (`camera_reach` in its metadata). None where there
+    is none, or a damaged one: a warning is not worth refusing a checkpoint for."""
     try:
-        if text is None:
-            text = beside.read_text(encoding="utf-8") if beside.is_file() else "null"
-        return Reach.from_json(json.loads(text))
-    except (ValueError, OSError):
+        return Reach.from_json(json.loads(read_metadata(path).get("camera_reach", "null")))
+    except ValueError:
         return None
 
 

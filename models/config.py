@@ -29,8 +29,8 @@ class FullDiTConfig:
     slots: how many identities. streams: names of the registry in streams.py. patches: (name, (frames, rows, columns))
     of the streams that are cut otherwise than the registry says, for a token budget of one's own. joint_text: words
     join the sequence instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on.
-    vae: fingerprint of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance and shift are
-    defaults of sampling.
+    vae: fingerprint of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and
+    anchor are defaults of sampling.
     """
 
     dim: int = 192
@@ -61,6 +61,7 @@ class FullDiTConfig:
     steps: int = 20
     guidance: float = 3.0
     shift: float = 3.0
+    anchor: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("patch_size", "streams"):
@@ -151,9 +152,10 @@ PRESETS: dict[str, FullDiTConfig] = {
     "debug": FullDiTConfig(
         dim=48, ffn_dim=96, num_layers=2, num_heads=2, text_dim=32, freq_dim=32, frames=5, height=32, width=48, steps=4
     ),
-    "mini-cpu": FullDiTConfig(patches=_FINE_MAP),
+    "mini-cpu": FullDiTConfig(patches=_FINE_MAP, anchor=0.3),
     "mini": FullDiTConfig(
-        dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160, patches=_FINE_MAP
+        dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160, patches=_FINE_MAP,
+        anchor=0.3,
     ),
     "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),
     "wan-14b": FullDiTConfig(dim=5120, ffn_dim=13824, num_layers=40, num_heads=40, **_WAN),

@@ -99,6 +99,7 @@ class Pipeline:
         steps: int | None = None,
         guidance: float | None = None,
         condition_guidance: dict[str, float] | None = None,
+        anchor: float | None = None,
         conditions: Conditions | None = None,
         callback: Callable[[int, torch.Tensor], None] | None = None,
     ) -> Result:
@@ -126,6 +127,7 @@ class Pipeline:
             guidance=self.config.guidance if guidance is None else guidance,
             condition_guidance=condition_guidance or {},
             shift=self.config.shift,
+            anchor=self.config.anchor if anchor is None else anchor,
             callback=callback,
         )
         seconds["sampling"] = time.perf_counter() - start

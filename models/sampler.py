@@ -33,6 +33,9 @@ class GuidedVelocity:
     A stream is part of a pass while the time lies in its range: `start` and `end` are shares of the sampling, turned to
     times by `percent_to_time`, both ends included, as ComfyUI does. What `prefill` gives for a set of streams is kept
     as long as this object lives: it depends on neither t nor the text.
+
+    `given` is how many latent frames at the beginning of x are clean already: the network reads them at time 0, and
+    their velocity is 0.
     """
 
     def __init__(
@@ -44,8 +47,10 @@ class GuidedVelocity:
         guidance: float = GUIDANCE,
         condition_guidance: Mapping[str, float] | None = None,
         shift: float = SHIFT,
+        given: int = 0,
     ):
         self.model = model
+        self.given = given
         self.context = context
         self.null_context = null_context
         self.conditions = conditions
@@ -76,6 +81,9 @@ class GuidedVelocity:
     def _predict(self, x: torch.Tensor, t: float, context: torch.Tensor, streams: tuple[int, ...]) -> torch.Tensor:
         self.passes += 1
         timestep = torch.full((x.shape[0],), 1000.0 * t, device=x.device, dtype=torch.float32)
+        if self.given:
+            timestep = timestep[:, None].repeat(1, x.shape[2])
+            timestep[:, : self.given] = 0
         dtype = context.dtype
         if not streams:
             return self.model(x.to(dtype), timestep, context).float()
@@ -106,6 +114,7 @@ class GuidedVelocity:
             more = self._predict(x, t, self.context, joint)
             total = total + self.scales[name] * (more - v)
             v = more
+        total[:, :, : self.given] = 0
         return total
 
 
@@ -150,15 +159,37 @@ def sample(
     schedule_name: str = "shifted",
     shift: float = SHIFT,
     solver: str = "euler",
+    anchor: float = 0.0,
     callback: Callback | None = None,
 ) -> torch.Tensor:
     """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
 
+    `anchor` is the share of the steps that settle the first latent frame beforehand: they walk the whole way, then the
+    rest of the clip is made once more from the same noise, with that frame given (`anchor_steps`).
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
     schedule or solver, and for guidance of a condition that is not given, before the first pass.
     """
     if solver not in SOLVERS:
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
-    times = schedule(schedule_name, steps, shift)
-    velocity = GuidedVelocity(model, context, null_context, conditions, guidance, condition_guidance, shift)
-    return SOLVERS[solver](velocity, noise.float(), times, callback)
+
+    def walk(x: torch.Tensor, count: int, given: int, done: int) -> torch.Tensor:
+        times = schedule(schedule_name, count, shift)
+        velocity = GuidedVelocity(
+            model, context, null_context, conditions, guidance, condition_guidance, shift, given
+        )
+        report = None if callback is None else lambda step, denoised: callback(done + step, denoised)
+        return SOLVERS[solver](velocity, x, times, report)
+
+    before = anchor_steps(steps, anchor, noise.shape[2])
+    x = noise.float()
+    if before:
+        x = torch.cat([walk(x, before, 0, 0)[:, :, :1], x[:, :, 1:]], 2)
+    return walk(x, steps - before, 1 if before else 0, before)
+
+
+def anchor_steps(steps: int, anchor: float, frames: int) -> int:
+    """How many of `steps` settle the first of `frames` latent frames: 0 where there is no other frame, or no step left
+    for them. Raises UserError for a share outside 0 to 1."""
+    if not 0 <= anchor < 1:
+        raise UserError(f"The anchor is {anchor:g}, but it is a share of the steps: from 0 to below 1.")
+    return min(round(anchor * steps), steps - 1) if frames > 1 else 0

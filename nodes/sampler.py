@@ -7,6 +7,8 @@ from comfy_api.latest import io
 
 from .types import Conditions
 
+ANCHOR = 0.3  # what the embedded model wants
+
 
 def _scale(name: str, what: str):
     return io.Float.Input(
@@ -95,6 +97,19 @@ class FullDiTSampler(io.ComfyNode):
                     optional=True,
                     tooltip="Show the clip while it is made, also where ComfyUI's previews are off.",
                 ),
+                io.Float.Input(
+                    "anchor",
+                    default=ANCHOR,
+                    min=0.0,
+                    max=0.9,
+                    step=0.05,
+                    advanced=True,
+                    optional=True,
+                    tooltip=(
+                        "The share of the steps that settle the first frame; the rest of the video is then made to "
+                        "follow from it. 0: all frames at once."
+                    ),
+                ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="For VAE Decode.")],
         )
@@ -117,6 +132,7 @@ class FullDiTSampler(io.ComfyNode):
         identity_guidance=0.0,
         depth_guidance=0.0,
         preview=True,
+        anchor=ANCHOR,
     ) -> io.NodeOutput:
         from .bridge.sampling import sample
 
@@ -134,6 +150,7 @@ class FullDiTSampler(io.ComfyNode):
             sampler_name=sampler_name,
             scheduler=scheduler,
             scales={name: scale for name, scale in scales.items() if scale > 0},
+            anchor=anchor,
             preview=preview,
         )
         return io.NodeOutput(latent)

@@ -56,6 +56,21 @@ class FullDiTModel(comfy.model_base.BaseModel):
         options["fulldit_weights"] = self._weights()
         return super()._apply_model(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
+    def process_timestep(self, timestep, x, denoise_mask=None, **kwargs):
+        """Latent frames that a noise mask keeps whole are read as clean ones: a time per frame (B, T), 0 for them."""
+        if denoise_mask is None or denoise_mask.ndim != 5:
+            return timestep
+        return timestep[:, None] * _made(denoise_mask)[:, 0, :, 0, 0].to(timestep)
+
+    def scale_latent_inpaint(self, sigma, noise, latent_image, denoise_mask=None, **kwargs):
+        """What stands in the places that a noise mask keeps: the clean latent in frames that are kept whole, else as
+        much noise as elsewhere in the frame. Hosts that do not pass the mask on (0.28) get the clean latent, as Wan 2.2
+        has it there."""
+        if denoise_mask is None:
+            return latent_image
+        noised = super().scale_latent_inpaint(sigma=sigma, noise=noise, latent_image=latent_image, **kwargs)
+        return torch.where(_made(denoise_mask) > 0, noised, latent_image) if denoise_mask.ndim == 5 else noised
+
     def _weights(self) -> tuple:
         """What distinguishes the weights of this moment: patches (LoRA), and hooks with their strengths."""
         patcher = self.current_patcher
@@ -67,6 +82,9 @@ class FullDiTModel(comfy.model_base.BaseModel):
 
     def extra_conds(self, **kwargs):
         out = super().extra_conds(**kwargs)
+        mask = kwargs.get("denoise_mask")
+        if mask is not None:
+            out["denoise_mask"] = comfy.conds.CONDRegular(mask)
         text = kwargs.get("cross_attn")
         if text is not None:
             # Wan's text has one length; core's cross-attention cond would pad by repeating, which changes the result.
@@ -104,6 +122,11 @@ class FullDiTModel(comfy.model_base.BaseModel):
         if anchor is not None and anchor >= 0:
             indices = [anchor, *indices]
         return CONDFullDiT(cond_value.cond.window(indices))
+
+
+def _made(denoise_mask: torch.Tensor) -> torch.Tensor:
+    """(B, C, T, h, w) -> (B, 1, T, 1, 1): 1 for the latent frames of which anything is to be made, 0 for given ones."""
+    return (denoise_mask.amax((1, 3, 4), keepdim=True) > 0).to(denoise_mask.dtype)
 
 
 def _size(shape: Any) -> str:

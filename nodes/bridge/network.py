@@ -80,7 +80,8 @@ class HostFullDiT(FullDiT):
         self, x, timestep, context, clip_fea=None, time_dim_concat=None, transformer_options=None, **kwargs
     ) -> torch.Tensor:
         held = kwargs.get(ARGUMENT)
-        conditions = None if held is None else held.active(float(timestep.flatten()[0]) / 1000)
+        # Frames that are given have the time 0; the others' is the sampler's.
+        conditions = None if held is None else held.active(float(timestep.max()) / 1000)
         memory = None if conditions is None else self._memory(conditions, x, transformer_options)
         return FullDiT.forward(self, x, timestep, context, memory=memory, transformer_options=transformer_options)
 

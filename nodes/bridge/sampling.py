@@ -13,6 +13,7 @@ import latent_preview
 import torch
 
 from ...control.errors import UserError
+from ...models.sampler import anchor_steps
 from .applying import empty_latent, encode, with_conditions
 from .request import Request
 
@@ -67,11 +68,13 @@ def sample(
     sampler_name: str = "euler",
     scheduler: str = "simple",
     scales: Mapping[str, float] | None = None,
+    anchor: float = 0.0,
     preview: bool = True,
 ) -> dict[str, torch.Tensor]:
     """The LATENT of a prompt under the conditions of `request`.
 
-    `scales` gives conditions a guidance scale of their own. Raises UserError before the first step.
+    `scales` gives conditions a guidance scale of their own. `anchor` is the share of the steps that settle the first
+    latent frame beforehand, as in models.sampler.sample. Raises UserError before the first step.
     """
     scales = dict(scales or {})
     given = request.controls.present()
@@ -98,18 +101,31 @@ def sample(
         guider.set_chain(chain)
 
     noise = comfy.sample.prepare_noise(latent["samples"], seed)
-    host = comfy.samplers.KSampler(
-        model, steps=steps, device=model.load_device, sampler=sampler_name, scheduler=scheduler, denoise=1.0
-    )
-    samples = guider.sample(
-        noise,
-        latent["samples"],
-        comfy.samplers.sampler_object(sampler_name),
-        host.sigmas,
-        callback=_callback(model, host.sigmas.shape[-1] - 1, preview),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
-    )
+    before = anchor_steps(steps, anchor, noise.shape[2])
+
+    def sigmas(count: int) -> torch.Tensor:
+        return comfy.samplers.KSampler(
+            model, steps=count, device=model.load_device, sampler=sampler_name, scheduler=scheduler, denoise=1.0
+        ).sigmas
+
+    passes = [sigmas(count) for count in (before, steps - before) if count]
+    total = sum(len(one) - 1 for one in passes)
+    told = _callback(model, total, preview)
+    samples, mask, done = latent["samples"], None, 0
+    for one in passes:
+        samples = guider.sample(
+            noise,
+            samples,
+            comfy.samplers.sampler_object(sampler_name),
+            one,
+            denoise_mask=mask,
+            callback=lambda step, denoised, x, _, done=done: told(done + step, denoised, x, total),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        done += len(one) - 1
+        mask = torch.ones_like(noise[:, :1])
+        mask[:, :, 0] = 0  # of what this pass has made, the next keeps the first frame
     return {"samples": samples.to(latent["samples"].device)}
 
 

@@ -48,8 +48,8 @@ def test_a_preset_with_its_amount_and_two_identities(server):
     history = server.wait(server.queue(prompt(camera)))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     assert len(history["outputs"]["look"]["images"]) == 5 and len(history["outputs"]["asked"]["images"]) == 5
-    # 2 latent frames of 8x12: camera 2, two references of 24, one map 2x2x3.
-    assert history["outputs"]["conditions"]["text"] == ["62 tokens, video 48\ncamera 2, references 48\nwho is where 12"]
+    # 2 latent frames of 8x12: camera 2, two references of 24, one map as fine as the video.
+    assert history["outputs"]["conditions"]["text"] == ["98 tokens, video 48\ncamera 2, references 48\nwho is where 48"]
 
 
 def test_a_camera_file_of_the_input_folder(server):

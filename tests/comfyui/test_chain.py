@@ -88,7 +88,7 @@ def test_video_track_edit_depth_generate(server, page):  # noqa: F811
     assert "track1" in said["FullDiTEditTrack"] and "every frame keeps at least 95%" in said["FullDiTEditTrack"]
     assert "Movement: " in said["FullDiTCameraFromVideo"]
     assert "Depth Anything 3" in said["FullDiTExtractDepth"] or "geometry" in said["FullDiTExtractDepth"]
-    assert said["FullDiTConditions"].startswith("179 tokens, video 120\ncamera 5, references 24")
+    assert said["FullDiTConditions"].startswith("269 tokens, video 120\ncamera 5, references 24")
     before = covered(said)
     page.wait_for_timeout(1500)  # the track's keys and the video's frames reach the page
     OUT.mkdir(parents=True, exist_ok=True)

@@ -138,8 +138,8 @@ def test_a_long_clip_goes_through_videohelpersuite_in_pieces(server):
 def chain() -> dict:
     """A scene's depth, carried along a preset, checked against it, and as pictures for VACE."""
     return {
-        "scene": world(),
-        "camera": node("FullDiTCameraPreset", **{"movement": "arc_right", "movement.amount": 15.0}, frames=17, fps=8.0,
+        "scene": world(4),
+        "camera": node("FullDiTCameraPreset", **{"movement": "arc_right", "movement.amount": 7.0}, frames=17, fps=8.0,
                        ease="smooth"),
         "along": node("FullDiTDepthAlong", depth=["scene", 0], camera=["camera", 0]),
         "check": node("FullDiTDepthAgreement", camera=["camera", 0], depth=["along", 0]),

@@ -18,10 +18,10 @@ OUT = ROOT / "outputs" / "comfyui"
 # What the Conditions node says after a run of each workflow of the embedded model.
 TOKENS = {
     "fulldit_camera_path": "29 tokens, video 120",
-    "fulldit_embedded": "179 tokens, video 120",
-    "fulldit_embedded_ksampler": "179 tokens, video 120",
-    "fulldit_paint_masks": "78 tokens, video 120",
-    "fulldit_video_controls": "179 tokens, video 120",
+    "fulldit_embedded": "269 tokens, video 120",
+    "fulldit_embedded_ksampler": "269 tokens, video 120",
+    "fulldit_paint_masks": "168 tokens, video 120",
+    "fulldit_video_controls": "269 tokens, video 120",
 }
 WORKFLOWS = [ROOT / "workflows" / f"{name}.json" for name in TOKENS]
 UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))

@@ -99,7 +99,9 @@ def test_painted_masks_beside_exact_ones(benched, stand_in, judge, tmp_path):
     assert "| identity | painted |" in table and "painted masks, of exact ones" in table
 
 
-@pytest.mark.parametrize("change", [{"masks": "painted"}, {"family": "unseen"}, {"steps": 4}, {"guidance": 1.0}])
+@pytest.mark.parametrize(
+    "change", [{"masks": "painted"}, {"family": "unseen"}, {"steps": 4}, {"guidance": 1.0}, {"anchor": 0.5}]
+)
 def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, tmp_path, monkeypatch):
     """A run that was stopped leaves what it measured; a run of other settings begins anew."""
     settings, seen = {"scenes": 2, "steps": 3}, []

@@ -218,6 +218,8 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
         "2",
         "--masks",
         "painted",
+        "--anchor",
+        "0.5",
         "--card",
         str(card),
     ]
@@ -228,7 +230,7 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
     given.pop("progress")
     assert given == {
         "checkpoint": "c", "scenes": 3, "steps": 2, "full": False, "json": None, "family": "seen", "masks": "painted",
-        "vae": "v", "estimators": "e",
+        "anchor": 0.5, "vae": "v", "estimators": "e",
     }  # fmt: skip
     table = capsys.readouterr().err
     assert "unseen, of seen" in table and "| identity | painted |" in table

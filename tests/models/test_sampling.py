@@ -10,7 +10,7 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
 from comfyui_fulldit.models.flow import add_noise, to_data, velocity
-from comfyui_fulldit.models.sampler import GuidedVelocity, euler, heun, sample
+from comfyui_fulldit.models.sampler import GuidedVelocity, anchor_steps, euler, heun, sample
 from comfyui_fulldit.models.schedules import SCHEDULES, percent_to_time, schedule, shifted_time
 
 SHAPE = (2, 16, 3, 4, 6)
@@ -142,3 +142,36 @@ def test_sample_walks_in_float32_and_reports_every_step():
     )  # fmt: skip
     assert out.dtype == torch.float32 and [step for step, _ in seen] == [0, 1, 2, 3]
     assert torch.allclose(out, X - 111.5)
+
+
+class FirstFrame:
+    """A stand-in for the network whose data is -1 where it reads noise, and 1 where the first frame is given."""
+
+    def __init__(self):
+        self.times = []
+
+    def __call__(self, x, timestep, context):
+        self.times.append(timestep)
+        given = timestep.ndim == 2
+        assert not given or (timestep[:, 0] == 0).all()
+        t = timestep.view(1, 1, -1, 1, 1) / 1000
+        return (x - (1.0 if given else -1.0)) / t.clamp(min=1e-6)
+
+
+def test_the_first_frame_may_be_settled_first():
+    """It comes from the first pass, the rest from a second that reads it as clean; together as many steps as asked."""
+    model, steps = FirstFrame(), []
+    noise = torch.randn(1, 16, 3, 2, 2)
+    out = sample(
+        model, noise, TEXT, NULL, steps=10, guidance=1.0, anchor=0.4, callback=lambda step, _: steps.append(step)
+    )
+    assert steps == list(range(10)) and [one.ndim for one in model.times] == [1] * 4 + [2] * 6
+    assert torch.allclose(out[:, :, 0], torch.tensor(-1.0), atol=1e-5)
+    assert torch.allclose(out[:, :, 1:], torch.tensor(1.0), atol=1e-5)
+    assert [int(one[0, 1]) for one in model.times[4:]] == [int(1000 * t) for t in schedule("shifted", 6)[:-1]]
+
+
+def test_an_anchor_needs_other_frames_and_steps_for_them():
+    assert [anchor_steps(*given) for given in ((20, 0.45, 5), (20, 0.0, 5), (20, 0.45, 1), (1, 0.9, 5))] == [9, 0, 0, 0]
+    with pytest.raises(UserError, match="from 0 to below 1"):
+        anchor_steps(20, 1.0, 5)
