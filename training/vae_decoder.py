@@ -14,7 +14,7 @@ from ..models.vae import layers
 from ..models.vae.autoencoder import VAE
 from ..models.vae.file import fingerprint, load_vae, read_metadata, save_vae
 from .vae import Trainer, load_config
-from .vae_metrics import evaluate, flicker
+from .vae_metrics import errors, evaluate
 from .vae_start import compiled_rms_silu, lay_out
 
 FROZEN = ("encoder.", "conv1.")
@@ -39,7 +39,7 @@ class DecoderTrainer(Trainer):
         metadata = {**self.metadata, "fulldit_vae": {**self.metadata.get("fulldit_vae", {}), **story}}
         path = save_vae(self.out / "vae.safetensors", self.averaged(), metadata)
         shipped = load_vae(path)
-        figures = {"psnr": evaluate(shipped, held_out), "flicker": flicker(shipped, held_out["video"])}
+        figures = {"psnr": evaluate(shipped, held_out), "errors": errors(shipped, held_out["video"])}
         figures |= {"fingerprint": fingerprint(shipped), **story}
         write_json(self.out / "vae.json", figures)
         print(json.dumps(figures))

@@ -14,7 +14,7 @@ from ..models.vae.autoencoder import VAE
 from ..models.vae.file import fingerprint, load_vae, save_vae
 from ..models.vae.latent import LATENT_MEAN, LATENT_STD, normalise_latent
 from .vae_data import as_input
-from .vae_metrics import autocast_encode, evaluate, flicker
+from .vae_metrics import autocast_encode, errors, evaluate
 
 FINISH_SEED = 900_000_000  # Below the held-out seeds, above those that training reaches.
 
@@ -81,7 +81,7 @@ def finish(
     figures = {
         "psnr_before_folding": before,
         "psnr": evaluate(shipped, held_out),
-        "flicker": flicker(shipped, held_out["video"]),
+        "errors": errors(shipped, held_out["video"]),
         "latent_std_before_folding": [round(value, 4) for value in raw.std(1).tolist()],
         "latent_mean": [round(value, 3) for value in latents.mean((0, 2, 3, 4)).tolist()],
         "latent_std": [round(value, 3) for value in latents.std((0, 2, 3, 4)).tolist()],

@@ -1,4 +1,4 @@
-"""How well the autoencoder reconstructs: PSNR of each kind of clip, and flicker that was not in the clip."""
+"""How well the autoencoder reconstructs: PSNR of each kind of clip, and whether it flickers."""
 
 from __future__ import annotations
 
@@ -47,8 +47,12 @@ def evaluate(vae: VAE, held_out: dict[str, Tensor]) -> dict[str, float]:
     return {kind: round(psnr(reconstruct(vae, x), x), 2) for kind, x in inputs.items()}
 
 
-def flicker(vae: VAE, clips: Tensor) -> float:
-    """Mean absolute error of the change from frame to frame, in steps of 0..255."""
+def errors(vae: VAE, clips: Tensor) -> dict[str, float]:
+    """Mean absolute errors in steps of 0..255: of the `frames`, and of the `changes` from each to the next. A
+    reconstruction flickers where that of the changes is the larger."""
     x = as_input(clips).to(next(vae.parameters()).device)
-    y = reconstruct(vae, x)
-    return round(float((y.diff(dim=2) - x.diff(dim=2)).abs().mean()) * 127.5, 3)
+    wrong = reconstruct(vae, x) - x
+    return {
+        name: round(float(error.abs().mean()) * 127.5, 3)
+        for name, error in (("frames", wrong), ("changes", wrong.diff(dim=2)))
+    }

@@ -12,6 +12,7 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.file import load_vae, read_metadata
 from comfyui_fulldit.models.vae.latent import LATENT_STD, normalise_latent
+from comfyui_fulldit.training import vae_metrics
 from comfyui_fulldit.training.optim import orthogonalise
 from comfyui_fulldit.training.vae import Trainer, load_config, loss_of, train_vae
 from comfyui_fulldit.training.vae_data import KINDS, ClipPool, Phase, rendered
@@ -106,6 +107,7 @@ def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "vae.json").read_text())
     vae = load_vae(path)
     assert vae.dim == 8 and figures["steps"] == 4 and set(figures["psnr"]) == set(KINDS)
+    assert set(figures["errors"]) == {"frames", "changes"}
     metadata = read_metadata(path)
     assert len(metadata["latent_rgb_factors"]) == 16 and len(metadata["latent_rgb_factors_bias"]) == 3
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -188,3 +190,13 @@ def test_reins_shrink_only_what_grew() -> None:
 
 def test_psnr_is_that_of_pictures_from_0_to_1() -> None:
     assert psnr(torch.full((4,), 0.2), torch.zeros(4)) == pytest.approx(20.0, abs=1e-4)
+
+
+def test_a_reconstruction_flickers_where_its_changes_are_wrong(monkeypatch) -> None:
+    clip = torch.full((1, 3, 4, 8, 8), 100, dtype=torch.uint8)
+    for wrong, expected in (
+        (torch.full((4,), 0.1), {"frames": 12.75, "changes": 0.0}),
+        (torch.tensor([0.1, -0.1, 0.1, -0.1]), {"frames": 12.75, "changes": 25.5}),
+    ):
+        monkeypatch.setattr(vae_metrics, "reconstruct", lambda _, x, wrong=wrong: x + wrong[:, None, None])
+        assert vae_metrics.errors(torch.nn.Linear(1, 1), clip) == pytest.approx(expected, abs=1e-2)
