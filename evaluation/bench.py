@@ -108,6 +108,7 @@ def run_control(
         "world": WORLD_VERSION,
     }
     side = SideFile(Path(json).with_suffix(".scenes.jsonl") if json else None, setting, resume)
+    how = (setting["steps"], setting["guidance"], setting["anchor"])
     torch.manual_seed(0)
     clips = len(SUBSETS) + 1 + (len(PAINTED) if masks == "painted" else 0)
     with progress(scenes * clips, "bench") as step:
@@ -118,7 +119,6 @@ def run_control(
                 continue
             (scene,) = held_out_scenes(1, *setting["size"], first=number, family=family)
             start = time.perf_counter()
-            how = (setting["steps"], setting["guidance"], setting["anchor"])
             record = measure_scene(pipeline, judge, scene, *how, step, masks)
             side.add(number, {**record, "seconds": round(time.perf_counter() - start, 2)})
     records = [side.records[number] for number in range(scenes)]

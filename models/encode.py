@@ -8,7 +8,7 @@ Letters: B clips, C channels, F frames, H W picture sides, T h w latent frames a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,12 +55,17 @@ def assemble(
     if camera is not None:
         streams.append(Stream("camera", camera))
     for slot, latent in sorted((references or {}).items()):
-        streams.append(Stream("reference", latent, slot=slot, patch=config.patch_of("reference")))
+        streams.append(Stream("reference", latent, slot=slot))
     if maps is not None:
-        streams.append(Stream("identity_map", maps, patch=config.patch_of("identity_map")))
+        streams.append(Stream("identity_map", maps))
     if depth is not None:
-        streams.append(Stream("depth", depth, patch=config.patch_of("depth")))
-    return Conditions(tuple(streams), config.geometry)
+        streams.append(Stream("depth", depth))
+    return cut(streams, config, config.geometry)
+
+
+def cut(streams: Iterable[Stream], config: Any, geometry: tuple[int, int, int]) -> Conditions:
+    """The streams as the checkpoint with this config cuts them into tokens, for a latent of `geometry` (T, h, w)."""
+    return Conditions(tuple(replace(stream, patch=config.patch_of(stream.name)) for stream in streams), geometry)
 
 
 @torch.no_grad()
@@ -109,26 +114,23 @@ def encode_controls(
         for index in range(len(identity.images)):
             picture = reference_picture(identity, height, width, image=index)
             latent = encode_stills(vae, channels_first(picture[None]))
-            streams.append(
-                Stream("reference", latent.to(device, dtype), slot=slot, patch=config.patch_of("reference"), **how)
-            )
+            streams.append(Stream("reference", latent.to(device, dtype), slot=slot, **how))
         if identity.track is not None:
             groups.setdefault(tuple(how.values()), []).append(slot)
     for (strength, start, end), slots in groups.items():
         painted = [i if slot in slots else replace(i, track=None) for slot, i in enumerate(controls.identities)]
         clip = identity_map(painted, frames, height, width)
         latent = encode_pictures(vae, channels_first(clip).transpose(0, 1)[None])
-        how = {"strength": strength, "start": start, "end": end}
-        streams.append(
-            Stream("identity_map", latent.to(device, dtype), patch=config.patch_of("identity_map"), **how)
-        )
+        streams.append(Stream("identity_map", latent.to(device, dtype), strength=strength, start=start, end=end))
 
     if controls.depth is not None and controls.depth_strength != 0:
         clip = torch.from_numpy(np.array(controls.depth.values)).float()[None, None]
         latent = encode_pictures(vae, grey_to_rgb(clip))
-        how = dict(zip(("start", "end"), controls.depth_range, strict=True), strength=controls.depth_strength)
-        streams.append(Stream("depth", latent.to(device, dtype), patch=config.patch_of("depth"), **how))
-    return Conditions(tuple(streams), geometry)
+        start, end = controls.depth_range
+        streams.append(
+            Stream("depth", latent.to(device, dtype), strength=controls.depth_strength, start=start, end=end)
+        )
+    return cut(streams, config, geometry)
 
 
 def channels_first(pictures: np.ndarray) -> torch.Tensor:

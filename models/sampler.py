@@ -34,8 +34,8 @@ class GuidedVelocity:
     times by `percent_to_time`, both ends included, as ComfyUI does. What `prefill` gives for a set of streams is kept
     as long as this object lives: it depends on neither t nor the text.
 
-    `given` is how many latent frames at the beginning of x are clean already: the network reads them at time 0, and
-    their velocity is 0.
+    `given`, 0 at first, is how many latent frames at the beginning of x are clean already: the network reads them at
+    time 0, and their velocity is 0.
     """
 
     def __init__(
@@ -47,16 +47,15 @@ class GuidedVelocity:
         guidance: float = GUIDANCE,
         condition_guidance: Mapping[str, float] | None = None,
         shift: float = SHIFT,
-        given: int = 0,
     ):
         self.model = model
-        self.given = given
         self.context = context
         self.null_context = null_context
         self.conditions = conditions
         self.guidance = float(guidance)
         self.scales = dict(condition_guidance or {})
         self.shift = shift
+        self.given = 0
         self.passes = 0  # network passes so far, for reports
         self._memories: dict[tuple, tuple] = {}
         if self.scales:
@@ -171,20 +170,16 @@ def sample(
     """
     if solver not in SOLVERS:
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
-
-    def walk(x: torch.Tensor, count: int, given: int, done: int) -> torch.Tensor:
-        times = schedule(schedule_name, count, shift)
-        velocity = GuidedVelocity(
-            model, context, null_context, conditions, guidance, condition_guidance, shift, given
-        )
-        report = None if callback is None else lambda step, denoised: callback(done + step, denoised)
-        return SOLVERS[solver](velocity, x, times, report)
-
     before = anchor_steps(steps, anchor, noise.shape[2])
+    times = schedule(schedule_name, steps - before, shift)
+    velocity = GuidedVelocity(model, context, null_context, conditions, guidance, condition_guidance, shift)
     x = noise.float()
     if before:
-        x = torch.cat([walk(x, before, 0, 0)[:, :, :1], x[:, :, 1:]], 2)
-    return walk(x, steps - before, 1 if before else 0, before)
+        first = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
+        x = torch.cat([first[:, :, :1], x[:, :, 1:]], 2)
+        velocity.given = 1
+    told = None if callback is None else lambda step, denoised: callback(before + step, denoised)
+    return SOLVERS[solver](velocity, x, times, told)
 
 
 def anchor_steps(steps: int, anchor: float, frames: int) -> int:
@@ -192,4 +187,4 @@ def anchor_steps(steps: int, anchor: float, frames: int) -> int:
     for them. Raises UserError for a share outside 0 to 1."""
     if not 0 <= anchor < 1:
         raise UserError(f"The anchor is {anchor:g}, but it is a share of the steps: from 0 to below 1.")
-    return min(round(anchor * steps), steps - 1) if frames > 1 else 0
+    return max(0, min(round(anchor * steps), steps - 1)) if frames > 1 else 0

@@ -132,7 +132,8 @@ class Trainer:
         size = (self.config.frames, self.config.height, self.config.width)
         self.clips = EncodedClips(data, mark)
         self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
-        learner = Learner(model, text, self.weights, blank_map(vae, size).to(self.device), settings.object_weight)
+        blank = blank_map(vae, size) if settings.object_weight != 1 else None
+        learner = Learner(model, text, self.weights, blank, settings.object_weight)
         found = optimisers(
             learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
         )

@@ -75,10 +75,9 @@ class HeldOut:
                     batch = make_batch(self.clips, [index], parse_subset(subset), self.config, [True])
                     batch = batch.to(self.device)
                     context, null = learner.text(batch.tokens), learner.text(nothing.tokens)
-                    how = learner.model.config
                     latent = sample(
                         learner.model, noise, context, null, batch.conditions,
-                        steps=steps, guidance=how.guidance, shift=how.shift,
+                        steps=steps, guidance=self.config.guidance, shift=self.config.shift,
                     )  # fmt: skip
                     rows.append(self.decode(latent))
         write_sheet(path, rows)

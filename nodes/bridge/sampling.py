@@ -113,6 +113,9 @@ def sample(
     told = _callback(model, total, preview)
     samples, mask, done = latent["samples"], None, 0
     for one in passes:
+        if done:  # of what the first pass has made, the second keeps the first frame
+            mask = torch.ones_like(noise[:, :1])
+            mask[:, :, 0] = 0
         samples = guider.sample(
             noise,
             samples,
@@ -124,8 +127,6 @@ def sample(
             seed=seed,
         )
         done += len(one) - 1
-        mask = torch.ones_like(noise[:, :1])
-        mask[:, :, 0] = 0  # of what this pass has made, the next keeps the first frame
     return {"samples": samples.to(latent["samples"].device)}
 
 
