@@ -18,12 +18,12 @@ from dataclasses import replace
 import torch
 
 from comfyui_fulldit.control.files import write_json
-from comfyui_fulldit.models.conditions import Conditions
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
+from comfyui_fulldit.models.conditioning.condition_streams import Conditions
+from comfyui_fulldit.models.conditioning.streams import STREAMS
 from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
 from comfyui_fulldit.models.encode import assemble
-from comfyui_fulldit.models.streams import STREAMS
-from comfyui_fulldit.models.transformer import FullDiT, initialise
 
 
 def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> Conditions:

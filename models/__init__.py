@@ -1,7 +1,7 @@
 """The networks, in pure torch: nothing here knows ComfyUI, training or the procedural world.
 
-config.py and streams.py say what a model is and which condition tokens it takes; tokenizers.py, positions.py,
-attention.py, blocks.py and transformer.py are the network; conditions.py is what it is given; text.py encodes words;
-vae/ turns pictures into latents; checkpoint.py, safefile.py and adapters.py read and write files; flow.py, schedules.py
-and sampler.py walk from noise to a latent; pipeline.py puts it all together.
+config.py says what a model is; encode.py turns what the user says into what the network reads; pipeline.py puts all
+of it together; devices.py picks device and number format. backbone/ is the transformer, conditioning/ how conditions
+become tokens, sampling/ the way from noise to a latent, weights/ files, vae/ turns frames into latents, estimators/
+see depth, cameras and identities in a video.
 """

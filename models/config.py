@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..control.errors import UserError
-from .streams import STREAMS, STREAMS_OF
+from .conditioning.streams import STREAMS, STREAMS_OF
 
 CORE_FIELDS = (
     "model_type", "patch_size", "text_len", "in_dim", "dim", "ffn_dim", "freq_dim", "text_dim", "out_dim", "num_heads",

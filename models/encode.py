@@ -18,9 +18,9 @@ import torch
 from ..control.bundle import Controls
 from ..control.errors import UserError
 from ..control.identity.slots import identity_map, reference_picture
-from .conditions import Conditions, Stream
-from .streams import STREAMS_OF
-from .tokenizers import camera_features
+from .conditioning.condition_streams import Conditions, Stream
+from .conditioning.streams import STREAMS_OF
+from .conditioning.tokenizers import camera_features
 from .vae.latent import normalise_latent
 
 

@@ -15,16 +15,16 @@ import torch
 
 from ..control.bundle import Controls
 from ..control.errors import UserError
-from .checkpoint import embedded_path, load_model
-from .conditions import Conditions
+from .backbone.transformer import FullDiT
+from .conditioning.condition_streams import Conditions
+from .conditioning.text import TextEncoder
 from .config import FullDiTConfig
 from .devices import pick_device, pick_dtype
 from .encode import encode_controls
-from .sampler import sample
-from .text import TextEncoder
-from .transformer import FullDiT
+from .sampling.sampler import sample
 from .vae import VAE, fingerprint, load_vae
 from .vae.latent import denormalise_latent
+from .weights.checkpoint import embedded_path, load_model
 
 
 @dataclass

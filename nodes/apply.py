@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .types import Conditions
+from .sockets.types import Conditions
 
 
 class FullDiTApply(io.ComfyNode):
@@ -37,7 +37,7 @@ class FullDiTApply(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, vae, positive, negative, conditions) -> io.NodeOutput:
-        from .bridge.applying import apply, empty_latent
+        from .bridge.conditioning import apply, empty_latent
 
         positive, negative = apply(model, vae, positive, negative, conditions)
         return io.NodeOutput(positive, negative, empty_latent(model, conditions))

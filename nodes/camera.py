@@ -5,8 +5,9 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import presets
+from ..control.camera.easing import EASES
 from . import inputs
-from .types import Camera
+from .sockets.types import Camera
 
 COMBINATION = "combination"
 
@@ -68,7 +69,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                 inputs.fps(),
                 io.Combo.Input(
                     "ease",
-                    options=list(presets.EASES),
+                    options=list(EASES),
                     default="smooth",
                     tooltip="How the speed is spread. smooth: slow start and end. linear: one speed. in: slow start.",
                 ),

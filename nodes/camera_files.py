@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..control.camera import formats
 from . import inputs
 from .bridge import paths
-from .types import Camera
+from .sockets.types import Camera
 
 
 class FullDiTLoadCamera(io.ComfyNode):

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..control.camera.easing import EASES
 from . import inputs
-from .types import Camera, Geometry, Poses, Viewport, WanCamera
+from .sockets.types import Camera, Geometry, Poses, Viewport, WanCamera
 
 VIEWS = 8
 
@@ -56,7 +56,7 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
 
     @classmethod
     def execute(cls, views, frames, fps, ease, aspect, by_target=True) -> io.NodeOutput:
-        from .bridge.cameras import through_views
+        from .sockets.cameras import through_views
 
         given = [view for _, view in sorted((views or {}).items()) if view is not None]
         return io.NodeOutput(through_views(given, frames, fps, ease, aspect, by_target))
@@ -85,7 +85,7 @@ class FullDiTCameraFromGeometry(io.ComfyNode):
 
     @classmethod
     def execute(cls, geometry, fps) -> io.NodeOutput:
-        from .bridge.cameras import from_geometry
+        from .sockets.cameras import from_geometry
 
         return io.NodeOutput(from_geometry(geometry, fps))
 
@@ -140,6 +140,6 @@ class FullDiTCameraFromPlucker(io.ComfyNode):
 
     @classmethod
     def execute(cls, camera_embedding, fps) -> io.NodeOutput:
-        from .bridge.cameras import from_embedding
+        from .sockets.cameras import from_embedding
 
         return io.NodeOutput(from_embedding(camera_embedding, fps))

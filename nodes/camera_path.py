@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..control.camera import splines
 from . import inputs
-from .types import AnyGeometry, Camera
+from .sockets.types import AnyGeometry, Camera
 
 # An arc to the right around the subject: three keys that look at it.
 START = (
@@ -74,6 +74,6 @@ class FullDiTCameraPath(io.ComfyNode):
         camera = splines.path_from_state(path, frames, fps, aspect)
         if image is None and geometry is None:
             return io.NodeOutput(camera)
-        from .bridge.backdrop import save_backdrop
+        from .page.backdrop import save_backdrop
 
         return io.NodeOutput(camera, ui={"fulldit_backdrop": [save_backdrop(image, geometry)]})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.arrays import to_tensor
-from .types import Camera
+from .sockets.arrays import to_tensor
+from .sockets.types import Camera
 
 
 class FullDiTCameraPreview(io.ComfyNode):
@@ -52,8 +52,8 @@ class FullDiTCameraPreview(io.ComfyNode):
         from comfy_api.latest import UI
 
         from ..control.camera.plucker import plucker
-        from ..evaluation import camera_plot
-        from .bridge.cameras import describe_path, limits, reach_of
+        from ..view import camera_plot
+        from .sockets.cameras import describe_path, limits, reach_of
 
         width = height * 3 // 2
         most = limits(reach_of(model), camera.fps)

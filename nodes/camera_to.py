@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from . import inputs
-from .types import Camera, Geometry, Poses, Tracks, Viewport, WanCamera
+from .sockets.types import Camera, Geometry, Poses, Tracks, Viewport, WanCamera
 
 
 class FullDiTCameraToPlucker(io.ComfyNode):
@@ -38,7 +38,7 @@ class FullDiTCameraToPlucker(io.ComfyNode):
 
     @classmethod
     def execute(cls, camera, width, height, length, scale=1.0) -> io.NodeOutput:
-        from .bridge.cameras import wan_embedding
+        from .sockets.cameras import wan_embedding
 
         return io.NodeOutput(wan_embedding(camera, width, height, length, scale), width, height, length)
 
@@ -86,7 +86,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
 
     @classmethod
     def execute(cls, camera, width, height, length, columns, rows, depth=1.0, geometry=None) -> io.NodeOutput:
-        from .bridge.cameras import tracks
+        from .sockets.cameras import tracks
 
         return io.NodeOutput(tracks(camera, width, height, length, columns, rows, depth, geometry), length)
 
@@ -131,7 +131,7 @@ class FullDiTCameraToLoad3D(io.ComfyNode):
 
     @classmethod
     def execute(cls, camera, scale=1.0, start=None) -> io.NodeOutput:
-        from .bridge.cameras import viewports
+        from .sockets.cameras import viewports
 
         return io.NodeOutput(viewports(camera, scale, start))
 

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory, edit
 from ..control.camera.easing import EASES
-from .types import Camera
+from .sockets.types import Camera
 
 Work = Callable[..., CameraTrajectory]
 

@@ -7,9 +7,9 @@ import math
 from comfy_api.latest import io
 
 from . import inputs
-from .bridge.arrays import to_masks, to_pictures
 from .bridge.progress import progress
-from .types import Camera
+from .sockets.arrays import to_masks, to_pictures
+from .sockets.types import Camera
 
 
 class FullDiTCameraFromVideo(io.ComfyNode):

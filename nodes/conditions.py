@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..control.bundle import Controls
 from ..control.identity.slots import SLOTS
 from .bridge.request import Request, budget, describe
-from .types import Camera, Conditions, Depth, Identity
+from .sockets.types import Camera, Conditions, Depth, Identity
 
 
 def _weight(name: str, what: str):

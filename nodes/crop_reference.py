@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..control.errors import UserError
 from . import inputs
-from .bridge.arrays import to_masks, to_pictures, to_tensor
+from .sockets.arrays import to_masks, to_pictures, to_tensor
 
 
 class FullDiTCropReference(io.ComfyNode):
@@ -71,7 +71,7 @@ class FullDiTCropReference(io.ComfyNode):
         frames="",
         invert_mask=False,
     ) -> io.NodeOutput:
-        from ..control.identity.given import frame_numbers
+        from ..control.identity.mask_input import frame_numbers
         from ..control.identity.reference import crop_reference
 
         chosen = frame_numbers(frames, len(image)) or range(len(image))

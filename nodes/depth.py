@@ -6,8 +6,8 @@ from comfy_api.latest import io
 
 from ..control.depth import normalise_depth
 from ..control.depth.normalise import SCOPES
-from .bridge.arrays import to_pictures
-from .types import Depth
+from .sockets.arrays import to_pictures
+from .sockets.types import Depth
 
 KINDS = ["disparity", "inverted", "depth", "auto"]
 UNSET = "near = far = 0: measured."
@@ -62,7 +62,7 @@ class FullDiTDepth(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, kind, low=0.02, high=0.98, scope="clip", near=0.0, far=0.0) -> io.NodeOutput:
-        from .bridge.arrays import to_tensor
+        from .sockets.arrays import to_tensor
 
         fixed = {"near": near, "far": far} if near or far else {}
         pictures = to_pictures(images, "the depth clip")

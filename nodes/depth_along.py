@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .types import Camera, Depth
+from .sockets.types import Camera, Depth
 
 
 class FullDiTDepthAlong(io.ComfyNode):
@@ -50,10 +50,10 @@ class FullDiTDepthAlong(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
-        from ..control.depth.along import clip_along
-        from .bridge.arrays import to_tensor
+        from ..control.depth.along_camera import clip_along
         from .bridge.progress import progress
-        from .bridge.shown import show_depth
+        from .page.depth_preview import show_depth
+        from .sockets.arrays import to_tensor
 
         with progress(camera.frames) as step:
             made = clip_along(depth, camera, offset, step)

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..control.depth.files import CONVENTIONS
 from .bridge.depth_files import depth_changed, depth_folders, model_names
-from .types import AnyGeometry, Camera, Depth, MetaBatch
+from .sockets.types import AnyGeometry, Camera, Depth, MetaBatch
 
 KINDS = ["auto", "disparity", "inverted", "depth"]
 
@@ -147,9 +147,9 @@ class FullDiTExtractDepth(io.ComfyNode):
     def execute(
         cls, source, range, stabilise=True, images=None, camera=None, meta_batch=None, fill=True
     ) -> io.NodeOutput:
-        from .bridge.arrays import to_pictures, to_tensor
-        from .bridge.depth_extract import extract_depth
-        from .bridge.shown import show_depth
+        from .page.depth_preview import show_depth
+        from .sockets.arrays import to_pictures, to_tensor
+        from .sockets.depth_clip import extract_depth
 
         made = extract_depth(
             source,

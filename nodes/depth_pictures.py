@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.depth.convert import TARGETS
-from .types import Depth
+from .sockets.types import Depth
 
 
 class FullDiTDepthPictures(io.ComfyNode):
@@ -56,7 +56,7 @@ class FullDiTDepthPictures(io.ComfyNode):
     @classmethod
     def execute(cls, depth, target, width=0, height=0, frames=0, downscale=1) -> io.NodeOutput:
         from ..control.depth.convert import control_pictures
-        from .bridge.arrays import to_tensor
+        from .sockets.arrays import to_tensor
 
         pictures, said = control_pictures(depth, target, height or None, width or None, frames or None, downscale)
         count, tall, wide = pictures.shape[:3]

@@ -7,8 +7,8 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..control.errors import UserError
-from .bridge.arrays import to_tensor
-from .types import Camera
+from .sockets.arrays import to_tensor
+from .sockets.types import Camera
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 FILES = ("reference.png", "reference_mask.png", "mask.mp4", "depth.mp4", "camera.json", "prompt.txt")

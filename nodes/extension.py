@@ -10,7 +10,7 @@ class FullDiTExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         """Add the routes that the page's painter asks."""
-        from .bridge.routes import register
+        from .page.routes import register
 
         register()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.identity import Identity as Slot
-from ..control.identity.given import fitted_mask
+from ..control.identity.mask_input import fitted_mask
 from . import inputs
-from .bridge.arrays import to_masks, to_pictures
-from .types import Identity
+from .sockets.arrays import to_masks, to_pictures
+from .sockets.types import Identity
 
 
 class FullDiTIdentity(io.ComfyNode):

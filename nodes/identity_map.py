@@ -6,9 +6,9 @@ from comfy_api.latest import io
 
 from ..control.errors import UserError
 from ..control.identity import NamedTrack
-from .bridge.arrays import to_masks, to_pictures, to_tensor
 from .bridge.progress import progress
 from .conditions import identity_inputs, in_order
+from .sockets.arrays import to_masks, to_pictures, to_tensor
 
 
 class FullDiTIdentityMap(io.ComfyNode):

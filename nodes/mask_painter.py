@@ -7,8 +7,8 @@ from comfy_api.latest import io
 from ..control.identity import paint
 from ..control.identity.state import state_from_json
 from . import inputs
-from .bridge.arrays import to_masks, to_tensor
 from .bridge.progress import progress
+from .sockets.arrays import to_masks, to_tensor
 
 
 def _outputs(*more: io.String.Output) -> list:
@@ -81,7 +81,7 @@ class FullDiTMaskPainter(io.ComfyNode):
     def execute(cls, masks, frames, width, height, images=None) -> io.NodeOutput:
         ui = {}
         if images is not None:
-            from .bridge.stage import save_stage
+            from .page.stage import save_stage
 
             stage = save_stage(images)
             frames, height, width = stage["count"], stage["height"], stage["width"]
@@ -170,7 +170,7 @@ class FullDiTEditTrack(io.ComfyNode):
             ],
         }
         if images is not None:
-            from .bridge.stage import save_stage
+            from .page.stage import save_stage
 
             ui["fulldit_stage"] = [save_stage(images)]
         return io.NodeOutput(*map(to_tensor, found.painted.tracks), found.painted.report, state, ui=ui)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.arrays import to_masks, to_pictures, to_tensor
 from .bridge.progress import progress, stop_if_cancelled
+from .sockets.arrays import to_masks, to_pictures, to_tensor
 
 
 class FullDiTPropagateMask(io.ComfyNode):

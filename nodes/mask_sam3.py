@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.arrays import to_tensor
 from .bridge.progress import progress
-from .types import Sam3Track
+from .sockets.arrays import to_tensor
+from .sockets.types import Sam3Track
 
 
 class FullDiTMasksFromTrack(io.ComfyNode):
@@ -52,7 +52,7 @@ class FullDiTMasksFromTrack(io.ComfyNode):
 
     @classmethod
     def execute(cls, track, order="given", objects="") -> io.NodeOutput:
-        from .bridge.sam3 import read_track, tracks_of
+        from .sockets.sam3 import read_track, tracks_of
 
         sam = read_track(track)
         with progress(sam.frames) as step:

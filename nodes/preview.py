@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from comfy_api.latest import io
 
-from .bridge.arrays import to_tensor
-from .types import Conditions
+from .sockets.arrays import to_tensor
+from .sockets.types import Conditions
 
 
 class FullDiTPreview(io.ComfyNode):
@@ -44,7 +44,7 @@ class FullDiTPreview(io.ComfyNode):
     def execute(cls, conditions, layout, height) -> io.NodeOutput:
         from ..control.errors import UserError
         from ..control.images import resize_clip
-        from ..evaluation.sheet import condition_frames, contact_sheet
+        from ..view.sheet import condition_frames, contact_sheet
 
         width = max(16, round(height * conditions.width / conditions.height))
         fitted = conditions.controls.resized(height, width)

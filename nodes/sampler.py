@@ -5,7 +5,7 @@ from __future__ import annotations
 import comfy.samplers
 from comfy_api.latest import io
 
-from .types import Conditions
+from .sockets.types import Conditions
 
 ANCHOR = 0.3  # what the embedded model wants
 

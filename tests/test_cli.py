@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.cli import ASSETS, main
-from comfyui_fulldit.models.checkpoint import embedded_path
+from comfyui_fulldit.models.weights.checkpoint import embedded_path
 
 needs_weights = pytest.mark.skipif(
     not embedded_path("fulldit_mini").exists() or not embedded_path("fulldit_mini_vae").exists(),

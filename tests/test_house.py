@@ -11,16 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("control", "scenes", "models", "evaluation", "training", "nodes")
 # Each room and the rooms it may import.
 ARROWS = {
     "control": set(),
+    "view": {"control"},
     "scenes": {"control"},
     "models": {"control"},
-    "evaluation": {"models", "scenes", "control"},
-    "training": {"evaluation", "models", "scenes", "control"},
-    "nodes": {"evaluation", "models", "scenes", "control"},
+    "dataset": {"models", "scenes", "control"},
+    "evaluation": {"view", "models", "scenes", "control"},
+    "training": {"evaluation", "dataset", "models", "scenes", "control"},
+    "nodes": {"view", "models", "control"},
+    "cli": {"training", "evaluation", "dataset", "view", "models", "scenes", "control"},
 }
+# One source of Extract Depth is a scene of the procedural world.
+EXCEPTIONS = {"nodes/sockets/depth_sources.py": {"scenes"}}
+ROOMS = tuple(ARROWS)
 HOST = {
     "comfy",
     "comfy_api",
@@ -65,20 +70,14 @@ def rooms_reached(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_arrows_and_size(path):
     room = path.relative_to(ROOT).parts[0]
-    assert rooms_reached(path) - {room} <= ARROWS[room]
+    allowed = ARROWS[room] | EXCEPTIONS.get(path.relative_to(ROOT).as_posix(), set())
+    assert rooms_reached(path) - {room} <= allowed
     for level, name in imported(path):
         top = name.split(".")[0]
         assert level > 0 or top != "comfyui_fulldit", "inside the package, imports are relative"
         if room != "nodes" and level == 0:
             assert top not in HOST, f"{path} imports the host outside nodes/"
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-
-
-def test_the_cli_leaves_the_nodes_alone_and_only_it_imports_training():
-    assert "nodes" not in {name.split(".")[0] for level, name in imported(ROOT / "cli.py") if level}
-    for path in SOURCES:
-        if path.relative_to(ROOT).parts[0] != "training":
-            assert "training" not in rooms_reached(path)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -90,7 +89,7 @@ def test_every_room_says_what_lives_there(room):
 
 
 def test_no_code_path_loads_a_pickle():
-    for path in [*SOURCES, ROOT / "cli.py", ROOT / "__init__.py", ROOT / "install.py"]:
+    for path in [*SOURCES, ROOT / "__init__.py", ROOT / "install.py"]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 called = ast.unparse(node.func)

@@ -1,1 +1,4 @@
-"""How it learns: VAE, data, generator, estimators; each a stage with configs in `configs/`, and all of it resumes."""
+"""How it learns: stages.py runs the stages of `fulldit train`; each resumes where it stopped.
+
+common/ is what all of them share; vae/, generator/ and estimators/ hold one stage each; configs/ has their configs.
+"""

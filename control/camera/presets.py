@@ -15,8 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import rotations
-from .easing import EASES as EASES
-from .easing import eased as eased
+from .easing import eased
 from .edit import sway
 from .trajectory import CameraTrajectory
 

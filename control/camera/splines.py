@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import UserError
 from . import rotations
-from .presets import EASES, eased, intrinsics_of
+from .easing import EASES, eased
+from .presets import intrinsics_of
 from .trajectory import CameraTrajectory, compose, invert
 from .turns import slopes, turning
 

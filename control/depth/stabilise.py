@@ -26,8 +26,8 @@ import numpy as np
 from ..camera.trajectory import CameraTrajectory, compose, invert
 from ..errors import UserError
 from .align import fit_scale_shift
-from .flow import follow, grey_picture, sample
 from .pack import pack, unpack
+from .scene_flow import follow, grey_picture, sample
 
 JUMP = 0.01  # what the fit of scale, and of shift in shares of the range, is uncertain by
 CUT = 0.15  # where less than this share of a picture is found again, another shot begins

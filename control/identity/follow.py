@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .given import masks_at
+from .mask_input import masks_at
 from .propagate import propagate
 from .report import NamedTrack, spans, track_report, whereabouts
 

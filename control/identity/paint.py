@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UserError
 from ..images import resize
 from ..progress import quiet
-from .choose import keyframes
+from .keyframe_selection import keyframes
 from .keyframes import MaskKey, MaskTrack
 from .propagate import propagate
 from .report import NamedTrack, track_report

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from .flow import Clip, Step, opencv
+from .clip_flow import Clip, Step, opencv
 from .inbetween import signed_distance
 from .report import spans
 from .slots import check_range

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..images import resize
-from .given import fitted_mask
+from .mask_input import fitted_mask
 from .slots import GREY, Identity, reference_picture
 
 

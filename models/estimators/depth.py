@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...control.errors import UserError
-from .file import Estimators, load_estimators
+from .estimators_file import Estimators, load_estimators
 from .layers import at_size
 from .perception import Perception
 
@@ -115,7 +115,7 @@ def _mean(perception: Perception, small: list[Tensor], count: int) -> Tensor:
 
 def shipped() -> Estimators:
     """The estimators of the repository. Raises UserError where the file is missing or cut."""
-    from ..checkpoint import embedded_path
+    from ..weights.checkpoint import embedded_path
 
     return load_estimators(embedded_path("fulldit_mini_estimators"))
 

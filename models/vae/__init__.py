@@ -5,6 +5,6 @@ statistics of Wan 2.1 latents, `file.py` the safetensors file and the fingerprin
 """
 
 from .autoencoder import VAE
-from .file import fingerprint, load_vae, save_vae
+from .vae_file import fingerprint, load_vae, save_vae
 
 __all__ = ["VAE", "fingerprint", "load_vae", "save_vae"]

@@ -9,7 +9,7 @@ import comfy.ops
 import torch
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ...models.text import BYTES, END, LENGTH, PAD, TextEncoder, tokenize
+from ...models.conditioning.text import BYTES, END, LENGTH, PAD, TextEncoder, tokenize
 
 NAME = "fulldit_bytes"
 

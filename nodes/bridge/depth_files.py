@@ -61,7 +61,7 @@ def model_names() -> list[str]:
     """Small, Base and Large, whether they are there or not, and what else lies in those folders: models of transformers
     and single files of the authors'."""
     from ...models.estimators.depth_anything import is_model
-    from ...models.estimators.depth_anything_files import MODELS as published
+    from ...models.estimators.depth_anything_download import MODELS as published
     from ...models.estimators.depth_anything_keys import is_original
 
     known = {model.folder for model in published.values()}

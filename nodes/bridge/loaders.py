@@ -16,16 +16,16 @@ import torch
 from comfy.patcher_extension import CallbacksMP
 
 from ...control.errors import UserError
-from ...models.checkpoint import TEXT, read_config, read_reach
+from ...models.backbone.transformer import FullDiT
+from ...models.conditioning.text import TextEncoder
 from ...models.devices import pick_dtype
-from ...models.safefile import load_strict, read_tensors
-from ...models.safefile import read_metadata as file_metadata
-from ...models.text import TextEncoder
-from ...models.transformer import FullDiT
 from ...models.vae import fingerprint, load_vae
-from ...models.vae.file import read_metadata as vae_metadata
+from ...models.vae.vae_file import read_metadata as vae_metadata
+from ...models.weights.checkpoint import TEXT, read_config, read_reach
+from ...models.weights.tensor_file import load_strict, read_tensors
+from ...models.weights.tensor_file import read_metadata as file_metadata
+from .base_model import HostConfig
 from .clip import ByteTokenizer, encoder_class
-from .model import HostConfig
 from .network import KEEP_AFTER_RUN
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -10,7 +10,7 @@ import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 
-from ...models.transformer import FullDiT, Memory
+from ...models.backbone.transformer import FullDiT, Memory
 from .cond import ARGUMENT
 
 KEEP_AFTER_RUN = 256 * 2**20  # bytes of K and V that may stay for the next prompt or seed

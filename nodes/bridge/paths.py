@@ -37,7 +37,7 @@ def embedded_file(name: str) -> Path:
     other = os.environ.get(ENVIRONMENT)
     if other:
         return Path(other) / f"{name}.safetensors"
-    from ...models.checkpoint import embedded_path
+    from ...models.weights.checkpoint import embedded_path
 
     return Path(embedded_path(name))
 

@@ -64,8 +64,8 @@ def _for_nodes(text: str) -> str:
 def budget(request: Request, model: str = "mini-cpu") -> dict[str, int]:
     """Tokens of the video and of each stream that the request asks for, as a checkpoint like the preset `model` (by
     default the embedded one) cuts them."""
+    from ...models.conditioning.streams import STREAMS
     from ...models.config import PRESETS
-    from ...models.streams import STREAMS
 
     def token_count(name: str, shape: tuple[int, ...]) -> int:
         if STREAMS[name].kind == "vector":

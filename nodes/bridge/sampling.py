@@ -13,8 +13,8 @@ import latent_preview
 import torch
 
 from ...control.errors import UserError
-from ...models.sampler import anchor_steps
-from .applying import empty_latent, encode, with_conditions
+from ...models.sampling.sampler import anchor_steps
+from .conditioning import empty_latent, encode, with_conditions
 from .request import Request
 
 ORDER = ("camera", "identity", "depth")

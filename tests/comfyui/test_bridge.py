@@ -83,9 +83,9 @@ def sample(loaded, model=None, request=None, **options):
 
 
 def own_sample(loaded, files, request, steps=STEPS, scales=None, anchor=0.0, seed=3):
-    """The same walk by models/sampler.py, as a raw latent."""
+    """The same walk by models/sampling/sampler.py, as a raw latent."""
     network, text, config = module("models.checkpoint").load_model(files[0])
-    conditions = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, request)
+    conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, request)
     noise = torch.randn(1, 16, 5, HEIGHT // 8, WIDTH // 8, generator=torch.manual_seed(seed))
     with torch.inference_mode():
         words = text.encode(["a red ball", ""])
@@ -189,8 +189,8 @@ def test_keys_and_values_are_computed_once_for_all_steps_and_seeds(loaded):
     sample(loaded, seed=4)
     sample(loaded, steps=STEPS + 1)
     assert store.made == before
-    again = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, make_request())
-    assert again is module("nodes.bridge.applying").encode(loaded.model, loaded.vae, loaded.request)
+    again = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, make_request())
+    assert again is module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.request)
 
 
 def test_easycache_skips_a_step(loaded, monkeypatch):
@@ -329,7 +329,7 @@ def test_factories_make_equal_copies(loaded):
 
 def test_memory_counts_the_conditions(loaded):
     model = loaded.model.model
-    conditions = module("nodes.bridge.applying").encode(loaded.model, loaded.vae, loaded.request)
+    conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.request)
     shapes = model.extra_conds_shapes(fulldit=conditions)
     assert shapes["conditions"] == [1, 16, 4 * (sum(conditions.tokens().values()) - conditions.tokens()["video"])]
     with_them = model.memory_required([1, 16, 5, 4, 6], cond_shapes={k: [v] for k, v in shapes.items()})
@@ -338,7 +338,7 @@ def test_memory_counts_the_conditions(loaded):
 
 def test_what_is_refused_before_sampling(loaded, files):
     UserError = module("control.errors").UserError
-    applying = module("nodes.bridge.applying")
+    applying = module("nodes.bridge.conditioning")
     with pytest.raises(UserError, match="This model is a Linear, but conditions need a FullDiT"):
         applying.check_model(SimpleNamespace(model=torch.nn.Linear(1, 1)))
     other = module("models.vae").VAE(dim=8)

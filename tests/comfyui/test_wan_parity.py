@@ -21,7 +21,7 @@ def networks(host):
 
     models = f"{PACK}.models"
     config = importlib.import_module(f"{models}.config").PRESETS["debug"]
-    network = importlib.import_module(f"{models}.transformer").FullDiT
+    network = importlib.import_module(f"{models}.backbone.transformer").FullDiT
     ours = network(config, operations=comfy.ops.manual_cast, device="cpu", dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

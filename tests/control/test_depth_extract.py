@@ -12,7 +12,7 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.depth import DepthClip, normalise_depth
-from comfyui_fulldit.control.depth.along import clip_along, fill_behind
+from comfyui_fulldit.control.depth.along_camera import clip_along, fill_behind
 from comfyui_fulldit.control.depth.extract import Raw, Span, extract, shrunk
 from comfyui_fulldit.control.depth.stabilise import Stabilising, stabilise
 from comfyui_fulldit.control.errors import UserError

@@ -9,7 +9,7 @@ import pytest
 
 from comfyui_fulldit.control.depth import normalise_depth
 from comfyui_fulldit.control.depth.flicker import static_flicker
-from comfyui_fulldit.control.depth.flow import follow, grey_picture, sample
+from comfyui_fulldit.control.depth.scene_flow import follow, grey_picture, sample
 from comfyui_fulldit.control.depth.stabilise import Stabiliser, Stabilising, stabilise
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import FAR, WorldOptions, render

@@ -7,7 +7,7 @@ import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.from_video import estimate_camera
-from comfyui_fulldit.control.camera.from_video.bundle import Bundle, adjust, free_parameters
+from comfyui_fulldit.control.camera.from_video.bundle_adjustment import Bundle, adjust, free_parameters
 from comfyui_fulldit.control.camera.from_video.estimate import _about_support
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError

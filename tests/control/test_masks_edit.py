@@ -7,7 +7,6 @@ import pytest
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity import Identity, track_figures, track_report
-from comfyui_fulldit.control.identity.choose import keyframes
 from comfyui_fulldit.control.identity.edit import (
     drop_specks,
     feather,
@@ -18,6 +17,7 @@ from comfyui_fulldit.control.identity.edit import (
     subtract,
     union,
 )
+from comfyui_fulldit.control.identity.keyframe_selection import keyframes
 from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
 from comfyui_fulldit.control.identity.objects import slots_from_objects
 from comfyui_fulldit.control.identity.reference import crop_reference

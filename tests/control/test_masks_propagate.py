@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity.flow import Clip
+from comfyui_fulldit.control.identity.clip_flow import Clip
 from comfyui_fulldit.control.identity.propagate import propagate
 from comfyui_fulldit.control.identity.shapes import Ellipse, rasterise
 from comfyui_fulldit.control.images import resize

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
-from comfyui_fulldit.control.camera.presets import EASES, PRESETS, preset
+from comfyui_fulldit.control.camera.easing import EASES
+from comfyui_fulldit.control.camera.presets import PRESETS, preset
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
 

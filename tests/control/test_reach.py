@@ -7,8 +7,8 @@ import json
 import pytest
 
 from comfyui_fulldit.control.camera import edit
+from comfyui_fulldit.control.camera.motion_range import Reach, measure, outside
 from comfyui_fulldit.control.camera.presets import preset
-from comfyui_fulldit.control.camera.reach import Reach, measure, outside
 from comfyui_fulldit.control.errors import UserError
 
 SEEN = measure(

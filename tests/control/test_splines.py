@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import rotations
-from comfyui_fulldit.control.camera.fit import fit_keys, preset_file
-from comfyui_fulldit.control.camera.presets import EASES, PRESETS, eased, preset
+from comfyui_fulldit.control.camera.easing import EASES, eased
+from comfyui_fulldit.control.camera.fit_keys import fit_keys, preset_file
+from comfyui_fulldit.control.camera.presets import PRESETS, preset
 from comfyui_fulldit.control.camera.splines import Key, path_from_state, path_through
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.camera.turns import turning

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.bundle import Controls
-from comfyui_fulldit.evaluation.measure import Judge
-from comfyui_fulldit.evaluation.scenes import held_out_scenes
-from comfyui_fulldit.models.estimators.file import Estimators
+from comfyui_fulldit.evaluation.control.judge import Judge
+from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
+from comfyui_fulldit.models.estimators.estimators_file import Estimators
 
 SIZE = (5, 64, 96)
 
@@ -45,7 +45,7 @@ class StandIn:
     vae: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
 
     def encode(self, controls: Controls, frames, height, width):
-        from comfyui_fulldit.models.conditions import Conditions, Stream
+        from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 
         self.encoded += 1
         streams = [
@@ -77,7 +77,7 @@ def stand_in(scenes):
 @pytest.fixture(scope="session")
 def benched(scenes, judge, tmp_path_factory):
     """One whole run of the benchmark: its result, its file, what the pipeline was asked, the steps of its bar."""
-    from comfyui_fulldit.evaluation.bench import run_control
+    from comfyui_fulldit.evaluation.control.benchmark import run_control
 
     steps = []
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation import bench
-from comfyui_fulldit.evaluation.card import fill_card
-from comfyui_fulldit.evaluation.measure import METRICS
-from comfyui_fulldit.evaluation.table import markdown_table
-from comfyui_fulldit.models.conditions import Conditions, Stream
+from comfyui_fulldit.evaluation.control import benchmark as bench
+from comfyui_fulldit.evaluation.control.card import fill_card
+from comfyui_fulldit.evaluation.control.judge import METRICS
+from comfyui_fulldit.evaluation.control.table import markdown_table
+from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 
 KEYS = ["none", "camera", "identity", "depth", "camera+identity", "camera+depth", "identity+depth"]
 KEYS += ["camera+identity+depth"]

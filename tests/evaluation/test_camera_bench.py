@@ -9,8 +9,8 @@ import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation import camera_bench as bench
-from comfyui_fulldit.evaluation.textured import projection, render_room
+from comfyui_fulldit.evaluation.tools import camera_bench as bench
+from comfyui_fulldit.evaluation.tools.textured_room import projection, render_room
 
 pytest.importorskip("cv2")
 

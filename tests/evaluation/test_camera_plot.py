@@ -8,7 +8,7 @@ import pytest
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation import camera_plot
+from comfyui_fulldit.view import camera_plot
 
 
 def red(picture: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from comfyui_fulldit.control.depth import normalise_depth
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation import depth_bench
+from comfyui_fulldit.evaluation.tools import depth_bench
 from comfyui_fulldit.models.estimators.depth import NOTICE, estimate_depth, shipped
 from comfyui_fulldit.models.estimators.layers import at_size
 from comfyui_fulldit.scenes import render

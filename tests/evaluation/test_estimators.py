@@ -8,7 +8,7 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.estimators.camera import CameraNet, camera_input, compose, rotation_matrix
-from comfyui_fulldit.models.estimators.file import Estimators, load_estimators, save_estimators
+from comfyui_fulldit.models.estimators.estimators_file import Estimators, load_estimators, save_estimators
 from comfyui_fulldit.models.estimators.identity import crop, on_grey
 from comfyui_fulldit.models.estimators.motion import dis_flow
 
@@ -89,8 +89,8 @@ def test_any_length_of_clip():
 
 
 def test_training_that_is_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    from comfyui_fulldit.training import estimators
-    from comfyui_fulldit.training.settings import config_path
+    from comfyui_fulldit.training.common.settings import config_path
+    from comfyui_fulldit.training.estimators import train_estimators as estimators
 
     torch.set_num_threads(1)
     values = json.loads(config_path("estimators", "debug").read_text())

@@ -8,8 +8,8 @@ import pytest
 from comfyui_fulldit.cli import build_parser
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.media import read_image
-from comfyui_fulldit.evaluation.animation import write_animation
-from comfyui_fulldit.evaluation.gallery import MOST_BYTES, RUNS, run_gallery, side_by_side
+from comfyui_fulldit.evaluation.control.gallery import MOST_BYTES, RUNS, run_gallery, side_by_side
+from comfyui_fulldit.view.animation import write_animation
 
 from .conftest import new_stand_in
 

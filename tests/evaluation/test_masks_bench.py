@@ -11,7 +11,7 @@ from comfyui_fulldit import cli
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.inbetween import Between
 from comfyui_fulldit.control.identity.shapes import rasterise
-from comfyui_fulldit.evaluation import masks_bench
+from comfyui_fulldit.evaluation.tools import masks_bench
 
 pytest.importorskip("cv2")
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.bundle import Controls
-from comfyui_fulldit.evaluation.measure import METRICS, Judge
-from comfyui_fulldit.models.estimators.file import Estimators
+from comfyui_fulldit.evaluation.control.judge import METRICS, Judge
+from comfyui_fulldit.models.estimators.estimators_file import Estimators
 from comfyui_fulldit.scenes import HELD_OUT_SEED
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.identity.shapes import Ellipse, rasterise
-from comfyui_fulldit.evaluation.bench import alikeness
-from comfyui_fulldit.evaluation.painted import CORNERS, outlines, painted, painted_keys, painted_track
+from comfyui_fulldit.evaluation.control.benchmark import alikeness
+from comfyui_fulldit.evaluation.control.painted_masks import CORNERS, outlines, painted, painted_keys, painted_track
 
 SIZE = (64, 96)
 

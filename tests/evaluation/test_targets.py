@@ -8,11 +8,11 @@ import pytest
 
 from comfyui_fulldit.cli import main
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation.bench import SUBSETS, key_of, summarise
-from comfyui_fulldit.evaluation.measure import HIGHER_IS_BETTER, METRICS
+from comfyui_fulldit.evaluation.control.benchmark import SUBSETS, key_of, summarise
+from comfyui_fulldit.evaluation.control.judge import HIGHER_IS_BETTER, METRICS
+from comfyui_fulldit.evaluation.control.ratios import ALL, ratios_of_result
+from comfyui_fulldit.evaluation.control.targets import NAMES, read_result, run_targets, targets, targets_table
 from comfyui_fulldit.evaluation.metrics import ratio_and_error
-from comfyui_fulldit.evaluation.ratios import ALL, ratios_of_result
-from comfyui_fulldit.evaluation.targets import NAMES, read_result, run_targets, targets, targets_table
 
 FLOOR = {
     "rot_err": 0.5, "trans_err": 0.5, "cam_mc": 1.0, "depth_mae": 10.0, "identity_accuracy": 0.95, "mask_iou": 0.9,
@@ -199,7 +199,7 @@ def test_the_command(seen, tmp_path, capsys):
 
 def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
     """Every option arrives, the unseen result is read before anything is measured, and the card gets its lines."""
-    import comfyui_fulldit.evaluation.bench as bench
+    import comfyui_fulldit.evaluation.control.benchmark as bench
 
     asked = []
     monkeypatch.setattr(bench, "run_control", lambda **given: asked.append(given) or painted_seen)

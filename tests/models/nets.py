@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from comfyui_fulldit.models.conditions import Conditions, Stream
+from comfyui_fulldit.models.backbone.transformer import FullDiT
+from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
-from comfyui_fulldit.models.transformer import FullDiT
 
 GEOMETRY = (3, 4, 6)
 

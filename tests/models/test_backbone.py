@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.adapters import is_diffusers, load_backbone, to_diffusers, to_wan
-from comfyui_fulldit.models.attention import BACKENDS, use_backend
+from comfyui_fulldit.models.backbone.attention import BACKENDS, use_backend
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
 from comfyui_fulldit.models.config import CORE_FIELDS, PRESETS, FullDiTConfig
-from comfyui_fulldit.models.transformer import FullDiT, initialise
+from comfyui_fulldit.models.weights.key_maps import is_diffusers, load_backbone, to_diffusers, to_wan
 
 from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
 

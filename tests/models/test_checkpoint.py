@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.checkpoint import embedded_path, load_model, read_config, save_model
+from comfyui_fulldit.models.conditioning.text import LENGTH, TextEncoder, tokenize
 from comfyui_fulldit.models.config import PRESETS
-from comfyui_fulldit.models.safefile import read_metadata, read_tensors, write_tensors
-from comfyui_fulldit.models.text import LENGTH, TextEncoder, tokenize
+from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, save_model
+from comfyui_fulldit.models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 
 from .nets import conditions, latent, randomised, small, words
 
@@ -125,7 +125,7 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
 
 
 def test_presets_fit_the_budget_of_the_repository():
-    from comfyui_fulldit.models.transformer import FullDiT
+    from comfyui_fulldit.models.backbone.transformer import FullDiT
 
     for name, megabytes in (("mini-cpu", 9), ("mini", 20)):
         config = PRESETS[name]

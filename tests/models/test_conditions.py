@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.conditions import Conditions, Stream
-from comfyui_fulldit.models.positions import grid, rotary_table, rotate, stream_positions
-from comfyui_fulldit.models.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
-from comfyui_fulldit.models.transformer import FullDiT, initialise
+from comfyui_fulldit.models.backbone.positions import grid, rotary_table, rotate, stream_positions
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
+from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
+from comfyui_fulldit.models.conditioning.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
 
 from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
 

@@ -19,14 +19,14 @@ from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.images import resize_clip
-from comfyui_fulldit.models.estimators import depth_anything_files as files
+from comfyui_fulldit.models.estimators import depth_anything_download as files
 from comfyui_fulldit.models.estimators.depth_anything import (
     estimate_depth_anything,
     is_model,
     load_depth_anything,
     prepare,
 )
-from comfyui_fulldit.models.estimators.depth_anything_files import MODELS, Part, Published, download, look_up, offer
+from comfyui_fulldit.models.estimators.depth_anything_download import MODELS, Part, Published, download, look_up, offer
 from comfyui_fulldit.models.estimators.depth_anything_keys import is_original
 
 REPOSITORY = "someone/Tiny-Depth-hf"

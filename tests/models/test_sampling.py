@@ -9,9 +9,9 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
-from comfyui_fulldit.models.flow import add_noise, to_data, velocity
-from comfyui_fulldit.models.sampler import GuidedVelocity, anchor_steps, euler, heun, sample
-from comfyui_fulldit.models.schedules import SCHEDULES, percent_to_time, schedule, shifted_time
+from comfyui_fulldit.models.sampling.flow import add_noise, to_data, velocity
+from comfyui_fulldit.models.sampling.sampler import GuidedVelocity, anchor_steps, euler, heun, sample
+from comfyui_fulldit.models.sampling.schedules import SCHEDULES, percent_to_time, schedule, shifted_time
 
 SHAPE = (2, 16, 3, 4, 6)
 

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.file import fingerprint, load_vae, read_metadata, save_vae
 from comfyui_fulldit.models.vae.latent import denormalise_latent, normalise_latent
+from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
 
 
 def diffusers_key(key: str) -> str:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.camera import reach
+from comfyui_fulldit.control.camera import motion_range as reach
 from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN, read_camera, write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError

@@ -45,7 +45,7 @@ class Manager:
 
 
 def test_every_choice_of_the_page_is_a_source(host):
-    from comfyui_fulldit.nodes.bridge.depth_sources import SOURCES
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES
 
     schema = host.schemas["FullDiTExtractDepth"]
     options = {entry.id: [option.key for option in entry.options] for entry in schema.inputs if entry.options}
@@ -233,7 +233,7 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     joined = np.concatenate(parts)
     assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]
     from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
-    from comfyui_fulldit.nodes.bridge.depth_sources import SOURCES, Found, Raw
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, Raw
 
     mean = clip_mean(pictures[:6].numpy())
     estimates = estimate_depth(pictures.numpy(), mean=mean)
@@ -249,7 +249,7 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
 
 
 def test_a_new_clip_begins_anew_and_two_nodes_do_not_meet(host, clip):
-    from comfyui_fulldit.nodes.bridge import meta_batch as batches
+    from comfyui_fulldit.nodes.sockets import meta_batch as batches
 
     manager = Manager(6)
     first = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)

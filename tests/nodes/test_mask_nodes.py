@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity.given import frame_numbers
+from comfyui_fulldit.control.identity.mask_input import frame_numbers
 
 FRAMES, HEIGHT, WIDTH = 7, 64, 96
 

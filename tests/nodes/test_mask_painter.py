@@ -155,7 +155,7 @@ def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
 
 
 def test_the_page_may_name_stages_only(painter, temp, host):
-    from comfyui_fulldit.nodes.bridge import stage as stages
+    from comfyui_fulldit.nodes.page import stage as stages
 
     images = torch.rand(2, 16, 24, 3)
     (stage,) = painter.execute(masks(CUP), 1, 16, 16, images=images).kwargs["ui"]["fulldit_stage"]
@@ -188,7 +188,7 @@ def clip():
 def test_the_page_can_have_a_mask_followed(painter, temp, clip):
     from comfyui_fulldit.control.identity import runs
     from comfyui_fulldit.control.identity.keyframes import MaskTrack, key_from_json
-    from comfyui_fulldit.nodes.bridge import routes
+    from comfyui_fulldit.nodes.page import routes
 
     frames, mask = clip
     (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
@@ -217,7 +217,7 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
 
 
 def test_one_mask_is_followed_at_a_time_and_can_be_stopped(host, monkeypatch):
-    from comfyui_fulldit.nodes.bridge import routes
+    from comfyui_fulldit.nodes.page import routes
 
     def work(request, progress, cancel):
         for _ in range(2000):

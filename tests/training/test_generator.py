@@ -12,18 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.camera.reach import Reach, measure
+from comfyui_fulldit.control.camera.motion_range import Reach, measure
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.checkpoint import embedded_path, load_model, read_config, read_reach
-from comfyui_fulldit.models.config import PRESETS
-from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.file import fingerprint, load_vae, save_vae
-from comfyui_fulldit.scenes import render
-from comfyui_fulldit.training.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
-from comfyui_fulldit.training.command import encode_data, run
-from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
-from comfyui_fulldit.training.latents import (
+from comfyui_fulldit.dataset.latents import (
     EncodedClips,
     blank_map,
     encode_clips,
@@ -32,10 +24,18 @@ from comfyui_fulldit.training.latents import (
     text_rows,
     write_shards,
 )
-from comfyui_fulldit.training.reach import of_clips
-from comfyui_fulldit.training.report import read_log
-from comfyui_fulldit.training.settings import config_path, read_settings
-from comfyui_fulldit.training.start import networks
+from comfyui_fulldit.dataset.motion_range import of_clips
+from comfyui_fulldit.models.config import PRESETS
+from comfyui_fulldit.models.vae.autoencoder import VAE
+from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
+from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, read_reach
+from comfyui_fulldit.scenes import render
+from comfyui_fulldit.training.common.log import read_log
+from comfyui_fulldit.training.common.settings import config_path, read_settings
+from comfyui_fulldit.training.generator.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
+from comfyui_fulldit.training.generator.start import networks
+from comfyui_fulldit.training.generator.train_generator import GeneratorSettings, Trainer
+from comfyui_fulldit.training.stages import encode_data, run
 
 DEBUG = PRESETS["debug"]
 SIZE = (DEBUG.frames, DEBUG.height, DEBUG.width)
@@ -203,9 +203,9 @@ def test_two_processes_train_one_model(place, tmp_path):
 TWO_PROCESSES = """
 import json, sys
 from pathlib import Path
-from comfyui_fulldit.training.generator import GeneratorSettings, Trainer
-from comfyui_fulldit.training.settings import config_path, read_settings
-from comfyui_fulldit.training.start import networks
+from comfyui_fulldit.training.generator.train_generator import GeneratorSettings, Trainer
+from comfyui_fulldit.training.common.settings import config_path, read_settings
+from comfyui_fulldit.training.generator.start import networks
 
 place, out, until = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 settings = read_settings(config_path("generator", "debug"), GeneratorSettings)
@@ -350,7 +350,7 @@ def test_stages_refuse_what_is_missing(tmp_path, monkeypatch):
         run("video", "debug", tmp_path)
     with pytest.raises(UserError, match="There is no config"):
         run("all", "huge", tmp_path)
-    import comfyui_fulldit.models.checkpoint as checkpoint
+    import comfyui_fulldit.models.weights.checkpoint as checkpoint
 
     monkeypatch.setattr(checkpoint, "embedded_path", lambda name: tmp_path / f"{name}.safetensors")
     with pytest.raises(UserError, match="no VAE yet"):

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.training.latents import channel_weights
-from comfyui_fulldit.training.optim import Average, Muon, optimisers, orthogonalise, rate, set_rate
-from comfyui_fulldit.training.report import Log, plot_losses, read_log, write_sheet
-from comfyui_fulldit.training.settings import config_path, read_settings
-from comfyui_fulldit.training.state import load_state, save_state
+from comfyui_fulldit.dataset.latents import channel_weights
+from comfyui_fulldit.training.common.log import Log, plot_losses, read_log, write_sheet
+from comfyui_fulldit.training.common.optimizers import Average, Muon, optimisers, orthogonalise, rate, set_rate
+from comfyui_fulldit.training.common.settings import config_path, read_settings
+from comfyui_fulldit.training.common.state import load_state, save_state
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16), (2, 4, 108), (1, 108, 4)])
@@ -94,7 +94,7 @@ def test_states_come_back_exactly(tmp_path):
 
 
 def test_configs_are_strict(tmp_path):
-    from comfyui_fulldit.training.generator import GeneratorSettings
+    from comfyui_fulldit.training.generator.train_generator import GeneratorSettings
 
     for name in ("cpu", "gpu", "debug", "more", "more_gpu"):
         settings = read_settings(config_path("generator", name), GeneratorSettings)
@@ -108,7 +108,7 @@ def test_configs_are_strict(tmp_path):
 
 
 def test_a_config_may_be_like_another(tmp_path):
-    from comfyui_fulldit.training.generator import GeneratorSettings
+    from comfyui_fulldit.training.generator.train_generator import GeneratorSettings
 
     def config(name, **values):
         (tmp_path / f"{name}.json").write_text(json.dumps(values))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from comfyui_fulldit.models.vae.file import fingerprint, load_vae
-from comfyui_fulldit.training.vae import train_vae
-from comfyui_fulldit.training.vae_decoder import train_decoder
+from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae
+from comfyui_fulldit.training.vae.train_decoder import train_decoder
+from comfyui_fulldit.training.vae.train_vae import train_vae
 
 
 def test_latents_stay_and_pictures_change(tmp_path):

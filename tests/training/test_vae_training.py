@@ -10,16 +10,16 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.file import load_vae, read_metadata
 from comfyui_fulldit.models.vae.latent import LATENT_STD, normalise_latent
-from comfyui_fulldit.training import vae_metrics
-from comfyui_fulldit.training.optim import orthogonalise
-from comfyui_fulldit.training.vae import Trainer, load_config, loss_of, train_vae
-from comfyui_fulldit.training.vae_data import KINDS, ClipPool, Phase, rendered
-from comfyui_fulldit.training.vae_finish import fold, latent_pixels, preview_factors
-from comfyui_fulldit.training.vae_metrics import psnr
-from comfyui_fulldit.training.vae_reins import Reins
-from comfyui_fulldit.training.vae_start import initialise
+from comfyui_fulldit.models.vae.vae_file import load_vae, read_metadata
+from comfyui_fulldit.training.common.optimizers import orthogonalise
+from comfyui_fulldit.training.vae import quality as vae_metrics
+from comfyui_fulldit.training.vae.activation_limiter import Reins
+from comfyui_fulldit.training.vae.finish import fold, latent_pixels, preview_factors
+from comfyui_fulldit.training.vae.initialize import initialise
+from comfyui_fulldit.training.vae.quality import psnr
+from comfyui_fulldit.training.vae.train_vae import Trainer, load_config, loss_of, train_vae
+from comfyui_fulldit.training.vae.vae_clips import KINDS, ClipPool, Phase, rendered
 
 SIZE = (5, 16, 24)
 

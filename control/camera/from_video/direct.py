@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import bundle as ba
+from . import bundle_adjustment as ba
 from .patches import sample, smooth
 
 SIDE = 9

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import rotations
-from . import bundle as ba
+from . import bundle_adjustment as ba
 from . import direct, twoview
 from .tracks import Tracks
 

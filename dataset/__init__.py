@@ -1,0 +1,1 @@
+"""What a training reads: latents.py is encoded clips on disk, motion_range.py the camera movement in them."""

@@ -1,0 +1,273 @@
+"""`fulldit gallery`: what a checkpoint does with held-out scenes, failures included.
+
+The first scenes are shown as they come, unchosen; after them, of a larger pool, the one in which the camera, the
+identities and the depth are obeyed worst. Each is shown with its conditions and with the same seed after each of them
+was taken away. Everything follows from the weights and the numbers asked: the same call writes the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ...control.bundle import CONDITIONS
+from ...control.errors import UserError
+from ...control.files import atomic_path, write_json
+from ...control.images import resize
+from ...control.media import write_image
+from ...control.progress import quiet
+from ...models.pipeline import Pipeline
+from ...view.animation import write_animation
+from ...view.canvas import Canvas
+from ...view.sheet import condition_frames, contact_sheet
+from ..held_out_scenes import FAMILIES, HeldOutScene, held_out_scenes
+from .judge import OF_CONDITION, Judge, Measured
+from .ratios import excess
+
+RUNS = {
+    "all conditions": CONDITIONS,
+    **{f"without {left_out}": tuple(n for n in CONDITIONS if n != left_out) for left_out in CONDITIONS},
+    "without any": (),
+}
+CELL = 96  # pixels that a cell is high, at least
+GAP, HEAD, LABEL, FIGURES = 8, 26, 18, 18
+MOST_BYTES = 300_000
+
+
+@dataclass
+class Shown:
+    """A scene with what was made of it: clips and figures by the names of RUNS, and why it is shown."""
+
+    number: int
+    scene: HeldOutScene
+    truth: Measured
+    clips: dict[str, np.ndarray] = field(default_factory=dict)
+    measured: dict[str, Measured] = field(default_factory=dict)
+    worst: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The name of its files."""
+        return "_".join([f"scene_{self.number:02d}", *(f"worst_{condition}" for condition in self.worst)])
+
+    def title(self, pool: int) -> str:
+        """Which scene it is, and why."""
+        text = f"Held-out scene {self.number}"
+        return f"{text}, the worst of {pool} in {' and '.join(self.worst)}" if self.worst else text
+
+
+def run_gallery(
+    out: str | Path,
+    scenes: int = 4,
+    pool: int = 16,
+    progress: Callable = quiet,
+    *,
+    checkpoint: str | Path | None = None,
+    vae: str | Path | None = None,
+    estimators: str | Path | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    family: str = "seen",
+    pipeline: Pipeline | None = None,
+    judge: Judge | None = None,
+) -> dict:
+    """Write `NAME.jpg` and `NAME.webp` for each scene shown, `gallery.md` and `gallery.json` to `out`; returns the
+    last.
+
+    scenes: how many are shown as they come. pool: among how many the worst are looked for. steps and guidance: default,
+    the checkpoint's. The rest is as `bench.run_control` has it. Raises UserError before anything is generated for
+    missing files and for numbers below 1.
+    """
+    if scenes < 1 or pool < 1:
+        raise UserError(f"{scenes} scenes of a pool of {pool} were asked for; at least 1 of both was expected.")
+    if steps is not None and steps < 1:
+        raise UserError(f"{steps} steps were asked for; at least 1 was expected.")
+    if family not in FAMILIES:
+        raise UserError(f"family is '{family}'; expected one of {', '.join(FAMILIES)}.")
+    judge = judge or Judge.load(estimators)
+    pipeline = pipeline or Pipeline.load(checkpoint, vae)
+    config = pipeline.config
+    size = (config.frames, config.height, config.width)
+    how = {
+        "steps": config.steps if steps is None else steps,
+        "guidance": config.guidance if guidance is None else guidance,
+        "anchor": config.anchor,
+    }
+    pool = max(scenes, pool)
+    first = next(iter(RUNS))
+    seen: list[Shown] = []
+    with progress(pool, "gallery: looking") as step:
+        for number, scene in enumerate(held_out_scenes(pool, *size, family=family)):
+            one = Shown(number, scene, judge.measure(scene.frames, scene.controls))
+            generate(pipeline, judge, one, (first,), how)
+            seen.append(one)
+            step()
+    for condition in CONDITIONS if pool > 1 else ():
+        max(seen, key=lambda one: badness(one, condition)).worst.append(condition)
+    chosen = [one for one in seen if one.number < scenes or one.worst]
+    out = Path(out)
+    rows = []
+    with progress(len(chosen), "gallery: drawing") as step:
+        for one in chosen:
+            generate(pipeline, judge, one, tuple(RUNS)[1:], how)
+            rows.append(write_scene(out, one, pool))
+            step()
+    found = {
+        "scenes": rows,
+        "pool": pool,
+        "family": family,
+        "size": list(size),
+        **how,
+        "checkpoint": Path(checkpoint).name if checkpoint else "fulldit_mini.safetensors",
+    }
+    with atomic_path(out / "gallery.md") as part:
+        part.write_text(page(found), encoding="utf-8")
+    write_json(out / "gallery.json", found)
+    return found
+
+
+def generate(pipeline: Pipeline, judge: Judge, one: Shown, runs: tuple[str, ...], how: dict) -> None:
+    """Add the clips of `runs` and their figures: one seed, measured against all controls."""
+    scene = one.scene
+    size = dict(zip(("frames", "height", "width"), scene.frames.shape[:3], strict=True))
+    encoded = pipeline.encode(scene.controls, **size)
+    for run in runs:
+        names = RUNS[run]
+        conditions = encoded.select(names) if names else None
+        controls = scene.controls.only(names)
+        done = pipeline.generate(scene.prompt, controls, **size, seed=scene.seed, **how, conditions=conditions)
+        one.clips[run] = done.frames
+        one.measured[run] = judge.measure(done.frames, scene.controls)
+
+
+def badness(one: Shown, condition: str) -> float:
+    """How much worse than the truth a condition is obeyed where all are given: of its figures, those with a unit of
+    their own (identities: the sum of both shares)."""
+    names = ("cam_mc",) if condition == "camera" else OF_CONDITION[condition]
+    values = one.measured["all conditions"].values
+    return sum(excess(values[name], one.truth.values[name], name) or 0.0 for name in names)
+
+
+def write_scene(out: Path, one: Shown, pool: int) -> dict:
+    """The sheet and the animation of a scene; returns its row of `gallery.json`."""
+    title, fps = one.title(pool), one.scene.controls.camera.fps
+    shape = one.scene.frames.shape[:3]
+    rows = [*condition_frames(one.scene.controls, *shape), ("ground truth", one.scene.frames), *one.clips.items()]
+    sheet = contact_sheet(rows)
+    head = Canvas(30, sheet.shape[1])
+    head.text(title, 8, 20, 0.5)
+    write_image(out / f"{one.name}.jpg", np.concatenate([head.picture(), sheet]))
+    size = write_animation(out / f"{one.name}.webp", board(one, title), fps, MOST_BYTES)
+    measured = {"ground truth": one.truth, **one.measured}
+    return {
+        "number": one.number,
+        "seed": one.scene.seed,
+        "title": title,
+        "worst": one.worst,
+        "prompt": one.scene.prompt,
+        "sheet": f"{one.name}.jpg",
+        "animation": f"{one.name}.webp",
+        "animation_bytes": size,
+        "measured": {
+            run: {name: None if v is None else round(v, 4) for name, v in m.values.items()}
+            for run, m in measured.items()
+        },
+    }
+
+
+def board(one: Shown, title: str) -> np.ndarray:
+    """The frames (F, H, W, 3) of the animation: conditions and the truth above, results below, figures under them."""
+    frames, height, width = one.scene.frames.shape[:3]
+    scale = max(1.0, CELL / height)
+    cell = (round(height * scale), round(width * scale))
+    asked = condition_frames(one.scene.controls, frames, *cell)
+    references = [clip for name, clip in asked if name.startswith("reference")]
+    by_name = dict(asked)
+    above = [
+        ("camera path", by_name["camera"]),
+        (f"{len(references)} references" if len(references) > 1 else "reference", side_by_side(references, *cell)),
+        ("who is where", by_name.get("who is where")),
+        ("depth", by_name["depth"]),
+        ("ground truth", one.scene.frames),
+    ]
+    below = list(one.clips.items())
+    columns = max(len(above), len(below))
+    line = LABEL + cell[0]
+    total = HEAD + 2 * line + 2 * FIGURES + GAP, GAP + columns * (cell[1] + GAP)
+    canvas = Canvas(*total)
+    canvas.text(title, GAP, HEAD - 9, 0.46)
+    places = []
+    for row, cells in enumerate((above, below)):
+        top = HEAD + row * (line + FIGURES)
+        for column, (name, clip) in enumerate(cells):
+            left = GAP + column * (cell[1] + GAP)
+            canvas.text(name, left, top + LABEL - 6, 0.38)
+            measured = one.truth if name == "ground truth" else one.measured.get(name)
+            if measured is not None:
+                canvas.text(figures(measured), left, top + line + FIGURES - 6, 0.3)
+            if clip is not None:
+                places.append((top + LABEL, left, clip))
+    pictures = np.repeat(canvas.picture()[None], frames, 0)
+    for top, left, clip in places:
+        for number in range(frames):
+            pictures[number, top : top + cell[0], left : left + cell[1]] = np.clip(resize(clip[number], *cell), 0, 1)
+    return pictures
+
+
+def figures(measured: Measured) -> str:
+    """The figures of a clip in a line that fits below its cell."""
+    names = (("rot", "rot_err", 1), ("IoU", "mask_iou", 2), ("depth", "depth_mae", 0))
+    given = [(short, measured.values[name], digits) for short, name, digits in names]
+    return "  ".join(f"{short} {value:.{digits}f}" for short, value, digits in given if value is not None)
+
+
+def side_by_side(clips: list[np.ndarray], height: int, width: int) -> np.ndarray | None:
+    """Several reference clips (F, H, W, 3), all of a cell's size, in one cell, each cut to its middle."""
+    if len(clips) < 2:
+        return clips[0] if clips else None
+    # Squares in the middle hold the object; two or three of them fill a cell between them.
+    part = width // len(clips)
+    small = []
+    for clip in clips:
+        side = min(height, width)
+        left = (width - side) // 2
+        square = clip[:1, :, left : left + side]
+        edge = min(part, height)
+        made = np.full((1, height, part, 3), 0.5, np.float32)
+        top, across = (height - edge) // 2, (part - edge) // 2
+        made[0, top : top + edge, across : across + edge] = resize(square[0], edge, edge)
+        small.append(made)
+    whole = np.full((1, height, width, 3), 0.5, np.float32)
+    joined = np.concatenate(small, 2)
+    whole[:, :, : joined.shape[2]] = joined
+    return np.repeat(whole, len(clips[0]), 0)
+
+
+def page(found: dict) -> str:
+    """The gallery as a Markdown page."""
+    frames, height, width = found["size"]
+    lines = [
+        "# Gallery",
+        "",
+        f"{len(found['scenes'])} held-out scenes ({found['family']} family) of {frames} frames, {height}x{width},"
+        f" {found['steps']} steps, guidance {found['guidance']:g}, anchor {found['anchor']:g}."
+        " Above: what was asked, and the clip that it was taken from; below: what was made with all conditions, and the"
+        " same seed with each taken away. Scenes are"
+        f" shown in their order, unchosen; then, of the first {found['pool']}, those in which a condition is obeyed"
+        " worst. rot: rotation error; IoU: of the masks asked and the objects seen; depth: mean absolute error"
+        " (0-255).",
+    ]
+    for row in found["scenes"]:
+        lines += [
+            "",
+            f"## {row['title']}",
+            "",
+            f"Prompt: {row['prompt']}",
+            "",
+            f"![{row['title']}]({row['animation']})",
+        ]
+        lines += ["", f"[Frame by frame]({row['sheet']})"]
+    return "\n".join([*lines, ""])

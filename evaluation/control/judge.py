@@ -1,0 +1,220 @@
+"""The judge: looks at a clip with the estimators and says how far it is from the controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ...control.bundle import Controls
+from ...control.camera.trajectory import CameraTrajectory
+from ...control.identity.slots import Identity
+from ...models.estimators.camera import USUAL_FOCAL, camera_input, compose, still_disparity
+from ...models.estimators.estimators_file import Estimators, load_estimators
+from ...models.estimators.identity import crop, on_grey
+from ...models.estimators.layers import SIZE, at_size
+from ...models.estimators.motion import dis_flow
+from .. import metrics
+
+METRICS = (
+    "rot_err",
+    "trans_err",
+    "cam_mc",
+    "depth_mae",
+    "identity_accuracy",
+    "mask_iou",
+    "smoothness",
+    "dynamic_degree",
+)
+# Which of them say how well each condition is obeyed, and those where more is better.
+OF_CONDITION = {
+    "camera": ("rot_err", "trans_err", "cam_mc"),
+    "identity": ("identity_accuracy", "mask_iou"),
+    "depth": ("depth_mae",),
+}
+HIGHER_IS_BETTER = ("identity_accuracy", "mask_iou")
+CANDIDATES = 8  # an identity is right when it looks more like its reference than like seven others
+LEAST_PIXELS = 24  # of an object, at 64x96, below which nobody could tell what it is
+LEAST_CONTRAST = 0.01  # standard deviation of a clip's pixels below which there is nothing to see
+LOOKS = 5  # frames in which an identity is looked at
+
+
+@dataclass
+class Measured:
+    """The figures of one clip (None where nothing was asked), and the estimates that failed."""
+
+    values: dict[str, float | None]
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Judge:
+    """The estimators on the CPU, and references of other scenes for an identity to be mistaken for."""
+
+    estimators: Estimators
+    _others: torch.Tensor | None = None
+
+    @staticmethod
+    def path() -> Path:
+        """The estimators that are shipped."""
+        from ...models.weights.checkpoint import embedded_path
+
+        return Path(embedded_path("fulldit_mini_estimators"))
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Judge:
+        """Raises UserError where the file is missing, cut or foreign."""
+        return cls(load_estimators(path or cls.path()))
+
+    @classmethod
+    def fits(cls, frames: int, height: int, width: int) -> bool:
+        """Whether a clip of this size can be measured: the weights are there, and its shape is not far from 3:2."""
+        return cls.path().is_file() and frames >= 2 and 0.6 <= width / height / (SIZE[1] / SIZE[0]) <= 1.7
+
+    # ---- what is seen ---------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def perceive(self, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A clip (F, H, W, 3) -> depth as a condition has it (F, 64, 96), objects (F, 64, 96) bool, features (F, C)."""
+        seen = self.estimators.perception(_pictures(clip))
+        return seen.depth.clamp(0, 1).numpy(), (seen.objects > 0).numpy(), seen.features.numpy()
+
+    @torch.no_grad()
+    def camera_path(self, clip: np.ndarray, asked: CameraTrajectory | None = None) -> tuple[np.ndarray, bool]:
+        """c2w (F, 3, 4) relative to the first frame in units of its median depth, and whether the estimate failed.
+
+        Of `asked` only the focal length of the first frame is used. A failed estimate is a camera that stands still.
+        """
+        focal = USUAL_FOCAL if asked is None else float(asked.intrinsics[0, 0])
+        if len(clip) < 2 or not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST:
+            return metrics.static_path(len(clip)), True
+        pictures, flow = camera_input(clip)
+        disparity = still_disparity(self.estimators.perception, pictures)
+        poses = compose(self.estimators.camera(pictures[None], flow[None], disparity[None], torch.tensor([focal])))[0]
+        if not torch.isfinite(poses).all():
+            return metrics.static_path(len(clip)), True
+        return poses.double().numpy(), False
+
+    @torch.no_grad()
+    def know_reference(self, identity: Identity) -> torch.Tensor:
+        """The unit vectors of its reference pictures, averaged: (64,)."""
+        known = []
+        for number, image in enumerate(identity.images):
+            picture = torch.from_numpy(np.ascontiguousarray(image[..., :3])).float().permute(2, 0, 1)[None]
+            mask = torch.ones_like(picture[:, 0])
+            if number == 0 and identity.mask is not None:
+                mask = torch.from_numpy(np.ascontiguousarray(identity.mask)).float()[None]
+            # Large photographs are made small first, with their proportions: the crop does not smooth.
+            shrink = max(SIZE) / max(picture.shape[-2:])
+            if shrink < 1:
+                size = [max(1, round(side * shrink)) for side in picture.shape[-2:]]
+                both = torch.cat([picture, mask[:, None]], 1)
+                both = F.interpolate(both, size=size, mode="bilinear", antialias=True, align_corners=False)
+                picture, mask = both[:, :3], both[:, 3]
+            known.append(self.estimators.identity(crop(on_grey(picture, mask), mask)))
+        return F.normalize(torch.cat(known).mean(0), dim=0)
+
+    @torch.no_grad()
+    def know_region(self, clip: np.ndarray, mask: np.ndarray) -> torch.Tensor | None:
+        """The unit vectors of what stands in `mask` (F, 64, 96) bool, from frames where it is large enough: (n, 64)."""
+        usable = np.flatnonzero(mask.sum((1, 2)) >= LEAST_PIXELS)
+        if not len(usable):
+            return None
+        frames = np.unique(usable[np.linspace(0, len(usable) - 1, LOOKS).round().astype(int)])
+        pictures = _pictures(clip[frames])
+        return self.estimators.identity(crop(pictures, torch.from_numpy(mask[frames]).float()))
+
+    def likeness(self, clip: np.ndarray, identities: tuple[Identity, ...]) -> list[np.ndarray | None]:
+        """For every identity, how much what stands in its track looks like each candidate: cosines (CANDIDATES,).
+
+        The first candidates are the identities themselves in their order, the rest references of other scenes. None
+        where the track is missing or too small.
+        """
+        known = torch.stack([self.know_reference(identity) for identity in identities])
+        known = torch.cat([known, self.others()])[: max(CANDIDATES, len(identities))]
+        found = []
+        for identity in identities:
+            seen = None
+            if identity.track is not None:
+                seen = self.know_region(clip, _mask(identity.track))
+            found.append(None if seen is None else (seen @ known.T).mean(0).numpy())
+        return found
+
+    def others(self) -> torch.Tensor:
+        """References of held-out scenes that no benchmark uses: (CANDIDATES - 1, 64)."""
+        if self._others is None:
+            from ...scenes import HELD_OUT_SEED, render
+
+            clips = render([HELD_OUT_SEED + 10**8 + number for number in range(CANDIDATES)], frames=1)
+            identities = [identity for index in range(len(clips)) for identity in clips.controls(index).identities]
+            self._others = torch.stack([self.know_reference(one) for one in identities[: CANDIDATES - 1]])
+        return self._others
+
+    # ---- how far it is from what was asked ------------------------------------------------------------------------
+
+    def measure(self, clip: np.ndarray, controls: Controls) -> Measured:
+        """All figures of a clip (F, H, W, 3) in [0, 1] against all controls, made with them or not."""
+        values: dict[str, float | None] = dict.fromkeys(METRICS)
+        failed = []
+        lost = not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST
+        clip = np.nan_to_num(clip, nan=0.5, posinf=1, neginf=0)
+        depth, objects, features = self.perceive(clip)
+        values["smoothness"] = metrics.smoothness(features)
+        values["dynamic_degree"] = metrics.dynamic_degree(dis_flow(clip))
+        if controls.camera is not None:
+            path, unseen = self.camera_path(clip, controls.camera)
+            if lost or unseen:
+                path = metrics.static_path(len(clip))
+                failed.append("camera")
+            values.update(metrics.camera_errors(path, controls.camera.c2w))
+        if controls.depth is not None:
+            if lost:
+                depth = np.zeros_like(depth)
+                failed.append("depth")
+            values["depth_mae"] = metrics.depth_mae(depth, controls.depth.resized(*SIZE).values)
+        tracked = tuple(identity for identity in controls.identities if identity.track is not None)
+        if tracked:
+            masks = np.stack([_mask(identity.track) for identity in tracked])
+            values["mask_iou"] = _mean(metrics.mask_ious(objects, masks))
+            likeness = self.likeness(clip, tracked)
+            right = [None if one is None else float(one.argmax() == slot) for slot, one in enumerate(likeness)]
+            values["identity_accuracy"] = _mean(right)
+        return Measured(values, failed)
+
+    def agreement(self, clip: np.ndarray, controls: Controls) -> dict:
+        """Rounded figures of the conditions that are given, for reports: {} where none is."""
+        if not controls.present():
+            return {}
+        measured = self.measure(clip, controls)
+        names = [name for condition in controls.present() for name in OF_CONDITION[condition]]
+        found: dict = {name: round(measured.values[name], 4) for name in names if measured.values[name] is not None}
+        if measured.failed:
+            found["failed"] = measured.failed
+        return found
+
+    def swapped(self, clip: np.ndarray, identities: tuple[Identity, ...]) -> bool | None:
+        """Whether the objects of the first two identities (with references as before an exchange) have changed places.
+
+        None where one of them cannot be seen well enough to tell.
+        """
+        first, second = self.likeness(clip, identities)[:2]
+        if first is None or second is None:
+            return None
+        return bool(first[1] > first[0] and second[0] > second[1])
+
+
+def _pictures(clip: np.ndarray) -> torch.Tensor:
+    """(F, H, W, 3) -> (F, 3, 64, 96)."""
+    return at_size(torch.from_numpy(np.ascontiguousarray(clip)).float().permute(0, 3, 1, 2)).clamp(0, 1)
+
+
+def _mask(track: np.ndarray) -> np.ndarray:
+    """(F, H, W) -> (F, 64, 96) bool."""
+    return (at_size(torch.from_numpy(np.ascontiguousarray(track)).float()[:, None])[:, 0] > 0.5).numpy()
+
+
+def _mean(values: list[float | None]) -> float | None:
+    return metrics.mean_and_error(values)[0]

@@ -1,0 +1,79 @@
+"""Masks as a person would paint them, in the place of exact ones.
+
+Every eighth frame and the last is a key, and so are the frames at which the object comes and goes, as anyone would see
+who paints it: each part of the object is outlined by a polygon of at most sixteen corners, each hole by one that takes
+away, and parts and holes smaller than a twentieth of the object are left alone. The frames between are what the mask
+painter makes of the keys (`control.identity.keyframes.MaskTrack`): a movement that turns around between two keys, a
+bounce for example, is lost, as it is for a person who looks at every eighth frame only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...control.bundle import Controls
+from ...control.identity.keyframes import MaskKey, MaskTrack
+from ...control.identity.shapes import Polygon
+from ...control.libraries import opencv
+
+EVERY = 8
+CORNERS = 16
+LEAST_SHARE = 0.05
+# Outlines are followed on an enlarged mask: between the steps of the pixels, as an eye sees them.
+ENLARGED = 4
+
+
+def painted(controls: Controls, every: int = EVERY, corners: int = CORNERS) -> Controls:
+    """The same controls, every identity's track painted instead of exact."""
+    identities = tuple(
+        identity if identity.track is None else replace(identity, track=painted_track(identity.track, every, corners))
+        for identity in controls.identities
+    )
+    return replace(controls, identities=identities)
+
+
+def painted_track(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> np.ndarray:
+    """A track (F, H, W), 0..1, as polygons at its keys make it again: (F, H, W) float32."""
+    return painted_keys(track, every, corners).rasterise(*track.shape[1:])
+
+
+def painted_keys(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> MaskTrack:
+    """The keys of `painted_track`, as the mask painter keeps them."""
+    seen = (track > 0.5).any((1, 2))
+    frames = {*range(0, len(track), every), len(track) - 1}
+    for number in np.flatnonzero(seen[1:] != seen[:-1]).tolist():
+        frames |= {number, number + 1}
+    return MaskTrack(tuple(MaskKey(frame, outlines(track[frame], corners)) for frame in sorted(frames)), len(track))
+
+
+def outlines(mask: np.ndarray, corners: int = CORNERS) -> tuple[Polygon, ...]:
+    """Polygons of 3 to `corners` corners around what a mask (H, W), 0..1, covers: outer outlines, then holes."""
+    cv2 = opencv("outlining masks")
+    height, width = (ENLARGED * side for side in mask.shape)
+    large = cv2.resize(np.ascontiguousarray(mask, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    inside = (large > 0.5).astype(np.uint8)
+    contours, tree = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    found: list[tuple[bool, float, Polygon]] = []
+    for contour, (_, _, _, parent) in zip(contours, tree[0] if len(contours) else (), strict=True):
+        points = _fewer(cv2, contour, corners)
+        if len(points) >= 3:
+            points = (points + 0.5) / (width, height)
+            shape = Polygon(tuple((float(x), float(y)) for x, y in points), subtract=bool(parent >= 0))
+            found.append((shape.subtract, float(cv2.contourArea(contour)), shape))
+    least = LEAST_SHARE * inside.sum()
+    kept = [one for one in found if one[1] >= least]
+    if not kept and found:
+        kept = [max(found, key=lambda one: (not one[0], one[1]))]  # nothing but crumbs: the largest of them
+    return tuple(shape for _, _, shape in sorted(kept, key=lambda one: (one[0], -one[1])))
+
+
+def _fewer(cv2, contour: np.ndarray, corners: int) -> np.ndarray:
+    """The corners (N, 2) that Douglas and Peucker's rule keeps at the finest tolerance that leaves so few."""
+    low, high = 0.0, float(max(np.ptp(contour[:, 0], axis=0).max(), 1))
+    for _ in range(12):
+        middle = (low + high) / 2
+        few = len(cv2.approxPolyDP(contour, middle, True)) <= corners
+        low, high = (low, middle) if few else (middle, high)
+    return cv2.approxPolyDP(contour, high, True)[:, 0].astype(np.float64)

@@ -1,0 +1,131 @@
+"""A textured room by a renderer of its own: OpenGL (moderngl), rasterised, filtered, multisampled.
+
+It shares nothing with the procedural world's ray tracer, not even the way in which a camera becomes a picture: poses
+and intrinsics go through a projection matrix. A box of a room, crates and slabs in it, every face covered with noise of
+many scales. Nothing moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...control.errors import UserError
+
+_VERTEX = """
+#version 330
+uniform mat4 clip_from_world;
+in vec3 place; in vec2 where; in float layer;
+out vec3 uvw;
+void main() { gl_Position = clip_from_world * vec4(place, 1.0); uvw = vec3(where, layer); }
+"""
+_FRAGMENT = """
+#version 330
+uniform sampler2DArray pictures;
+in vec3 uvw; out vec4 colour;
+void main() { colour = vec4(texture(pictures, uvw).rgb, 1.0); }
+"""
+SIZE, LAYERS = 512, 12
+NEAR, FAR = 0.05, 60.0
+
+
+def noise_texture(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
+    """A tileable picture (size, size, 3) uint8: noise of all scales, 1/f, around a colour."""
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size)))
+    frequency[0, 0] = 1.0
+    spectrum = np.fft.fft2(rng.standard_normal((size, size))) / frequency
+    value = np.fft.ifft2(spectrum * (frequency < 0.35)).real
+    value = np.clip(value / value.std() / 2.2, -1, 1)
+    first, second = rng.uniform(0.15, 0.9, (2, 3))
+    colour = first + (second - first) * (value[..., None] + 1) / 2
+    return (np.clip(colour + 0.15 * value[..., None], 0, 1) * 255).round().astype(np.uint8)
+
+
+def box(low: np.ndarray, high: np.ndarray, tile: float) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles of a box: places (36, 3) and texture coordinates (36, 2), one tile of texture per `tile` units."""
+    places, wheres = [], []
+    for axis in range(3):
+        u, v = (axis + 1) % 3, (axis + 2) % 3
+        for side in (low, high):
+            corners = np.zeros((4, 3))
+            corners[:, axis] = side[axis]
+            corners[:, u] = [low[u], high[u], high[u], low[u]]
+            corners[:, v] = [low[v], low[v], high[v], high[v]]
+            order = [0, 1, 2, 0, 2, 3]
+            places.append(corners[order])
+            wheres.append(corners[order][:, [u, v]] / tile + 0.37 * axis)
+    return np.concatenate(places), np.concatenate(wheres)
+
+
+def room(seed: int) -> np.ndarray:
+    """Vertices (N, 6) float32: place, texture coordinates, texture number. The camera starts near the origin; the
+    room's far wall is about seven units ahead, the crates between two and six."""
+    rng = np.random.default_rng([77, seed])
+    boxes = [(np.array([-5.0, -2.5, -3.5]), np.array([5.0, 2.0, 7.0]), 3.0)]
+    for k in range(7):
+        middle = np.array([-3.0 + k + rng.uniform(-0.3, 0.3), 0.0, rng.uniform(2.6, 6.0)])
+        half = rng.uniform(0.25, 0.6, 3)
+        middle[1] = 2.0 - half[1] if k % 2 else rng.uniform(-1.2, 1.2)
+        boxes.append((middle - half, middle + half, 1.2))
+    rows = []
+    for number, (low, high, tile) in enumerate(boxes):
+        place, where = box(low, high, tile)
+        layer = (number + np.repeat(np.arange(6), 6)) % LAYERS
+        rows.append(np.concatenate([place, where, layer[:, None]], 1))
+    return np.concatenate(rows).astype(np.float32)
+
+
+def projection(intrinsics: np.ndarray) -> np.ndarray:
+    """The matrix (4, 4) from camera (x right, y down, z forward) to OpenGL's clip space, for fx fy cx cy."""
+    fx, fy, cx, cy = intrinsics
+    depth = (FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR)
+    return np.array([[2 * fx, 0, 2 * cx - 1, 0], [0, -2 * fy, 1 - 2 * cy, 0], [0, 0, depth[0], depth[1]], [0, 0, 1, 0]])
+
+
+def render_room(c2w: np.ndarray, intrinsics: np.ndarray, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Frames (F, H, W, 3) uint8 of the room `seed` from poses c2w (F, 3, 4) with intrinsics (F, 4).
+
+    Raises UserError where moderngl is not installed or finds no OpenGL (EGL; a software driver is enough).
+    """
+    try:
+        import moderngl
+    except ImportError as error:
+        raise UserError("the textured room needs the library 'moderngl': pip install moderngl") from error
+    try:
+        context = moderngl.create_standalone_context(backend="egl")
+    except Exception as error:  # moderngl raises bare Exceptions here
+        raise UserError(f"the textured room needs OpenGL through EGL, which is not there ({error})") from error
+    with context:
+        return _rendered(context, c2w, intrinsics, height, width, seed)
+
+
+def _rendered(context, c2w, intrinsics, height: int, width: int, seed: int) -> np.ndarray:
+    import moderngl
+
+    rng = np.random.default_rng([78, seed])
+    pictures = np.stack([noise_texture(rng) for _ in range(LAYERS)])
+    texture = context.texture_array((SIZE, SIZE, LAYERS), 3, pictures.tobytes())
+    texture.build_mipmaps()
+    texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+    texture.anisotropy = 8.0
+    program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
+    mesh = context.vertex_array(program, context.buffer(room(seed).tobytes()), "place", "where", "layer")
+    many = context.framebuffer(
+        context.renderbuffer((width, height), 3, samples=4), context.depth_renderbuffer((width, height), samples=4)
+    )
+    single = context.framebuffer(context.renderbuffer((width, height), 3))
+    context.enable(moderngl.DEPTH_TEST)
+    texture.use(0)
+    frames = np.empty((len(c2w), height, width, 3), np.uint8)
+    for number, (pose, lens) in enumerate(zip(c2w, intrinsics, strict=True)):
+        w2c = np.eye(4)
+        w2c[:3, :3] = pose[:, :3].T
+        w2c[:3, 3] = -pose[:, :3].T @ pose[:, 3]
+        program["clip_from_world"].write((projection(lens) @ w2c).T.astype(np.float32).tobytes())
+        many.use()
+        many.clear()
+        mesh.render(moderngl.TRIANGLES)
+        context.copy_framebuffer(single, many)
+        # OpenGL's first row is the lowest.
+        rows = np.frombuffer(single.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
+        frames[number] = rows[::-1]
+    return frames

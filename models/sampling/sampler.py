@@ -1,0 +1,190 @@
+"""From noise to a latent: guided velocity, Euler and Heun.
+
+The network enters as a callable with `prefill`, so this file knows no architecture. ComfyUI samples with its own
+samplers; this is the same walk for use outside it (a test in `tests/comfyui` compares the two).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from ...control.errors import UserError
+from .schedules import SHIFT, percent_to_time, schedule
+
+STEPS = 20
+GUIDANCE = 4.0
+ORDER = ("camera", "identity", "depth")  # the order in which chained guidance adds the conditions
+Callback = Callable[[int, torch.Tensor], Any]
+
+
+class GuidedVelocity:
+    """The velocity under classifier-free guidance, as a function of (x, t).
+
+    Without scales of their own all conditions are guided together with the text:
+        v = v(nothing) + guidance (v(text, all conditions) - v(nothing)).
+    `condition_guidance` gives conditions scales of their own. They leave the joint term and are added one after the
+    other, each against the prediction without it, at the price of one more pass per condition:
+        v += scale_c (v(text, conditions so far, c) - v(text, conditions so far)).
+    The branch `nothing` carries the null context and no condition token at all, as it was trained.
+
+    A stream is part of a pass while the time lies in its range: `start` and `end` are shares of the sampling, turned to
+    times by `percent_to_time`, both ends included, as ComfyUI does. What `prefill` gives for a set of streams is kept
+    as long as this object lives: it depends on neither t nor the text.
+
+    `given`, 0 at first, is how many latent frames at the beginning of x are clean already: the network reads them at
+    time 0, and their velocity is 0.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        context: torch.Tensor,
+        null_context: torch.Tensor,
+        conditions: Any = None,
+        guidance: float = GUIDANCE,
+        condition_guidance: Mapping[str, float] | None = None,
+        shift: float = SHIFT,
+    ):
+        self.model = model
+        self.context = context
+        self.null_context = null_context
+        self.conditions = conditions
+        self.guidance = float(guidance)
+        self.scales = dict(condition_guidance or {})
+        self.shift = shift
+        self.given = 0
+        self.passes = 0  # network passes so far, for reports
+        self._memories: dict[tuple, tuple] = {}
+        if self.scales:
+            given = tuple(conditions.names) if conditions is not None else ()
+            for name in self.scales:
+                if name not in given:
+                    has = ", ".join(given) or "none"
+                    raise UserError(f"Guidance is given for {name!r}, but this condition is not (given: {has}).")
+
+    def active(self, t: float) -> tuple[int, ...]:
+        """Indices of the streams that take part at time t."""
+        if self.conditions is None:
+            return ()
+        found = []
+        for index, stream in enumerate(self.conditions.streams):
+            first = float("inf") if stream.start <= 0 else percent_to_time(stream.start, self.shift)
+            last = 0.0 if stream.end >= 1 else percent_to_time(stream.end, self.shift)
+            if last - 1e-6 <= t <= first + 1e-6:
+                found.append(index)
+        return tuple(found)
+
+    def _predict(self, x: torch.Tensor, t: float, context: torch.Tensor, streams: tuple[int, ...]) -> torch.Tensor:
+        self.passes += 1
+        timestep = torch.full((x.shape[0],), 1000.0 * t, device=x.device, dtype=torch.float32)
+        if self.given:
+            timestep = timestep[:, None].repeat(1, x.shape[2])
+            timestep[:, : self.given] = 0
+        dtype = context.dtype
+        if not streams:
+            return self.model(x.to(dtype), timestep, context).float()
+        conditions, memory = self._memory(streams)
+        return self.model(x.to(dtype), timestep, context, conditions, memory=memory).float()
+
+    def _memory(self, streams: tuple[int, ...]) -> tuple:
+        if streams not in self._memories:
+            conditions = self.conditions.subset(streams)
+            self._memories[streams] = (conditions, self.model.prefill(conditions))
+        return self._memories[streams]
+
+    def __call__(self, x: torch.Tensor, t: float) -> torch.Tensor:
+        """x (B, C, T, h, w) float32 at time t -> velocity, float32."""
+        active = self.active(t)
+        names = {index: self.conditions.streams[index].condition for index in active}
+        chained = [name for name in ORDER if name in self.scales and name in names.values()]
+        chained += [name for name in self.scales if name in names.values() and name not in chained]
+        joint = tuple(index for index in active if names[index] not in chained)
+
+        v = self._predict(x, t, self.context, joint)
+        total = v
+        if self.guidance != 1.0:
+            nothing = self._predict(x, t, self.null_context, ())
+            total = nothing + self.guidance * (v - nothing)
+        for name in chained:
+            joint = tuple(sorted(joint + tuple(index for index in active if names[index] == name)))
+            more = self._predict(x, t, self.context, joint)
+            total = total + self.scales[name] * (more - v)
+            v = more
+        total[:, :, : self.given] = 0
+        return total
+
+
+def euler(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
+    """First order: one pass a step. `callback(step, denoised)` runs after every step."""
+    for step, (t, after) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
+        v = velocity(x, t)
+        denoised = x - t * v
+        x = x + (after - t) * v
+        if callback is not None:
+            callback(step, denoised)
+    return x
+
+
+def heun(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
+    """Second order: an Euler step, then the mean of the slopes at both ends; the last step is Euler's."""
+    for step, (t, after) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
+        v = velocity(x, t)
+        denoised = x - t * v
+        if after > 0:
+            v = (v + velocity(x + (after - t) * v, after)) / 2
+        x = x + (after - t) * v
+        if callback is not None:
+            callback(step, denoised)
+    return x
+
+
+SOLVERS: dict[str, Callable] = {"euler": euler, "heun": heun}
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    noise: torch.Tensor,
+    context: torch.Tensor,
+    null_context: torch.Tensor,
+    conditions: Any = None,
+    *,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+    condition_guidance: Mapping[str, float] | None = None,
+    schedule_name: str = "shifted",
+    shift: float = SHIFT,
+    solver: str = "euler",
+    anchor: float = 0.0,
+    callback: Callback | None = None,
+) -> torch.Tensor:
+    """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
+
+    `anchor` is the share of the steps that settle the first latent frame beforehand: they walk the whole way, then the
+    rest of the clip is made once more from the same noise, with that frame given (`anchor_steps`).
+    The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
+    schedule or solver, and for guidance of a condition that is not given, before the first pass.
+    """
+    if solver not in SOLVERS:
+        raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
+    before = anchor_steps(steps, anchor, noise.shape[2])
+    times = schedule(schedule_name, steps - before, shift)
+    velocity = GuidedVelocity(model, context, null_context, conditions, guidance, condition_guidance, shift)
+    x = noise.float()
+    if before:
+        first = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
+        x = torch.cat([first[:, :, :1], x[:, :, 1:]], 2)
+        velocity.given = 1
+    told = None if callback is None else lambda step, denoised: callback(before + step, denoised)
+    return SOLVERS[solver](velocity, x, times, told)
+
+
+def anchor_steps(steps: int, anchor: float, frames: int) -> int:
+    """How many of `steps` settle the first of `frames` latent frames: 0 where there is no other frame, or no step left
+    for them. Raises UserError for a share outside 0 to 1."""
+    if not 0 <= anchor < 1:
+        raise UserError(f"The anchor is {anchor:g}, but it is a share of the steps: from 0 to below 1.")
+    return max(0, min(round(anchor * steps), steps - 1)) if frames > 1 else 0

@@ -1,0 +1,3 @@
+"""Files of weights: tensor_file.py reads and writes safetensors, checkpoint.py a FullDiT checkpoint, key_maps.py
+translates the keys of open Wan weights.
+"""

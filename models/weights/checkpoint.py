@@ -1,0 +1,98 @@
+"""One file holds the transformer, its text encoder and its config: safetensors, read strictly.
+
+Keys are Wan 2.1's for the transformer, `tokenizers.*` for the condition tokenizers, `text_encoder.*` for the words. The
+metadata entry `config` is described in config.py; everything else in the metadata is information.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...control.camera.motion_range import Reach
+from ...control.errors import UserError
+from ..backbone.transformer import FullDiT
+from ..conditioning.text import TextEncoder
+from ..config import FullDiTConfig
+from .tensor_file import load_strict, read_metadata, read_tensors, write_tensors
+
+FORMAT = "fulldit"
+TEXT = "text_encoder."
+
+
+def embedded_path(name: str) -> Path:
+    """Where the weights that come with the repository are: 'fulldit_mini', 'fulldit_mini_vae', ..."""
+    return Path(__file__).resolve().parents[2] / "checkpoints" / f"{name}.safetensors"
+
+
+def save_model(
+    path: str | os.PathLike,
+    model: FullDiT,
+    text: TextEncoder | None,
+    config: FullDiTConfig,
+    extra_metadata: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = torch.bfloat16,
+) -> None:
+    """Write a checkpoint, whole or not at all. Matrices are stored in `dtype` (None: as they are), everything small,
+    and what computes in float32, as it is. Values of `extra_metadata` that are not strings are written as JSON."""
+    tensors = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
+    if text is not None:
+        tensors |= {TEXT + name: _stored(name, value, dtype) for name, value in text.state_dict().items()}
+    metadata = {"format": FORMAT, "config": config.to_json()}
+    for name, value in (extra_metadata or {}).items():
+        metadata[name] = value if isinstance(value, str) else json.dumps(value)
+    write_tensors(path, tensors, metadata)
+
+
+def _stored(name: str, value: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    matrix = value.ndim == 2 and value.numel() >= 4096
+    precise = name.startswith("tokenizers.") and ".net." in name
+    return value.to(dtype) if dtype is not None and matrix and not precise else value
+
+
+def read_config(path: str | os.PathLike) -> FullDiTConfig:
+    """The config of a checkpoint. Raises UserError for a file that is not one of FullDiT."""
+    metadata = read_metadata(path)
+    if "config" not in metadata:
+        raise UserError(f"'{path}' is not a FullDiT checkpoint (it has no config). Choose one made by `fulldit train`.")
+    try:
+        return FullDiTConfig.from_json(metadata["config"])
+    except UserError as error:
+        raise UserError(f"'{path}': {error}") from error
+
+
+def read_reach(path: str | os.PathLike) -> Reach | None:
+    """The range of camera movement that a checkpoint was trained on (`camera_reach` in its metadata). None where there
+    is none, or a damaged one: a warning is not worth refusing a checkpoint for."""
+    try:
+        return Reach.from_json(json.loads(read_metadata(path).get("camera_reach", "null")))
+    except ValueError:
+        return None
+
+
+def load_model(
+    path: str | os.PathLike, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[FullDiT, TextEncoder, FullDiTConfig]:
+    """Read a checkpoint onto `device` in the format `dtype`; patch embeddings and camera tokenizer stay float32.
+
+    Raises UserError for files that are missing, pickled, cut short or foreign, and for keys that do not fit exactly.
+    """
+    config = read_config(path)
+    if config.text != "bytes":
+        raise UserError(
+            f"'{path}' has no text encoder of its own (it wants {config.text!r}), which this command needs. "
+            f"Use it in ComfyUI with a CLIP loader."
+        )
+    tensors = read_tensors(path)
+    model = FullDiT(config, device=device, dtype=dtype)
+    text = TextEncoder(dim=config.text_dim, device=device, dtype=dtype)
+    words = {name[len(TEXT) :]: value for name, value in tensors.items() if name.startswith(TEXT)}
+    rest = {name: value for name, value in tensors.items() if not name.startswith(TEXT)}
+    load_strict(model, rest, path, "model that its config describes")
+    load_strict(text, words, path, "text encoder of the miniature")
+    return model.eval(), text.eval(), config

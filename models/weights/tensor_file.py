@@ -1,0 +1,99 @@
+"""Reading safetensors files that a user gave: everything wrong with them is said in one sentence.
+
+No pickle is ever loaded: a `.pt` or `.ckpt` file is recognised by its first bytes and refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...control.errors import UserError
+from ...control.files import atomic_path, existing
+
+MAX_HEADER = 100 * 2**20
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The metadata of a safetensors file, after checking that the file is whole.
+
+    Raises UserError when the file is missing, a pickle, something else, or cut short.
+    """
+    path = existing(path, "checkpoint")
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start, brace = file.read(8), file.read(1)
+        # A safetensors header may be of a length whose first byte is a pickle's too; what follows is then its brace.
+        if start[:2] == b"PK" or (start[:1] == b"\x80" and brace != b"{"):
+            raise UserError(
+                f"'{path}' is a pickled checkpoint, which can run any code when it is loaded, so it is not. "
+                f"Get or convert it to .safetensors."
+            )
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        header = brace + file.read(length - 1) if 2 <= length <= MAX_HEADER else b""
+    try:
+        entries = json.loads(header)
+        metadata = entries.pop("__metadata__", {})
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+        if header and len(header) < length:
+            raise UserError(_cut(path, size)) from error
+        raise UserError(f"'{path}' is not a safetensors file. Choose one that ends in .safetensors.") from error
+    if size < 8 + length + end:
+        raise UserError(_cut(path, size))
+    return metadata
+
+
+def _cut(path: Path, size: int) -> str:
+    return f"'{path}' is cut short ({size} bytes). Download or copy it again."
+
+
+def read_tensors(path: str | os.PathLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file. Raises UserError as `read_metadata` does."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    read_metadata(path)
+    try:
+        return load_file(path, device=str(device))
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"'{path}' cannot be read ({error}). Download or copy it again.") from error
+
+
+def write_tensors(path: str | os.PathLike, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, dict(metadata))
+
+
+def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: str | os.PathLike, what: str) -> None:
+    """Load `tensors` into `module`; every key and shape must fit. Raises UserError naming the first that do not."""
+    own = module.state_dict()
+    missing = sorted(set(own) - set(tensors))
+    unknown = sorted(set(tensors) - set(own))
+    shapes = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
+    problems = [
+        text
+        for names, text in (
+            (missing, f"lacks {_some(missing)}"),
+            (unknown, f"has {_some(unknown)}, which do not belong there"),
+            (shapes, f"has other shapes for {_some(shapes)}"),
+        )
+        if names
+    ]
+    if problems:
+        raise UserError(f"'{path}' does not fit the {what}: it {'; it '.join(problems)}. Use a file made for it.")
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def _some(names: Iterable[str], count: int = 3) -> str:
+    names = list(names)
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

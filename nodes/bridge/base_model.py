@@ -1,0 +1,134 @@
+"""FullDiT as the host sees it: a model config and a BaseModel with flow sampling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.conds
+import comfy.model_base
+import comfy.supported_models_base
+import torch
+
+from ...control.errors import UserError
+from .cond import ARGUMENT, KEY, CONDFullDiT, Held, latent_size
+from .latent_format import Wan21
+from .network import HostFullDiT
+
+
+class HostConfig(comfy.supported_models_base.BASE):
+    """What core asks of a model's config. `config` is the FullDiTConfig of the checkpoint."""
+
+    unet_extra_config: dict = {}
+    latent_format = Wan21
+    supported_inference_dtypes = [torch.bfloat16, torch.float16, torch.float32]
+
+    def __init__(self, config: Any, preview: Any = None):
+        super().__init__({"config": config})
+        self.fulldit = config
+        self.latent_format = Wan21(preview)
+        self.sampling_settings = {"shift": float(config.shift)}
+        self.memory_usage_factor = config.dim / 2222  # core's figure for Wan
+
+    def get_model(self, state_dict, prefix="", device=None):
+        """The BaseModel with empty weights."""
+        return FullDiTModel(self, device=device)
+
+
+class FullDiTModel(comfy.model_base.BaseModel):
+    """Flow sampling; the conditions of an entry reach the network as one object."""
+
+    def __init__(self, model_config: HostConfig, device=None):
+        super().__init__(
+            model_config, model_type=comfy.model_base.ModelType.FLOW, device=device, unet_model=HostFullDiT
+        )
+        self.fulldit = model_config.fulldit
+        self.memory_usage_factor_conds = (ARGUMENT,)
+        # K and V of all layers are kept beside the activations: two numbers per layer, channel and token.
+        tokens_to_bytes = 2 * self.fulldit.num_layers * self.fulldit.dim / 4
+        self._cache_elements = tokens_to_bytes / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
+        self.memory_usage_shape_process = {
+            ARGUMENT: lambda shape: [shape[0], shape[1], shape[2] * (1 + self._cache_elements)]
+        }
+
+    def _apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
+        """Core's step; the network is told which weights it has, since the K/V it keeps depend on them."""
+        options = dict(transformer_options or {})
+        options["fulldit_weights"] = self._weights()
+        return super()._apply_model(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+    def process_timestep(self, timestep, x, denoise_mask=None, **kwargs):
+        """Latent frames that a noise mask keeps whole are read as clean ones: a time per frame (B, T), 0 for them."""
+        if denoise_mask is None or denoise_mask.ndim != 5:
+            return timestep
+        return timestep[:, None] * _made(denoise_mask)[:, 0, :, 0, 0].to(timestep)
+
+    def scale_latent_inpaint(self, sigma, noise, latent_image, denoise_mask=None, **kwargs):
+        """What stands in the places that a noise mask keeps: the clean latent in frames that are kept whole, else as
+        much noise as elsewhere in the frame. Hosts that do not pass the mask on (0.28) get the clean latent, as Wan 2.2
+        has it there."""
+        if denoise_mask is None:
+            return latent_image
+        noised = super().scale_latent_inpaint(sigma=sigma, noise=noise, latent_image=latent_image, **kwargs)
+        return torch.where(_made(denoise_mask) > 0, noised, latent_image) if denoise_mask.ndim == 5 else noised
+
+    def _weights(self) -> tuple:
+        """What distinguishes the weights of this moment: patches (LoRA), and hooks with their strengths."""
+        patcher = self.current_patcher
+        if patcher is None:
+            return ()
+        hooks = getattr(patcher, "current_hooks", None)
+        active = tuple((id(hook), float(hook.strength)) for hook in hooks.hooks) if hooks is not None else ()
+        return (patcher.patches_uuid, active)
+
+    def extra_conds(self, **kwargs):
+        out = super().extra_conds(**kwargs)
+        mask = kwargs.get("denoise_mask")
+        if mask is not None:
+            out["denoise_mask"] = comfy.conds.CONDRegular(mask)
+        text = kwargs.get("cross_attn")
+        if text is not None:
+            # Wan's text has one length; core's cross-attention cond would pad by repeating, which changes the result.
+            out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        conditions = kwargs.get(KEY)
+        if conditions is not None:
+            noise = kwargs.get("noise")
+            if noise is not None and tuple(noise.shape[2:]) != tuple(conditions.geometry):
+                raise UserError(
+                    f"The conditions are for a latent of {_size(conditions.geometry)}, but the latent to sample is "
+                    f"{_size(noise.shape[2:])}. Connect the latent of Apply Conditions, or change the size there."
+                )
+            spans = tuple(
+                (
+                    float("inf") if stream.start <= 0 else float(self.model_sampling.percent_to_sigma(stream.start)),
+                    0.0 if stream.end >= 1 else float(self.model_sampling.percent_to_sigma(stream.end)),
+                )
+                for stream in conditions.streams
+            )
+            out[ARGUMENT] = CONDFullDiT(Held(conditions, spans))
+        return out
+
+    def extra_conds_shapes(self, **kwargs):
+        conditions = kwargs.get(KEY)
+        return {} if conditions is None else {ARGUMENT: latent_size(conditions)}
+
+    def resize_cond_for_context_window(self, cond_key, cond_value, window, x_in, device, retain_index_list=()):
+        """Every stream cut to the latent frames of a window; core's anchor frame, where there is one, comes first."""
+        if cond_key != ARGUMENT:
+            return super().resize_cond_for_context_window(
+                cond_key, cond_value, window, x_in, device, retain_index_list=list(retain_index_list)
+            )
+        indices = list(window.index_list)
+        anchor = getattr(window, "causal_anchor_index", None)
+        if anchor is not None and anchor >= 0:
+            indices = [anchor, *indices]
+        return CONDFullDiT(cond_value.cond.window(indices))
+
+
+def _made(denoise_mask: torch.Tensor) -> torch.Tensor:
+    """(B, C, T, h, w) -> (B, 1, T, 1, 1): 1 for the latent frames of which anything is to be made, 0 for given ones."""
+    return (denoise_mask.amax((1, 3, 4), keepdim=True) > 0).to(denoise_mask.dtype)
+
+
+def _size(shape: Any) -> str:
+    frames, height, width = shape
+    return f"{4 * (frames - 1) + 1} frames of {8 * height}x{8 * width} (height x width)"

@@ -1,0 +1,110 @@
+"""What the autoencoder learns from: crops of rendered videos, depth clips, identity maps and reference pictures.
+
+A step's batch is a function of the seed and the step alone, so that a resumed run sees what an unbroken one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+KINDS = ("video", "disparity", "identity", "reference")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The batches until the share `until` of the run: `batch` crops of frames x height x width or `pictures` stills."""
+
+    until: float
+    frames: int
+    height: int
+    width: int
+    batch: int
+    pictures: int
+
+
+def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str, Tensor]:
+    """The four kinds of clips of these scenes: uint8 (N, 3, T, H, W), references with T = 1."""
+    from ...scenes import render
+
+    clips = render(seeds, frames=frames, height=height, width=width)
+    pictures = clips.references[clips.present].clamp(0, 1)  # (N, 3, H, W), the filled slots of all scenes
+    kinds = {
+        "video": clips.video,
+        "disparity": clips.disparity().expand(-1, 3, -1, -1, -1),
+        "identity": clips.identity_maps(),
+        "reference": pictures[:, :, None],
+    }
+    return {kind: (value.clamp(0, 1) * 255).round().to(torch.uint8) for kind, value in kinds.items()}
+
+
+def as_input(clips: Tensor) -> Tensor:
+    """uint8 pictures as what the network takes: float32 in [-1, 1]."""
+    return clips.float() / 127.5 - 1
+
+
+class ClipPool:
+    """Starts with `ahead` + 1 blocks, renders a block of `block` scenes every `block_steps` steps and draws
+    from the newest `blocks` blocks."""
+
+    def __init__(
+        self,
+        seed: int,
+        frames: int,
+        height: int,
+        width: int,
+        mix: dict[str, float],
+        block: int = 8,
+        block_steps: int = 12,
+        blocks: int = 24,
+        ahead: int = 6,
+        make: Callable[..., dict[str, Tensor]] = rendered,
+    ) -> None:
+        self.seed, self.size, self.mix, self.make = seed, (frames, height, width), mix, make
+        self.block, self.block_steps, self.blocks, self.ahead = block, block_steps, blocks, ahead
+        self.held: dict[int, dict[str, Tensor]] = {}
+
+    def batch(self, step: int, phase: Phase) -> Tensor:
+        """The batch of this step, float32 in [-1, 1], (B, 3, T, H, W): either stills or crops of clips."""
+        newest = step // self.block_steps + self.ahead
+        wanted = range(max(0, newest - self.blocks + 1), newest + 1)
+        self.held = {
+            index: self.held[index] if index in self.held else self.make(self.seeds(index), *self.size)
+            for index in wanted
+        }
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        weights = torch.tensor([self.mix[kind] for kind in KINDS])
+        stills = self.roll(generator) < weights[3] / weights.sum()
+        if stills:
+            drawn = [self.draw("reference", 1, phase, generator) for _ in range(phase.pictures)]
+        else:
+            kinds = torch.multinomial(weights[:3], phase.batch, replacement=True, generator=generator)
+            drawn = [self.draw(KINDS[kind], phase.frames, phase, generator) for kind in kinds.tolist()]
+        return as_input(torch.stack(drawn))
+
+    def seeds(self, index: int) -> list[int]:
+        return list(range(index * self.block, (index + 1) * self.block))
+
+    def draw(self, kind: str, frames: int, phase: Phase, generator: torch.Generator) -> Tensor:
+        blocks = list(self.held.values())
+        clips = blocks[self.integer(len(blocks), generator)][kind]
+        clip = clips[self.integer(len(clips), generator)]
+        t, y, x = (
+            self.integer(have - want + 1, generator)
+            for have, want in zip(clip.shape[1:], (frames, phase.height, phase.width), strict=True)
+        )
+        clip = clip[:, t : t + frames, y : y + phase.height, x : x + phase.width]
+        if kind == "identity":  # Any slot may have any place: the colours trade places.
+            clip = clip[torch.randperm(3, generator=generator)]
+        return clip.flip(-1) if self.roll(generator) < 0.5 else clip
+
+    @staticmethod
+    def integer(below: int, generator: torch.Generator) -> int:
+        return int(torch.randint(below, (), generator=generator))
+
+    @staticmethod
+    def roll(generator: torch.Generator) -> float:
+        return float(torch.rand((), generator=generator))
