@@ -18,7 +18,7 @@ from dataclasses import replace
 import torch
 
 from comfyui_fulldit.control.files import write_json
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
 from comfyui_fulldit.models.conditioning.condition_streams import Conditions
 from comfyui_fulldit.models.conditioning.streams import STREAMS
 from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
@@ -69,7 +69,7 @@ def measure(name: str, rounds: int) -> dict:
     def network(mode: str) -> FullDiT:
         torch.manual_seed(0)
         model = FullDiT(replace(config, attention=mode))
-        initialise(model)
+        initialize(model)
         return model.to(device, dtype).eval()
 
     decoupled, full = network("decoupled"), network("full")

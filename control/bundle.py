@@ -125,7 +125,7 @@ class Controls:
         if self.depth is not None:
             if not isinstance(self.depth, DepthClip):
                 raise UserError(
-                    f"the depth is a {type(self.depth).__name__}; a DepthClip was expected: normalise it first"
+                    f"the depth is a {type(self.depth).__name__}; a DepthClip was expected: normalize it first"
                 )
             check_length(self.depth.frames, frames, "the depth clip")
             _check_sides(self.depth.values.shape[1:], (height, width), "the depth clip")

@@ -10,7 +10,7 @@ import numpy as np
 def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
     """Pictures (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
 
-    Bilinear when it enlarges, antialiased when it shrinks; pixel centres at half steps.
+    Bilinear when it enlarges, antialiased when it shrinks; pixel centers at half steps.
     """
     array = np.asarray(array, np.float32)
     if array.shape[:2] == (height, width):
@@ -32,8 +32,8 @@ def weights(size: int, new: int) -> np.ndarray:
     """The (new, size) matrix that resamples one axis as `resize` does; not to be written to."""
     scale = size / new
     reach = max(scale, 1.0)
-    centre = (np.arange(new) + 0.5) * scale - 0.5
-    matrix = np.maximum(0, 1 - np.abs(np.arange(size)[None] - centre[:, None]) / reach)
+    center = (np.arange(new) + 0.5) * scale - 0.5
+    matrix = np.maximum(0, 1 - np.abs(np.arange(size)[None] - center[:, None]) / reach)
     matrix = (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
     matrix.setflags(write=False)
     return matrix

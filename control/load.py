@@ -6,7 +6,7 @@ identity: 'name=picture,mask=file,track=file'; all but the picture may be left o
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
     and 'end=0.6' may follow.
 depth: a video, a folder of pictures, one picture for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer
-    (EXR as 'depth' is in metres along the camera's axis).
+    (EXR as 'depth' is in meters along the camera's axis).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .bundle import Controls, check_length, check_size
 from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
-from .depth import DepthClip, normalise_depth
+from .depth import DepthClip, normalize_depth
 from .depth.files import open_depth
 from .errors import UserError
 from .files import existing
@@ -142,7 +142,7 @@ def load_track(
 def load_depth(
     path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: bool = False
 ) -> DepthClip:
-    """A depth clip normalised over the whole clip, then resized to (height, width). See `normalise_depth` for kinds.
+    """A depth clip normalized over the whole clip, then resized to (height, width). See `normalize_depth` for kinds.
 
     Videos and pictures count as 'disparity' (near is bright) unless the kind says otherwise.
     """
@@ -161,7 +161,7 @@ def load_depth(
         clip = _video(path, frames, None, fit, "the depth clip").mean(-1)
     clip = _spread(clip, frames, fit, f"the depth clip '{path}'")
     try:
-        return normalise_depth(clip, kind).resized(height, width)
+        return normalize_depth(clip, kind).resized(height, width)
     except UserError as error:
         raise UserError(f"'{path}': {error}") from error
 

@@ -34,13 +34,13 @@ def _av() -> Any:
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """A picture (H, W, 3), or (H, W, 4) when it has an alpha channel, float32 0..1, RGB.
 
-    8 and 16 bits and float; grey becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
+    8 and 16 bits and float; gray becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
     truncated or foreign file.
     """
     cv2 = opencv("reading and writing pictures")
     path = existing(path, "picture")
     data = path.read_bytes()
-    # OpenCV fills the missing part of a truncated file with grey and says nothing.
+    # OpenCV fills the missing part of a truncated file with gray and says nothing.
     cut = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]) or (
         data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]
     )

@@ -14,7 +14,7 @@ LEAST_SIDE = 16  # DIS cannot match in a picture smaller than two of its patches
 
 
 def dense_flow(one: np.ndarray, other: np.ndarray, what: str, fast: bool = False) -> np.ndarray:
-    """Where each pixel of `one` is in `other`, from itself (h, w, 2), x and y; two grey pictures (h, w) in bytes.
+    """Where each pixel of `one` is in `other`, from itself (h, w, 2), x and y; two gray pictures (h, w) in bytes.
 
     what: what it is for, for the UserError where OpenCV is missing. Nothing moves in pictures that are too small.
     """

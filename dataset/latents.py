@@ -19,13 +19,13 @@ import torch
 
 from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
-from ..models.encode import encode_pictures, encode_stills, grey_to_rgb
-from ..models.vae.latent import denormalise_latent
+from ..models.encode import encode_pictures, encode_stills, gray_to_rgb
+from ..models.vae.latent import denormalize_latent
 from ..models.vae.vae_file import fingerprint
 from ..models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 from ..scenes import HELD_OUT_SEED, WorldOptions, render
 
-# Distance from an empty map's latent above which a place of the latent belongs to an object: half of a full colour's.
+# Distance from an empty map's latent above which a place of the latent belongs to an object: half of a full color's.
 PAINTED = 5.0
 LATENTS = ("video", "depth", "identity_map", "references")
 
@@ -34,13 +34,13 @@ LATENTS = ("video", "depth", "identity_map", "references")
 def encode_clips(vae, clips, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
     """Everything the generator learns from, of a batch of rendered clips.
 
-    video, depth, identity_map (N, 16, T, h, w) and references (N, K, 16, h, w) in bfloat16, normalised; present (N, K);
+    video, depth, identity_map (N, 16, T, h, w) and references (N, K, 16, h, w) in bfloat16, normalized; present (N, K);
     c2w (N, F, 3, 4) relative and in units, intrinsics (N, F, 4) float32; captions as rows of bytes.
     Slots that are empty hold zeros and are never read.
     """
     found = {
         "video": encode_pictures(vae, clips.video),
-        "depth": encode_pictures(vae, grey_to_rgb(clips.disparity())),
+        "depth": encode_pictures(vae, gray_to_rgb(clips.disparity())),
         "identity_map": encode_pictures(vae, clips.identity_maps()),
     }
     stills = encode_stills(vae, clips.references[clips.present])[:, :, 0]
@@ -186,7 +186,7 @@ def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> 
     weight = next(vae.parameters())
 
     def decoded(z: torch.Tensor) -> torch.Tensor:
-        return vae.decode(denormalise_latent(z).to(weight)).float()
+        return vae.decode(denormalize_latent(z).to(weight)).float()
 
     plain = decoded(latents)
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ active camera at every frame of the scene, with its lens, zooms included. Or wit
     blender --background scene.blend --python blender_camera.py -- camera_fulldit.json
 
 The file goes into ComfyUI's input folder, for Load Camera File (FullDiT), or to `fulldit generate --camera`. Lengths
-are metres; Load Camera File's `scale` (or an object at distance 1 in Blender) makes them what the model expects.
+are meters; Load Camera File's `scale` (or an object at distance 1 in Blender) makes them what the model expects.
 """
 
 from __future__ import annotations

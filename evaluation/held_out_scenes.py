@@ -1,4 +1,4 @@
-"""Held-out scenes: never trained on, with captions that name neither colours nor places."""
+"""Held-out scenes: never trained on, with captions that name neither colors nor places."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def static_path(frames: int) -> np.ndarray:
 
 
 def depth_mae(found: np.ndarray, asked: np.ndarray) -> float:
-    """Mean absolute error of two normalised clips (F, H, W) in [0, 1], on the scale of 8-bit pictures (0-255)."""
+    """Mean absolute error of two normalized clips (F, H, W) in [0, 1], on the scale of 8-bit pictures (0-255)."""
     return float(255 * np.abs(found.astype(np.float64) - asked).mean())
 
 
@@ -79,7 +79,7 @@ def mask_ious(objects: np.ndarray, masks: np.ndarray) -> list[float | None]:
 
 
 def smoothness(features: np.ndarray) -> float:
-    """Mean cosine of the features (F, C) of neighbouring frames; 1 for a clip of one frame."""
+    """Mean cosine of the features (F, C) of neighboring frames; 1 for a clip of one frame."""
     if len(features) < 2:
         return 1.0
     unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-8)
@@ -110,7 +110,7 @@ def mean_and_error(values: list[float | None]) -> tuple[float | None, float | No
 def ratio_and_error(above: list[float | None], below: list[float | None]) -> tuple[float | None, float | None]:
     """Mean of `above` by mean of `below`, and its standard error; both lists have one entry for each scene.
 
-    Scenes where either is None are left out. The error is that of the linearised ratio (delta method), so what both
+    Scenes where either is None are left out. The error is that of the linearized ratio (delta method), so what both
     share is no uncertainty. None where nothing is left or the mean below is not above 0; no error for a single scene.
     """
     pairs = np.array([pair for pair in zip(above, below, strict=True) if None not in pair], float).reshape(-1, 2)

@@ -21,23 +21,23 @@ from ..control.identity.slots import identity_map, reference_picture
 from .conditioning.condition_streams import Conditions, Stream
 from .conditioning.streams import STREAMS_OF
 from .conditioning.tokenizers import camera_features
-from .vae.latent import normalise_latent
+from .vae.latent import normalize_latent
 
 
 @torch.no_grad()
 def encode_pictures(vae: Any, pictures: torch.Tensor) -> torch.Tensor:
-    """(B, 3, F, H, W) in [0, 1] -> normalised latent (B, 16, T, h, w) float32. F must be 4k+1."""
+    """(B, 3, F, H, W) in [0, 1] -> normalized latent (B, 16, T, h, w) float32. F must be 4k+1."""
     weight = next(vae.parameters())
     latent = vae.encode((pictures * 2 - 1).to(weight.device, weight.dtype))
-    return normalise_latent(latent.float())
+    return normalize_latent(latent.float())
 
 
 def encode_stills(vae: Any, pictures: torch.Tensor) -> torch.Tensor:
-    """(B, 3, H, W) in [0, 1] -> normalised latent of one frame (B, 16, 1, h, w) float32."""
+    """(B, 3, H, W) in [0, 1] -> normalized latent of one frame (B, 16, 1, h, w) float32."""
     return encode_pictures(vae, pictures[:, :, None])
 
 
-def grey_to_rgb(clip: torch.Tensor) -> torch.Tensor:
+def gray_to_rgb(clip: torch.Tensor) -> torch.Tensor:
     """(B, 1, F, H, W) -> (B, 3, F, H, W): how a depth clip is shown to the VAE."""
     return clip.expand(-1, 3, -1, -1, -1)
 
@@ -82,7 +82,7 @@ def encode_controls(
     """The condition streams of one clip, batch 1, on `device`. `controls` must have passed `validate`.
 
     Every identity gives one reference stream per image; the identities that have a track share one map, painted in the
-    colours of their slots. Identities whose strength or range differ get maps of their own, so that a map fades with
+    colors of their slots. Identities whose strength or range differ get maps of their own, so that a map fades with
     its identity. A strength of 0 removes the streams: the same as not giving the condition.
     Camera features stay float32. Raises UserError where the checkpoint has no such condition.
     """
@@ -125,7 +125,7 @@ def encode_controls(
 
     if controls.depth is not None and controls.depth_strength != 0:
         clip = torch.from_numpy(np.array(controls.depth.values)).float()[None, None]
-        latent = encode_pictures(vae, grey_to_rgb(clip))
+        latent = encode_pictures(vae, gray_to_rgb(clip))
         start, end = controls.depth_range
         streams.append(
             Stream("depth", latent.to(device, dtype), strength=controls.depth_strength, start=start, end=end)

@@ -23,7 +23,7 @@ from .devices import pick_device, pick_dtype
 from .encode import encode_controls
 from .sampling.sampler import sample
 from .vae import VAE, fingerprint, load_vae
-from .vae.latent import denormalise_latent
+from .vae.latent import denormalize_latent
 from .weights.checkpoint import embedded_path, load_model
 
 
@@ -139,10 +139,10 @@ class Pipeline:
 
     @torch.no_grad()
     def decode(self, latent: torch.Tensor) -> np.ndarray:
-        """(1, 16, T, h, w) normalised latent -> (F, H, W, 3) float32 in [0, 1], decoded chunk by chunk."""
+        """(1, 16, T, h, w) normalized latent -> (F, H, W, 3) float32 in [0, 1], decoded chunk by chunk."""
         chunks = [
             chunk.float().clamp(-1, 1).cpu()
-            for chunk in self.vae.decode_stream([denormalise_latent(latent).to(self.dtype)])
+            for chunk in self.vae.decode_stream([denormalize_latent(latent).to(self.dtype)])
         ]
         pictures = torch.cat(chunks, 2)[0] / 2 + 0.5
         return pictures.permute(1, 2, 3, 0).contiguous().numpy()

@@ -40,7 +40,7 @@ class FullDiTCameraPreview(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="path", tooltip="Where the camera goes, from behind and above."),
                 io.Image.Output(display_name="curves", tooltip="Speed, turning and field of view over time."),
-                io.Image.Output(display_name="rays", tooltip="Plücker rays: moment and direction as colours."),
+                io.Image.Output(display_name="rays", tooltip="Plücker rays: moment and direction as colors."),
                 io.String.Output(display_name="report", tooltip="The path in words, and warnings."),
             ],
             is_output_node=True,

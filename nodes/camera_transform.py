@@ -67,7 +67,7 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 path, focal_mm=focal_mm, sensor_mm=sensor_mm, keep_zoom=keep_zoom
             ),
             [
-                _number("focal_mm", 35.0, 1.0, 1000.0, "In millimetres.", 1.0),
+                _number("focal_mm", 35.0, 1.0, 1000.0, "In millimeters.", 1.0),
                 _number("sensor_mm", 36.0, 1.0, 100.0, "Width of the sensor: 36 is full frame, 24.89 Super 35.", 0.01),
                 io.Boolean.Input("keep_zoom", default=True, tooltip="On, a zoom goes on from the new lens."),
             ],

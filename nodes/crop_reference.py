@@ -20,8 +20,8 @@ class FullDiTCropReference(io.ComfyNode):
             display_name="Crop Reference (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Cuts the thing that a mask shows out of a picture and centres it in a picture of the model's size, "
-                "with its background or on grey."
+                "Cuts the thing that a mask shows out of a picture and centers it in a picture of the model's size, "
+                "with its background or on gray."
             ),
             search_aliases=["cut out", "remove background", "crop by mask", "subject", "reference image", "pad"],
             inputs=[
@@ -34,7 +34,7 @@ class FullDiTCropReference(io.ComfyNode):
                 io.Boolean.Input(
                     "keep_background",
                     default=False,
-                    tooltip="Show what surrounds the thing. Off, it is grey, as references in training are.",
+                    tooltip="Show what surrounds the thing. Off, it is gray, as references in training are.",
                 ),
                 *inputs.size("Width of the result in pixels.", default=(672, 384)),
                 io.Float.Input(
@@ -43,7 +43,7 @@ class FullDiTCropReference(io.ComfyNode):
                     min=0.0,
                     max=0.45,
                     step=0.01,
-                    tooltip="Room around the thing, as a share of the centred square that it fills.",
+                    tooltip="Room around the thing, as a share of the centered square that it fills.",
                 ),
                 io.String.Input(
                     "frames",

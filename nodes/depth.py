@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.depth import normalise_depth
-from ..control.depth.normalise import SCOPES
+from ..control.depth import normalize_depth
+from ..control.depth.normalize import SCOPES
 from .sockets.arrays import to_pictures
 from .sockets.types import Depth
 
@@ -20,7 +20,7 @@ def _number(name: str, default: float, low: float, high: float, tooltip: str) ->
 
 
 class FullDiTDepth(io.ComfyNode):
-    """Depth from an IMAGE batch, normalised over the whole clip."""
+    """Depth from an IMAGE batch, normalized over the whole clip."""
 
     @classmethod
     def define_schema(cls):
@@ -28,8 +28,8 @@ class FullDiTDepth(io.ComfyNode):
             node_id="FullDiTDepth",
             display_name="Depth Condition (FullDiT)",
             category="FullDiT/depth",
-            description="A depth clip as a condition: near = 1, far = 0, normalised over the whole clip.",
-            search_aliases=["depth map", "depth video", "disparity", "normalise depth"],
+            description="A depth clip as a condition: near = 1, far = 0, normalized over the whole clip.",
+            search_aliases=["depth map", "depth video", "disparity", "normalize depth"],
             inputs=[
                 io.Image.Input("images", tooltip="One depth picture per frame of the video."),
                 io.Combo.Input(
@@ -56,7 +56,7 @@ class FullDiTDepth(io.ComfyNode):
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions."),
-                io.Image.Output(display_name="normalised", tooltip="What the network will see."),
+                io.Image.Output(display_name="normalized", tooltip="What the network will see."),
             ],
         )
 
@@ -66,5 +66,5 @@ class FullDiTDepth(io.ComfyNode):
 
         fixed = {"near": near, "far": far} if near or far else {}
         pictures = to_pictures(images, "the depth clip")
-        clip = normalise_depth(pictures, kind=kind, low=low, high=high, scope=scope, **fixed)
+        clip = normalize_depth(pictures, kind=kind, low=low, high=high, scope=scope, **fixed)
         return io.NodeOutput(clip, to_tensor(clip.values[..., None].repeat(3, -1)))

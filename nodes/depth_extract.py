@@ -30,7 +30,7 @@ def _sources() -> list:
                            tooltip="Small: Apache-2.0. Base and Large: CC-BY-NC-4.0, not for commercial use."),
             io.Combo.Input("download", options=["no", "ask", "yes"], default="no",
                            tooltip="For a model that is not there. no: the network is left alone. ask: its size, "
-                           "licence and SHA-256 are shown. yes: it is fetched."),
+                           "license and SHA-256 are shown. yes: it is fetched."),
         ]),
         option("geometry", [
             AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),
@@ -70,14 +70,14 @@ def _ranges() -> list:
         option("clip", quantiles),
         option("frame", quantiles),
         option("fixed", [
-            _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (metres if any)."),
+            _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if any)."),
             _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
         ]),
     ]  # fmt: skip
 
 
 class FullDiTExtractDepth(io.ComfyNode):
-    """Depth for Conditions and for other models, steady and normalised over the whole clip."""
+    """Depth for Conditions and for other models, steady and normalized over the whole clip."""
 
     @classmethod
     def define_schema(cls):
@@ -99,7 +99,7 @@ class FullDiTExtractDepth(io.ComfyNode):
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="The video. Estimators look at it; depth from elsewhere is stabilised by it.",
+                    tooltip="The video. Estimators look at it; depth from elsewhere is stabilized by it.",
                 ),
                 io.DynamicCombo.Input(
                     "range",
@@ -112,7 +112,7 @@ class FullDiTExtractDepth(io.ComfyNode):
                     tooltip="Take out what changes from frame to frame without a cause in the pictures.",
                 ),
                 Camera.Input(
-                    "camera", optional=True, tooltip="The video's camera path, for a better stabilisation, if known."
+                    "camera", optional=True, tooltip="The video's camera path, for a better stabilization, if known."
                 ),
                 MetaBatch.Input(
                     "meta_batch",
@@ -154,7 +154,7 @@ class FullDiTExtractDepth(io.ComfyNode):
         made = extract_depth(
             source,
             range,
-            stabilise=stabilise,
+            stabilize=stabilise,
             images=None if images is None else to_pictures(images, "the video"),
             camera=camera,
             fill=fill,

@@ -47,7 +47,7 @@ class FullDiTDepthPictures(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="Near is bright, grey in three channels."),
+                io.Image.Output(display_name="images", tooltip="Near is bright, gray in three channels."),
                 io.String.Output(display_name="report", tooltip="Where to connect it, and what was changed."),
             ],
             has_intermediate_output=True,

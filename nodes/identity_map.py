@@ -1,4 +1,4 @@
-"""Identity Map Preview: who is where, in the slots' colours, alone and over the video."""
+"""Identity Map Preview: who is where, in the slots' colors, alone and over the video."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class FullDiTIdentityMap(io.ComfyNode):
                     io.Mask.Input(
                         f"track{slot}",
                         optional=True,
-                        tooltip=f"A mask per frame in the place of identities: it is shown in {colour}.",
+                        tooltip=f"A mask per frame in the place of identities: it is shown in {color}.",
                     )
-                    for slot, colour in ((1, "red"), (2, "green"), (3, "blue"))
+                    for slot, color in ((1, "red"), (2, "green"), (3, "blue"))
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="The video, or one picture, to lay the map over. Without it: grey."
+                    "images", optional=True, tooltip="The video, or one picture, to lay the map over. Without it: gray."
                 ),
                 io.Float.Input(
-                    "opacity", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How strong the colours are over it."
+                    "opacity", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How strong the colors are over it."
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="map", tooltip="Colours on black, in the size of the tracks."),
+                io.Image.Output(display_name="map", tooltip="Colors on black, in the size of the tracks."),
                 io.Image.Output(display_name="overlay", tooltip="The same over the video, in the size of the video."),
                 io.String.Output(display_name="report", tooltip="Where each is, and what may not be meant."),
             ],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.progress import progress, stop_if_cancelled
+from .bridge.progress import progress, stop_if_canceled
 from .sockets.arrays import to_masks, to_pictures, to_tensor
 
 
 class FullDiTPropagateMask(io.ComfyNode):
-    """A track from a few masks, by optical flow and colour."""
+    """A track from a few masks, by optical flow and color."""
 
     @classmethod
     def define_schema(cls):
@@ -42,7 +42,7 @@ class FullDiTPropagateMask(io.ComfyNode):
                 io.Boolean.Input(
                     "refine",
                     default=True,
-                    tooltip="Cut each mask anew by colour. Off, it is moved along with the picture alone, and faster.",
+                    tooltip="Cut each mask anew by color. Off, it is moved along with the picture alone, and faster.",
                 ),
             ],
             outputs=[
@@ -58,5 +58,5 @@ class FullDiTPropagateMask(io.ComfyNode):
 
         frames = to_pictures(images, "the video")
         with progress(len(frames)) as step:
-            track, report = follow(frames, to_masks(mask, "the mask"), at, refine, step, stop_if_cancelled)
+            track, report = follow(frames, to_masks(mask, "the mask"), at, refine, step, stop_if_canceled)
         return io.NodeOutput(to_tensor(track), report, ui={"text": [report]})

@@ -54,7 +54,7 @@ class CameraPath:
 
 
 def axis_rotation(axis: int, angle: np.ndarray) -> np.ndarray:
-    """Right-handed rotations about x, y or z by angles (T,) in radians: (T,3,3). About y it turns z towards x."""
+    """Right-handed rotations about x, y or z by angles (T,) in radians: (T,3,3). About y it turns z toward x."""
     c, s = np.cos(angle), np.sin(angle)
     out = np.zeros((len(angle), 3, 3))
     i, j = (axis + 1) % 3, (axis + 2) % 3
@@ -85,7 +85,7 @@ def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float,
               fx: float, aspect: float) -> CameraPath:
     """A path of `kind` whose composed view looks at `target` (3,) from `distance` and `elevation` (radians)."""
     sign = 1 if rng.random() < 0.5 else -1
-    centre = rng.uniform(0.25, 0.75)
+    center = rng.uniform(0.25, 0.75)
     s = np.linspace(0, 1, frames)
     if rng.random() < 0.5:
         s = s * s * (3 - 2 * s)
@@ -97,7 +97,7 @@ def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float,
     azimuth = np.zeros(frames)
     elevations = np.full(frames, elevation)
     distances = np.full(frames, distance)
-    move = sign * (s - centre)
+    move = sign * (s - center)
     turn = {"yaw": np.zeros(frames), "pitch": np.zeros(frames), "roll": np.zeros(frames)}
     shift = np.zeros((frames, 3))
     zoom = np.ones(frames)
@@ -142,7 +142,7 @@ def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float,
         zoom = (distance - shift[:, 2]) / distance
     elif kind == "pan_dolly":
         turn["yaw"] = np.radians(between(12, 24)) * move
-        shift[:, 2] = distance * between(0.2, 0.4) * (s - centre)
+        shift[:, 2] = distance * between(0.2, 0.4) * (s - center)
     elif kind == "zigzag":
         shift[:, 0] = distance * between(0.12, 0.3) * sign * np.sin(2 * np.pi * s)
     elif kind != "static":

@@ -33,7 +33,7 @@ class Clips:
     """A batch of rendered scenes with everything exact that a model may be given or judged by.
 
     video (B,3,T,H,W) in [0,1]; depth (B,T,H,W) metric z in world units (sky: `FAR`); identity (B,T,H,W) int64, slot
-    or -1; references (B,3,3,H,W) by slot, on grey 0.5; reference_masks (B,3,H,W); present (B,3) bool;
+    or -1; references (B,3,3,H,W) by slot, on gray 0.5; reference_masks (B,3,H,W); present (B,3) bool;
     c2w (B,T,3,4) in world units; intrinsics (B,T,4), fx fy cx cy by width and height.
     """
 
@@ -76,10 +76,10 @@ class Clips:
         return torch.stack([(self.identity == k).float() for k in range(SLOTS)], dim=1)
 
     def disparity(self) -> Tensor:
-        """(B,1,T,H,W), near 1 and far 0 over the whole clip, as control/depth normalises a clip of exact depth."""
-        from ..control.depth.normalise import normalise_depth
+        """(B,1,T,H,W), near 1 and far 0 over the whole clip, as control/depth normalizes a clip of exact depth."""
+        from ..control.depth.normalize import normalize_depth
 
-        values = [normalise_depth(clip.cpu().numpy(), kind="depth").values for clip in self.depth]
+        values = [normalize_depth(clip.cpu().numpy(), kind="depth").values for clip in self.depth]
         return torch.as_tensor(np.stack(values), dtype=torch.float32, device=self.depth.device)[:, None]
 
     # ---- what a user would give -----------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Clips:
         """The controls that describe clip `index` exactly, as the nodes and the command line would build them."""
         from ..control.bundle import Controls
         from ..control.camera.trajectory import CameraTrajectory
-        from ..control.depth.normalise import normalise_depth
+        from ..control.depth.normalize import normalize_depth
         from ..control.identity.slots import Identity
 
         c2w, intrinsics = self.trajectories()
@@ -97,11 +97,11 @@ class Clips:
         for slot in self.present[index].nonzero().squeeze(1).tolist():
             thing = self.scenes[index].things[slot]
             identities.append(Identity(
-                name=f"{thing.colours[0]} and {thing.colours[1]} {thing.solid}",
+                name=f"{thing.colors[0]} and {thing.colors[1]} {thing.solid}",
                 images=(self.references[index, slot].permute(1, 2, 0).cpu().numpy(),),
                 mask=self.reference_masks[index, slot].cpu().numpy(),
                 track=(self.identity[index] == slot).float().cpu().numpy()))
-        depth = normalise_depth(self.depth[index].cpu().numpy(), kind="depth")
+        depth = normalize_depth(self.depth[index].cpu().numpy(), kind="depth")
         return Controls(camera=camera, identities=tuple(identities), depth=depth)
 
 

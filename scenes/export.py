@@ -38,19 +38,19 @@ def export_scene(
         written[name.partition(".")[0]] = folder / name
         return folder / name
 
-    def grey(masks: np.ndarray) -> np.ndarray:
+    def gray(masks: np.ndarray) -> np.ndarray:
         return np.repeat(masks[..., None], 3, axis=-1)
 
     write_video(place("video.mp4"), clips.video[0].permute(1, 2, 3, 0).numpy(), clips.fps)
     write_camera(controls.camera, place("camera.json"))
-    write_video(place("depth.mp4"), grey(controls.depth.values), clips.fps)
+    write_video(place("depth.mp4"), gray(controls.depth.values), clips.fps)
     written["depth_metric"] = folder / "depth.npy"
     with atomic_path(written["depth_metric"]) as path:
         np.save(path, clips.depth[0].numpy())
     for k, identity in enumerate(controls.identities):
         write_image(place(f"reference_{k}.png"), identity.images[0])
-        write_image(place(f"reference_{k}_mask.png"), grey(identity.mask))
-        write_video(place(f"track_{k}.mp4"), grey(identity.track), clips.fps)
+        write_image(place(f"reference_{k}_mask.png"), gray(identity.mask))
+        write_video(place(f"track_{k}.mp4"), gray(identity.track), clips.fps)
     for name, text in (("caption.txt", clips.captions[0]), ("plain_caption.txt", clips.plain_captions[0])):
         with atomic_path(place(name)) as path:
             path.write_text(text + "\n", encoding="utf-8")

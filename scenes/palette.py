@@ -1,4 +1,4 @@
-"""Colours and places of the world, by name. Colours are display values in [0, 1], as they are seen in the picture."""
+"""Colors and places of the world, by name. Colors are display values in [0, 1], as they are seen in the picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 RGB = tuple[float, float, float]
 
 # Saturated and far from each other, so that an identity can still be told apart after the VAE.
-COLOURS: dict[str, RGB] = {
+COLORS: dict[str, RGB] = {
     "red": (0.90, 0.10, 0.10),
     "orange": (1.00, 0.52, 0.04),
     "yellow": (1.00, 0.90, 0.10),
@@ -23,7 +23,7 @@ COLOURS: dict[str, RGB] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A surrounding: two ground colours, the sky from horizon to top, hills (or the wall, if there is one), a name."""
+    """A surrounding: two ground colors, the sky from horizon to top, hills (or the wall, if there is one), a name."""
 
     name: str
     ground: tuple[RGB, RGB]

@@ -1,7 +1,7 @@
-"""Two-colour patterns: how much of the second colour a point has, from 0 to 1.
+"""Two-color patterns: how much of the second color a point has, from 0 to 1.
 
 Object patterns are functions of a point in the solid's unit coordinates, so they fit every solid without a
-parametrisation of its surface. Ground patterns are functions of ground coordinates in cells. All are coarse on
+parameterization of its surface. Ground patterns are functions of ground coordinates in cells. All are coarse on
 purpose: a detail has to survive a VAE that sees 8x8 pixels as one.
 """
 

@@ -1,5 +1,5 @@
 """The reference picture of an object: seen from another side than in the clip, lit from the front, fitted to the
-frame, on grey 0.5."""
+frame, on gray 0.5."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: t
     target = np.zeros((1, 3))
     f = 0.4 * distance / size
     c2w = np.concatenate([look_at(eye, target), eye[..., None]], -1)
-    still = replace(thing, centre=target, rotation=axis_rotation(1, np.array([thing.reference_turn])))
+    still = replace(thing, center=target, rotation=axis_rotation(1, np.array([thing.reference_turn])))
     surroundings = replace(scene.surroundings, sun=_SUN / np.linalg.norm(_SUN))
 
     def look(intrinsics: list[float], h: int, w: int) -> tuple[Tensor, Tensor]:
         path = CameraPath("static", 1, c2w, np.array([intrinsics]))
         tracer = Tracer(SceneSpec(scene.seed, 1, (still,), surroundings, path), device)
-        colour, _, slot = tracer.cast(tracer.camera_rays(h, w), h, backdrop=False)
-        return colour.view(3, h, w), (slot >= 0).view(h, w).float()
+        color, _, slot = tracer.cast(tracer.camera_rays(h, w), h, backdrop=False)
+        return color.view(3, h, w), (slot >= 0).view(h, w).float()
 
     aspect = width / height
     _, mask = look([f / aspect, f, 0.5, 0.5], _LOOK, _LOOK)
@@ -48,5 +48,5 @@ def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: t
     scale = FILL / max(bottom - top, right - left)
     intrinsics = [scale * f / aspect, scale * f,
                   0.5 - scale * ((left + right) / 2 - 0.5), 0.5 - scale * ((top + bottom) / 2 - 0.5)]
-    colour, mask = look(intrinsics, 2 * height, 2 * width)
-    return F.avg_pool2d(colour.clamp(0, 1)[None], 2)[0], F.avg_pool2d(mask[None, None], 2)[0, 0]
+    color, mask = look(intrinsics, 2 * height, 2 * width)
+    return F.avg_pool2d(color.clamp(0, 1)[None], 2)[0], F.avg_pool2d(mask[None, None], 2)[0, 0]

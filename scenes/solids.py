@@ -2,7 +2,7 @@
 
 Every solid fits the box [-1, 1]^3 and has y pointing down, as the world has. A function takes ray origins and
 directions as three tensors each (any one shape) and returns `(t, normal)`: the ray parameter of the first hit
-(`MISS` where there is none) and the outward normal in unit coordinates, not normalised. Rays start outside.
+(`MISS` where there is none) and the outward normal in unit coordinates, not normalized. Rays start outside.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ def pill(o: Triple, d: Triple) -> Hit:
     b0 = o[0] * d[0] + o[2] * d[2]
     c0 = o[0] * o[0] + o[2] * o[2] - 1
     t = torch.full_like(a0, MISS)
-    centre = torch.zeros_like(a0)
+    center = torch.zeros_like(a0)
     inside = b0 * b0 - a0 * c0
     side = (-b0 - inside.clamp_min(0).sqrt()) / a0.clamp_min(1e-12)
     t = torch.where((inside > 0) & (side > 0) & ((o[1] + side * d[1]).abs() <= half), side, t)
-    centre = torch.where(t < MISS, o[1] + t * d[1], centre)
+    center = torch.where(t < MISS, o[1] + t * d[1], center)
     for end in (-half, half):
         y = (o[1] - end) / half
         v = d[1] / half
@@ -116,9 +116,9 @@ def pill(o: Triple, d: Triple) -> Hit:
         root = (-b - inside.clamp_min(0).sqrt()) / a
         good = (inside > 0) & (root > 0) & (root < t) & ((o[1] + root * d[1]) * (1 if end > 0 else -1) >= half)
         t = torch.where(good, root, t)
-        centre = torch.where(good, torch.full_like(centre, end), centre)
+        center = torch.where(good, torch.full_like(center, end), center)
     p = _at(o, d, t)
-    return t, (p[0], (p[1] - centre) / (half * half), p[2])
+    return t, (p[0], (p[1] - center) / (half * half), p[2])
 
 
 def _polyhedron(planes: list[tuple[float, float, float, float]]) -> Callable[[Triple, Triple], Hit]:

@@ -1,8 +1,8 @@
-"""Casts rays into a scene: colour, z-depth and which object, for any list of rays. Pure torch, any device.
+"""Casts rays into a scene: color, z-depth and which object, for any list of rays. Pure torch, any device.
 
 Shapes: N rays, T frames. Ray directions are camera rays with z = 1 turned into the world, so the ray parameter *is*
-the metric z-depth. The picture is traced once at pixel centres (depth and identity are those of the centres) and then
-again, at four points per pixel, only where neighbouring colours differ: smooth edges at a fraction of the price.
+the metric z-depth. The picture is traced once at pixel centers (depth and identity are those of the centers) and then
+again, at four points per pixel, only where neighboring colors differ: smooth edges at a fraction of the price.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .palette import COLOURS, RGB
+from .palette import COLORS, RGB
 from .patterns import GROUND_PATTERNS, OBJECT_PATTERNS, UNSEEN_GROUND_PATTERNS, UNSEEN_OBJECT_PATTERNS
 from .solids import MISS, SOLIDS
 from .world import SceneSpec, Thing
@@ -22,7 +22,7 @@ FAR = 40.0
 _OBJECT = {**OBJECT_PATTERNS, **UNSEEN_OBJECT_PATTERNS}
 _GROUND = {**GROUND_PATTERNS, **UNSEEN_GROUND_PATTERNS}
 _AMBIENT, _SUNLIT, _SHADOW = 0.52, 0.50, 0.55
-# Four points of a rotated grid, in pixels from the centre.
+# Four points of a rotated grid, in pixels from the center.
 _SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375))
 
 
@@ -61,13 +61,13 @@ class _Solid:
 
         self.hit = SOLIDS[thing.solid]
         self.pattern = _OBJECT[thing.pattern]
-        self.colours = [put(COLOURS[name]) for name in thing.colours]
+        self.colors = [put(COLORS[name]) for name in thing.colors]
         half = torch.as_tensor(thing.half_size)
         to_local = torch.as_tensor(thing.rotation).transpose(1, 2) / half[None, :, None]
         self.to_local = put(to_local)
         # Most things never turn: their matrix is a handful of numbers then, and needs no gather.
         self.matrix = to_local[0].tolist() if thing.motion != "spin" else None
-        self.centre = put(thing.centre)
+        self.center = put(thing.center)
         self.inverse_half = [float(1 / h) for h in half]
         self.radius2 = float((half[0] ** 2 + half[2] ** 2 + half[1] ** 2) if thing.solid not in ("ball", "egg", "pill")
                              else half.max() ** 2)
@@ -75,7 +75,7 @@ class _Solid:
     def local(self, origin: Tensor, direction: tuple[Tensor, Tensor, Tensor], frame: Tensor
               ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """World rays in unit coordinates. `origin` is (T,3), one per frame."""
-        start = torch.einsum("tij,tj->ti", self.to_local, origin - self.centre)
+        start = torch.einsum("tij,tj->ti", self.to_local, origin - self.center)
         return tuple(_take(start[:, i], frame) for i in range(3)), self.turned(direction, frame)
 
     def turned(self, v: tuple[Tensor, Tensor, Tensor], frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,9 +106,9 @@ class Tracer:
         frames = self.c2w.shape[0]
         pixels = height * width
         rays = self.camera_rays(height, width)
-        colour, depth, slot = self.cast(rays, height)
+        color, depth, slot = self.cast(rays, height)
         if supersample:
-            edge = _edges(colour.view(3, frames, height, width), slot.view(frames, height, width)).view(-1)
+            edge = _edges(color.view(3, frames, height, width), slot.view(frames, height, width)).view(-1)
             index = edge.nonzero().squeeze(1)
             frame = index // pixels
             rest = index - frame * pixels
@@ -118,12 +118,12 @@ class Tracer:
             us = torch.cat([column + (0.5 + du) for du, _ in _SAMPLES])
             vs = torch.cat([row + (0.5 + dv) for _, dv in _SAMPLES])
             fine = self.cast(self._rays_at(us / width, vs / height, frame.repeat(4)), height)[0]
-            _put(colour, index, fine.view(3, 4, -1).mean(1))
-        return (colour.clamp_(0, 1).view(3, frames, height, width), depth.view(frames, height, width),
+            _put(color, index, fine.view(3, 4, -1).mean(1))
+        return (color.clamp_(0, 1).view(3, frames, height, width), depth.view(frames, height, width),
                 slot.view(frames, height, width))
 
     def camera_rays(self, height: int, width: int) -> Rays:
-        """Rays through all pixel centres, T*H*W of them."""
+        """Rays through all pixel centers, T*H*W of them."""
         frames = self.c2w.shape[0]
         fx, fy, cx, cy = self.intrinsics.T[:, :, None, None]
         u = (torch.arange(width, device=self.device, dtype=torch.float32) + 0.5) / width
@@ -145,9 +145,9 @@ class Tracer:
     # ---- casting --------------------------------------------------------------------------------------------------
 
     def cast(self, rays: Rays, height: int, backdrop: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour (3,N), z-depth (N,) and slot (N,). Without `backdrop`, what is behind the objects is grey 0.5."""
+        """Color (3,N), z-depth (N,) and slot (N,). Without `backdrop`, what is behind the objects is gray 0.5."""
         count = rays.x.numel()
-        colour = torch.full((3, count), 0.5, device=self.device)
+        color = torch.full((3, count), 0.5, device=self.device)
         slot = torch.full((count,), -1, device=self.device, dtype=torch.long)
         t = torch.full((count,), FAR, device=self.device)
         wall_hit = None
@@ -165,26 +165,26 @@ class Tracer:
                 continue
             t[index] = distance
             slot[index] = k
-            painted.append((index, self._object_colour(solid, normal, point, _take(rays.frame, index))))
+            painted.append((index, self._object_color(solid, normal, point, _take(rays.frame, index))))
         if backdrop:
             free = slot < 0
             ground = free & (behind < FAR)
             if wall_hit is not None:
                 ground = ground & ~wall_hit
                 index = (free & wall_hit).nonzero().squeeze(1)
-                _put(colour, index, self._wall_colour(rays, t, index))
+                _put(color, index, self._wall_color(rays, t, index))
             index = ground.nonzero().squeeze(1)
-            _put(colour, index, self._ground_colour(rays, t, index, height))
+            _put(color, index, self._ground_color(rays, t, index, height))
             index = (free & (behind >= FAR)).nonzero().squeeze(1)
-            _put(colour, index, self._sky_colour(rays, index))
+            _put(color, index, self._sky_color(rays, index))
         for index, value in painted:
-            _put(colour, index, value)
-        return colour, t, slot
+            _put(color, index, value)
+        return color, t, slot
 
     def _object_hit(self, solid: _Solid, rays: Rays, length2: Tensor, nearest: Tensor):
         """Rays (index) that hit a solid nearer than `nearest`, with ray parameter, local normal and local point."""
         origin, direction = rays.origin, (rays.x, rays.y, rays.z)
-        offset = solid.centre - origin
+        offset = solid.center - origin
         reach = (offset * offset).sum(1) - solid.radius2
         x, y, z = direction
         along = _dot([rays.of(offset[:, k]) for k in range(3)], direction)
@@ -197,14 +197,14 @@ class Tracer:
         point = tuple(_take(o[i], keep) + t * _take(d[i], keep) for i in range(3))
         return _take(index, keep), t, tuple(_take(n, keep) for n in normal), point
 
-    def _object_colour(self, solid: _Solid, normal, point, frame: Tensor) -> Tensor:
-        """Lit two-colour pattern (3,N)."""
+    def _object_color(self, solid: _Solid, normal, point, frame: Tensor) -> Tensor:
+        """Lit two-color pattern (3,N)."""
         mix = solid.pattern(*point)
         sun = torch.einsum("tij,j->ti", solid.to_local, self.sun)
         facing = _dot(normal, [_take(sun[:, i], frame) for i in range(3)])
         size = _dot(*[[normal[i] * solid.inverse_half[i] for i in range(3)]] * 2).sqrt().clamp_min(1e-9)
         light = _AMBIENT + _SUNLIT * (facing / size).clamp_min(0)
-        first, second = solid.colours
+        first, second = solid.colors
         return _mix(first, second, mix) * light
 
     def _wall_distance(self, rays: Rays, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -218,7 +218,7 @@ class Tracer:
         hit = (distance < t) & (oy + distance * rays.y > -tall)
         return torch.where(hit, distance, t), hit
 
-    def _wall_colour(self, rays: Rays, t: Tensor, index: Tensor) -> Tensor:
+    def _wall_color(self, rays: Rays, t: Tensor, index: Tensor) -> Tensor:
         _, tall, panels = self.scene.surroundings.wall
         frame, t = _take(rays.frame, index), _take(t, index)
         x, y, z = (_take(start, frame) + t * _take(step, index)
@@ -230,7 +230,7 @@ class Tracer:
         first, second = (_rgb(c, self.device) for c in self.scene.surroundings.place.hills)
         return _mix(first, second, mix)
 
-    def _ground_colour(self, rays: Rays, t: Tensor, index: Tensor, height: int) -> Tensor:
+    def _ground_color(self, rays: Rays, t: Tensor, index: Tensor, height: int) -> Tensor:
         s = self.scene.surroundings
         frame, t = _take(rays.frame, index), _take(t, index)
         origin = rays.origin
@@ -242,16 +242,16 @@ class Tracer:
         pixel = _take(1 / (s.cell * height * self.intrinsics[:, 1] * -origin[:, 1]), frame) * t * t
         mix = 0.5 + (mix - 0.5) * (1.25 - 3 * pixel).clamp(0, 1)
         light = self._shadows(px, pz, frame)
-        colour = _mix(_rgb(s.ground[0], self.device), _rgb(s.ground[1], self.device), mix) * light
+        color = _mix(_rgb(s.ground[0], self.device), _rgb(s.ground[1], self.device), mix) * light
         haze = (t / FAR).square()
-        return colour + (_rgb(s.place.sky[0], self.device)[:, None] - colour) * haze
+        return color + (_rgb(s.place.sky[0], self.device)[:, None] - color) * haze
 
     def _shadows(self, px: Tensor, pz: Tensor, frame: Tensor) -> Tensor:
         """Light on ground points (N,): 1 in the sun, less in the shadow of an object."""
         light = torch.ones_like(px)
         sun = [float(v) for v in self.scene.surroundings.sun]
         for solid in self.solids:
-            ox, oy, oz = (_take(solid.centre[:, k], frame) for k in range(3))
+            ox, oy, oz = (_take(solid.center[:, k], frame) for k in range(3))
             ox, oz = ox - px, oz - pz
             along = ox * sun[0] + oy * sun[1] + oz * sun[2]
             index = (ox * ox + oy * oy + oz * oz - along * along < solid.radius2).nonzero().squeeze(1)
@@ -262,29 +262,29 @@ class Tracer:
             light[index] = torch.where(t < MISS, _SHADOW, light[index])
         return light
 
-    def _sky_colour(self, rays: Rays, index: Tensor) -> Tensor:
+    def _sky_color(self, rays: Rays, index: Tensor) -> Tensor:
         s = self.scene.surroundings
         x, y, z = (_take(v, index) for v in (rays.x, rays.y, rays.z))
         inverse = torch.rsqrt(x * x + y * y + z * z)
         up = -y * inverse
         low, high = (_rgb(c, self.device) for c in s.place.sky)
-        colour = _mix(low, high, (up * 2.2).clamp(0, 1).sqrt())
+        color = _mix(low, high, (up * 2.2).clamp(0, 1).sqrt())
         sun = (x * float(s.sun[0]) + y * float(s.sun[1]) + z * float(s.sun[2])) * inverse
-        colour = colour + (1 - colour) * ((sun - 0.90) * 6).clamp(0, 1).square() * 0.9
+        color = color + (1 - color) * ((sun - 0.90) * 6).clamp(0, 1).square() * 0.9
         around = torch.atan2(z, x)
         ridge = 0.03 + sum(float(a) * torch.sin(float(k) * around + float(p)) for a, k, p in s.hills.T)
         rock = _rgb(s.place.hills[0], self.device)[:, None]
-        return torch.where((up < ridge)[None], rock, colour)
+        return torch.where((up < ridge)[None], rock, color)
 
 
-def _rgb(colour: RGB, device: torch.device) -> Tensor:
-    return torch.tensor(colour, dtype=torch.float32, device=device)
+def _rgb(color: RGB, device: torch.device) -> Tensor:
+    return torch.tensor(color, dtype=torch.float32, device=device)
 
 
-def _put(colour: Tensor, index: Tensor, value: Tensor) -> None:
-    """colour[:, index] = value, channel by channel: a quarter of the time of the indexed assignment."""
+def _put(color: Tensor, index: Tensor, value: Tensor) -> None:
+    """color[:, index] = value, channel by channel: a quarter of the time of the indexed assignment."""
     for k in range(3):
-        colour[k].scatter_(0, index, value[k])
+        color[k].scatter_(0, index, value[k])
 
 
 def _dot(a, b) -> Tensor:
@@ -296,11 +296,11 @@ def _mix(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     return torch.addcmul(first[:, None], (second - first)[:, None], share[None])
 
 
-def _edges(colour: Tensor, slot: Tensor, threshold: float = 0.2) -> Tensor:
-    """Pixels (T,H,W) whose colour or object differs from a neighbour's."""
+def _edges(color: Tensor, slot: Tensor, threshold: float = 0.2) -> Tensor:
+    """Pixels (T,H,W) whose color or object differs from a neighbor's."""
     edge = torch.zeros(slot.shape, dtype=torch.bool, device=slot.device)
-    across = ((colour[..., 1:] - colour[..., :-1]).abs().amax(0) > threshold) | (slot[..., 1:] != slot[..., :-1])
-    down = ((colour[..., 1:, :] - colour[..., :-1, :]).abs().amax(0) > threshold) | (slot[:, 1:] != slot[:, :-1])
+    across = ((color[..., 1:] - color[..., :-1]).abs().amax(0) > threshold) | (slot[..., 1:] != slot[..., :-1])
+    down = ((color[..., 1:, :] - color[..., :-1, :]).abs().amax(0) > threshold) | (slot[:, 1:] != slot[:, :-1])
     edge[..., 1:] |= across
     edge[..., :-1] |= across
     edge[:, 1:] |= down

@@ -16,7 +16,7 @@ from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
 from . import cameras, solids
 from .cameras import CameraPath, axis_rotation
-from .palette import COLOURS, PLACES, RGB, UNSEEN_PLACES, Place
+from .palette import COLORS, PLACES, RGB, UNSEEN_PLACES, Place
 from .patterns import GROUND_PATTERNS, OBJECT_PATTERNS, UNSEEN_GROUND_PATTERNS, UNSEEN_OBJECT_PATTERNS
 
 HELD_OUT_SEED = 1_000_000_000
@@ -50,13 +50,13 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class Thing:
-    """An object: solid, two-colour pattern, size and motion. `centre` (T,3) and `rotation` (T,3,3) object-to-world."""
+    """An object: solid, two-color pattern, size and motion. `center` (T,3) and `rotation` (T,3,3) object-to-world."""
 
     solid: str
     pattern: str
-    colours: tuple[str, str]
+    colors: tuple[str, str]
     half_size: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     rotation: np.ndarray
     motion: str
     reference_turn: float
@@ -65,7 +65,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Ground, sky and, in some scenes, a round wall. Colours are already those of the picture."""
+    """Ground, sky and, in some scenes, a round wall. Colors are already those of the picture."""
 
     place: Place
     pattern: str
@@ -93,8 +93,8 @@ def _pick(rng: np.random.Generator, names: Sequence) -> object:
     return names[int(rng.integers(len(names)))]
 
 
-def _jitter(rng: np.random.Generator, colour: RGB, amount: float) -> RGB:
-    return tuple(float(c) for c in np.clip(np.asarray(colour) * rng.uniform(1 - amount, 1 + amount, 3), 0, 1))
+def _jitter(rng: np.random.Generator, color: RGB, amount: float) -> RGB:
+    return tuple(float(c) for c in np.clip(np.asarray(color) * rng.uniform(1 - amount, 1 + amount, 3), 0, 1))
 
 
 def _surroundings(rng: np.random.Generator, family: str) -> Surroundings:
@@ -118,11 +118,11 @@ def _identity(rng: np.random.Generator, family: str, used: set[str]) -> tuple[st
     unseen = family == "unseen"
     solid = _pick(rng, solids.UNSEEN if unseen else solids.SEEN)
     pattern = _pick(rng, tuple(UNSEEN_OBJECT_PATTERNS if unseen else OBJECT_PATTERNS))
-    names = list(COLOURS)
-    # No two objects of a clip share a colour, and the two colours of one are far apart.
+    names = list(COLORS)
+    # No two objects of a clip share a color, and the two colors of one are far apart.
     while True:
         first, second = (names[int(k)] for k in rng.choice(len(names), 2, replace=False))
-        distance = np.abs(np.subtract(COLOURS[first], COLOURS[second])).sum()
+        distance = np.abs(np.subtract(COLORS[first], COLORS[second])).sum()
         if distance > 0.75 and not {first, second} & used:
             return solid, pattern, (first, second)
 
@@ -137,17 +137,17 @@ def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distan
     things = []
     s = np.linspace(0, 1, frames)
     for slot in range(count):
-        solid, pattern, colours = _identity(rng, options.family, used)
-        used |= set(colours)
+        solid, pattern, colors = _identity(rng, options.family, used)
+        used |= set(colors)
         away = distance * rng.uniform(0.8, 1.3)
         across = places[order[slot]] + rng.uniform(-0.05, 0.05)
         height = rng.uniform(*heights) * away / (fx * aspect)
         width = height * rng.uniform(*solids.PROPORTIONS[solid])
         half = np.array([width, height, width]) / 2
-        centre = np.zeros((frames, 3))
-        centre[:, 0] = across / fx * away
-        centre[:, 1] = -half[1]
-        centre[:, 2] = away - distance
+        center = np.zeros((frames, 3))
+        center[:, 0] = across / fx * away
+        center[:, 1] = -half[1]
+        center[:, 2] = away - distance
         turn = np.full(frames, rng.uniform(0, 2 * np.pi))
         motion = "still"
         if rng.random() < options.moving:
@@ -155,19 +155,19 @@ def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distan
         sign = 1 if rng.random() < 0.5 else -1
         amount, heading, start = rng.uniform(0.6, 1.2), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
         if motion == "slide":
-            centre[:, 0] += 0.28 * distance * amount * np.cos(heading) * (s - 0.5)
-            centre[:, 2] += 0.28 * distance * amount * np.sin(heading) * (s - 0.5)
+            center[:, 0] += 0.28 * distance * amount * np.cos(heading) * (s - 0.5)
+            center[:, 2] += 0.28 * distance * amount * np.sin(heading) * (s - 0.5)
         elif motion == "spin":
             turn = turn + sign * np.pi * amount * s
         elif motion == "bounce":
-            centre[:, 1] -= 0.5 * amount * height * np.abs(np.sin(np.pi * (s * 2 + start)))
+            center[:, 1] -= 0.5 * amount * height * np.abs(np.sin(np.pi * (s * 2 + start)))
         elif motion == "circle":
             radius = 0.09 * distance * amount
-            centre[:, 0] += radius * (np.cos(start + sign * 4.5 * s) - np.cos(start))
-            centre[:, 2] += radius * (np.sin(start + sign * 4.5 * s) - np.sin(start))
+            center[:, 0] += radius * (np.cos(start + sign * 4.5 * s) - np.cos(start))
+            center[:, 2] += radius * (np.sin(start + sign * 4.5 * s) - np.sin(start))
         # The reference shows the object from another side than the first frame does.
         side = turn[0] + (1 if rng.random() < 0.5 else -1) * rng.uniform(np.radians(25), np.radians(70))
-        things.append(Thing(solid, pattern, colours, half, centre, axis_rotation(1, turn), motion,
+        things.append(Thing(solid, pattern, colors, half, center, axis_rotation(1, turn), motion,
                             float(side), float(np.radians(rng.uniform(6, 22)))))
     return tuple(things)
 

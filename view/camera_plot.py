@@ -28,9 +28,9 @@ class View:
         turn, rise = np.radians(AZIMUTH), np.radians(ELEVATION)
         back = np.array([np.sin(turn) * np.cos(rise), -np.sin(rise), -np.cos(turn) * np.cos(rise)])
         self.rotation = looking(-back)
-        centre = (points.min(0) + points.max(0)) / 2
-        size = max(float(np.linalg.norm(points - centre, axis=1).max()), 1e-6)
-        self.eye = centre + 5.0 * size * back
+        center = (points.min(0) + points.max(0)) / 2
+        size = max(float(np.linalg.norm(points - center, axis=1).max()), 1e-6)
+        self.eye = center + 5.0 * size * back
         flat = self._flat(points)
         low, high = flat.min(0), flat.max(0)
         self.scale = float(np.min([right - left, bottom - top] / np.maximum(high - low, 1e-6)))
@@ -55,11 +55,11 @@ def draw_path(trajectory: CameraTrajectory, height: int = 480, width: int = 720)
     page, view, corners = _space(trajectory, height, width)
     ends = {0, trajectory.frames - 1}
     for index in [*_apart(view(corners.reshape(-1, 3)).reshape(-1, 6, 2)), *sorted(ends)]:
-        colour = _colour(index, trajectory.frames)
+        color = _color(index, trajectory.frames)
         if index in ends:
-            _frustum(page, view, corners[index], colour, 1.7, 0.28)
+            _frustum(page, view, corners[index], color, 1.7, 0.28)
         else:
-            _frustum(page, view, corners[index], tuple(0.35 + 0.65 * part for part in colour), 0.9, 0)
+            _frustum(page, view, corners[index], tuple(0.35 + 0.65 * part for part in color), 0.9, 0)
     return page.picture()
 
 
@@ -69,7 +69,7 @@ def path_frames(trajectory: CameraTrajectory, height: int = 480, width: int = 72
     frames = np.empty((trajectory.frames, height, width, 3), np.float32)
     for index in range(trajectory.frames):
         drawn = page.copy()
-        _frustum(drawn, view, corners[index], _colour(index, trajectory.frames), 1.8, 0.32)
+        _frustum(drawn, view, corners[index], _color(index, trajectory.frames), 1.8, 0.32)
         frames[index] = drawn.picture()
     return frames
 
@@ -104,18 +104,18 @@ def _space(trajectory: CameraTrajectory, height: int, width: int) -> tuple[Canva
     radius = float(np.clip(0.035 * span * view.scale / view.depth(subject)[0], 4, 14))
     page.dot(view(subject)[0], radius, SUBJECT)
     page.dot(view(subject)[0] - 0.3 * radius, 0.35 * radius, tuple(0.5 + 0.5 * c for c in SUBJECT))
-    page.text("subject", *(view(subject)[0] + (radius + 4, 4)), size=0.38, colour=SUBJECT)
+    page.text("subject", *(view(subject)[0] + (radius + 4, 4)), size=0.38, color=SUBJECT)
     flat = view(places)
     for index in range(trajectory.frames - 1):
-        page.line(flat[index : index + 2], _colour(index + 0.5, trajectory.frames), 2.6)
+        page.line(flat[index : index + 2], _color(index + 0.5, trajectory.frames), 2.6)
     if trajectory.frames <= 100:
         for index, spot in enumerate(flat):
-            page.dot(spot, 2.0, _colour(index, trajectory.frames))
+            page.dot(spot, 2.0, _color(index, trajectory.frames))
 
     turned = np.degrees(angle_between(c2w[:1, :, :3], c2w[:, :, :3]))
     length = float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
     page.text(f"{_count(trajectory)}   path {length:.3g}   turned up to {turned.max():.3g} degrees", 12, 20)
-    page.text(f"grid {step:g}", width - 12, 20, colour=(0.5, 0.52, 0.55), align=1.0)
+    page.text(f"grid {step:g}", width - 12, 20, color=(0.5, 0.52, 0.55), align=1.0)
     _time_bar(page, 12, height - 18, min(220, width - 24))
     return page, view, corners
 
@@ -152,16 +152,16 @@ def _apart(flat: np.ndarray) -> list[int]:
     return chosen
 
 
-def _frustum(page: Canvas, view: View, corners: np.ndarray, colour: tuple, width: float, fill: float) -> None:
+def _frustum(page: Canvas, view: View, corners: np.ndarray, color: tuple, width: float, fill: float) -> None:
     flat = view(corners)
     if fill:
-        page.area(flat[1:5], colour, fill)
+        page.area(flat[1:5], color, fill)
     for corner in flat[1:5]:
-        page.line(np.stack([flat[0], corner]), colour, width)
-    page.line(flat[1:5], colour, width, closed=True)
+        page.line(np.stack([flat[0], corner]), color, width)
+    page.line(flat[1:5], color, width, closed=True)
     top = flat[1:3].mean(0)
-    page.area(np.stack([0.6 * top + 0.4 * flat[1], 0.6 * top + 0.4 * flat[2], flat[5]]), colour)
-    page.dot(flat[0], 1.3 * width + 0.8, colour)
+    page.area(np.stack([0.6 * top + 0.4 * flat[1], 0.6 * top + 0.4 * flat[2], flat[5]]), color)
+    page.dot(flat[0], 1.3 * width + 0.8, color)
 
 
 def draw_curves(
@@ -233,14 +233,14 @@ def _curves(
             # A limit far above the curve would only flatten it: its figure is enough.
             for start in np.arange(left, right, 10) if limit <= high else ():
                 page.line(np.array([[start, y], [min(start + 6, right), y]]), NOW, 1.2)
-            page.text(f"trained up to {limit:.3g}", right, top - 7, size=0.36, colour=NOW, align=1.0)
+            page.text(f"trained up to {limit:.3g}", right, top - 7, size=0.36, color=NOW, align=1.0)
         page.line(np.array([[left, bottom], [right, bottom]]), SHADE, 1.2)
         if len(values):
             spots = np.stack([across(times), down(values)], -1)
             if from_zero:
                 page.area(np.concatenate([spots, [[spots[-1, 0], bottom], [spots[0, 0], bottom]]]), SUBJECT, 0.10)
             for index in range(len(spots) - 1):
-                page.line(spots[index : index + 2], _colour(index + 0.5, len(spots)), 2.2)
+                page.line(spots[index : index + 2], _color(index + 0.5, len(spots)), 2.2)
             if len(spots) == 1:
                 page.dot(spots[0], 3, SUBJECT)
         else:
@@ -254,8 +254,8 @@ def _curves(
 def plucker_clip(rays: np.ndarray) -> np.ndarray:
     """Plücker rays (F, 6, H, W), moment before direction, as pictures side by side: `(F, H, 2 W + 4, 3)`.
 
-    Left the moment (grey where a ray passes through the origin), scaled by its largest value in the clip; right the
-    direction, one colour per axis from -1 (0) to 1 (255).
+    Left the moment (gray where a ray passes through the origin), scaled by its largest value in the clip; right the
+    direction, one color per axis from -1 (0) to 1 (255).
     """
     if rays.ndim != 4 or rays.shape[1] != 6:
         raise UserError(f"Plücker rays have shape {rays.shape}; (frames, 6, height, width) was expected.")
@@ -295,10 +295,10 @@ def _time_bar(page: Canvas, x: float, y: float, length: float) -> None:
     edges = np.linspace(start, end, 65)
     for index in range(64):
         a, b = edges[index : index + 2]
-        page.area(np.array([[a, y], [b, y], [b, y + 8], [a, y + 8]]), _colour(index, 64))
+        page.area(np.array([[a, y], [b, y], [b, y + 8], [a, y + 8]]), _color(index, 64))
 
 
-def _colour(index: float, count: int) -> tuple[float, float, float]:
+def _color(index: float, count: int) -> tuple[float, float, float]:
     """Blue for the first of `count` frames, over violet, to red for the last."""
     share = 0.0 if count < 2 else float(np.clip(index / (count - 1), 0, 1))
     stops = np.array([[0.13, 0.45, 0.78], [0.49, 0.33, 0.67], [0.85, 0.27, 0.16]])

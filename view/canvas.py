@@ -26,30 +26,30 @@ class Canvas:
         other.__dict__.update(self.__dict__, page=self.page.copy())
         return other
 
-    def line(self, points: np.ndarray, colour: tuple, width: float = 1.0, closed: bool = False) -> None:
+    def line(self, points: np.ndarray, color: tuple, width: float = 1.0, closed: bool = False) -> None:
         """A polyline through `points` (N, 2)."""
         thick = max(1, round(width * FINE))
-        self.cv2.polylines(self.page, [self._spots(points)], closed, _bytes(colour), thick, self.cv2.LINE_AA, 4)
+        self.cv2.polylines(self.page, [self._spots(points)], closed, _bytes(color), thick, self.cv2.LINE_AA, 4)
 
-    def area(self, points: np.ndarray, colour: tuple, opacity: float = 1.0) -> None:
+    def area(self, points: np.ndarray, color: tuple, opacity: float = 1.0) -> None:
         """A filled polygon; less opaque ones let what is below shine through."""
         spots = self._spots(points)
         over = self.page.copy() if opacity < 1 else self.page
-        self.cv2.fillPoly(over, [spots], _bytes(colour), self.cv2.LINE_AA, 4)
+        self.cv2.fillPoly(over, [spots], _bytes(color), self.cv2.LINE_AA, 4)
         if opacity < 1:
             self.page[:] = self.cv2.addWeighted(over, opacity, self.page, 1 - opacity, 0)
 
-    def dot(self, point: np.ndarray, radius: float, colour: tuple) -> None:
+    def dot(self, point: np.ndarray, radius: float, color: tuple) -> None:
         """A disc."""
-        centre = tuple(int(v) for v in self._spots(np.asarray(point)[None])[0])
-        self.cv2.circle(self.page, centre, round(radius * FINE * 16), _bytes(colour), -1, self.cv2.LINE_AA, 4)
+        center = tuple(int(v) for v in self._spots(np.asarray(point)[None])[0])
+        self.cv2.circle(self.page, center, round(radius * FINE * 16), _bytes(color), -1, self.cv2.LINE_AA, 4)
 
-    def text(self, text: str, x: float, y: float, size: float = 0.42, colour: tuple = INK, align: float = 0.0) -> None:
-        """One line with its baseline at `y`; align 0 starts at x, 0.5 is centred there, 1 ends there."""
+    def text(self, text: str, x: float, y: float, size: float = 0.42, color: tuple = INK, align: float = 0.0) -> None:
+        """One line with its baseline at `y`; align 0 starts at x, 0.5 is centered there, 1 ends there."""
         font, scale = self.cv2.FONT_HERSHEY_SIMPLEX, size * FINE
         (wide, _), _ = self.cv2.getTextSize(text, font, scale, FINE)
         place = (round(x * FINE - align * wide), round(y * FINE))
-        self.cv2.putText(self.page, text, place, font, scale, _bytes(colour), FINE, self.cv2.LINE_AA)
+        self.cv2.putText(self.page, text, place, font, scale, _bytes(color), FINE, self.cv2.LINE_AA)
 
     def picture(self) -> np.ndarray:
         """The page at its final size."""
@@ -62,5 +62,5 @@ class Canvas:
         return np.round(places * 16).astype(np.int32)
 
 
-def _bytes(colour: tuple) -> tuple[int, int, int]:
-    return tuple(round(255 * float(part)) for part in colour)
+def _bytes(color: tuple) -> tuple[int, int, int]:
+    return tuple(round(255 * float(part)) for part in color)

@@ -99,7 +99,7 @@ def scale_movement(
 def look_at(
     path: CameraTrajectory, target: Sequence[float] | np.ndarray = (0.0, 0.0, 1.0), keep_roll: bool = False
 ) -> CameraTrajectory:
-    """The same positions, every camera turned so that `target` is in the centre of its view.
+    """The same positions, every camera turned so that `target` is in the center of its view.
 
     target: a point (3,), or one per frame (F, 3), as the first camera sees it: x right, y down, z forward, so that
     (0, 0, 1) is the subject of the presets. keep_roll: a frame keeps its own roll; otherwise the picture is upright,
@@ -215,7 +215,7 @@ def with_lens(
     sensor_mm: float = 36.0,
     keep_zoom: bool = True,
 ) -> CameraTrajectory:
-    """The path filmed through another lens: a horizontal field of view in degrees, or a focal length in millimetres
+    """The path filmed through another lens: a horizontal field of view in degrees, or a focal length in millimeters
     with the width of the sensor (36 mm is full frame, 24.89 mm Super 35).
 
     keep_zoom: the first frame gets the lens, and a zoom of the path goes on from there; otherwise all frames get it.
@@ -265,7 +265,7 @@ def dolly_zoom(path: CameraTrajectory, subject_distance: float = 1.0) -> CameraT
 
 
 def _follow(intrinsics: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Intrinsics (F, 4) carried on from `end` (4,): focal lengths as ratios, the centre as a shift."""
+    """Intrinsics (F, 4) carried on from `end` (4,): focal lengths as ratios, the center as a shift."""
     focal = intrinsics[:, :2] / intrinsics[:1, :2] * end[:2]
     return np.concatenate([focal, intrinsics[:, 2:] - intrinsics[:1, 2:] + end[2:]], 1)
 

@@ -7,7 +7,7 @@ Three ways, and all three meet every given pose exactly:
 - `smooth`: scipy's RotationSpline (angular velocity and acceleration without jumps) and a natural cubic spline for
   positions, on the logarithm for focal lengths. Right for stretching a path over many more frames. It may swing a
   little past its poses, as every such curve does.
-- `screw`: between neighbours the one movement with constant velocity in the camera's own frame (scipy's RigidTransform,
+- `screw`: between neighbors the one movement with constant velocity in the camera's own frame (scipy's RigidTransform,
   exponential coordinates of SE(3)). An orbit stays on its circle where `linear` would cut the corner.
 """
 

@@ -72,7 +72,7 @@ def measure(paths: Iterable[CameraTrajectory]) -> Reach:
     lows, highs, maxima = [], [], []
     for path in paths:
         c2w = path.relative().c2w
-        # Beyond half a turn a pan goes on counting: neighbours are never that far apart.
+        # Beyond half a turn a pan goes on counting: neighbors are never that far apart.
         turns = np.degrees(np.unwrap(np.radians(rotations.to_turns(c2w[:, :, :3])), axis=0))
         values = np.concatenate([turns, c2w[:, :, 3], path.fov()[:, :1]], 1)
         lows.append(values.min(0))

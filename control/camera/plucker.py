@@ -1,6 +1,6 @@
 """Plücker coordinates of every pixel's ray: what many networks take for a camera.
 
-A ray through the camera's centre o with unit direction d is the pair (o x d, d) of moment and direction (Sitzmann et
+A ray through the camera's center o with unit direction d is the pair (o x d, d) of moment and direction (Sitzmann et
 al. 2021, Light Field Networks, section 3.1). CameraCtrl (He et al. 2024, section 3.1), VideoX-Fun and ComfyUI's Wan Fun
 camera nodes stack them in this order, 'moment_direction'; Light Field Networks and others write 'direction_moment'.
 """
@@ -16,7 +16,7 @@ ORDERS = ("moment_direction", "direction_moment")
 
 
 def rays(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
-    """Unit directions (H, W, 3) float64, in world axes, of the rays through the pixel centres (x + 0.5, y + 0.5)."""
+    """Unit directions (H, W, 3) float64, in world axes, of the rays through the pixel centers (x + 0.5, y + 0.5)."""
     return np.moveaxis(_directions(trajectory, frame, height, width), 0, -1)
 
 

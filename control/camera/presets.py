@@ -1,7 +1,7 @@
 """Camera movements by name.
 
 The subject stands at distance 1 on the first camera's axis, which is the unit of all lengths: an orbit keeps it in the
-centre, a truck of 0.3 moves the camera by 0.3 of its distance. The first frame is always the identity pose and the last
+center, a truck of 0.3 moves the camera by 0.3 of its distance. The first frame is always the identity pose and the last
 reaches the stated amount exactly (a zoom is stated as a factor of the focal length).
 """
 
@@ -91,7 +91,7 @@ def _arc(sign: float) -> Callable[[np.ndarray, float], Path]:
 
 
 def _crane(sign: float) -> Callable[[np.ndarray, float], Path]:
-    """Up (or down) while tilting to keep the subject in the centre."""
+    """Up (or down) while tilting to keep the subject in the center."""
 
     def path(progress: np.ndarray, amount: float) -> Path:
         position = np.stack([0 * progress, -sign * amount * progress, 0 * progress], -1)
@@ -152,14 +152,14 @@ PRESETS: dict[str, Preset] = {
     "truck_right": Preset("Moves to the right without turning.", _LENGTH, 0.3, (-5, 5), _shift((1, 0, 0))),
     "pedestal_up": Preset("Rises without turning.", _LENGTH, 0.2, (-5, 5), _shift((0, -1, 0))),
     "pedestal_down": Preset("Sinks without turning.", _LENGTH, 0.2, (-5, 5), _shift((0, 1, 0))),
-    "dolly_in": Preset("Moves forward, towards the subject.", _LENGTH, 0.4, (-5, 5), _shift((0, 0, 1))),
+    "dolly_in": Preset("Moves forward, toward the subject.", _LENGTH, 0.4, (-5, 5), _shift((0, 0, 1))),
     "dolly_out": Preset("Moves backward, away from the subject.", _LENGTH, 0.4, (-5, 5), _shift((0, 0, -1))),
     "orbit_left": Preset("Circles left around the subject, facing it.", _DEGREES, 25.0, (-360, 360), _orbit(-1), True),
     "orbit_right": Preset("Circles right around the subject, facing it.", _DEGREES, 25.0, (-360, 360), _orbit(1), True),
     "arc_left": Preset("Circles left, rises a little and comes nearer.", _DEGREES, 25.0, (-360, 360), _arc(-1), True),
     "arc_right": Preset("Circles right, rises a little and comes nearer.", _DEGREES, 25.0, (-360, 360), _arc(1), True),
-    "crane_up": Preset("Rises while keeping the subject in the centre.", _LENGTH, 0.4, (-5, 5), _crane(1), True),
-    "crane_down": Preset("Sinks while keeping the subject in the centre.", _LENGTH, 0.4, (-5, 5), _crane(-1), True),
+    "crane_up": Preset("Rises while keeping the subject in the center.", _LENGTH, 0.4, (-5, 5), _crane(1), True),
+    "crane_down": Preset("Sinks while keeping the subject in the center.", _LENGTH, 0.4, (-5, 5), _crane(-1), True),
     "zoom_in": Preset("Lengthens the focal length; the camera stands still.", _FACTOR, 1.6, (1, 8), _zoom(False)),
     "zoom_out": Preset("Shortens the focal length; the camera stands still.", _FACTOR, 1.6, (1, 8), _zoom(True)),
     "dolly_zoom": Preset("Forward and zooming out: the subject keeps its size.", _LENGTH, 0.4, (-3, 0.9), _dolly_zoom),
@@ -205,7 +205,7 @@ def checked(name: str, amount: float | None) -> tuple[Preset, float]:
 
 
 def intrinsics_of(fov: float, aspect: float) -> np.ndarray:
-    """fx fy cx cy (4,), normalised, of a horizontal field of view in degrees; aspect = width / height."""
+    """fx fy cx cy (4,), normalized, of a horizontal field of view in degrees; aspect = width / height."""
     if not 1 <= fov <= 170:
         raise UserError(f"a field of view of {fov} degrees was given; 1 to 170 was expected")
     if not aspect > 0:

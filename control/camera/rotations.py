@@ -52,7 +52,7 @@ def angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def interpolate(times: np.ndarray, matrices: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Rotations (M, 3, 3) at times `at` (M,), on the shortest arc between neighbours of `matrices` (N, 3, 3)."""
+    """Rotations (M, 3, 3) at times `at` (M,), on the shortest arc between neighbors of `matrices` (N, 3, 3)."""
     times, at = np.asarray(times, np.float64), np.asarray(at, np.float64)
     if len(times) == 1:
         return np.repeat(matrices, len(at), 0)

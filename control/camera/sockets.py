@@ -242,7 +242,7 @@ def unpack_embedding(packed: np.ndarray) -> np.ndarray:
 def from_rays(rays: np.ndarray, fps: float = DEFAULT_FPS) -> CameraTrajectory:
     """The path whose Plücker rays these are: (F, 6, H, W), moment o x d before unit direction d, as `plucker` gives.
 
-    The centre of a frame is the point nearest to all its rays; lens and turn come from the directions, which are a
+    The center of a frame is the point nearest to all its rays; lens and turn come from the directions, which are a
     homography of the pixels (Hartley and Zisserman 2004, 4.1 and 6.2.4). Raises UserError for what are no rays.
     """
     rays = np.asarray(rays)
@@ -285,5 +285,5 @@ def _camera_of(moment: np.ndarray, direction: np.ndarray, pixels: np.ndarray) ->
     # o x d = m for all rays: [d]x^T o = m, in least squares.
     cross = np.cross(np.eye(3)[None], direction[:, None])
     matrix, target = np.swapaxes(cross, 1, 2).reshape(-1, 3), moment.reshape(-1)
-    centre = np.linalg.lstsq(matrix, target, rcond=None)[0]
-    return np.concatenate([turn, centre[:, None]], 1), np.array([lens[0, 0], lens[1, 1], lens[0, 2], lens[1, 2]])
+    center = np.linalg.lstsq(matrix, target, rcond=None)[0]
+    return np.concatenate([turn, center[:, None]], 1), np.array([lens[0, 0], lens[1, 1], lens[0, 2], lens[1, 2]])

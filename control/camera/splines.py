@@ -190,7 +190,7 @@ def _cubic(times: np.ndarray, points: np.ndarray, at: np.ndarray) -> np.ndarray:
 def _keep_looking(
     times: np.ndarray, keys: Sequence[Key], at: np.ndarray, position: np.ndarray, rotation: np.ndarray
 ) -> None:
-    """Between two keys with a target, turn the cameras `rotation` (M, 3, 3) towards it, in place.
+    """Between two keys with a target, turn the cameras `rotation` (M, 3, 3) toward it, in place.
 
     Runs of such keys are one curve of the target and of the roll. A camera that stands on its target keeps its turn.
     """

@@ -23,7 +23,7 @@ class CameraTrajectory:
     """F camera poses with intrinsics.
 
     c2w: (F, 3, 4) camera-to-world, float64, translations in `unit`.
-    intrinsics: (F, 4) fx fy cx cy, normalised: fx and cx by the picture's width, fy and cy by its height. (4,) is
+    intrinsics: (F, 4) fx fy cx cy, normalized: fx and cx by the picture's width, fy and cy by its height. (4,) is
         taken for all frames.
     fps: frames per second. pixel_aspect: width of a pixel over its height.
     Raises UserError for other shapes, NaN or infinity, and matrices that are not rotations (slightly rounded
@@ -58,7 +58,7 @@ class CameraTrajectory:
             )
         if intrinsics[:, :2].max() > 50:
             raise UserError(
-                f"a focal length of {intrinsics[:, :2].max():.0f} picture widths: intrinsics must be normalised;"
+                f"a focal length of {intrinsics[:, :2].max():.0f} picture widths: intrinsics must be normalized;"
                 " divide fx, cx by the width and fy, cy by the height"
             )
         rotation = c2w[:, :, :3]
@@ -96,7 +96,7 @@ class CameraTrajectory:
         return invert(self.c2w)
 
     def fov(self) -> np.ndarray:
-        """Horizontal and vertical field of view (F, 2) in degrees (of a centred principal point)."""
+        """Horizontal and vertical field of view (F, 2) in degrees (of a centered principal point)."""
         return np.degrees(2 * np.arctan(0.5 / self.intrinsics[:, :2]))
 
     def times(self) -> np.ndarray:
@@ -148,7 +148,7 @@ class CameraTrajectory:
         return self.at(np.linspace(0, 1, frames), method).replace(fps=self.fps if fps is None else fps)
 
     def distance(self) -> np.ndarray:
-        """How far the camera has travelled up to each frame (F,), in `unit`, along its way."""
+        """How far the camera has traveled up to each frame (F,), in `unit`, along its way."""
         return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.c2w[:, :, 3], axis=0), axis=1))])
 
     def speed(self) -> np.ndarray:

@@ -7,7 +7,7 @@ never distorted by Euler coordinates. Two ways to choose the speed of turning at
     past a key that the camera leaves at another speed than it came.
 'exact': the limited slopes of the positions' cubic, so that a pan never runs past its keys.
 
-A turn that two neighbouring keys share is held between them. `web/camera_path/turns.mjs` computes the same.
+A turn that two neighboring keys share is held between them. `web/camera_path/turns.mjs` computes the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import UserError
 from . import rotations
 
 TURNS = ("fluid", "exact")
-# Radians between neighbouring keys below which the turn is held.
+# Radians between neighboring keys below which the turn is held.
 HELD = 1e-9
 
 
@@ -67,7 +67,7 @@ def _curve(times: np.ndarray, keys: np.ndarray, kind: str) -> Callable[[np.ndarr
         return lambda at: keys[:1] @ rotations.from_vector((at[:, None] - times[0]) / steps[0] * arcs[:1])
     if kind == "fluid":
         return _fluid(times, keys)
-    # A turn leaves its own axis where it is, so both neighbours' speeds are known in the axes of the key between.
+    # A turn leaves its own axis where it is, so both neighbors' speeds are known in the axes of the key between.
     speeds = slopes(steps, arcs / steps)
     arriving = _vector_speed(arcs, speeds[1:])
 

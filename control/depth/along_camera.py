@@ -10,7 +10,7 @@ import numpy as np
 from ..camera.trajectory import UNIT, CameraTrajectory
 from ..errors import UserError
 from .geometry import depth_along, in_camera_unit
-from .normalise import DepthClip
+from .normalize import DepthClip
 
 
 def first_depth(clip: DepthClip, camera: CameraTrajectory, offset: float = 0.1) -> tuple[np.ndarray, float, float]:
@@ -49,7 +49,7 @@ class Along(NamedTuple):
 def clip_along(
     clip: DepthClip, camera: CameraTrajectory, offset: float = 0.1, step: Callable[[], object] | None = None
 ) -> Along:
-    """The first frame of `clip` carried along a camera path, normalised as that clip is.
+    """The first frame of `clip` carried along a camera path, normalized as that clip is.
 
     offset: see `first_depth`. Holes take the farther one of what is known to both sides, since what a camera uncovers
     lies behind. Raises UserError as `first_depth` and `in_camera_unit` do.

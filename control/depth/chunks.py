@@ -16,9 +16,9 @@ from ..camera.trajectory import CameraTrajectory
 from ..errors import UserError
 from .align import fit_scale_shift
 from .measure import as_disparity
-from .normalise import DepthClip, apply_recipe, measure_depth
+from .normalize import DepthClip, apply_recipe, measure_depth
 from .pack import pack, unpack
-from .stabilise import Stabiliser, Stabilising, between
+from .stabilize import Stabilizer, Stabilizing, between
 
 ANCHOR_SIDE = 96  # frames in common are kept this small
 VERSION = 1
@@ -30,20 +30,20 @@ class DepthState:
     """What a chunk hands to the next. `to_json` and `from_json` keep it in plain JSON values.
 
     recipe: how values become 0..1, for all chunks. frames: how many came out so far. anchor: the last frames (n, h, w)
-    of disparity in the first chunk's scale, small. stabiliser: where the stabilisation stands. remarks: sentences.
+    of disparity in the first chunk's scale, small. stabilizer: where the stabilization stands. remarks: sentences.
     """
 
     recipe: dict
     frames: int = 0
     anchor: np.ndarray | None = None
-    stabiliser: Stabiliser | None = None
+    stabilizer: Stabilizer | None = None
     remarks: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
         return {
             "format": "fulldit-depth-state", "version": VERSION, "recipe": self.recipe, "frames": self.frames,
             "anchor": None if self.anchor is None else pack(self.anchor),
-            "stabiliser": None if self.stabiliser is None else self.stabiliser.state(), "remarks": list(self.remarks),
+            "stabilizer": None if self.stabilizer is None else self.stabilizer.state(), "remarks": list(self.remarks),
         }  # fmt: skip
 
     @classmethod
@@ -55,10 +55,10 @@ class DepthState:
             raise UserError(f"the depth state has version {value.get('version')}; {VERSION} was expected: begin anew")
         try:
             anchor = None if value["anchor"] is None else unpack(value["anchor"])
-            state = value["stabiliser"]
+            state = value["stabilizer"]
             made = cls(
                 dict(value["recipe"]), int(value["frames"]), anchor,
-                None if state is None else Stabiliser.from_state(state), [str(text) for text in value["remarks"]],
+                None if state is None else Stabilizer.from_state(state), [str(text) for text in value["remarks"]],
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, UserError):
@@ -83,16 +83,16 @@ def process_chunk(
     overlap: int = 0,
     align: bool = True,
     pictures: np.ndarray | None = None,
-    stabilising: Stabilising | None = None,
+    stabilizing: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
 ) -> tuple[DepthClip, DepthState]:
-    """One chunk of raw depth (F, H, W) normalised like all others, and the state for the next chunk.
+    """One chunk of raw depth (F, H, W) normalized like all others, and the state for the next chunk.
 
     state: of the chunk before (None: this is the first). The first chunk takes `recipe` (of `measure_depth` over the
     whole clip), or near and far, or measures itself with `kind`, `low` and `high`; later ones take the state's.
     overlap: so many frames at the beginning of each chunk but the first are those at the end of the chunk before; they
     align scale and shift (align; False for metric depth) and are not put out again. pictures (F, H', W', 3): what the
-    depth was estimated from; with them the depth is stabilised. camera: the path of the whole clip, for that. The
+    depth was estimated from; with them the depth is stabilized. camera: the path of the whole clip, for that. The
     chunk's frames come out as they would from one long chunk. Raises UserError for an overlap that leaves no frame,
     other sizes than before, or unknown frames only.
     """
@@ -111,12 +111,12 @@ def process_chunk(
             if recipe["scope"] != "fixed":
                 recipe["scope"] = "first chunk"
                 remarks = ["The range of the first chunk holds for the whole clip: measure the clip before, or fix it."]
-        worker = Stabiliser(stabilising or Stabilising()) if pictures is not None else None
-        state = DepthState(recipe, stabiliser=worker, remarks=remarks)
-    if (pictures is not None) != (state.stabiliser is not None):
+        worker = Stabilizer(stabilizing or Stabilizing()) if pictures is not None else None
+        state = DepthState(recipe, stabilizer=worker, remarks=remarks)
+    if (pictures is not None) != (state.stabilizer is not None):
         raise UserError("some chunks of the clip have pictures and some have none: give them for all, or for none")
     values = np.stack([as_disparity(frame, state.recipe["kind"]) for frame in depth])
-    state = DepthState(dict(state.recipe), state.frames, state.anchor, state.stabiliser, list(state.remarks))
+    state = DepthState(dict(state.recipe), state.frames, state.anchor, state.stabilizer, list(state.remarks))
     kept = values[-overlap:]
     if not first and overlap:
         values, residual = _affine(values, state.anchor, overlap) if align else (values, 0.0)
@@ -131,14 +131,14 @@ def process_chunk(
         state.anchor = np.stack([shrink(frame) for frame in kept])
     if pictures is not None:
         # A worker of its own: the state that was handed in stays as it was, and may be used again.
-        worker = Stabiliser.from_state(state.stabiliser.state()) if not first else state.stabiliser
+        worker = Stabilizer.from_state(state.stabilizer.state()) if not first else state.stabilizer
         values = np.stack([
             worker.step(frame, picture, between(camera, worker.frames))
             for frame, picture in zip(values, pictures, strict=True)
         ])  # fmt: skip
-        state.stabiliser = worker
+        state.stabilizer = worker
     state.frames += len(values)
-    # Already growing towards the camera; an inverted clip's values were negated, and its range is that of the negated.
+    # Already growing toward the camera; an inverted clip's values were negated, and its range is that of the negated.
     clip = apply_recipe(values, {**state.recipe, "kind": "disparity"})
     return DepthClip(clip, {**state.recipe, "remarks": state.recipe.get("remarks", []) + state.remarks}), state
 

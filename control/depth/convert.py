@@ -2,7 +2,7 @@
 
 In: DA3_GEOMETRY and MOGE_GEOMETRY as core's Depth Anything 3 and MoGe nodes put them out: dicts whose `depth`
 (B, H, W) is a distance, with the sky apart. Out: what core's nodes for VACE, Wan Fun Control and LTX do with a control
-video. All three take IMAGE, near bright, and scale and crop it about the centre to the video; they differ in the number
+video. All three take IMAGE, near bright, and scale and crop it about the center to the video; they differ in the number
 of frames that they keep and in the multiples that sides should have, so that nothing is cropped or resampled behind
 one's back.
 """
@@ -17,14 +17,14 @@ import numpy as np
 
 from ..errors import UserError
 from ..images import indices, resize_clip
-from .normalise import DepthClip
+from .normalize import DepthClip
 
 SKY_PROBABILITY = 0.3  # from here on Depth Anything 3 counts a pixel as sky
 
 
 class Geometry(NamedTuple):
     """Depth (F, H, W) float32 as a distance, infinite where sky, NaN where unknown; sky (F, H, W) bool or None;
-    remarks: sentences. For `normalise_depth(depth, "depth", sky=sky)`."""
+    remarks: sentences. For `normalize_depth(depth, "depth", sky=sky)`."""
 
     depth: np.ndarray
     sky: np.ndarray | None
@@ -53,7 +53,7 @@ def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geom
             depth[unsure if sky is None else unsure & ~sky] = np.nan
     if geometry.get("mode") == "mono" and len(depth) > 1:
         remarks.append(
-            "Depth Anything 3 looked at every frame by itself, so its scale may change between them: stabilise it."
+            "Depth Anything 3 looked at every frame by itself, so its scale may change between them: stabilize it."
         )
     return Geometry(depth.astype(np.float32), sky, remarks)
 
@@ -71,7 +71,7 @@ def from_moge(geometry: Mapping[str, Any]) -> Geometry:
     depth = np.where(sky, np.inf, np.where(np.isfinite(depth) & (depth > 0), depth, np.nan))
     remarks = []
     if len(depth) > 1:
-        remarks.append("MoGe looks at every frame by itself, so its scale may change between them: stabilise it.")
+        remarks.append("MoGe looks at every frame by itself, so its scale may change between them: stabilize it.")
     return Geometry(depth.astype(np.float32), sky if sky.any() else None, remarks)
 
 

@@ -1,8 +1,8 @@
-"""From raw depth, wherever it comes from, to the clip that conditions take: direction, stabilisation, range, report.
+"""From raw depth, wherever it comes from, to the clip that conditions take: direction, stabilization, range, report.
 
 A long clip may come in chunks: `extract` takes the state that the chunk before has put out and goes on where that left
-off, with its direction, range and stabilisation. In memory are one value for every pixel of the raw frames and one for
-every pixel of the result; frames that are read from files and not stabilised are read twice instead of being kept.
+off, with its direction, range and stabilization. In memory are one value for every pixel of the raw frames and one for
+every pixel of the result; frames that are read from files and not stabilized are read twice instead of being kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..images import resize
 from ..progress import quiet
 from .chunks import DepthState
 from .measure import RangeMeter, as_disparity, fixed_range
-from .normalise import SCOPES, DepthClip, apply_recipe
-from .stabilise import Stabiliser, Stabilising, between
+from .normalize import SCOPES, DepthClip, apply_recipe
+from .stabilize import Stabilizer, Stabilizing, between
 
 Progress = Callable[..., object]
 
@@ -30,8 +30,8 @@ class Raw:
     """Depth as an estimator, a renderer or a file gives it, before anything is done to it.
 
     says: what it is, for the report ("the small estimator"). frames: (F, H, W), an array or anything with a length that
-    gives frames (H, W) each time it is iterated. kind: as `normalise_depth` has it. sky (F, H, W) bool or None.
-    exact: it does not flicker, so it is never stabilised. absolute: its disparity is 0 at infinity, so that a camera
+    gives frames (H, W) each time it is iterated. kind: as `normalize_depth` has it. sky (F, H, W) bool or None.
+    exact: it does not flicker, so it is never stabilized. absolute: its disparity is 0 at infinity, so that a camera
     can be applied to it. remarks: sentences.
     """
 
@@ -80,7 +80,7 @@ def extract(
     span: Span | None = None,
     *,
     pictures: Sequence[np.ndarray] | np.ndarray | None = None,
-    stabilising: Stabilising | None = None,
+    stabilizing: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
     fill: bool = True,
     size: tuple[int, int] | None = None,
@@ -88,14 +88,14 @@ def extract(
     state: DepthState | None = None,
     progress: Progress = quiet,
 ) -> Extracted:
-    """Raw depth as one normalised clip.
+    """Raw depth as one normalized clip.
 
-    pictures: what the depth is of, (F, H', W', 3) at any size; needed by `stabilising` (None: not stabilised). camera:
+    pictures: what the depth is of, (F, H', W', 3) at any size; needed by `stabilizing` (None: not stabilized). camera:
     the path of the whole clip, for that. fill: unknown values take the nearest known; else they become far. size: of
     the result, height and width (None: the raw frames'). chunked: this is a piece of a longer clip, the first without a
     `state`; its range holds for all that follow. progress(total, title) is entered once and its step called for every
     frame; whatever it raises ends the work. Raises UserError for other numbers of frames than pictures, a path that is
-    shorter than the clip, and depth that says nothing (see `normalise_depth`).
+    shorter than the clip, and depth that says nothing (see `normalize_depth`).
     """
     span = span or Span()
     count = len(raw.frames)
@@ -108,7 +108,7 @@ def extract(
     if state is not None:
         lines.append(f"They continue a clip of {began} frames.")
     remarks = list(raw.remarks)
-    steady = _steady(raw, count, chunked, pictures, stabilising, camera, remarks, began)
+    steady = _steady(raw, count, chunked, pictures, stabilizing, camera, remarks, began)
     camera = camera if raw.absolute else None
     with progress(count * (3 if steady else 2), "depth") as step:
         meter = _measured(raw, step)
@@ -119,8 +119,8 @@ def extract(
             kind = state.recipe["kind"]
         frames, worker, sky = raw.frames, None, raw.sky
         if steady:
-            worker = _worker(state, stabilising)
-            frames = _stabilised(raw, kind, worker, pictures, camera, step)
+            worker = _worker(state, stabilizing)
+            frames = _stabilized(raw, kind, worker, pictures, camera, step)
             meter = _measured(Raw(raw.says, frames, "disparity", sky), None)
         recipe = _recipe(meter, raw, kind, span, state, steady, chunked, remarks)
         values, ranges = _result(frames, kind, steady, recipe, span, sky, fill, size, step)
@@ -128,7 +128,7 @@ def extract(
     if state is not None:
         remarks += [text for text in state.remarks if text not in remarks]
     kept = DepthState(recipe, began + count, None, worker, remarks)
-    shown = {**recipe, "source": raw.says, "stabilised": worker is not None}
+    shown = {**recipe, "source": raw.says, "stabilized": worker is not None}
     if ranges is not None:
         shown["range"] = ranges
     clip = DepthClip(values, {**shown, **({"remarks": remarks} if remarks else {})})
@@ -138,14 +138,14 @@ def extract(
     return Extracted(clip, report, kept)
 
 
-def _steady(raw, count, chunked, pictures, stabilising, camera, remarks, began) -> bool:
-    """Whether it is to be stabilised; appends to remarks why it is not."""
+def _steady(raw, count, chunked, pictures, stabilizing, camera, remarks, began) -> bool:
+    """Whether it is to be stabilized; appends to remarks why it is not."""
     if pictures is not None and len(pictures) != count:
         raise UserError(f"there are {count} depth frames and {len(pictures)} pictures: connect those of the same clip")
-    if stabilising is None or raw.exact or (count < 2 and not chunked):
+    if stabilizing is None or raw.exact or (count < 2 and not chunked):
         return False
     if pictures is None:
-        remarks.append("It was not stabilised: connect the pictures that the depth is of to images.")
+        remarks.append("It was not stabilized: connect the pictures that the depth is of to images.")
         return False
     if camera is not None and camera.frames < began + count:
         raise UserError(
@@ -170,17 +170,17 @@ def _measured(raw: Raw, step: Callable[[], object] | None) -> RangeMeter:
     return meter
 
 
-def _worker(state: DepthState | None, stabilising: Stabilising) -> Stabiliser:
-    """A stabiliser of its own: what was handed in stays as it was, and may be used again."""
+def _worker(state: DepthState | None, stabilizing: Stabilizing) -> Stabilizer:
+    """A stabilizer of its own: what was handed in stays as it was, and may be used again."""
     if state is None:
-        return Stabiliser(stabilising)
-    if state.stabiliser is None:
-        raise UserError("the chunks before were not stabilised: switch it on for the whole clip, or off")
-    return Stabiliser.from_state(state.stabiliser.state())
+        return Stabilizer(stabilizing)
+    if state.stabilizer is None:
+        raise UserError("the chunks before were not stabilized: switch it on for the whole clip, or off")
+    return Stabilizer.from_state(state.stabilizer.state())
 
 
-def _stabilised(raw, kind, worker, pictures, camera, step) -> np.ndarray:
-    """Disparity (F, H, W), stabilised."""
+def _stabilized(raw, kind, worker, pictures, camera, step) -> np.ndarray:
+    """Disparity (F, H, W), stabilized."""
     result = None
     for number, (frame, picture) in enumerate(zip(raw.frames, pictures, strict=True)):
         values = as_disparity(frame, kind)
@@ -213,7 +213,7 @@ def _recipe(meter, raw, kind, span, state, steady, chunked, remarks) -> dict:
 
 
 def _result(frames, kind, steady, recipe, span, sky, fill, size, step):
-    """The normalised frames (F, H, W), and the range of each where every frame has its own."""
+    """The normalized frames (F, H, W), and the range of each where every frame has its own."""
     used = {**recipe, "kind": "disparity" if steady else kind}
     result, ranges = None, []
     for number, frame in enumerate(frames):
@@ -237,7 +237,7 @@ def _own(frame, sky, used: dict, span: Span) -> dict:
         return used
 
 
-def _described(recipe: dict, span: Span, worker: Stabiliser | None, fill: bool) -> list[str]:
+def _described(recipe: dict, span: Span, worker: Stabilizer | None, fill: bool) -> list[str]:
     taken = {
         "depth": "distances", "disparity": "disparity (near is large)", "inverted": "inverted (near is small)",
     }[recipe["kind"]]  # fmt: skip
@@ -255,7 +255,7 @@ def _described(recipe: dict, span: Span, worker: Stabiliser | None, fill: bool) 
     change = None if worker is None else worker.change()
     if change is not None:
         lines.append(
-            f"Stabilised: points change by {change[1]:.2%} of the range from frame to frame, {change[0]:.2%} before."
+            f"Stabilized: points change by {change[1]:.2%} of the range from frame to frame, {change[0]:.2%} before."
         )
         if worker.cuts:
             lines.append("Another shot begins at frame " + ", ".join(map(str, worker.cuts)) + ".")

@@ -1,7 +1,7 @@
 """Depth sequences that a renderer or a depth camera wrote: EXR and PNG files, one per frame, in a stated convention.
 
 A file of depth does not say what its numbers mean, so the convention is asked for. Frames are read one at a time, and
-as often as wanted, so `DepthFiles` is what `normalise_stream` opens.
+as often as wanted, so `DepthFiles` is what `normalize_stream` opens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHANNELS = ("Z", "V", "DEPTH", "SCENEDEPTH", "WORLDDEPTH", "Y", "R")
 
 @dataclass(frozen=True)
 class Convention:
-    """What a number in a file means: `says` in words, `kind` as normalise_depth has it, `scale` to metres.
+    """What a number in a file means: `says` in words, `kind` as normalize_depth has it, `scale` to meters.
 
     ray: measured along the ray of the pixel instead of along the camera's axis. unknown_zero: 0 means not known.
     endless: from this number on (before scaling) it is the sky.
@@ -46,18 +46,18 @@ class Convention:
 
 CONVENTIONS = {
     "metres": Convention(
-        "distance along the camera's axis in metres, as Blender's Depth pass (Z)", "depth", endless=1e9
+        "distance along the camera's axis in meters, as Blender's Depth pass (Z)", "depth", endless=1e9
     ),
     "centimetres": Convention(
-        "distance along the camera's axis in centimetres, as Unreal's SceneDepth (from 655 m on it is sky)", "depth",
+        "distance along the camera's axis in centimeters, as Unreal's SceneDepth (from 655 m on it is sky)", "depth",
         0.01, endless=65500,
     ),
     "millimetres": Convention(
-        "whole millimetres along the camera's axis, 0 = unknown, as depth cameras write 16-bit PNG", "depth", 0.001,
+        "whole millimeters along the camera's axis, 0 = unknown, as depth cameras write 16-bit PNG", "depth", 0.001,
         unknown_zero=True,
     ),
-    "ray metres": Convention("distance along the ray of each pixel in metres", "depth", ray=True, endless=1e9),
-    "ray centimetres": Convention("distance along the ray of each pixel in centimetres", "depth", 0.01, True),
+    "ray metres": Convention("distance along the ray of each pixel in meters", "depth", ray=True, endless=1e9),
+    "ray centimetres": Convention("distance along the ray of each pixel in centimeters", "depth", 0.01, True),
     "disparity": Convention("near is bright or large, as most depth videos", "disparity"),
     "inverted": Convention("near is dark, as a Mist pass", "inverted"),
 }  # fmt: skip
@@ -65,7 +65,7 @@ CONVENTIONS = {
 
 @dataclass(frozen=True)
 class DepthFiles:
-    """Files of one clip; iterating gives frames (H, W) float32 of `kind`: depth in metres, or numbers as they are
+    """Files of one clip; iterating gives frames (H, W) float32 of `kind`: depth in meters, or numbers as they are
     (whole numbers of a PNG as 0..1). remarks: sentences about what was found."""
 
     paths: tuple[Path, ...]
@@ -78,7 +78,7 @@ class DepthFiles:
 
     @property
     def kind(self) -> str:
-        """What `normalise_depth` takes the frames for."""
+        """What `normalize_depth` takes the frames for."""
         return self.convention.kind
 
     def __len__(self) -> int:
@@ -240,7 +240,7 @@ def _size(path: Path) -> tuple[int, int, int]:
 
 
 def _read_png(path: Path, shares: bool) -> np.ndarray:
-    """A grey PNG (H, W) float32, whole numbers as they are or as shares of the largest."""
+    """A gray PNG (H, W) float32, whole numbers as they are or as shares of the largest."""
     cv2 = opencv("reading PNG pictures")
     data = path.read_bytes()
     _size(path)
@@ -261,9 +261,9 @@ def _read_png(path: Path, shares: bool) -> np.ndarray:
         raise UserError(f"the PNG picture '{path}' cannot be read: write or copy it again")
     largest = np.float32(np.iinfo(picture.dtype).max)
     if picture.ndim == 3:
-        colour = picture[..., :3].astype(np.int32)
-        if np.abs(colour - colour[..., :1]).max() > largest * 0.02:
-            raise UserError(f"'{path.name}' is in colours: depth is a grey picture, without a colour map")
+        color = picture[..., :3].astype(np.int32)
+        if np.abs(color - color[..., :1]).max() > largest * 0.02:
+            raise UserError(f"'{path.name}' is in colors: depth is a gray picture, without a color map")
         picture = picture[..., 0]
     values = picture.astype(np.float32)
     return values / largest if shares else values

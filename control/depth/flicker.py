@@ -11,7 +11,7 @@ from .align import fit_scale_shift
 
 
 class Flicker(NamedTuple):
-    """Mean absolute change from frame to frame of what stands still, in units of the values (0..1 when normalised).
+    """Mean absolute change from frame to frame of what stands still, in units of the values (0..1 when normalized).
 
     unexplained: what is left when the change that the camera's movement brings about is taken out; it is what one sees
     as flicker. whole: the change as it is. points: how many pairs were looked at.

@@ -1,7 +1,7 @@
 """Depth and camera of one scene: the depth of later frames from the first and the path, and whether the two agree.
 
 Lengths are in the camera's unit. Where that is the median depth of the first frame, any depth is scaled so that its
-first frame has the median 1; where the path has a unit of its own (metres), depth must be in the same.
+first frame has the median 1; where the path has a unit of its own (meters), depth must be in the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ..camera.trajectory import UNIT, CameraTrajectory, compose, invert
 from ..errors import UserError
 from ..images import indices, resize_clip
-from .normalise import DepthClip
+from .normalize import DepthClip
 
 NEAREST = 1e-6
 MOST_DETAIL = 4
@@ -225,7 +225,7 @@ def _sentences(
 
 
 def _offsets(recipe: dict) -> tuple[float, ...]:
-    """What to add to normalised values so that 0 is infinitely far, where the recipe says it; else what to try."""
+    """What to add to normalized values so that 0 is infinitely far, where the recipe says it; else what to try."""
     if recipe.get("kind") == "depth" and recipe.get("scope") != "per frame":
         bottom, top = recipe["range"]
         return (float(bottom) / (float(top) - float(bottom)),)

@@ -115,7 +115,7 @@ class RangeMeter:
         self, kind: str = "auto", low: float = 0.02, high: float = 0.98,
         near: float | None = None, far: float | None = None,
     ) -> dict:  # fmt: skip
-        """How the values become 0 (far) to 1 (near), as plain JSON values: see `normalise.apply_recipe`.
+        """How the values become 0 (far) to 1 (near), as plain JSON values: see `normalize.apply_recipe`.
 
         Without near and far: the `low` and `high` quantiles of disparity. With both: these values of the clip itself
         (for depth, in its own unit; far may be infinite). Raises UserError for a kind or numbers that make no sense, a
@@ -166,7 +166,7 @@ def to_disparity(depth: np.ndarray) -> np.ndarray:
 
 
 def as_disparity(depth: np.ndarray, kind: str) -> np.ndarray:
-    """Values of a kind (not 'auto'), float32, as values that grow towards the camera; NaN = unknown."""
+    """Values of a kind (not 'auto'), float32, as values that grow toward the camera; NaN = unknown."""
     if kind == "depth":
         return to_disparity(depth)
     depth = np.asarray(depth, np.float32)

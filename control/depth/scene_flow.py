@@ -18,14 +18,14 @@ from ..optical_flow import LEAST_SIDE, dense_flow, grid, remap, there_and_back
 # Flow is looked for in pictures whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
 WHAT = "following depth over time"
-NO_MATCH = 24.0  # grey levels, of 255, from which two pictures do not show the same
-GREY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
+NO_MATCH = 24.0  # gray levels, of 255, from which two pictures do not show the same
+GRAY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
 
 
 def follow(
     before: np.ndarray, after: np.ndarray, shape: tuple[int, int], disparity: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where every point of `after` was in `before`, two grey pictures (h, w) in bytes, of one size.
+    """Where every point of `after` was in `before`, two gray pictures (h, w) in bytes, of one size.
 
     Gives pixels (H, W, 2), x and y, in a map of `shape` (H, W), and which of them can be relied on (H, W) bool: the
     flow returns to where it came from, or the rigid motion holds. disparity (H, W): of `after`, for the rigid motion;
@@ -48,7 +48,7 @@ def follow(
 
             apart = np.linalg.norm(rigid - back, axis=-1)
             match = mismatch(rigid)
-            better = (match <= mismatch(back) + GREY_LEVELS) & (match < NO_MATCH)
+            better = (match <= mismatch(back) + GRAY_LEVELS) & (match < NO_MATCH)
             # Two motions far apart that look alike: nothing to be seen there, or something that repeats. Rigid wins.
             held = better & (~sure | (apart < 3 + 0.3 * np.linalg.norm(back, axis=-1)))
             back = np.where(held[..., None], rigid, back)
@@ -67,21 +67,21 @@ def sample(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     return remap(np.ascontiguousarray(values, np.float32), where, WHAT)
 
 
-def grey_picture(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 1, 3 or 4), 0..1 or bytes, as grey bytes (h, w), its longer side at most FLOW_SIDE."""
+def gray_picture(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 1, 3 or 4), 0..1 or bytes, as gray bytes (h, w), its longer side at most FLOW_SIDE."""
     cv2 = opencv(WHAT)
     picture = np.asarray(picture)
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or min(picture.shape[:2]) < 1:
         raise UserError(f"a picture of the clip has shape {picture.shape}; (height, width, 3) was expected")
     weights = np.float32([0.299, 0.587, 0.114] if picture.shape[2] > 1 else [1])
-    grey = picture[..., : len(weights)].astype(np.float32) @ weights
+    gray = picture[..., : len(weights)].astype(np.float32) @ weights
     if picture.dtype != np.uint8:
-        grey = np.nan_to_num(grey, nan=0, posinf=1, neginf=0) * 255
-    shrink = FLOW_SIDE / max(grey.shape)
+        gray = np.nan_to_num(gray, nan=0, posinf=1, neginf=0) * 255
+    shrink = FLOW_SIDE / max(gray.shape)
     if shrink < 1:
-        size = [max(1, round(side * shrink)) for side in grey.shape[::-1]]
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return np.clip(grey.round(), 0, 255).astype(np.uint8)
+        size = [max(1, round(side * shrink)) for side in gray.shape[::-1]]
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return np.clip(gray.round(), 0, 255).astype(np.uint8)
 
 
 def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps: int = 8) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Identities: slots with references, masks and tracks, and the coloured identity map.
+"""Identities: slots with references, masks and tracks, and the colored identity map.
 
 slots.py (who is in the video), shapes.py, raster.py, runs.py (mask shapes as data), keyframes.py, inbetween.py (masks
 at a few frames and between them), state.py, paint.py (the painter's JSON, and what its nodes do with it), propagate.py,
@@ -9,10 +9,10 @@ the identity map do).
 """
 
 from .report import NamedTrack, TrackFigures, track_figures, track_report
-from .slots import SLOT_COLOURS, Identity, identity_map, reference_picture
+from .slots import SLOT_COLORS, Identity, identity_map, reference_picture
 
 __all__ = [
-    "SLOT_COLOURS",
+    "SLOT_COLORS",
     "Identity",
     "NamedTrack",
     "TrackFigures",

@@ -1,27 +1,27 @@
 """From one mask to the next: in-betweens that keep their form while it moves, grows, turns and stretches.
 
 The algorithm, in plain arithmetic, so that the page's painter computes the same. All lengths are in pixels, x to the
-right and y down, the centre of pixel (row, column) at (column + 0.5, row + 0.5).
+right and y down, the center of pixel (row, column) at (column + 0.5, row + 0.5).
 
 1. **Distance.** A mask's cover m is 0..1, and `inside` is where it is above 0.5. The signed distance of a pixel is
-   0.5 - m where 0 < m < 1; where m = 0 it is the distance (centre to centre) to the nearest pixel of m > 0, plus 0.5
+   0.5 - m where 0 < m < 1; where m = 0 it is the distance (center to center) to the nearest pixel of m > 0, plus 0.5
    less that pixel's m; where m = 1 it is 0.5 less the m of the nearest pixel of m < 1, less the distance to it. For a
    mask that is 1 everywhere, the places beyond the picture are pixels of 0. Of equally near pixels any will do: it
    moves areas by no more than a five-hundredth. Beyond the picture a distance is that of
-   the nearest border pixel centre plus the way to it; between centres it is bilinear.
-2. **Moments** of a mask, weighted by m: its centre c (mean position), its scale s (square root of its area) and its
+   the nearest border pixel center plus the way to it; between centers it is bilinear.
+2. **Moments** of a mask, weighted by m: its center c (mean position), its scale s (square root of its area) and its
    covariance (mean of the products of the offsets from c, plus 1/12 on the diagonal: a pixel is a square).
 3. **Stretch** at a turn: the symmetric matrix P that takes A's covariance CA to D, which is B's turned back and divided
    by r^2, r = sB / sA: P = CA^-1/2 (CA^1/2 D CA^1/2)^1/2 CA^-1/2 (the optimal transport of one ellipse to the other).
    Where one of its two stretches is not within 1/4..4, P is the unit matrix.
-4. **Turn** from A to B: both outlines (inside pixels with a neighbour of the four outside; the picture's border does
+4. **Turn** from A to B: both outlines (inside pixels with a neighbor of the four outside; the picture's border does
    not count), thinned to at most 256 pixels in reading order (every n-th). The cost of an angle is the mean, over A's
    outline brought to B, of how much B's distance / sB differs there from A's own / sA, and the same of B's brought to
    A, halved; plus 0.02 for each half turn, plus 0.01 times the sum of the absolute logarithms of the two stretches.
    The cheapest of -180 to 175 degrees in steps of 5 (the smallest angle first) is refined: three times with steps of
    1, 0.2 and 0.04 degrees, five to either side.
 5. **Forms cut by the picture's border** (A or B has an inside pixel in the first or last row or column) have no
-   moments to trust. P is the unit matrix then, and growth, turn and the place pB of A's centre in B are searched for.
+   moments to trust. P is the unit matrix then, and growth, turn and the place pB of A's center in B are searched for.
    The search begins with growth 1, turn 0 and the shift that brings together the left sides where neither is cut
    there, else the right sides, else the middles of both (likewise up and down); and once more with what steps 2 and 4
    say. Steps of one parameter that make the cost smaller (by more than 1e-9) are taken, in the order x, y (sA / 8),
@@ -29,7 +29,7 @@ right and y down, the centre of pixel (row, column) at (column + 0.5, row + 0.5)
    without one the steps are halved, eight sizes in all. The cost is that of step 4 with P = 1 (own distances times
    growth), but a point that leaves the other's picture counts 0, and 0.02 |log r| is added. The cheaper end wins, the
    first of equals. Where A is cut and B is not, the search goes from B to A and its result is turned round.
-6. **Blend** at progress w: centre, growth and stretch run linearly, the turn evenly: G = (1 - w + w r) R(w angle)
+6. **Blend** at progress w: center, growth and stretch run linearly, the turn evenly: G = (1 - w + w r) R(w angle)
    ((1 - w) I + w P). A point x, u = G^-1 (x - c(w)), is cA + u in A and cB + r R(angle) P u in B (after step 5, cB is
    pB). Its value is (1 - w) dA (1 - w + w r) + w dB (1 - w + w r) / r; where one form is cut and the point lies beyond
    that form's picture but within the other's, the other's distance counts alone, with weight 1. The mask is 0.5 less
@@ -91,7 +91,7 @@ class Form:
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """The centres (N, 2) x y of the pixels that it covers, wholly or in part."""
+        """The centers (N, 2) x y of the pixels that it covers, wholly or in part."""
         return np.argwhere(self.mask > 0)[:, ::-1] + 0.5
 
     @cached_property
@@ -101,7 +101,7 @@ class Form:
         return cover / cover.sum()
 
     @cached_property
-    def centre(self) -> np.ndarray:
+    def center(self) -> np.ndarray:
         return self.weights @ self.pixels
 
     @cached_property
@@ -116,16 +116,16 @@ class Form:
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        offset = self.pixels - self.centre
+        offset = self.pixels - self.center
         return (offset.T * self.weights) @ offset + np.eye(2) / 12
 
     @cached_property
     def outline(self) -> np.ndarray:
-        """At most OUTLINE pixel centres (N, 2) of the outline; the centre's own where the picture is full."""
+        """At most OUTLINE pixel centers (N, 2) of the outline; the center's own where the picture is full."""
         wide = np.pad(self.inside, 1, constant_values=True)
         kept = self.inside & ~(wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:])
         found = np.argwhere(kept)[:, ::-1] + 0.5
-        return found[:: -(-len(found) // OUTLINE)] if len(found) else self.centre[None]
+        return found[:: -(-len(found) // OUTLINE)] if len(found) else self.center[None]
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The signed distance at points (...)."""
@@ -157,7 +157,7 @@ class Between:
     """The way from one form to another of the same size.
 
     `turn`: degrees, clockwise, where they are stated (they may be more than half a turn); None finds them.
-    What it finds: `angle` in radians, `growth`, `stretch` (2, 2), and `centres`, two points (2,) that correspond.
+    What it finds: `angle` in radians, `growth`, `stretch` (2, 2), and `centers`, two points (2,) that correspond.
     """
 
     def __init__(self, one: Form, other: Form, turn: float | None = None):
@@ -166,7 +166,7 @@ class Between:
         if other.cut or one.cut:
             self._seen(turn)
             return
-        self.centres = (one.centre, other.centre)
+        self.centers = (one.center, other.center)
         self.growth = other.scale / one.scale
         self.angle = float(np.radians(self._turned(one, other) if turn is None else turn))
         self.stretch = _stretch(one, other, self.angle)
@@ -182,7 +182,7 @@ class Between:
             matrix = other.scale / one.scale * rotation(angle) @ stretch
             total = TURN_COST * (abs(degrees) / 180 + np.abs(np.log(_eigenvalues(stretch))).sum() / 2)
             for depth, start, way, end in ((own[0], one, matrix, other), (own[1], other, np.linalg.inv(matrix), one)):
-                x, y = ((start.outline - start.centre) @ way.T + end.centre).T
+                x, y = ((start.outline - start.center) @ way.T + end.center).T
                 total += np.abs(end.at(x, y) / end.scale - depth).mean() / 2
             return float(total)
 
@@ -192,7 +192,7 @@ class Between:
         return best
 
     def _seen(self, turn: float | None) -> None:
-        """Step 5: growth, angle and centres from what is seen of both."""
+        """Step 5: growth, angle and centers from what is seen of both."""
         swapped = self.one.cut and not self.other.cut
         one, other = (self.other, self.one) if swapped else (self.one, self.other)
         stated = None if turn is None else (-turn if swapped else turn)
@@ -201,9 +201,9 @@ class Between:
         def cost(found: tuple[float, ...]) -> float:
             growth, angle = np.exp(found[3]), found[2] if stated is None else stated
             matrix = growth * rotation(np.radians(angle))
-            place = one.centre + found[:2]
+            place = one.center + found[:2]
             total = TURN_COST * (abs(found[2]) / 180 + abs(found[3]))
-            ways = ((one, one.centre, matrix, place, other), (other, place, np.linalg.inv(matrix), one.centre, one))
+            ways = ((one, one.center, matrix, place, other), (other, place, np.linalg.inv(matrix), one.center, one))
             for number, (seen, start, way, end, form) in enumerate(ways):
                 x, y = ((seen.outline - start) @ way.T + end).T
                 grown = growth if number == 0 else 1 / growth
@@ -212,30 +212,30 @@ class Between:
 
         moments = Between._turned(one, other) if stated is None else 0.0
         starts = ([*_shift(one, other), 0.0, 0.0],
-                  [*(other.centre - one.centre), moments, np.log(other.scale / one.scale)])  # fmt: skip
+                  [*(other.center - one.center), moments, np.log(other.scale / one.scale)])  # fmt: skip
         steps = [one.scale / 8, one.scale / 8, 10.0 if stated is None else 0.0, 1 / 8]
         best, _ = min((_descend(cost, start, steps) for start in starts), key=lambda found: found[1])
         self.growth, self.angle = float(np.exp(best[3])), float(np.radians(best[2] if stated is None else stated))
-        self.centres = one.centre, one.centre + best[:2]
+        self.centers = one.center, one.center + best[:2]
         if swapped:
-            self.growth, self.angle, self.centres = 1 / self.growth, -self.angle, self.centres[::-1]
+            self.growth, self.angle, self.centers = 1 / self.growth, -self.angle, self.centers[::-1]
 
     def at(self, progress: float) -> np.ndarray:
         """The mask (H, W), float32, at `progress`: 0 is the first form, 1 the other; a little beyond is allowed."""
         w, one, other = float(progress), self.one, self.other
         growth = max(1 - w + w * self.growth, LEAST_GROWTH)
         forward = growth * rotation(w * self.angle) @ ((1 - w) * np.eye(2) + w * self.stretch)
-        centre = (1 - w) * self.centres[0] + w * self.centres[1]
+        center = (1 - w) * self.centers[0] + w * self.centers[1]
         height, width = one.mask.shape
         mask = np.zeros((height, width), np.float32)
-        top, bottom, left, right = self._reach(forward, centre, w)
+        top, bottom, left, right = self._reach(forward, center, w)
         if top >= bottom or left >= right:
             return mask
-        x = np.arange(left, right)[None] + 0.5 - centre[0]
-        y = np.arange(top, bottom)[:, None] + 0.5 - centre[1]
+        x = np.arange(left, right)[None] + 0.5 - center[0]
+        y = np.arange(top, bottom)[:, None] + 0.5 - center[1]
         back = np.linalg.inv(forward)
         to_other = self.growth * rotation(self.angle) @ self.stretch @ back
-        in_one, in_other = _moved(back, x, y, self.centres[0]), _moved(to_other, x, y, self.centres[1])
+        in_one, in_other = _moved(back, x, y, self.centers[0]), _moved(to_other, x, y, self.centers[1])
         first, second = growth * one.at(*in_one), growth / self.growth * other.at(*in_other)
         value = (1 - w) * first + w * second
         if one.cut or other.cut:
@@ -245,15 +245,15 @@ class Between:
         mask[top:bottom, left:right] = np.clip(0.5 - value, 0, 1)
         return mask
 
-    def _reach(self, forward: np.ndarray, centre: np.ndarray, w: float) -> tuple[int, int, int, int]:
+    def _reach(self, forward: np.ndarray, center: np.ndarray, w: float) -> tuple[int, int, int, int]:
         """A part of the picture (top, bottom, left, right) beyond which both distances are above 0.5. Saves time."""
         height, width = self.one.mask.shape
         if not 0 <= w <= 1:
             return 0, height, 0, width
-        corners = [_corners(self.one) - self.centres[0]]
+        corners = [_corners(self.one) - self.centers[0]]
         to_one = np.linalg.inv(self.growth * rotation(self.angle) @ self.stretch)
-        corners.append((_corners(self.other) - self.centres[1]) @ to_one.T)
-        corners = np.concatenate(corners) @ forward.T + centre
+        corners.append((_corners(self.other) - self.centers[1]) @ to_one.T)
+        corners = np.concatenate(corners) @ forward.T + center
         low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
         return max(0, low[1]), min(height, high[1]), max(0, low[0]), min(width, high[0])
 
@@ -301,8 +301,8 @@ def _corners(form: Form) -> np.ndarray:
     return np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])
 
 
-def _moved(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return (matrix[0, 0] * x + matrix[0, 1] * y + centre[0], matrix[1, 0] * x + matrix[1, 1] * y + centre[1])
+def _moved(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (matrix[0, 0] * x + matrix[0, 1] * y + center[0], matrix[1, 0] * x + matrix[1, 1] * y + center[1])
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from ..camera.easing import EASES, eased
 from ..errors import UserError
 from . import shapes as shapes_
 from .inbetween import Between, Form
-from .shapes import Shape, rasterise
+from .shapes import Shape, rasterize
 
 HOLD = "hold"
 MASK_EASES = (HOLD, *EASES)
@@ -30,7 +30,7 @@ MOST_SHAPES = 500
 class MaskKey:
     """A mask at one frame.
 
-    frame: from 0; a fraction lies between two frames. shapes: laid on one another (`shapes.rasterise`); none means out
+    frame: from 0; a fraction lies between two frames. shapes: laid on one another (`shapes.rasterize`); none means out
     of the picture. ease: how the speed is spread from here to the next key (MASK_EASES). turn: by how many degrees the
     thing turns, clockwise, until the next key, where the nearest fit is not meant (360: once around); None finds it.
     """
@@ -76,7 +76,7 @@ class MaskTrack:
             at = number * scale
             yield drawing.mask(round(at) if abs(at - round(at)) < 1e-9 else at)
 
-    def rasterise(
+    def rasterize(
         self, height: int, width: int, frames: int | None = None, progress: Callable[[], object] | None = None
     ) -> np.ndarray:
         """All masks at once (F, height, width), float32. `progress` is called after each frame."""
@@ -100,7 +100,7 @@ class _Drawing:
     def form(self, number: int) -> Form:
         if number not in self.forms:
             self.forms = {k: form for k, form in self.forms.items() if abs(k - number) <= 1}
-            self.forms[number] = Form(rasterise(self.keys[number].shapes, *self.size))
+            self.forms[number] = Form(rasterize(self.keys[number].shapes, *self.size))
         return self.forms[number]
 
     def mask(self, frame: float) -> np.ndarray:

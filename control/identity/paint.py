@@ -19,7 +19,7 @@ from .keyframes import MaskKey, MaskTrack
 from .propagate import propagate
 from .report import NamedTrack, track_report
 from .slots import SLOTS, check_range
-from .state import COLOURS, MaskSlot, MaskState, state_from_json, state_to_json
+from .state import COLORS, MaskSlot, MaskState, state_from_json, state_to_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def paint(state: str | MaskState, height: int, width: int, frames: int, progress
     drawn = [index for index, slot in enumerate(used) if any(key.shapes for key in slot.track.keys)]
     with progress(frames * len(drawn), "drawing masks") as step:
         for index in drawn:
-            tracks[index] = used[index].track.rasterise(height, width, frames, step)
+            tracks[index] = used[index].track.rasterize(height, width, frames, step)
     return Painted(tuple(tracks), _report(state, tracks, height, width), state)
 
 
@@ -173,7 +173,7 @@ def _chosen(tracks: Sequence[np.ndarray | None], accuracy: float, progress: Call
         for number, track in enumerate(tracks[: last + 1]):
             empty = track is None or not (track > 0.5).any()
             made = MaskTrack((), frames) if empty else keyframes(track, accuracy, progress=step)
-            slots.append(MaskSlot(f"track {number + 1}", made, COLOURS[number]))
+            slots.append(MaskSlot(f"track {number + 1}", made, COLORS[number]))
     return MaskState(width, height, frames, tuple(slots))
 
 

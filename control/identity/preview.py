@@ -1,4 +1,4 @@
-"""Tracks as pictures for people: the identity map in the slots' colours, and the same laid over the video.
+"""Tracks as pictures for people: the identity map in the slots' colors, and the same laid over the video.
 
 Shapes: F frames, H height, W width.
 """
@@ -12,9 +12,9 @@ import numpy as np
 from ..errors import UserError
 from ..images import indices, resize
 from .report import Named, track_report, whereabouts
-from .slots import GREY, SLOT_COLOURS, check_range, slot_map
+from .slots import GRAY, SLOT_COLORS, check_range, slot_map
 
-COLOUR_NAMES = ("red", "green", "blue")
+COLOR_NAMES = ("red", "green", "blue")
 
 
 def slot_preview(
@@ -28,10 +28,10 @@ def slot_preview(
     slots: a name and a track (F, h, w) for each slot, in order; None, or no track, where there is none. Size and number
     of frames are those of the first track. images: the video (N, H', W', 3), 0..1, under the second picture, which has
     its size then; one picture stands under every frame, and another number of frames is spread. Without images it is
-    grey. Raises UserError where no slot has a track, for tracks of other lengths, and more slots than colours.
+    gray. Raises UserError where no slot has a track, for tracks of other lengths, and more slots than colors.
     """
-    if len(slots) > len(SLOT_COLOURS):
-        raise UserError(f"{len(slots)} identities were given, but there are {len(SLOT_COLOURS)} slots: leave some out")
+    if len(slots) > len(SLOT_COLORS):
+        raise UserError(f"{len(slots)} identities were given, but there are {len(SLOT_COLORS)} slots: leave some out")
     if not 0 <= opacity <= 1:
         raise UserError(f"the opacity is {opacity}; a number from 0 to 1 was expected")
     shown = {number: slot for number, slot in enumerate(slots) if slot is not None and slot.track is not None}
@@ -54,7 +54,7 @@ def slot_preview(
             )
     painted = slot_map([slot if slot is None else slot.track for slot in slots], frames, height, width)
     if images is None:
-        images, size = np.full((1, 1, 1, 3), GREY, np.float32), (height, width)
+        images, size = np.full((1, 1, 1, 3), GRAY, np.float32), (height, width)
     else:
         check_range(images, "the video")
         size = images.shape[1:3]
@@ -64,10 +64,10 @@ def slot_preview(
             remarks.append(f"Tracks of {width}x{height} are stretched over a video of {size[1]}x{size[0]}.")
     over = np.empty((frames, *size, 3), np.float32)
     for number, under in enumerate(indices(len(images), frames)):
-        colours = np.clip(resize(painted[number], *size), 0, 1)
-        # The colours share no channel: their sum is how much of a pixel they cover.
-        cover = np.minimum(1, colours.sum(-1, keepdims=True))
-        over[number] = np.clip(images[under] * (1 - opacity * cover) + opacity * colours, 0, 1)
+        colors = np.clip(resize(painted[number], *size), 0, 1)
+        # The colors share no channel: their sum is how much of a pixel they cover.
+        cover = np.minimum(1, colors.sum(-1, keepdims=True))
+        over[number] = np.clip(images[under] * (1 - opacity * cover) + opacity * colors, 0, 1)
         if progress is not None:
             progress()
     return painted, over, "\n".join([*_lines(slots, frames, height, width), *remarks, *track_report([*shown.values()])])
@@ -88,8 +88,8 @@ def sheet(pictures: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240
 
 def _lines(slots: Sequence[Named | None], frames: int, height: int, width: int) -> list[str]:
     lines = [f"{frames} frame{'s' * (frames != 1)} of {width}x{height}."]
-    for colour, slot in zip(COLOUR_NAMES, slots, strict=False):
+    for color, slot in zip(COLOR_NAMES, slots, strict=False):
         if slot is not None:
             where = "without a track: the model places it" if slot.track is None else whereabouts(slot.track)
-            lines.append(f"{colour}: '{slot.name}', {where}.")
+            lines.append(f"{color}: '{slot.name}', {where}.")
     return lines

@@ -1,8 +1,8 @@
 """Masks of a few frames carried along a video: each frame's mask is the one before, moved by optical flow and cut anew.
 
 From a given mask the way goes forward and back in time. At each frame the mask is moved along the flow; then GrabCut
-(Rother et al., SIGGRAPH 2004) decides a band along its edge, and what the flow does not vouch for, by colour. The
-picture of the given mask stands beside the frame when colours are learned, so that they are not forgotten on the way.
+(Rother et al., SIGGRAPH 2004) decides a band along its edge, and what the flow does not vouch for, by color. The
+picture of the given mask stands beside the frame when colors are learned, so that they are not forgotten on the way.
 Between two given masks both ways are blended by their distances, weighted by how near each mask is.
 
 Shapes: F frames, H height, W width.
@@ -23,9 +23,9 @@ from .slots import check_range
 
 # GrabCut works on the surroundings of the mask at no more than so many pixels; a quarter as many show the given mask.
 CUT_PIXELS, ANCHOR_PIXELS = 16_000, 8_000
-# So many colours teach what the thing looks like, and as many its surroundings, in the frame and in the given picture.
+# So many colors teach what the thing looks like, and as many its surroundings, in the frame and in the given picture.
 LESSON = 2_000
-# The band that colour decides reaches so far in and out of the moved mask's edge, in square roots of its area.
+# The band that color decides reaches so far in and out of the moved mask's edge, in square roots of its area.
 INNER, OUTER = 0.06, 0.10
 # A cut that keeps less than this of what the flow vouches for, or makes the mask so many times larger, is not believed;
 # the moved mask is kept then.
@@ -33,7 +33,7 @@ SHRINKS, GROWS = 0.6, 1.7
 LEAST_PIXELS = 20
 # Below this share of a mask that the flow vouches for, the band becomes wider, up to four times.
 DOUBTFUL = 0.6
-# Two frames of which one, moved along the flow, is still so many grey levels from the other are not one shot.
+# Two frames of which one, moved along the flow, is still so many gray levels from the other are not one shot.
 CUT_LEVELS = 30.0
 
 
@@ -60,7 +60,7 @@ def propagate(
 
     frames: (F, H, W, 3), 0..1 or bytes, or a `Clip`, which several things of one video share. masks: by frame, each
     (H, W); a black one says that the thing is out of the picture from there on (and, if it is the first, until there).
-    refine: cut each mask anew by colour. progress is called after every frame; when cancel says yes, UserError is
+    refine: cut each mask anew by color. progress is called after every frame; when cancel says yes, UserError is
     raised. Besides the track, memory does not grow with the clip. At the masks given, the track is exactly these.
     Raises UserError for masks of another size or at frames that are not there, and where all are empty.
     """
@@ -145,7 +145,7 @@ class _Walk:
         self.anchor = _anchor(clip.picture(start), mask) if refine else None
 
     def to(self, number: int) -> tuple[np.ndarray, float]:
-        """The mask (H, W) of the neighbouring frame `number`, and how much of it the flow vouches for."""
+        """The mask (H, W) of the neighboring frame `number`, and how much of it the flow vouches for."""
         old, self.at = self.at, number
         step = None if self.over else self.clip.step(old, number)
         if step is not None and step.apart > CUT_LEVELS:
@@ -212,7 +212,7 @@ def _trust(moved: np.ndarray, known: np.ndarray) -> float:
 
 
 def _doubt(trust: float) -> float:
-    """0 where the flow vouches for most of a mask, up to 1 where for nothing: then colour decides a wider band."""
+    """0 where the flow vouches for most of a mask, up to 1 where for nothing: then color decides a wider band."""
     return max(0.0, 1 - trust / DOUBTFUL)
 
 
@@ -240,7 +240,7 @@ def _anchor(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _cut(
     picture: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """A moved mask (h, w) cut anew by colour within its bytes (h, w, 3): float32 with soft edges."""
+    """A moved mask (h, w) cut anew by color within its bytes (h, w, 3): float32 with soft edges."""
     cv2 = opencv()
     height, width = _small(moved.shape, CUT_PIXELS)
     size = (width, height)
@@ -257,7 +257,7 @@ def _cut(
     # What comes from beyond the picture may be anything; what the flow only doubts, anything near the edge.
     told[(deep > inner) & (known == 2) | (deep > 3 * inner) & (known == 1)] = cv2.GC_FGD
     told[(far > outer) & (known > 0) | (far > 3 * outer)] = cv2.GC_BGD
-    # Colours are learned from what is known alone, here and in the picture of the given mask.
+    # Colors are learned from what is known alone, here and in the picture of the given mask.
     teaching = [
         (small[told == cv2.GC_FGD], small[told == cv2.GC_BGD]),
         tuple(anchor[0][anchor[1] == side] for side in (cv2.GC_FGD, cv2.GC_BGD)),
@@ -268,7 +268,7 @@ def _cut(
     lesson = np.concatenate([front, behind])[None]
     answers = np.repeat(np.uint8([cv2.GC_FGD, cv2.GC_BGD]), [len(front), len(behind)])[None].copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    # GrabCut draws its first colour clusters at random: the same draw every time makes results repeat.
+    # GrabCut draws its first color clusters at random: the same draw every time makes results repeat.
     cv2.setRNGSeed(1)
     cv2.grabCut(lesson, answers, None, *models, 0, cv2.GC_INIT_WITH_MASK)
     cv2.grabCut(small, told, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
@@ -276,9 +276,9 @@ def _cut(
     return cv2.resize(cut, moved.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _thinned(colours: np.ndarray) -> np.ndarray:
-    """At most LESSON of the colours (N, 3), evenly taken."""
-    return colours[:: max(1, -(-len(colours) // LESSON))]
+def _thinned(colors: np.ndarray) -> np.ndarray:
+    """At most LESSON of the colors (N, 3), evenly taken."""
+    return colors[:: max(1, -(-len(colors) // LESSON))]
 
 
 def _small(shape: tuple[int, ...], most: int) -> tuple[int, int]:
@@ -310,5 +310,5 @@ def _remarks(trust: np.ndarray, lost: set[int], cuts: set[int]) -> list[str]:
         )
     doubtful = np.flatnonzero((trust > 0) & (trust < 0.5))
     if len(doubtful):
-        remarks.append(f"In frames {spans(doubtful)} most of the mask rests on colour alone: look at them.")
+        remarks.append(f"In frames {spans(doubtful)} most of the mask rests on color alone: look at them.")
     return remarks

@@ -24,7 +24,7 @@ def polygon_cover(points: np.ndarray, height: int, width: int) -> np.ndarray:
     Exact for outlines that do not cross themselves. Where they do, parts run around twice in one direction are filled,
     as a lasso is meant. Every edge is cut where it crosses pixel borders; a piece adds its height, weighted by the
     share of its pixel to its right, and a sum along the row carries it to all pixels further right (the signed-area
-    accumulation of font rasterisers).
+    accumulation of font rasterizers).
     """
     points = np.asarray(points, np.float64)
     start, end = points, np.roll(points, -1, 0)
@@ -79,7 +79,7 @@ def _accumulate(total, start, reach, first, last, height: int, width: int) -> No
 def brush_cover(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """The cover (height, width) of a stroke: points (N, 3) x, y and radius, in pixels, joined by round strokes.
 
-    A pixel's cover is 0.5 minus the distance of its centre to the stroke's edge, kept within 0..1; along a segment the
+    A pixel's cover is 0.5 minus the distance of its center to the stroke's edge, kept within 0..1; along a segment the
     radius runs from that of its first point to that of its second.
     """
     points = np.asarray(points, np.float64)

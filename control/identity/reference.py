@@ -1,4 +1,4 @@
-"""Reference pictures cut from larger ones: found by a mask, framed, background kept or replaced by grey."""
+"""Reference pictures cut from larger ones: found by a mask, framed, background kept or replaced by gray."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import UserError
 from ..images import resize
 from .mask_input import fitted_mask
-from .slots import GREY, Identity, reference_picture
+from .slots import GRAY, Identity, reference_picture
 
 
 def crop_reference(
@@ -18,11 +18,11 @@ def crop_reference(
     width: int = 672,
     margin: float = 0.06,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The thing that `mask` shows in `image` (H, W, 3 or 4), centred in a picture (height, width, 3), with its mask.
+    """The thing that `mask` shows in `image` (H, W, 3 or 4), centered in a picture (height, width, 3), with its mask.
 
-    Without a mask, the alpha channel is it, and without that all of the picture. The thing fills a centred square with
+    Without a mask, the alpha channel is it, and without that all of the picture. The thing fills a centered square with
     a `margin` (a share of its side), as references in training do. keep_background: what surrounds the thing in the
-    picture is shown as far as it goes; otherwise it is grey 0.5, as is everything beyond the picture. Gives the picture
+    picture is shown as far as it goes; otherwise it is gray 0.5, as is everything beyond the picture. Gives the picture
     and the mask (height, width) of the thing in it, float32 0..1. Raises UserError as `Identity` does.
     """
     if not (isinstance(margin, (int, float)) and 0 <= margin < 0.5):
@@ -34,9 +34,9 @@ def crop_reference(
         mask = fitted_mask(mask, *image.shape[:2], "the mask of the reference", "its picture")
     identity = Identity("reference", (image,), mask=mask)
     picture = identity.images[0]
-    # The mask by itself is white laid on grey: from there to white is 0 to 1.
+    # The mask by itself is white laid on gray: from there to white is 0 to 1.
     one = Identity("reference", (np.ones_like(picture),), mask=identity.mask)
-    placed = np.clip((reference_picture(one, height, width, margin=margin)[..., 0] - GREY) / (1 - GREY), 0, 1)
+    placed = np.clip((reference_picture(one, height, width, margin=margin)[..., 0] - GRAY) / (1 - GRAY), 0, 1)
     if not keep_background or identity.mask is None:
         return reference_picture(identity, height, width, margin=margin), placed
     inside = identity.mask > 0.5
@@ -44,7 +44,7 @@ def crop_reference(
     size = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     scale = (1 - 2 * margin) * min(height, width) / max(size)
     # As much of the picture as the new one shows: whole pixels of it, of which the outermost are cut.
-    result = np.full((height, width, 3), GREY, np.float32)
+    result = np.full((height, width, 3), GRAY, np.float32)
     spans, places = [], []
     for first, length, new, full in ((rows[0], size[0], height, picture.shape[0]),
                                      (columns[0], size[1], width, picture.shape[1])):  # fmt: skip

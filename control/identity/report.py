@@ -35,12 +35,12 @@ class NamedTrack:
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """A track in numbers. area (F,): share of the picture. centre (F, 2): x and y as shares of the picture, NaN where
+    """A track in numbers. area (F,): share of the picture. center (F, 2): x and y as shares of the picture, NaN where
     it is empty. first, last: the first and last frame with a mask, -1 where there is none. gaps: empty frames between
     them. leaps: frames at which it is suddenly elsewhere."""
 
     area: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     first: int
     last: int
     gaps: tuple[int, ...]
@@ -55,27 +55,27 @@ class TrackFigures:
 def track_figures(track: np.ndarray) -> TrackFigures:
     """The figures of a track (F, H, W)."""
     count, height, width = track.shape
-    area, centre = np.zeros(count), np.full((count, 2), np.nan)
+    area, center = np.zeros(count), np.full((count, 2), np.nan)
     for number, mask in enumerate(track):
         inside = mask > 0.5
         across, down = inside.sum(0), inside.sum(1)
         pixels = int(across.sum())
         area[number] = pixels / (height * width)
         if pixels:
-            centre[number] = (
+            center[number] = (
                 (across @ (np.arange(width) + 0.5)) / (pixels * width),
                 (down @ (np.arange(height) + 0.5)) / (pixels * height),
             )
     seen = np.flatnonzero(area)
     if not len(seen):
-        return TrackFigures(area, centre, -1, -1, (), ())
+        return TrackFigures(area, center, -1, -1, (), ())
     first, last = int(seen[0]), int(seen[-1])
     gaps = tuple(int(number) for number in np.flatnonzero(area[first : last + 1] == 0) + first)
-    ways = np.hypot(*(np.diff(centre, axis=0) * (width, height)).T)
+    ways = np.hypot(*(np.diff(center, axis=0) * (width, height)).T)
     sizes = np.sqrt(np.maximum(area[1:], area[:-1]) * height * width)
     with np.errstate(invalid="ignore"):
         leaps = np.flatnonzero(ways > LEAP * sizes + 0.05 * np.hypot(height, width)) + 1
-    return TrackFigures(area, centre, first, last, gaps, tuple(int(number) for number in leaps))
+    return TrackFigures(area, center, first, last, gaps, tuple(int(number) for number in leaps))
 
 
 def overlap(back: np.ndarray, front: np.ndarray) -> float:

@@ -67,9 +67,9 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Ellipse:
-    """An ellipse: its centre, its width and height before it is turned, its turn."""
+    """An ellipse: its center, its width and height before it is turned, its turn."""
 
-    centre: Point
+    center: Point
     size: Point
     turn: float = 0.0
     subtract: bool = False
@@ -84,9 +84,9 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle: its centre, its width and height before it is turned, its turn."""
+    """A rectangle: its center, its width and height before it is turned, its turn."""
 
-    centre: Point
+    center: Point
     size: Point
     turn: float = 0.0
     subtract: bool = False
@@ -112,14 +112,14 @@ KINDS: dict[str, type] = {"bitmap": Bitmap, "polygon": Polygon, "ellipse": Ellip
 
 
 def _placed(corners: np.ndarray, shape: Ellipse | Box, height: int, width: int) -> np.ndarray:
-    """Corners (N, 2) of a shape of size 1 about 0, in pixels: sized, turned, moved to the centre."""
+    """Corners (N, 2) of a shape of size 1 about 0, in pixels: sized, turned, moved to the center."""
     scale = np.array([width, height], np.float64)
     x, y = (corners * shape.size * scale).T
     cosine, sine = math.cos(math.radians(shape.turn)), math.sin(math.radians(shape.turn))
-    return np.stack([cosine * x - sine * y, sine * x + cosine * y], 1) + shape.centre * scale
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], 1) + shape.center * scale
 
 
-def rasterise(shapes: Shape | Sequence[Shape], height: int, width: int) -> np.ndarray:
+def rasterize(shapes: Shape | Sequence[Shape], height: int, width: int) -> np.ndarray:
     """The mask (height, width), float32 0..1 with soft edges, of one shape or of several laid on one another."""
     mask = np.zeros((height, width), np.float32)
     for shape in [shapes] if isinstance(shapes, tuple(KINDS.values())) else shapes:
@@ -141,7 +141,7 @@ def to_json(shape: Shape) -> dict[str, Any]:
         if isinstance(shape, Brush):
             points = [[x, y, max(radius, 1e-5)] for x, y, radius in points]
         return {**value, "points": points}
-    value["centre"] = [round(float(entry), 5) for entry in shape.centre]
+    value["centre"] = [round(float(entry), 5) for entry in shape.center]
     value["size"] = [max(round(float(entry), 5), 1e-5) for entry in shape.size]
     return value | ({"turn": round(float(shape.turn), 4)} if shape.turn else {})
 
@@ -191,12 +191,12 @@ def from_json(value: Any, where: str = "the shape") -> Shape:
         if kind == "brush" and any(not 0 < point[2] <= 1 for point in read):
             raise UserError(f"a radius of {where} is not above 0 and at most 1 (shares of the height)")
         return KINDS[kind](tuple(read), subtract)
-    centre = numbers(value["centre"], 2, f"'centre' of {where}", -4, 5)
+    center = numbers(value["centre"], 2, f"'centre' of {where}", -4, 5)
     size = numbers(value["size"], 2, f"'size' of {where}", 0, 10)
     (turn,) = numbers([value.get("turn", 0)], 1, f"'turn' of {where}", -1e6, 1e6)
     if min(size) <= 0:
         raise UserError(f"'size' of {where} is {shown(value['size'])}; two numbers above 0 were expected")
-    return KINDS[kind](centre, size, turn, subtract)
+    return KINDS[kind](center, size, turn, subtract)
 
 
 def numbers(value: Any, count: int, what: str, low: float, high: float, whole: bool = False) -> tuple[float, ...]:

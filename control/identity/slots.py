@@ -17,8 +17,8 @@ from ..images import resize
 # As many slots as the model was trained with, and as the nodes have sockets and outputs.
 SLOTS = 3
 # Slot k is painted in row k of the identity map: red, green, blue. No two share a channel, so soft edges stay readable.
-SLOT_COLOURS = np.eye(SLOTS, dtype=np.float32)
-GREY = 0.5
+SLOT_COLORS = np.eye(SLOTS, dtype=np.float32)
+GRAY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Identity:
 
     name: how remarks and errors call it.
     images: one or more reference pictures (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
-        where none is given; the others are laid on grey by theirs.
+        where none is given; the others are laid on gray by theirs.
     mask: (H, W) of the first picture: 1 on the identity, 0 elsewhere; None = the whole picture.
     track: (F, H, W): where it stands in each frame; None = anywhere.
     strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
@@ -56,7 +56,7 @@ class Identity:
             if image.shape[2] == 4 and number == 0 and mask is None:
                 mask = image[..., 3]
             alpha = image[..., 3:] if number > 0 and image.shape[2] == 4 else 1
-            images[number] = image[..., :3] * alpha + GREY * (1 - alpha)
+            images[number] = image[..., :3] * alpha + GRAY * (1 - alpha)
         if mask is not None:
             mask = np.asarray(mask, np.float32)
             check_range(mask, f"the mask of identity '{self.name}'")
@@ -100,14 +100,14 @@ def check_weight(strength: float, start: float, end: float, what: str) -> None:
 
 
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
-    """The picture of who stands where: (F, H, W, 3), slot k in SLOT_COLOURS[k] on black, soft edges kept.
+    """The picture of who stands where: (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
 
     Where tracks overlap, the later slot lies in front. An identity without a track paints nothing. Tracks of another
-    size are resized. Raises UserError for a track of another length or more identities than colours.
+    size are resized. Raises UserError for a track of another length or more identities than colors.
     """
-    if len(identities) > len(SLOT_COLOURS):
+    if len(identities) > len(SLOT_COLORS):
         raise UserError(
-            f"{len(identities)} identities were given, but there are {len(SLOT_COLOURS)} slots: leave some out"
+            f"{len(identities)} identities were given, but there are {len(SLOT_COLORS)} slots: leave some out"
         )
     for identity in identities:
         if identity.track is not None and len(identity.track) != frames:
@@ -119,7 +119,7 @@ def identity_map(identities: Sequence[Identity], frames: int, height: int, width
 
 
 def slot_map(tracks: Sequence[np.ndarray | None], frames: int, height: int, width: int) -> np.ndarray:
-    """The picture of tracks (frames, h, w) in their slots' colours, as `identity_map` has it: (frames, H, W, 3).
+    """The picture of tracks (frames, h, w) in their slots' colors, as `identity_map` has it: (frames, H, W, 3).
 
     The first track is slot 0's; None paints nothing.
     """
@@ -130,14 +130,14 @@ def slot_map(tracks: Sequence[np.ndarray | None], frames: int, height: int, widt
         for frame, mask in zip(picture, track, strict=True):
             cover = np.clip(resize(mask, height, width), 0, 1)[..., None]
             frame *= 1 - cover
-            frame += SLOT_COLOURS[slot] * cover
+            frame += SLOT_COLORS[slot] * cover
     return picture
 
 
 def reference_picture(identity: Identity, height: int, width: int, image: int = 0, margin: float = 0.06) -> np.ndarray:
-    """The identity alone, as the network sees it: (height, width, 3) on grey 0.5.
+    """The identity alone, as the network sees it: (height, width, 3) on gray 0.5.
 
-    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit a centred square with a `margin`
+    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit a centered square with a `margin`
     (a share of its side; references in training are framed so). Without a mask the whole picture is fitted in. `image`
     chooses among several pictures; only the first has a mask.
     """
@@ -152,12 +152,12 @@ def reference_picture(identity: Identity, height: int, width: int, image: int = 
         cover = np.ones(picture.shape[:2], np.float32)
         scale = min(height / picture.shape[0], width / picture.shape[1])
     new = [max(1, round(side * scale)) for side in picture.shape[:2]]
-    # Colours are weighted by the mask while resizing, so that the old background does not bleed into the edge.
+    # Colors are weighted by the mask while resizing, so that the old background does not bleed into the edge.
     cover = cover[..., None]
     small = resize(cover, *new)
-    colour = resize(picture * cover, *new) / np.maximum(small, 1e-6)
-    result = np.full((height, width, 3), GREY, np.float32)
+    color = resize(picture * cover, *new) / np.maximum(small, 1e-6)
+    result = np.full((height, width, 3), GRAY, np.float32)
     top, left = (height - new[0]) // 2, (width - new[1]) // 2
     inside = result[top : top + new[0], left : left + new[1]]
-    inside[:] = GREY * (1 - small) + np.clip(colour, 0, 1) * small
+    inside[:] = GRAY * (1 - small) + np.clip(color, 0, 1) * small
     return result

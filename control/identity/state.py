@@ -21,19 +21,19 @@ from .keyframes import MOST_FRAMES, MaskTrack, key_from_json, key_to_json
 from .shapes import numbers, shown
 
 FORMAT, VERSION = "fulldit-masks", 1
-# The colours of new slots: those of the identity map (slots.SLOT_COLOURS), then some that are told apart from them.
-COLOURS = ("#ff0000", "#00ff00", "#0000ff", "#ffb000", "#00c8ff", "#d000ff", "#ffff00", "#ff80b0")
-MOST_SLOTS, MOST_KEYS = len(COLOURS), 2000
+# The colors of new slots: those of the identity map (slots.SLOT_COLORS), then some that are told apart from them.
+COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffb000", "#00c8ff", "#d000ff", "#ffff00", "#ff80b0")
+MOST_SLOTS, MOST_KEYS = len(COLORS), 2000
 MOST_CHARACTERS = 32 * 2**20
 
 
 @dataclass(frozen=True)
 class MaskSlot:
-    """One layer of the painter: a name, a colour '#rrggbb', whether the page shows it, and its keys."""
+    """One layer of the painter: a name, a color '#rrggbb', whether the page shows it, and its keys."""
 
     name: str
     track: MaskTrack
-    colour: str = COLOURS[0]
+    color: str = COLORS[0]
     visible: bool = True
 
 
@@ -51,7 +51,7 @@ class MaskState:
     ) -> list[np.ndarray]:
         """One track (F, height, width), float32 0..1, for each slot, by default at the size it was painted at."""
         size = (self.height if height is None else height, self.width if width is None else width)
-        return [slot.track.rasterise(*size, self.frames if frames is None else frames) for slot in self.slots]
+        return [slot.track.rasterize(*size, self.frames if frames is None else frames) for slot in self.slots]
 
 
 def state_to_json(state: MaskState) -> str:
@@ -64,7 +64,7 @@ def state_to_json(state: MaskState) -> str:
         "slots": [
             {
                 "name": slot.name,
-                "colour": slot.colour,
+                "colour": slot.color,
                 "visible": slot.visible,
                 "keys": [key_to_json(key) for key in slot.track.keys],
             }
@@ -111,9 +111,9 @@ def _slot(value: Any, number: int, frames: int) -> MaskSlot:
     if not isinstance(name, str) or not 0 < len(name.strip()) <= 200:
         raise UserError(f"the name of {where} is {shown(name)}; a text of 1 to 200 characters was expected")
     where = f"slot '{name}'"
-    colour = value.get("colour", COLOURS[number])
-    if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-        raise UserError(f"the colour of {where} is {shown(colour)}; one like #ff8000 was expected")
+    color = value.get("colour", COLORS[number])
+    if not isinstance(color, str) or not re.fullmatch("#[0-9a-fA-F]{6}", color):
+        raise UserError(f"the color of {where} is {shown(color)}; one like #ff8000 was expected")
     visible = value.get("visible", True)
     if not isinstance(visible, bool):
         raise UserError(f"'visible' of {where} is {shown(visible)}; true or false was expected")
@@ -122,7 +122,7 @@ def _slot(value: Any, number: int, frames: int) -> MaskSlot:
         raise UserError(f"'keys' of {where} is {shown(listed)}; a list of at most {MOST_KEYS} was expected")
     keys = tuple(key_from_json(key, frames, f"key {n} of {where}") for n, key in enumerate(listed))
     try:
-        return MaskSlot(name.strip(), MaskTrack(keys, frames), colour, visible)
+        return MaskSlot(name.strip(), MaskTrack(keys, frames), color, visible)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
 

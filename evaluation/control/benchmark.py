@@ -123,7 +123,7 @@ def run_control(
             side.add(number, {**record, "seconds": round(time.perf_counter() - start, 2)})
     records = [side.records[number] for number in range(scenes)]
     result = {
-        **summarise(records),
+        **summarize(records),
         "checkpoint": setting["checkpoint"],
         "scenes": {
             "count": scenes,
@@ -244,7 +244,7 @@ def exchange(conditions: Conditions, first: int = 0, second: int = 1) -> Conditi
     return Conditions(streams, conditions.geometry)
 
 
-def summarise(records: list[dict]) -> dict:
+def summarize(records: list[dict]) -> dict:
     """Means, standard errors and paired improvements over the scenes: `results`, `floor`, `paired`, `identity_swap`,
     `ratios` (ratios.py) and, where masks were painted, `painted`."""
     keys = [key_of(names) for names in SUBSETS]

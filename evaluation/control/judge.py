@@ -14,7 +14,7 @@ from ...control.camera.trajectory import CameraTrajectory
 from ...control.identity.slots import Identity
 from ...models.estimators.camera import USUAL_FOCAL, camera_input, compose, still_disparity
 from ...models.estimators.estimators_file import Estimators, load_estimators
-from ...models.estimators.identity import crop, on_grey
+from ...models.estimators.identity import crop, on_gray
 from ...models.estimators.layers import SIZE, at_size
 from ...models.estimators.motion import dis_flow
 from .. import metrics
@@ -114,7 +114,7 @@ class Judge:
                 both = torch.cat([picture, mask[:, None]], 1)
                 both = F.interpolate(both, size=size, mode="bilinear", antialias=True, align_corners=False)
                 picture, mask = both[:, :3], both[:, 3]
-            known.append(self.estimators.identity(crop(on_grey(picture, mask), mask)))
+            known.append(self.estimators.identity(crop(on_gray(picture, mask), mask)))
         return F.normalize(torch.cat(known).mean(0), dim=0)
 
     @torch.no_grad()

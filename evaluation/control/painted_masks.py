@@ -36,7 +36,7 @@ def painted(controls: Controls, every: int = EVERY, corners: int = CORNERS) -> C
 
 def painted_track(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> np.ndarray:
     """A track (F, H, W), 0..1, as polygons at its keys make it again: (F, H, W) float32."""
-    return painted_keys(track, every, corners).rasterise(*track.shape[1:])
+    return painted_keys(track, every, corners).rasterize(*track.shape[1:])
 
 
 def painted_keys(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> MaskTrack:

@@ -85,7 +85,7 @@ def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
         f" checkpoint `{result['checkpoint']['fingerprint']}`; {result['seconds']:.0f} s on"
         f" {result['machine']['cores']} cores ({result['machine']['device']})."
         f" Mean ± standard error. {failed} estimates failed (scored as the answer of a static camera). {exchanged}"
-        " Smoothness: mean cosine of the features that the depth and object estimator has of neighbouring frames (in"
+        " Smoothness: mean cosine of the features that the depth and object estimator has of neighboring frames (in"
         " the place of VBench's CLIP and DINO features). Dynamic degree: mean length in pixels of the fastest 5 % of"
-        " the DIS motion vectors between neighbouring frames (MiraData's, with DIS for RAFT)."
+        " the DIS motion vectors between neighboring frames (MiraData's, with DIS for RAFT)."
     )

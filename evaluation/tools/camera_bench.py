@@ -170,7 +170,7 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
         some = slice(first, first + 7)
         camera = dataclasses.replace(scene.camera, c2w=scene.camera.c2w[some], intrinsics=scene.camera.intrinsics[some])
         things = tuple(
-            dataclasses.replace(thing, centre=thing.centre[some], rotation=thing.rotation[some])
+            dataclasses.replace(thing, center=thing.center[some], rotation=thing.rotation[some])
             for thing in scene.things
         )
         part = dataclasses.replace(scene, frames=len(camera.c2w), things=things, camera=camera)

@@ -1,12 +1,12 @@
 """`fulldit bench depth`: flicker, chunks, memory and time of depth, on the procedural world and its small estimator.
 
 flicker_ratio: mean absolute change, from frame to frame, of points of the background that are followed with the exact
-camera, in units of the normalised range: stabilised and normalised over the whole clip, divided by the same estimates
-normalised frame by frame. Of the camera movements that hardly change distances, since where the camera moves in the
+camera, in units of the normalized range: stabilized and normalized over the whole clip, divided by the same estimates
+normalized frame by frame. Of the camera movements that hardly change distances, since where the camera moves in the
 true change of depth would count as flicker; those are listed by themselves, without the change that the movement
 explains. chunk_max_diff: largest difference between a clip in one piece and in chunks that overlap by two frames and
 come in scales and shifts of their own. peak_memory_mb and seconds_per_frame: of a process that takes a long video of
-672x384 through estimating, stabilising and normalising, one frame at a time; time is the processor's, on one thread.
+672x384 through estimating, stabilizing and normalizing, one frame at a time; time is the processor's, on one thread.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import torch
 from ...control.depth.chunks import process_chunk
 from ...control.depth.flicker import Flicker, static_flicker
 from ...control.depth.measure import RangeMeter
-from ...control.depth.normalise import apply_recipe, measure_depth, normalise_depth
-from ...control.depth.stabilise import Stabiliser, stabilise
+from ...control.depth.normalize import apply_recipe, measure_depth, normalize_depth
+from ...control.depth.stabilize import Stabilizer, stabilize
 from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.progress import quiet
@@ -78,7 +78,7 @@ def run_depth(
         "flicker_ratio_approaching_camera": mean("camera_unexplained_ratio", APPROACHING),
         "error_ratio": mean("error_ratio", kinds),
         "error_ratio_camera": mean("camera_error_ratio", kinds),
-        "chunk_max_diff_stabilised": max(whole for _, whole in chunked),
+        "chunk_max_diff_stabilized": max(whole for _, whole in chunked),
         "clips": clips,
         "long": long,
         "setting": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH, "estimates": [64, 96], "margin": MARGIN},
@@ -93,29 +93,29 @@ def run_depth(
 
 
 def measure_clip(kind: str, number: int, estimators: Estimators) -> tuple[dict, tuple[float, float]]:
-    """One clip's figures of flicker, and its largest difference in chunks, plain and stabilised."""
+    """One clip's figures of flicker, and its largest difference in chunks, plain and stabilized."""
     clip = render([HELD_OUT_SEED + 5000 + number], FRAMES, HEIGHT, WIDTH, options=WorldOptions(cameras=(kind,)))
     video = (clip.video[0].permute(1, 2, 3, 0).numpy() * 255).round().astype(np.uint8)
     estimates = estimate_depth(video, estimators=estimators)
     follow = _follower(clip, estimates.shape[1:])
-    steady = np.stack(list(stabilise(estimates, video)))
-    guided = np.stack(list(stabilise(estimates, video, camera=clip.controls(0).camera)))
+    steady = np.stack(list(stabilize(estimates, video)))
+    guided = np.stack(list(stabilize(estimates, video, camera=clip.controls(0).camera)))
     rng = np.random.default_rng(number)
     moods = np.exp(rng.normal(0, WOBBLE[0], (FRAMES, 1, 1)))
     moods, shifts = moods.astype(np.float32), rng.normal(0, WOBBLE[1] * np.ptp(estimates), (FRAMES, 1, 1))
-    calmed = np.stack(list(stabilise(estimates * moods + shifts.astype(np.float32), video)))
+    calmed = np.stack(list(stabilize(estimates * moods + shifts.astype(np.float32), video)))
     found = {
-        "per_frame": follow(normalise_depth(estimates, "disparity", scope="frame").values),
-        "whole_clip": follow(normalise_depth(estimates, "disparity").values),
-        "stabilised": follow(normalise_depth(steady, "disparity").values),
-        "with_camera": follow(normalise_depth(guided, "disparity").values),
-        "wobbling": follow(normalise_depth(calmed, "disparity").values),
+        "per_frame": follow(normalize_depth(estimates, "disparity", scope="frame").values),
+        "whole_clip": follow(normalize_depth(estimates, "disparity").values),
+        "stabilized": follow(normalize_depth(steady, "disparity").values),
+        "with_camera": follow(normalize_depth(guided, "disparity").values),
+        "wobbling": follow(normalize_depth(calmed, "disparity").values),
     }
     before = found["per_frame"]
     truth = np.where(follow.depth < FAR, 1 / follow.depth, 0)
     figures = {
-        "ratio": found["stabilised"].whole / before.whole,
-        "unexplained_ratio": found["stabilised"].unexplained / before.unexplained,
+        "ratio": found["stabilized"].whole / before.whole,
+        "unexplained_ratio": found["stabilized"].unexplained / before.unexplained,
         "wobbling_ratio": found["wobbling"].whole / before.whole,
         "camera_unexplained_ratio": found["with_camera"].unexplained / before.unexplained,
         "error_ratio": _error(steady, truth) / _error(estimates, truth),
@@ -197,7 +197,7 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
     rendered = np.load(path, allow_pickle=False)
 
     def video() -> Iterator[np.ndarray]:
-        """The few frames back and forth: every neighbour is a true neighbour."""
+        """The few frames back and forth: every neighbor is a true neighbor."""
         there = len(rendered) - 1
         for number in range(frames):
             yield rendered[there - abs(number % (2 * there) - there)]
@@ -205,16 +205,16 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
     began, clock = time.process_time(), time.perf_counter()
     estimates = estimate_depth(video())
     estimated = time.process_time()
-    # Stabilised twice rather than kept: once to measure the range, once to put out.
+    # Stabilized twice rather than kept: once to measure the range, once to put out.
     meter = RangeMeter()
-    for frame in stabilise(estimates, video()):
+    for frame in stabilize(estimates, video()):
         meter.add(frame)
     recipe = meter.recipe("disparity")
-    worker, total = Stabiliser(), 0.0
+    worker, total = Stabilizer(), 0.0
     for values, picture in zip(estimates, video(), strict=True):
-        normalised = apply_recipe(worker.step(values, picture)[None], recipe)
+        normalized = apply_recipe(worker.step(values, picture)[None], recipe)
         large = torch.nn.functional.interpolate(
-            torch.from_numpy(normalised)[None], size=picture.shape[:2], mode="bilinear", align_corners=False
+            torch.from_numpy(normalized)[None], size=picture.shape[:2], mode="bilinear", align_corners=False
         )
         total += float(large.mean())
     result = {

@@ -24,7 +24,7 @@ from ...control.identity.clip_flow import opencv
 from ...control.identity.inbetween import Between, Form
 from ...control.identity.keyframes import MaskKey, MaskTrack
 from ...control.identity.propagate import propagate
-from ...control.identity.shapes import Bitmap, Ellipse, Polygon, Shape, rasterise
+from ...control.identity.shapes import Bitmap, Ellipse, Polygon, Shape, rasterize
 from ...control.identity.state import MaskSlot, MaskState, state_to_json
 from ...control.progress import quiet
 from ...scenes import HELD_OUT_SEED, render
@@ -49,7 +49,7 @@ OUTLINES: dict[str, list[tuple[float, float]]] = {
     ],
     "star": [(x / 2, y / 2) for x, y in _STAR],
 }  # fmt: skip
-# From and to: centre (shares of the picture), size (picture heights), turn (degrees).
+# From and to: center (shares of the picture), size (picture heights), turn (degrees).
 MOTIONS: dict[str, tuple[tuple, tuple]] = {
     "moves": (((0.4, 0.5), 0.5, 0.0), ((0.6, 0.45), 0.5, 0.0)),
     "moves_far": (((0.15, 0.7), 0.25, 0.0), ((0.85, 0.3), 0.25, 0.0)),
@@ -60,17 +60,17 @@ MOTIONS: dict[str, tuple[tuple, tuple]] = {
 }
 
 
-def placed(name: str, centre: tuple[float, float], size: float, turn: float) -> Shape:
-    """An outline (or 'egg', an ellipse) about its centre of mass, sized, turned and moved."""
+def placed(name: str, center: tuple[float, float], size: float, turn: float) -> Shape:
+    """An outline (or 'egg', an ellipse) about its center of mass, sized, turned and moved."""
     if name == "egg":
-        return Ellipse(centre, (0.6 * size * HEIGHT / WIDTH, size), turn)
+        return Ellipse(center, (0.6 * size * HEIGHT / WIDTH, size), turn)
     points = np.array(OUTLINES[name], np.float64)
     after = np.roll(points, -1, 0)
     cross = points[:, 0] * after[:, 1] - after[:, 0] * points[:, 1]
     points -= ((points + after) * cross[:, None]).sum(0) / (3 * cross.sum())
     cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     points = points @ np.array([[cosine, sine], [-sine, cosine]]) * size * HEIGHT
-    return Polygon(tuple((float(x) / WIDTH + centre[0], float(y) / HEIGHT + centre[1]) for x, y in points))
+    return Polygon(tuple((float(x) / WIDTH + center[0], float(y) / HEIGHT + center[1]) for x, y in points))
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float | None:
@@ -86,11 +86,11 @@ def measure_inbetweens(step: Callable[[], object] = lambda: None) -> dict:
     for motion, (one, other) in MOTIONS.items():
         found[motion] = []
         for name in (*OUTLINES, "egg"):
-            forms = [Form(rasterise(placed(name, *where), HEIGHT, WIDTH)) for where in (one, other)]
+            forms = [Form(rasterize(placed(name, *where), HEIGHT, WIDTH)) for where in (one, other)]
             between = Between(*forms)
             for w in PLACES:
-                centre, size, turn = ((1 - w) * np.array(a) + w * np.array(b) for a, b in zip(one, other, strict=True))
-                truth = rasterise(placed(name, tuple(centre), float(size), float(turn)), HEIGHT, WIDTH)
+                center, size, turn = ((1 - w) * np.array(a) + w * np.array(b) for a, b in zip(one, other, strict=True))
+                truth = rasterize(placed(name, tuple(center), float(size), float(turn)), HEIGHT, WIDTH)
                 found[motion].append(iou(between.at(w), truth))
             step()
     means = {motion: round(float(np.mean(values)), 4) for motion, values in found.items()}
@@ -155,7 +155,7 @@ def measure_state() -> float:
     for slot, name in enumerate([*OUTLINES][:3]):
         keys = []
         for number in range(8):
-            mask = rasterise(placed(name, (0.3 + 0.05 * number, 0.5), 0.9, 9.0 * number + slot), 720, 1280)
+            mask = rasterize(placed(name, (0.3 + 0.05 * number, 0.5), 0.9, 9.0 * number + slot), 720, 1280)
             keys.append(MaskKey(17 * number, (Bitmap.of(mask),)))
         slots.append(MaskSlot(name, MaskTrack(tuple(keys), 121)))
     return round(len(state_to_json(MaskState(1280, 720, 121, tuple(slots)))) / 1000, 1)

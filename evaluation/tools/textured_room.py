@@ -1,4 +1,4 @@
-"""A textured room by a renderer of its own: OpenGL (moderngl), rasterised, filtered, multisampled.
+"""A textured room by a renderer of its own: OpenGL (moderngl), rasterized, filtered, multisampled.
 
 It shares nothing with the procedural world's ray tracer, not even the way in which a camera becomes a picture: poses
 and intrinsics go through a projection matrix. A box of a room, crates and slabs in it, every face covered with noise of
@@ -21,23 +21,23 @@ void main() { gl_Position = clip_from_world * vec4(place, 1.0); uvw = vec3(where
 _FRAGMENT = """
 #version 330
 uniform sampler2DArray pictures;
-in vec3 uvw; out vec4 colour;
-void main() { colour = vec4(texture(pictures, uvw).rgb, 1.0); }
+in vec3 uvw; out vec4 color;
+void main() { color = vec4(texture(pictures, uvw).rgb, 1.0); }
 """
 SIZE, LAYERS = 512, 12
 NEAR, FAR = 0.05, 60.0
 
 
 def noise_texture(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
-    """A tileable picture (size, size, 3) uint8: noise of all scales, 1/f, around a colour."""
+    """A tileable picture (size, size, 3) uint8: noise of all scales, 1/f, around a color."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size)))
     frequency[0, 0] = 1.0
     spectrum = np.fft.fft2(rng.standard_normal((size, size))) / frequency
     value = np.fft.ifft2(spectrum * (frequency < 0.35)).real
     value = np.clip(value / value.std() / 2.2, -1, 1)
     first, second = rng.uniform(0.15, 0.9, (2, 3))
-    colour = first + (second - first) * (value[..., None] + 1) / 2
-    return (np.clip(colour + 0.15 * value[..., None], 0, 1) * 255).round().astype(np.uint8)
+    color = first + (second - first) * (value[..., None] + 1) / 2
+    return (np.clip(color + 0.15 * value[..., None], 0, 1) * 255).round().astype(np.uint8)
 
 
 def box(low: np.ndarray, high: np.ndarray, tile: float) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ def add_gated(x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor) -> torch.Ten
     return torch.addcmul(x, y.to(x.dtype), spread(gate, x.shape[1]).to(x.dtype))
 
 
-def normalise(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def normalize(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Apply an RMSNorm. Under autocast its weight is wider than x, for which torch has no fused kernel; written out
     with a norm that sums in float32 it takes a third of the time there."""
     if type(norm) is nn.RMSNorm and norm.weight.dtype != x.dtype:
@@ -55,7 +55,7 @@ def normalise(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Attention with normalised queries and keys, turned by their positions."""
+    """Attention with normalized queries and keys, turned by their positions."""
 
     def __init__(self, config, operations: Any = nn, device=None, dtype=None):
         super().__init__()
@@ -68,12 +68,12 @@ class SelfAttention(nn.Module):
             setattr(self, name, norm if config.qk_norm else nn.Identity())
 
     def query(self, x: torch.Tensor, table: Table | None) -> torch.Tensor:
-        """(B, L, D) -> (B, L, D): normalised and, with a table, turned."""
-        return self._turn(normalise(self.norm_q, self.q(x)), table)
+        """(B, L, D) -> (B, L, D): normalized and, with a table, turned."""
+        return self._turn(normalize(self.norm_q, self.q(x)), table)
 
     def key_value(self, x: torch.Tensor, table: Table | None) -> KeyValue:
-        """What others see of x: keys, normalised and turned, and values."""
-        return self._turn(normalise(self.norm_k, self.k(x)), table), self.v(x)
+        """What others see of x: keys, normalized and turned, and values."""
+        return self._turn(normalize(self.norm_k, self.k(x)), table), self.v(x)
 
     def _turn(self, x: torch.Tensor, table: Table | None) -> torch.Tensor:
         if table is None:

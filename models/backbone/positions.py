@@ -1,7 +1,7 @@
 """Rotary positions: where every token lies in time and space, and the angles that follow.
 
 Positions are float32 and may be fractions. Wan splits the channels of a head between the three axes and turns
-neighbouring pairs (0, 1), (2, 3), ...; so do we, with real numbers on precomputed cosines and sines.
+neighboring pairs (0, 1), (2, 3), ...; so do we, with real numbers on precomputed cosines and sines.
 Letters: L tokens, D channels of one head, T h w patches of the video's grid.
 """
 
@@ -23,16 +23,16 @@ def grid(times: Sequence[float], rows: Sequence[float], columns: Sequence[float]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
 
 
-def centres(count: int, step: float) -> list[float]:
-    """Centres of `count` coarse patches of `step` fine ones, in the coordinates of the fine ones (step 2: 0.5, 2.5)."""
+def centers(count: int, step: float) -> list[float]:
+    """Centers of `count` coarse patches of `step` fine ones, in the coordinates of the fine ones (step 2: 0.5, 2.5)."""
     return [(i + 0.5) * step - 0.5 for i in range(count)]
 
 
 def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[int]) -> torch.Tensor:
     """Positions (n, 3) of a stream's tokens for a video whose latent has `geometry` = (T, h, w) and patches `patch`.
 
-    Streams aligned with the video take its coordinates: a coarse patch the centre of what it covers, a stream with
-    fewer frames its frames' places in time, a vector the centre of the picture. References keep their own grid, each at
+    Streams aligned with the video take its coordinates: a coarse patch the center of what it covers, a stream with
+    fewer frames its frames' places in time, a vector the center of the picture. References keep their own grid, each at
     its slot's time before the clip.
     """
     frames, height, width = geometry
@@ -47,8 +47,8 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     steps = (ph / patch[1] * height / h, pw / patch[2] * width / w)
     if kind.placed == "reference":
         steps = (ph / patch[1], pw / patch[2])
-        return grid([REFERENCE_TIME - stream.slot], centres(counts[0], steps[0]), centres(counts[1], steps[1]))
-    return grid(stream.time_positions(frames), centres(counts[0], steps[0]), centres(counts[1], steps[1]))
+        return grid([REFERENCE_TIME - stream.slot], centers(counts[0], steps[0]), centers(counts[1], steps[1]))
+    return grid(stream.time_positions(frames), centers(counts[0], steps[0]), centers(counts[1], steps[1]))
 
 
 def rotary_table(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, torch.Tensor]:

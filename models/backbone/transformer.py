@@ -342,7 +342,7 @@ def _append(one: KeyValue, other: KeyValue) -> KeyValue:
 
 
 @torch.no_grad()
-def initialise(model: FullDiT) -> None:
+def initialize(model: FullDiT) -> None:
     """Wan's initial weights: Xavier, small embeddings, a head of zeros. Condition patches start as the backbone's."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -358,11 +358,11 @@ def initialise(model: FullDiT) -> None:
     for part in [*model.blocks, model.head]:
         nn.init.normal_(part.modulation, std=1 / math.sqrt(model.config.dim))
     nn.init.zeros_(model.head.head.weight)
-    initialise_tokenizers(model)
+    initialize_tokenizers(model)
 
 
 @torch.no_grad()
-def initialise_tokenizers(model: FullDiT) -> None:
+def initialize_tokenizers(model: FullDiT) -> None:
     """The condition tokenizers alone, for adding them to open weights: patch embeddings from the backbone's, vectors of
     the type at zero, those of the slots orthogonal, Xavier for the rest.
 

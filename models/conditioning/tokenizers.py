@@ -37,8 +37,8 @@ def camera_features(c2w: torch.Tensor, intrinsics: torch.Tensor, fps: float) -> 
     """Camera path -> one vector per latent frame (B, T, 68), float32.
 
     c2w (B, F, 3, 4) relative to the first frame, in units of that frame's median depth (OpenCV axes); intrinsics
-    (B, F, 4) normalised by width and height; fps frames per second. Latent frame k of the causal VAE holds the frames
-    4k-3 .. 4k, so its vector packs their four poses: R - I, translation, intrinsics and time, standardised.
+    (B, F, 4) normalized by width and height; fps frames per second. Latent frame k of the causal VAE holds the frames
+    4k-3 .. 4k, so its vector packs their four poses: R - I, translation, intrinsics and time, standardized.
     """
     b, f = c2w.shape[:2]
     c2w, intrinsics = c2w.float(), intrinsics.float()
@@ -78,7 +78,7 @@ class Tokenizer(nn.Module):
     """What both kinds share: a learned vector for the type, and one per slot where the stream has slots.
 
     The vector of the type starts at zero, so that a stream begins as what its embedding says; those of the slots start
-    as directions of their own, long enough to be seen beside what the embeddings say (`initialise_tokenizers`).
+    as directions of their own, long enough to be seen beside what the embeddings say (`initialize_tokenizers`).
     """
 
     def __init__(self, dim: int, slots: int = 0, device: Any = None, dtype: torch.dtype | None = None):

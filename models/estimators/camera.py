@@ -1,4 +1,4 @@
-"""The path of the camera from a clip: a network over neighbouring frames and their motion, mixed over time.
+"""The path of the camera from a clip: a network over neighboring frames and their motion, mixed over time.
 
 Each pair of frames gives a small step (rotation and translation); the steps are composed to poses relative to the
 first frame, in units of its median depth. What perception takes the depth of a few frames for is given, since motion

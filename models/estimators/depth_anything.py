@@ -125,7 +125,7 @@ def estimate_depth_anything(
 
 
 def prepare(pictures: Tensor, side: int = SIDE) -> Tensor:
-    """Pictures (N, 3, H, W) in 0..1 as the network takes them: bicubic, sides in multiples of 14, ImageNet's colours.
+    """Pictures (N, 3, H, W) in 0..1 as the network takes them: bicubic, sides in multiples of 14, ImageNet's colors.
 
     Of the two scales that bring height or width to `side`, the one that changes the picture less, as transformers'
     DPTImageProcessor does with keep_aspect_ratio.

@@ -37,7 +37,7 @@ class Published:
     """A model on the hub. revision: the commit that is taken; None: the newest, whose figures the hub is asked for."""
 
     repository: str
-    licence: str
+    license: str
     revision: str | None = None
     config: Part = Part()
     weights: Part = Part()
@@ -55,10 +55,10 @@ class Published:
     def says(self) -> str:
         """What would be fetched, for a person who decides about it."""
         if not self.known:
-            return f"{self.repository} (licence {self.licence}; size and SHA-256 are the hub's to say)"
+            return f"{self.repository} (license {self.license}; size and SHA-256 are the hub's to say)"
         digest = self.weights.digest.removeprefix("sha256:")
         return (
-            f"{self.repository} at revision {self.revision} ({self.weights.size / 1e6:.1f} MB, licence {self.licence},"
+            f"{self.repository} at revision {self.revision} ({self.weights.size / 1e6:.1f} MB, license {self.license},"
             f" SHA-256 of {FILES[1]} {digest})"
         )
 
@@ -156,7 +156,7 @@ def download(
             shutil.rmtree(waiting, ignore_errors=True)
             raise UserError(f"{name} of {model.repository} is not what was announced: {wrong}. Nothing was kept of it.")
     write_json(waiting / "source.json", {
-        "repository": model.repository, "revision": model.revision, "licence": model.licence,
+        "repository": model.repository, "revision": model.revision, "license": model.license,
         "files": {name: {"size": part.size, "digest": part.digest} for name, part in parts.items()},
     })  # fmt: skip
     os.replace(waiting, folder)

@@ -40,7 +40,7 @@ QKV = re.compile(r"^pretrained\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)$")
 
 
 def is_original(path: Path) -> bool:
-    """Whether a file holds a Depth Anything V2 of disparity under the authors' names. Models of metres are left out:
+    """Whether a file holds a Depth Anything V2 of disparity under the authors' names. Models of meters are left out:
     their names say 'metric', their weights do not."""
     if path.suffix != ".safetensors" or "metric" in path.name.lower() or not path.is_file():
         return False

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from .layers import Conv, Residual
 
 CROP = 48
-GREY = 0.5
+GRAY = 0.5
 
 
-def on_grey(pictures: Tensor, masks: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) with everything outside of masks (N, H, W) grey, as references are shown."""
-    return (pictures.float() - GREY) * masks.float()[:, None] + GREY
+def on_gray(pictures: Tensor, masks: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) with everything outside of masks (N, H, W) gray, as references are shown."""
+    return (pictures.float() - GRAY) * masks.float()[:, None] + GRAY
 
 
 def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.04) -> Tensor:
@@ -56,5 +56,5 @@ class IdentityNet(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.3))
 
     def forward(self, crops: Tensor) -> Tensor:
-        x = self.body(crops - GREY).float()
+        x = self.body(crops - GRAY).float()
         return F.normalize(self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)), dim=1)

@@ -43,7 +43,7 @@ def at_size(pictures: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
 
 
 def coordinates(pictures: Tensor) -> Tensor:
-    """(N, 2, H, W): x and y of every pixel's centre from -1 to 1, for networks that must know where they look."""
+    """(N, 2, H, W): x and y of every pixel's center from -1 to 1, for networks that must know where they look."""
     n, _, height, width = pictures.shape
     y = (torch.arange(height, device=pictures.device, dtype=pictures.dtype) + 0.5) / height * 2 - 1
     x = (torch.arange(width, device=pictures.device, dtype=pictures.dtype) + 0.5) / width * 2 - 1

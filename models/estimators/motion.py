@@ -1,4 +1,4 @@
-"""Dense motion between neighbouring frames by DIS (Kroeger et al. 2016, in OpenCV): no weights, a few milliseconds."""
+"""Dense motion between neighboring frames by DIS (Kroeger et al. 2016, in OpenCV): no weights, a few milliseconds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
     cv2 = opencv("measuring motion")
     height, width = frames.shape[1:3]
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    grey = []
+    gray = []
     for frame in frames:
         picture = cv2.cvtColor((np.clip(frame, 0, 1) * 255).round().astype(np.uint8), cv2.COLOR_RGB2GRAY)
         if enlarge > 1:
             picture = cv2.resize(picture, (width * enlarge, height * enlarge), interpolation=cv2.INTER_CUBIC)
-        grey.append(picture)
+        gray.append(picture)
     flows = np.zeros((len(frames) - 1, height, width, 2), np.float32)
-    for index, (before, after) in enumerate(zip(grey[:-1], grey[1:], strict=True)):
+    for index, (before, after) in enumerate(zip(gray[:-1], gray[1:], strict=True)):
         if min(before.shape) < 16:
             continue  # nothing to match in a picture smaller than two patches
         flow = method.calc(before, after, None)

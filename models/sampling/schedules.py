@@ -12,7 +12,7 @@ SHIFT = 3.0  # Wan 2.1 samples 480p at 3 and 720p at 5; the embedded model is tr
 
 
 def shifted_time(t: float, shift: float) -> float:
-    """Move t towards the noise end: s t / (1 + (s - 1) t). Fixes 0 and 1 (Esser et al. 2403.03206, equation 23)."""
+    """Move t toward the noise end: s t / (1 + (s - 1) t). Fixes 0 and 1 (Esser et al. 2403.03206, equation 23)."""
     return shift * t / (1 + (shift - 1) * t)
 
 
@@ -27,7 +27,7 @@ def linear(steps: int, shift: float = SHIFT) -> list[float]:
 
 
 def shifted(steps: int, shift: float = SHIFT) -> list[float]:
-    """Equal steps, moved towards the noise end by `shift`: what Wan and ComfyUI's `simple` scheduler do."""
+    """Equal steps, moved toward the noise end by `shift`: what Wan and ComfyUI's `simple` scheduler do."""
     return [shifted_time(t, shift) for t in linear(steps)]
 
 

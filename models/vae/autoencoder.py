@@ -17,7 +17,7 @@ SPATIAL, TEMPORAL, CHANNELS = 8, 4, 16
 class VAE(nn.Module):
     """Wan 2.1's VAE at width `dim` (96 in Wan, 16 in the miniature).
 
-    Pictures are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, 16, k+1, h, w): `latent.normalise_latent` makes
+    Pictures are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, 16, k+1, h, w): `latent.normalize_latent` makes
     them what the generator sees. The stream forms give the same numbers as the whole ones.
     """
 

@@ -25,11 +25,11 @@ def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
     return torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1, 1)
 
 
-def normalise_latent(z: Tensor) -> Tensor:
+def normalize_latent(z: Tensor) -> Tensor:
     """Raw latents (B, 16, T, h, w) as the generator sees them."""
     return (z - _column(LATENT_MEAN, z)) / _column(LATENT_STD, z)
 
 
-def denormalise_latent(z: Tensor) -> Tensor:
+def denormalize_latent(z: Tensor) -> Tensor:
     """What the generator made, as the autoencoder decodes it."""
     return z * _column(LATENT_STD, z) + _column(LATENT_MEAN, z)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 
 from ...control.errors import UserError
-from ..backbone.transformer import FullDiT, initialise_tokenizers
+from ..backbone.transformer import FullDiT, initialize_tokenizers
 from .tensor_file import load_strict
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "module.")
@@ -87,4 +87,4 @@ def load_backbone(model: FullDiT, state: Mapping[str, torch.Tensor], path: str =
     own = model.state_dict()
     extra = {name: own[name] for name in own if name.startswith(("tokenizers.", "text_type"))}
     load_strict(model, {**weights, **extra}, path, "network of this size")
-    initialise_tokenizers(model)
+    initialize_tokenizers(model)

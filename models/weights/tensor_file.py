@@ -1,6 +1,6 @@
 """Reading safetensors files that a user gave: everything wrong with them is said in one sentence.
 
-No pickle is ever loaded: a `.pt` or `.ckpt` file is recognised by its first bytes and refused.
+No pickle is ever loaded: a `.pt` or `.ckpt` file is recognized by its first bytes and refused.
 """
 
 from __future__ import annotations

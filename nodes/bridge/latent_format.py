@@ -1,4 +1,4 @@
-"""The latent format: Wan 2.1's mean and deviation, and preview colours of the VAE at hand."""
+"""The latent format: Wan 2.1's mean and deviation, and preview colors of the VAE at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import comfy.latent_formats
 class Wan21(comfy.latent_formats.Wan21):
     """Named like core's class because VideoHelperSuite looks up the rate of its moving preview by the class name.
 
-    `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalised latent into a rough picture, as fitted when
+    `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalized latent into a rough picture, as fitted when
     the VAE was trained. Without them core's factors for the large Wan VAE stand.
     """
 

@@ -46,7 +46,7 @@ def load_all(checkpoint: Path, vae: Path, precision: str = "default") -> tuple[A
 
 
 def preview_of(vae: Path) -> Mapping[str, Any] | None:
-    """The preview colours in a VAE file's metadata, where it has them."""
+    """The preview colors in a VAE file's metadata, where it has them."""
     try:
         known = vae_metadata(vae)
     except ValueError:  # other people's metadata need not be JSON

@@ -1,4 +1,4 @@
-"""The host's progress bar on a node, and the place where a cancelled run ends."""
+"""The host's progress bar on a node, and the place where a canceled run ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-def stop_if_cancelled() -> bool:
-    """End the run (by the host's own exception) where the user cancelled it; else False: nothing is to be stopped."""
+def stop_if_canceled() -> bool:
+    """End the run (by the host's own exception) where the user canceled it; else False: nothing is to be stopped."""
     import comfy.model_management
 
     comfy.model_management.throw_exception_if_processing_interrupted()
@@ -22,7 +22,7 @@ def progress(total: int, title: str = "") -> Iterator[Callable[[], None]]:
     bar = comfy.utils.ProgressBar(total)
 
     def step() -> None:
-        stop_if_cancelled()
+        stop_if_canceled()
         bar.update(1)
 
     yield step

@@ -141,15 +141,15 @@ def _select(conditions: Any | None, names: tuple[str, ...]) -> Any | None:
 
 
 def _callback(model: Any, steps: int, preview: bool) -> Callable:
-    """Core's callback (progress, cancelling, the host's previews), or ours with a film strip where those are off."""
+    """Core's callback (progress, canceling, the host's previews), or ours with a film strip where those are off."""
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
     if previewer is not None or not preview:
         return latent_preview.prepare_callback(model, steps)
     bar = comfy.utils.ProgressBar(steps)
-    colours = model.model.latent_format
+    colors = model.model.latent_format
 
     def callback(step, denoised, x, total):
-        strip = film_strip(denoised, colours.latent_rgb_factors, colours.latent_rgb_factors_bias)
+        strip = film_strip(denoised, colors.latent_rgb_factors, colors.latent_rgb_factors_bias)
         bar.update_absolute(step + 1, total, ("JPEG", strip, latent_preview.MAX_PREVIEW_RESOLUTION))
 
     return callback

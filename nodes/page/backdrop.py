@@ -27,9 +27,9 @@ def save_backdrop(image: Any, geometry: Any) -> dict[str, Any]:
     """
     message: dict[str, Any] = {}
     if geometry is not None:
-        points, colours, fov = points_of(geometry)
-        # Little-endian: N x 3 float32 positions, then N x 3 bytes of colour.
-        data = points.astype("<f4").tobytes() + colours.tobytes()
+        points, colors, fov = points_of(geometry)
+        # Little-endian: N x 3 float32 positions, then N x 3 bytes of color.
+        data = points.astype("<f4").tobytes() + colors.tobytes()
         message |= {"points": _store(data, ".bin"), "count": len(points), "fov": fov}
         image = geometry.get("image") if image is None else image
     if image is not None:
@@ -38,7 +38,7 @@ def save_backdrop(image: Any, geometry: Any) -> dict[str, Any]:
 
 
 def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray, float]:
-    """Points (N, 3) in the first camera's OpenCV axes, with the median depth 1, colours (N, 3) uint8, and the
+    """Points (N, 3) in the first camera's OpenCV axes, with the median depth 1, colors (N, 3) uint8, and the
     horizontal field of view in degrees that they were seen with. At most `most` points, on a regular grid.
     """
     depth = read_geometry(geometry, views=1)[0].depth[0]
@@ -54,24 +54,24 @@ def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray
     good &= points[..., 2] <= 20 * np.median(points[..., 2][good])
     picture = geometry.get("image")
     if picture is None:
-        colours = np.full((height, width, 3), 190, np.uint8)
+        colors = np.full((height, width, 3), 190, np.uint8)
     else:
         from ...control.images import resize_clip
 
-        colours = resize_clip(to_pictures(picture, "geometry's image")[:1], height, width)[0]
-        colours = (np.clip(colours, 0, 1) * 255 + 0.5).astype(np.uint8)
+        colors = resize_clip(to_pictures(picture, "geometry's image")[:1], height, width)[0]
+        colors = (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8)
     stride = max(1, int(np.ceil(np.sqrt(good.sum() / most))))
     chosen = np.zeros_like(good)
     chosen[::stride, ::stride] = good[::stride, ::stride]
-    points, colours = points[chosen], colours[chosen]
+    points, colors = points[chosen], colors[chosen]
     if "points" in geometry and geometry["points"] is not None and geometry.get("intrinsics") is None:
         slope = np.percentile(np.abs(points[:, 0] / points[:, 2]), 99)
-    elif geometry.get("points") is not None:  # MoGe's are normalised by width and height
+    elif geometry.get("points") is not None:  # MoGe's are normalized by width and height
         focal = float(as_numpy(geometry["intrinsics"])[0][0, 0])
         slope = 0.5 / (focal if focal < 20 else focal / width)
     else:
         slope = 0.5 * width / _matrix(geometry, width, height)[0, 0]
-    return points / np.median(points[:, 2]), np.ascontiguousarray(colours), float(np.degrees(2 * np.arctan(slope)))
+    return points / np.median(points[:, 2]), np.ascontiguousarray(colors), float(np.degrees(2 * np.arctan(slope)))
 
 
 def _matrix(geometry: Mapping, width: int, height: int) -> np.ndarray:

@@ -90,7 +90,7 @@ class Jobs:
         except UserError as error:
             return (499 if self.stop.is_set() else 400), {"error": str(error)}
         finally:
-            self.stop.set()  # where this was cancelled itself
+            self.stop.set()  # where this was canceled itself
             if not work.done():
                 await asyncio.wait([work])
             self.id = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...control.camera import CameraTrajectory
 from ...control.depth.extract import Extracted, Span, extract
-from ...control.depth.stabilise import Stabilising
+from ...control.depth.stabilize import Stabilizing
 from ...control.errors import UserError
 from ..bridge.progress import progress
 from . import meta_batch as batches
@@ -19,7 +19,7 @@ def extract_depth(
     source: dict[str, Any],
     span: dict[str, Any],
     *,
-    stabilise: bool = True,
+    stabilize: bool = True,
     images: np.ndarray | None = None,
     camera: CameraTrajectory | None = None,
     fill: bool = True,
@@ -46,7 +46,7 @@ def extract_depth(
         found.raw,
         Span(span["range"], **{key: value for key, value in span.items() if key != "range"}),
         pictures=found.pictures,
-        stabilising=Stabilising() if stabilise else None,
+        stabilizing=Stabilizing() if stabilize else None,
         camera=camera,
         fill=fill,
         size=found.size,

@@ -12,7 +12,7 @@ from ...control.depth.extract import Raw, shrunk
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
 from ..bridge.depth_files import depth_input, model_folders, model_place
-from ..bridge.progress import progress, stop_if_cancelled
+from ..bridge.progress import progress, stop_if_canceled
 from .arrays import to_pictures
 from .geometry import read_geometry
 
@@ -48,9 +48,9 @@ def embedded(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     # Later chunks of a clip are seen as the first, or their depths would differ by more than what they show.
     mean = piece.context
     if piece.chunked and mean is None:
-        mean = clip_mean(images, cancel=stop_if_cancelled)
+        mean = clip_mean(images, cancel=stop_if_canceled)
     with progress(len(images)) as step:
-        depth = estimate_depth(images, step, stop_if_cancelled, mean=mean)
+        depth = estimate_depth(images, step, stop_if_canceled, mean=mean)
     raw = Raw("depth from the small estimator for the demo", depth, "disparity", absolute=True, remarks=(NOTICE,))
     return Found(raw, images, tuple(images.shape[1:3]), mean)
 
@@ -82,14 +82,14 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
     network = load_depth_anything(place, device)
     try:
         with progress(len(images)) as step:
-            depth = estimate_depth_anything(network, images, step, stop_if_cancelled, batch=4 if cuda else 1)
+            depth = estimate_depth_anything(network, images, step, stop_if_canceled, batch=4 if cuda else 1)
     finally:
         network.to("cpu")
         del network
         if cuda:
             management.soft_empty_cache()
-    licence = f" ({published.licence})" if published else ""
-    return Found(Raw(f"disparity from Depth Anything V2 {name}{licence}", depth, "disparity"), images)
+    license = f" ({published.license})" if published else ""
+    return Found(Raw(f"disparity from Depth Anything V2 {name}{license}", depth, "disparity"), images)
 
 
 def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:

@@ -1,4 +1,4 @@
-"""The nodes through the server's API, without a page: what the workflows leave out, and cancelling."""
+"""The nodes through the server's API, without a page: what the workflows leave out, and canceling."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def files(host, tmp_path_factory):
     mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
     config = dataclasses.replace(configs.PRESETS["debug"], vae=mark, frames=FRAMES)
     network = networks.FullDiT(config)
-    networks.initialise(network)
+    networks.initialize(network)
     for name, parameter in network.named_parameters():
         if name.endswith(("head.weight", "type_vector", "slot_vectors", "type", "slot")):
             torch.nn.init.normal_(parameter, std=0.3)
@@ -93,7 +93,7 @@ def own_sample(loaded, files, request, steps=STEPS, scales=None, anchor=0.0, see
             network, noise, words[:1], words[1:], conditions, steps=steps, guidance=2.5,
             condition_guidance=scales or {}, shift=config.shift, anchor=anchor,
         )  # fmt: skip
-    return module("models.vae.latent").denormalise_latent(latent)
+    return module("models.vae.latent").denormalize_latent(latent)
 
 
 def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
@@ -281,7 +281,7 @@ def test_cancel_stops_within_one_step(loaded, monkeypatch):
     steps = []
 
     def hook(value, total, preview, node_id=None):
-        """As the server's: it is here that a cancelled run ends."""
+        """As the server's: it is here that a canceled run ends."""
         steps.append(value)
         if value == 2:
             management.interrupt_current_processing(True)

@@ -346,10 +346,10 @@ def content_moves(video: Path) -> float:
     import cv2
 
     with av.open(str(video)) as container:
-        grey = [cv2.cvtColor(f.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY) for f in container.decode(video=0)]
+        gray = [cv2.cvtColor(f.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY) for f in container.decode(video=0)]
     flows = [
         cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0)[..., 0].mean()
-        for a, b in zip(grey, grey[1:], strict=False)
+        for a, b in zip(gray, gray[1:], strict=False)
     ]
     return float(np.sum(flows))
 

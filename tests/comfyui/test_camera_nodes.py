@@ -24,7 +24,7 @@ def module(name: str):
 
 @pytest.mark.parametrize("pose", ["Static", "Pan Right", "Pan Up", "Zoom In", "ClockWise (CW)"])
 def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
-    """Core's preset as a path of ours gives core's embedding: order, packing, pixel centres and lens agree."""
+    """Core's preset as a path of ours gives core's embedding: order, packing, pixel centers and lens agree."""
     from comfy_extras import nodes_camera_trajectory as core
 
     width, height, length, focal = 96, 64, 9, 0.5
@@ -38,8 +38,8 @@ def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
     assert (embedding - expected).abs().max() < 1e-5
 
 
-def test_a_long_search_shows_progress_and_can_be_cancelled(host, monkeypatch):
-    """Camera from Video in core's own machinery: its bar is fed, and a cancelled prompt ends it."""
+def test_a_long_search_shows_progress_and_can_be_canceled(host, monkeypatch):
+    """Camera from Video in core's own machinery: its bar is fed, and a canceled prompt ends it."""
     import comfy.model_management as management
     import comfy.utils
 

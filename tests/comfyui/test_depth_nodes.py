@@ -20,10 +20,10 @@ CLIP = {"range": "clip", "range.low": 0.02, "range.high": 0.98}
 FIXED = {"range": "fixed", "range.near": 2.0, "range.far": 0.1}
 
 
-def extract(source: str, span: dict = CLIP, stabilise: bool = True, **inputs) -> dict:
+def extract(source: str, span: dict = CLIP, stabilize: bool = True, **inputs) -> dict:
     """An Extract Depth node; inputs of the source are named source__..."""
     inner = {name.replace("__", "."): value for name, value in inputs.items()}
-    return node("FullDiTExtractDepth", source=source, stabilise=stabilise, **span, **inner)
+    return node("FullDiTExtractDepth", source=source, stabilise=stabilize, **span, **inner)
 
 
 def world(scene: int = 21) -> dict:
@@ -58,10 +58,10 @@ def test_every_source_without_weights(server):
     history = server.wait(server.queue(prompt))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     said = {name: text_of(history, f"see_{name}") for name in ("scene", "small", "video", "geometry", "files")}
-    assert "exact depth of procedural scene 21" in said["scene"] and "Stabilised" not in said["scene"]
-    assert "for the demo" in said["small"] and "Stabilised: points change by" in said["small"]
+    assert "exact depth of procedural scene 21" in said["scene"] and "Stabilized" not in said["scene"]
+    assert "for the demo" in said["small"] and "Stabilized: points change by" in said["small"]
     assert "depth video" in said["video"] and "connect the pictures" in said["video"]
-    assert "Depth Anything 3 looked at every frame by itself" in said["geometry"] and "Stabilised" in said["geometry"]
+    assert "Depth Anything 3 looked at every frame by itself" in said["geometry"] and "Stabilized" in said["geometry"]
     assert "5 in 'renders/z/', millimetres" in said["files"]
     for text in said.values():
         assert json.loads(text.split("Recipe: ")[1])["near"] == 1

@@ -50,7 +50,7 @@ def test_tracks_of_sam3_are_those_of_cores_own_node(host):
     assert torch.equal(module("nodes.mask_sam3").FullDiTMasksFromTrack.execute(empty).args[0], nothing)
 
 
-def test_following_shows_progress_and_can_be_cancelled(host, monkeypatch):
+def test_following_shows_progress_and_can_be_canceled(host, monkeypatch):
     import comfy.model_management as management
     import comfy.utils
 
@@ -107,8 +107,8 @@ def test_a_chain_of_mask_nodes_through_the_server(server):
     file = history["outputs"]["saved"]["images"][8]
     with urllib.request.urlopen(f"{server.url}/view?{urllib.parse.urlencode(file)}", timeout=60) as answer:
         painted = np.asarray(Image.open(answer).convert("RGB"))
-    colours = {tuple(colour) for colour in (painted // 128).reshape(-1, 3)}
-    assert painted.shape == (64, 96, 3) and {(0, 0, 0), (0, 1, 0)} <= colours <= {(0, 0, 0), (1, 0, 0), (0, 1, 0)}
+    colors = {tuple(color) for color in (painted // 128).reshape(-1, 3)}
+    assert painted.shape == (64, 96, 3) and {(0, 0, 0), (0, 1, 0)} <= colors <= {(0, 0, 0), (1, 0, 0), (0, 1, 0)}
 
 
 def test_masks_that_cannot_be_used_end_the_run_with_a_sentence(server):

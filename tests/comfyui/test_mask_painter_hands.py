@@ -60,7 +60,7 @@ def test_fingers_and_pens(tabs):  # noqa: F811
 HEAVY = """async (folder) => {
   const { bitmapOf } = await import(`${folder}/shapes.mjs`), states = await import(`${folder}/state.mjs`);
   const [w, h] = [1280, 720], slots = [0, 1, 2].map((slot) => ({
-    name: `thing ${slot}`, colour: states.COLOURS[slot], visible: true,
+    name: `thing ${slot}`, colour: states.COLORS[slot], visible: true,
     keys: [...Array(8).keys()].map((k) => {
       const mask = new Uint8Array(w * h), cx = 250 + 380 * slot + 25 * k, cy = 360 + 60 * Math.sin(k);
       for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
@@ -71,7 +71,7 @@ HEAVY = """async (folder) => {
       return { frame: Math.round(k * 120 / 7), shapes: [bitmapOf(mask, h, w)], ease: 'linear', turn: null };
     }),
   }));
-  return states.serialise({ size: [w, h], frames: 121, slots });
+  return states.serialize({ size: [w, h], frames: 121, slots });
 }"""
 
 

@@ -65,8 +65,8 @@ def test_the_latents_are_wan21s(ours) -> None:
     z = torch.randn(1, 16, 2, 4, 4, generator=torch.Generator().manual_seed(0))
     latent = importlib.import_module(f"{PACK}.models.vae.latent")
     wan = comfy.latent_formats.Wan21()
-    assert torch.allclose(latent.normalise_latent(z), wan.process_in(z), atol=1e-6)
-    assert torch.allclose(latent.denormalise_latent(z), wan.process_out(z), atol=1e-6)
+    assert torch.allclose(latent.normalize_latent(z), wan.process_in(z), atol=1e-6)
+    assert torch.allclose(latent.denormalize_latent(z), wan.process_out(z), atol=1e-6)
 
 
 def test_the_file_is_small_enough() -> None:

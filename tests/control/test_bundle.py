@@ -69,7 +69,7 @@ def test_sizes_that_the_vae_cannot_pack(size, says):
         ({"camera": np.eye(4)}, "CameraTrajectory was expected"),
         ({"depth": ramp(frames=13)}, "depth clip has 13 frames"),
         ({"depth": ramp(height=64)}, "64x48"),
-        ({"depth": np.zeros(SIZE)}, "normalise it first"),
+        ({"depth": np.zeros(SIZE)}, "normalize it first"),
         ({"identities": (cup(frames=5),)}, "'cup' has 5 frames"),
         ({"identities": (cup(width=32),)}, "32x32"),
         ({"identities": tuple(cup(str(k)) for k in range(4))}, "3 slots: leave 1 out"),

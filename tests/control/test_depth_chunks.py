@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.depth import measure, measure_depth, normalise_depth, normalise_stream
+from comfyui_fulldit.control.depth import measure, measure_depth, normalize_depth, normalize_stream
 from comfyui_fulldit.control.depth.align import fit_scale_shift
 from comfyui_fulldit.control.depth.chunks import DepthState, align_chunks, process_chunk, shrink
-from comfyui_fulldit.control.depth.normalise import apply_recipe
+from comfyui_fulldit.control.depth.normalize import apply_recipe
 from comfyui_fulldit.control.errors import UserError
 
 
@@ -34,8 +34,8 @@ def test_a_stream_gives_the_clip_bit_for_bit(kind):
     values = clip() * 3
     values[3, :4] = np.nan
     calls = []
-    recipe, frames = normalise_stream(lambda: iter(values), kind, progress=lambda: calls.append(1))
-    whole = normalise_depth(values, kind)
+    recipe, frames = normalize_stream(lambda: iter(values), kind, progress=lambda: calls.append(1))
+    whole = normalize_depth(values, kind)
     assert recipe == whole.recipe
     assert np.array_equal(np.stack(list(frames)), whole.values)
     assert len(calls) == 2 * len(values)
@@ -53,9 +53,9 @@ def test_samples_are_the_same_however_the_clip_is_cut(monkeypatch):
 
 def test_a_stream_can_be_stopped():
     with pytest.raises(UserError, match="stopped at frame 0"):
-        normalise_stream(lambda: iter(clip()), cancel=lambda: True)
+        normalize_stream(lambda: iter(clip()), cancel=lambda: True)
     with pytest.raises(UserError, match="no frames"):
-        normalise_stream(lambda: iter(()))
+        normalize_stream(lambda: iter(()))
 
 
 # ---- scale and shift -------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_small_frames_keep_scale_and_shift():
 def test_chunked_is_unchunked(size):
     values = clip(29)
     recipe = measure_depth([values], "disparity")
-    whole, state, parts = normalise_depth(values, "disparity").values, None, []
+    whole, state, parts = normalize_depth(values, "disparity").values, None, []
     for chunk in cut(values, size, 2):
         part, state = process_chunk(chunk, state, recipe=recipe, overlap=2)
         state = DepthState.from_json(json.loads(json.dumps(state.to_json())))
@@ -119,7 +119,7 @@ def test_chunked_is_unchunked(size):
     assert np.abs(np.concatenate(parts) - whole).max() < 1e-3
 
 
-def test_chunked_and_stabilised_is_unchunked_and_stabilised():
+def test_chunked_and_stabilized_is_unchunked_and_stabilized():
     rng = np.random.default_rng(0)
     values = clip(10) + rng.normal(0, 0.03, (10, 1, 1)).astype(np.float32)
     pictures = (rng.uniform(0, 1, (1, 24, 36, 3)) * np.ones((10, 1, 1, 1))).astype(np.float32)
@@ -148,10 +148,10 @@ def test_the_range_of_the_first_chunk_holds_and_is_said():
 
 
 def test_kinds_and_fixed_range_go_through_chunks():
-    metres = 1 / clip(12)
-    whole = normalise_depth(metres, "depth", near=0.7, far=5)
-    one, state = process_chunk(metres[:7], kind="depth", near=0.7, far=5)
-    two, _ = process_chunk(metres[7:], state)
+    meters = 1 / clip(12)
+    whole = normalize_depth(meters, "depth", near=0.7, far=5)
+    one, state = process_chunk(meters[:7], kind="depth", near=0.7, far=5)
+    two, _ = process_chunk(meters[7:], state)
     assert np.concatenate([one.values, two.values]) == pytest.approx(whole.values, abs=1e-6)
     dark = 1 - clip(12) / 2
     one, state = process_chunk(dark[:7], kind="inverted", overlap=2)
@@ -191,7 +191,7 @@ def test_chunks_that_do_not_belong_together_are_noticed():
         lambda s: s["anchor"].update(shape=[2, 1000, 1000]),
         lambda s: s["anchor"].update(shape=[2, 10**9, 10**9]),
         lambda s: s["anchor"].update(dtype="O"),
-        lambda s: s.update(stabiliser={"frames": 1}),
+        lambda s: s.update(stabilizer={"frames": 1}),
     ],
 )
 def test_a_spoilt_state_is_refused(spoil):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.depth import DepthClip, normalise_depth
+from comfyui_fulldit.control.depth import DepthClip, normalize_depth
 from comfyui_fulldit.control.depth.convert import TARGETS, control_pictures, from_da3, from_moge
 from comfyui_fulldit.control.errors import UserError
 
 
-def metres(frames=3, height=16, width=24) -> np.ndarray:
+def meters(frames=3, height=16, width=24) -> np.ndarray:
     return np.broadcast_to(1 / np.linspace(0.1, 1, height)[:, None], (frames, height, width)).astype(np.float32).copy()
 
 
 def test_depth_anything_3():
-    depth = metres()
+    depth = meters()
     sky = np.zeros_like(depth)
     sky[:, :4] = 0.9
     depth[:, :4] = 3  # what the network says of the sky means nothing
@@ -23,22 +23,22 @@ def test_depth_anything_3():
     sure[:, 8, 8] = 0
     found = from_da3({"depth": depth, "sky": sky, "confidence": sure, "mode": "mono", "image": None}, 0.5)
     assert np.isinf(found.depth[:, :4]).all() and found.sky[:, :4].all() and np.isnan(found.depth[:, 8, 8]).all()
-    assert "stabilise" in found.remarks[0] and depth[0, 0, 0] == 3
-    clip = normalise_depth(found.depth, "depth", sky=found.sky)
+    assert "stabilize" in found.remarks[0] and depth[0, 0, 0] == 3
+    clip = normalize_depth(found.depth, "depth", sky=found.sky)
     assert (clip.values[:, :4] == 0).all() and clip.values[:, -1, 0].min() == 1
-    plain = from_da3({"depth": metres(), "mode": "multiview"}, 0.5)
-    assert plain.sky is None and "no confidence" in plain.remarks[0] and np.array_equal(plain.depth, metres())
+    plain = from_da3({"depth": meters(), "mode": "multiview"}, 0.5)
+    assert plain.sky is None and "no confidence" in plain.remarks[0] and np.array_equal(plain.depth, meters())
 
 
 def test_moge():
-    depth, mask = metres(), np.ones((3, 16, 24), bool)
+    depth, mask = meters(), np.ones((3, 16, 24), bool)
     depth[:, 0], mask[:, 1] = np.inf, False
     depth[:, 5, 5] = np.nan
     found = from_moge({"depth": depth, "mask": mask})
     assert np.isinf(found.depth[:, :2]).all() and found.sky.sum() == 2 * 24 * 3 and np.isnan(found.depth[0, 5, 5])
-    points = np.stack([np.zeros_like(depth), np.zeros_like(depth), metres()], -1)
-    assert np.array_equal(from_moge({"points": points}).depth, metres())
-    assert from_moge({"depth": metres(1)}).remarks == []
+    points = np.stack([np.zeros_like(depth), np.zeros_like(depth), meters()], -1)
+    assert np.array_equal(from_moge({"points": points}).depth, meters())
+    assert from_moge({"depth": meters(1)}).remarks == []
 
 
 @pytest.mark.parametrize("reader", [from_da3, from_moge])
@@ -49,11 +49,11 @@ def test_what_is_no_geometry_is_refused(reader, geometry):
     with pytest.raises(UserError):
         reader(geometry)
     with pytest.raises(UserError, match="as its depth has"):
-        from_da3({"depth": metres(), "sky": metres(2)})
+        from_da3({"depth": meters(), "sky": meters(2)})
 
 
 def clip(frames=21, height=64, width=96) -> DepthClip:
-    return normalise_depth(metres(frames, height, width), "depth")
+    return normalize_depth(meters(frames, height, width), "depth")
 
 
 @pytest.mark.parametrize("target", list(TARGETS))

@@ -11,10 +11,10 @@ import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.camera.presets import preset
-from comfyui_fulldit.control.depth import DepthClip, normalise_depth
+from comfyui_fulldit.control.depth import DepthClip, normalize_depth
 from comfyui_fulldit.control.depth.along_camera import clip_along, fill_behind
 from comfyui_fulldit.control.depth.extract import Raw, Span, extract, shrunk
-from comfyui_fulldit.control.depth.stabilise import Stabilising, stabilise
+from comfyui_fulldit.control.depth.stabilize import Stabilizing, stabilize
 from comfyui_fulldit.control.errors import UserError
 
 FRAMES, HEIGHT, WIDTH = 9, 24, 36
@@ -48,12 +48,12 @@ class Streamed:
 
 @pytest.mark.parametrize("kind", ["depth", "disparity", "inverted", "auto"])
 @pytest.mark.parametrize("span", [Span(), Span("frame", 0.1, 0.9), Span("clip", 0.0, 1.0)])
-def test_it_is_what_normalise_depth_gives(scene, kind, span):
+def test_it_is_what_normalize_depth_gives(scene, kind, span):
     values = scene[0].copy()
     values[2, :3, :5] = np.nan
     sky = np.zeros(values.shape, bool)
     sky[:, :2] = True
-    expected = normalise_depth(values, kind, span.low, span.high, scope=span.scope, sky=sky, fill=True)
+    expected = normalize_depth(values, kind, span.low, span.high, scope=span.scope, sky=sky, fill=True)
     streamed = Streamed(values)
     found = extract(Raw("a test", streamed, kind, sky), span)
     assert np.array_equal(found.clip.values, expected.values) and streamed.read == 2 * FRAMES
@@ -67,10 +67,10 @@ def test_near_and_far_are_the_source_s_own(scene):
     depth = 1 / scene[0]
     for kind, ends in (("depth", (0.5, 4.0)), ("disparity", (2.0, 0.25))):
         values = depth if kind == "depth" else scene[0]
-        expected = normalise_depth(values, kind, near=ends[0], far=ends[1])
-        for steady in (None, Stabilising(memory=0, leak=1)):
+        expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
+        for steady in (None, Stabilizing(memory=0, leak=1)):
             found = extract(Raw("a test", values, kind), Span("fixed", near=ends[0], far=ends[1]),
-                            pictures=scene[1], stabilising=steady)  # fmt: skip
+                            pictures=scene[1], stabilizing=steady)  # fmt: skip
             assert found.clip.recipe["range"] == expected.recipe["range"] and found.clip.recipe["scope"] == "fixed"
             if steady is None:
                 assert np.array_equal(found.clip.values, expected.values)
@@ -80,15 +80,15 @@ def test_near_and_far_are_the_source_s_own(scene):
         extract(Raw("a test", depth, "depth"), Span("fixed", near=4.0, far=1.0))
 
 
-def test_stabilised_and_said(scene):
+def test_stabilized_and_said(scene):
     values, pictures = scene
-    steady = np.stack(list(stabilise(values, pictures)))
-    expected = normalise_depth(steady, "disparity")
-    found = extract(Raw("an estimator", values, "disparity"), pictures=pictures, stabilising=Stabilising())
+    steady = np.stack(list(stabilize(values, pictures)))
+    expected = normalize_depth(steady, "disparity")
+    found = extract(Raw("an estimator", values, "disparity"), pictures=pictures, stabilizing=Stabilizing())
     assert np.abs(found.clip.values - expected.values).max() < 1e-6
-    assert found.clip.recipe["stabilised"] is True
-    given, put_out = found.state.stabiliser.change()
-    line = next(line for line in found.report.split("\n") if line.startswith("Stabilised"))
+    assert found.clip.recipe["stabilized"] is True
+    given, put_out = found.state.stabilizer.change()
+    line = next(line for line in found.report.split("\n") if line.startswith("Stabilized"))
     assert f"{put_out:.2%}" in line and f"{given:.2%} before" in line and put_out < given / 4
     recipe = json.loads(found.report.split("Recipe: ")[1])
     assert recipe["kind"] == "disparity" and recipe["source"] == "an estimator"
@@ -96,25 +96,25 @@ def test_stabilised_and_said(scene):
 
 def test_exact_depth_and_depth_without_pictures_are_left_alone(scene):
     values, pictures = scene
-    plain = normalise_depth(values, "disparity").values
-    exact = extract(Raw("a scene", values, "disparity", exact=True), pictures=pictures, stabilising=Stabilising())
-    assert np.array_equal(exact.clip.values, plain) and "stabilised:" not in exact.report.lower()
-    blind = extract(Raw("a video", values, "disparity"), stabilising=Stabilising())
+    plain = normalize_depth(values, "disparity").values
+    exact = extract(Raw("a scene", values, "disparity", exact=True), pictures=pictures, stabilizing=Stabilizing())
+    assert np.array_equal(exact.clip.values, plain) and "stabilized:" not in exact.report.lower()
+    blind = extract(Raw("a video", values, "disparity"), stabilizing=Stabilizing())
     assert np.array_equal(blind.clip.values, plain) and "connect the pictures" in blind.report
 
 
-@pytest.mark.parametrize("steady", [None, Stabilising()])
+@pytest.mark.parametrize("steady", [None, Stabilizing()])
 @pytest.mark.parametrize("scope", ["clip", "fixed"])
 def test_chunks_come_out_as_one_clip(scene, steady, scope):
     """With the same range, chunk after chunk is the whole; without one, the first chunk's holds and is said."""
     values, pictures = scene
     span = Span("fixed", near=3.0, far=0.2) if scope == "fixed" else Span()
-    whole = extract(Raw("a test", values, "disparity"), span, pictures=pictures, stabilising=steady)
+    whole = extract(Raw("a test", values, "disparity"), span, pictures=pictures, stabilizing=steady)
     state, parts = None, []
     for part in (slice(0, 4), slice(4, 5), slice(5, 9)):
-        made = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilising=steady,
+        made = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilizing=steady,
                        chunked=True, state=state)  # fmt: skip
-        again = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilising=steady,
+        again = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilizing=steady,
                         chunked=True, state=state)  # fmt: skip
         assert np.array_equal(made.clip.values, again.clip.values), "the state that was handed in is not used up"
         state = made.state
@@ -131,12 +131,12 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
         same = (joined * (top - bottom) + bottom - lowest) / (highest - lowest)
         assert np.abs(same - whole.clip.values)[inner].max() < 1e-3
     if steady is not None:
-        with pytest.raises(UserError, match="were not stabilised"):
+        with pytest.raises(UserError, match="were not stabilized"):
             plain = extract(Raw("a test", values, "disparity"), chunked=True).state
-            extract(Raw("a test", values, "disparity"), pictures=pictures, stabilising=steady, state=plain)
+            extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=steady, state=plain)
 
 
-def test_progress_counts_and_cancelling_ends_it(scene):
+def test_progress_counts_and_canceling_ends_it(scene):
     values, pictures = scene
     steps = []
 
@@ -152,12 +152,12 @@ def test_progress_counts_and_cancelling_ends_it(scene):
         yield step
 
     stop = None
-    extract(Raw("a test", values, "disparity"), pictures=pictures, stabilising=Stabilising(), progress=bar)
+    extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=Stabilizing(), progress=bar)
     assert steps[0] == 3 * FRAMES == sum(steps[1:])
     steps.clear()
     stop = 12
     with pytest.raises(KeyboardInterrupt):
-        extract(Raw("a test", values, "disparity"), pictures=pictures, stabilising=Stabilising(), progress=bar)
+        extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=Stabilizing(), progress=bar)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_odd_depth_is_handled_and_said(scene):
     assert "became far" in extract(Raw("a test", broken, "disparity"), fill=False).report
     upside_down = extract(Raw("a test", values / values.max() * -1 + 1, "auto"))
     assert upside_down.clip.recipe["kind"] == "inverted" and "near was taken to be dark" in upside_down.report
-    stated = extract(Raw("a test", values[:, ::-1], "disparity"), pictures=pictures, stabilising=Stabilising())
+    stated = extract(Raw("a test", values[:, ::-1], "disparity"), pictures=pictures, stabilizing=Stabilizing())
     assert "check that near and far are not exchanged" in stated.report
-    one = extract(Raw("a test", values[:1], "disparity"), pictures=pictures[:1], stabilising=Stabilising())
+    one = extract(Raw("a test", values[:1], "disparity"), pictures=pictures[:1], stabilizing=Stabilizing())
     assert one.clip.frames == 1 and "1 frame of" in one.report
     larger = extract(Raw("a test", values, "disparity"), size=(48, 72))
     assert larger.clip.values.shape == (FRAMES, 48, 72)
@@ -195,13 +195,13 @@ def test_odd_depth_is_handled_and_said(scene):
 
 def test_what_does_not_fit_together_is_refused(scene):
     values, pictures = scene
-    raw, steady = Raw("a test", values, "disparity", absolute=True), Stabilising()
+    raw, steady = Raw("a test", values, "disparity", absolute=True), Stabilizing()
     with pytest.raises(UserError, match="9 depth frames and 8 pictures"):
-        extract(raw, pictures=pictures[:-1], stabilising=steady)
+        extract(raw, pictures=pictures[:-1], stabilizing=steady)
     with pytest.raises(UserError, match="ends before the depth clip"):
-        extract(raw, pictures=pictures, stabilising=steady, camera=preset("pan_left", frames=5))
+        extract(raw, pictures=pictures, stabilizing=steady, camera=preset("pan_left", frames=5))
     relative = Raw("a test", values, "disparity")
-    found = extract(relative, pictures=pictures, stabilising=steady, camera=preset("pan_left", frames=FRAMES))
+    found = extract(relative, pictures=pictures, stabilizing=steady, camera=preset("pan_left", frames=FRAMES))
     assert "The camera was left out" in found.report
     with pytest.raises(UserError, match="of sky"):
         extract(Raw("a test", values, "disparity", np.zeros((2, HEIGHT, WIDTH), bool)))
@@ -252,9 +252,9 @@ def test_metric_depth_moves_in_its_own_unit():
     """A wall 4 m away with a nearer post; moving in by 1 m puts them at 3 m and 1 m."""
     depth = np.full((1, HEIGHT, WIDTH), 4.0)
     depth[0, :, 16:20] = 2.0
-    clip = normalise_depth(depth, "depth", near=0.5, far=8.0)
+    clip = normalize_depth(depth, "depth", near=0.5, far=8.0)
     made = clip_along(clip, walk(0, 1.0, -1.0))
-    back = normalise_depth(np.array([[[3.0, 1.0]]]), "depth", near=0.5, far=8.0).values[0, 0]
+    back = normalize_depth(np.array([[[3.0, 1.0]]]), "depth", near=0.5, far=8.0).values[0, 0]
     assert np.abs(made.clip.values[0] - clip.values[0]).max() < 1e-6 and not made.holes[0].any()
     assert made.clip.values[1, 12, 2] == pytest.approx(back[0], abs=1e-5)
     assert made.clip.values[1, 12, 18] == pytest.approx(back[1], abs=1e-5)
@@ -278,7 +278,7 @@ def test_relative_depth_is_put_before_infinity_by_the_offset():
 
 
 def test_a_camera_that_turns_away_sees_nothing_and_says_so():
-    clip = normalise_depth(np.linspace(1, 4, HEIGHT * WIDTH).reshape(1, HEIGHT, WIDTH), "depth")
+    clip = normalize_depth(np.linspace(1, 4, HEIGHT * WIDTH).reshape(1, HEIGHT, WIDTH), "depth")
     made = clip_along(clip, preset("pan_left", frames=5, amount=180, fov=60))
     assert made.holes[-1].all() and (made.clip.values[-1] == 0).all()
     assert any("sees nothing" in sentence for sentence in made.sentences)

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.depth import normalise_depth, normalise_stream
+from comfyui_fulldit.control.depth import normalize_depth, normalize_stream
 from comfyui_fulldit.control.depth.exr import read_channels, read_exr
 from comfyui_fulldit.control.depth.files import CONVENTIONS, open_depth, ray_to_planar
 from comfyui_fulldit.control.errors import UserError
@@ -67,7 +67,7 @@ def run_lengths(data: bytes) -> bytes:
     return packed
 
 
-def metres(frames=1, height=37, width=23) -> np.ndarray:
+def meters(frames=1, height=37, width=23) -> np.ndarray:
     rng = np.random.default_rng(0)
     y = np.linspace(1, 9, height)[:, None]
     return (y + np.round(rng.uniform(0, 1, (frames, height, width)), 1)).astype(np.float32)
@@ -75,7 +75,7 @@ def metres(frames=1, height=37, width=23) -> np.ndarray:
 
 @pytest.mark.parametrize("compression", list(CODES))
 def test_exr_is_read_as_it_was_written(tmp_path, compression):
-    (z,) = metres()
+    (z,) = meters()
     picture = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
     write_exr(tmp_path / "a.exr", picture, compression, top=-3)
     assert list(read_channels(tmp_path / "a.exr")) == ["R", "ViewLayer.ID", "Z"]
@@ -87,7 +87,7 @@ def test_exr_is_read_as_it_was_written(tmp_path, compression):
 
 def test_exr_of_the_reference_library(tmp_path):
     library = pytest.importorskip("OpenEXR", reason="the OpenEXR package is not installed")
-    (z,) = metres()
+    (z,) = meters()
     for compression in ("NO", "RLE", "ZIPS", "ZIP", "PIZ"):
         header = {"compression": getattr(library, f"{compression}_COMPRESSION"), "type": library.scanlineimage}
         library.File(header, {"Z": z, "A": z.astype(np.float16)}).write(str(tmp_path / "a.exr"))
@@ -98,7 +98,7 @@ def test_exr_of_the_reference_library(tmp_path):
 
 
 def test_cut_short_and_damaged_exr_is_refused(tmp_path):
-    (z,) = metres()
+    (z,) = meters()
     path = tmp_path / "a.exr"
     for compression in CODES:
         write_exr(path, {"Z": z}, compression)
@@ -126,7 +126,7 @@ def save_png(path, values: np.ndarray) -> None:
 
 
 def test_conventions(tmp_path):
-    (z,) = metres()
+    (z,) = meters()
     z[0, 0] = 1e10
     write_exr(tmp_path / "blender.exr", {"ViewLayer.Depth.Z": z, "ViewLayer.Combined.R": z})
     blender = open_depth(tmp_path / "blender.exr", "metres")
@@ -140,8 +140,8 @@ def test_conventions(tmp_path):
     save_png(tmp_path / "camera.png", whole)
     read = open_depth(tmp_path / "camera.png", "millimetres").frame(0)
     assert np.isnan(read[0, 0]) and read[1:] == pytest.approx(z[1:], abs=1e-3)
-    save_png(tmp_path / "grey.png", np.repeat((whole * 5)[..., None], 3, 2))
-    assert open_depth(tmp_path / "grey.png", "inverted").frame(0) == pytest.approx(whole * np.float32(5 / 65535))
+    save_png(tmp_path / "gray.png", np.repeat((whole * 5)[..., None], 3, 2))
+    assert open_depth(tmp_path / "gray.png", "inverted").frame(0) == pytest.approx(whole * np.float32(5 / 65535))
     with pytest.raises(UserError, match="metres: distance along"):
         open_depth(tmp_path / "camera.png", "feet")
     assert all(one.says and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
@@ -161,13 +161,13 @@ def test_rays_become_planes(tmp_path):
 
 
 def test_a_sequence_streams_in_the_order_of_its_numbers(tmp_path):
-    clip = metres(12)
+    clip = meters(12)
     for number, frame in enumerate(clip):
         write_exr(tmp_path / f"shot2_{number + 7}.exr", {"Z": frame})  # 7 ... 18: not in the order of letters
     files = open_depth(tmp_path, "metres")
     assert len(files) == 12 and (files.height, files.width) == (37, 23)
-    recipe, frames = normalise_stream(lambda: files, files.kind)
-    assert np.array_equal(np.stack(list(frames)), normalise_depth(clip, "depth").values)
+    recipe, frames = normalize_stream(lambda: files, files.kind)
+    assert np.array_equal(np.stack(list(frames)), normalize_depth(clip, "depth").values)
     (tmp_path / "shot2_10.exr").unlink()
     (tmp_path / "shot2_11.exr").unlink()
     with pytest.raises(UserError, match="lacks the frames 10, 11"):
@@ -175,7 +175,7 @@ def test_a_sequence_streams_in_the_order_of_its_numbers(tmp_path):
 
 
 def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
-    (z,) = metres()
+    (z,) = meters()
     write_exr(tmp_path / "a_1.exr", {"Z": z})
     write_exr(tmp_path / "a_2.exr", {"Z": z[:8]})
     with pytest.raises(UserError, match="all must be alike"):
@@ -203,9 +203,9 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
         open_depth(tmp_path / "empty", "metres")
 
 
-def test_cut_short_and_coloured_png_is_refused(tmp_path):
+def test_cut_short_and_colored_png_is_refused(tmp_path):
     path = tmp_path / "a.png"
-    save_png(path, (metres()[0] * 1000).astype(np.uint16))
+    save_png(path, (meters()[0] * 1000).astype(np.uint16))
     whole = path.read_bytes()
     for size in (10, 40, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -216,29 +216,29 @@ def test_cut_short_and_coloured_png_is_refused(tmp_path):
     path.write_bytes(bytes(damaged))
     with pytest.raises(UserError, match="damaged"):
         open_depth(path, "disparity").frame(0)
-    colours = np.zeros((9, 9, 3), np.uint8)
-    colours[..., 0] = 200
-    save_png(path, colours)
+    colors = np.zeros((9, 9, 3), np.uint8)
+    colors[..., 0] = 200
+    save_png(path, colors)
     files = open_depth(path, "disparity")
     assert "8 bits" in files.remarks[0]
-    with pytest.raises(UserError, match="colour map"):
+    with pytest.raises(UserError, match="color map"):
         files.frame(0)
 
 
 def test_the_command_line_takes_renderers_files(tmp_path):
     from comfyui_fulldit.control.load import load_depth
 
-    clip = metres(5, 32, 48)
+    clip = meters(5, 32, 48)
     for number, frame in enumerate(clip):
         write_exr(tmp_path / f"z_{number}.exr", {"Z": frame})
-    assert np.array_equal(load_depth(tmp_path, 5, 32, 48).values, normalise_depth(clip, "depth").values)
+    assert np.array_equal(load_depth(tmp_path, 5, 32, 48).values, normalize_depth(clip, "depth").values)
     with pytest.raises(UserError, match="5 frames"):
         load_depth(tmp_path, 9, 32, 48)
     fine = np.round(65535 / clip[0]).astype(np.uint16)
     save_png(tmp_path / "fine.png", fine)
     one = load_depth(tmp_path / "fine.png", 3, 32, 48)
     assert len(np.unique(one.values)) > 256 and one.recipe["kind"] == "disparity"
-    assert one.values[2] == pytest.approx(normalise_depth(clip[:1].repeat(3, 0), "depth").values[0], abs=1e-3)
+    assert one.values[2] == pytest.approx(normalize_depth(clip[:1].repeat(3, 0), "depth").values[0], abs=1e-3)
 
 
 def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.camera.trajectory import invert
-from comfyui_fulldit.control.depth import DepthClip, normalise_depth
+from comfyui_fulldit.control.depth import DepthClip, normalize_depth
 from comfyui_fulldit.control.depth.geometry import agreement, depth_along, in_camera_unit
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import WorldOptions, render
@@ -53,7 +53,7 @@ def test_a_tilted_plane_stays_a_plane():
 
 def test_what_is_near_hides_what_is_far_and_leaves_a_hole():
     depth = np.full((HEIGHT, WIDTH), 10.0)
-    depth[:, 30:40] = 2  # ten pixels of a post; at 90 degrees a metre at 2 m is 15 pixels
+    depth[:, 30:40] = 2  # ten pixels of a post; at 90 degrees a meter at 2 m is 15 pixels
     moved, holes = depth_along(depth, path((0, 0, 0), (1, 0, 0)))
     post = np.abs(moved[1][20] - 2) < 1e-5
     assert np.flatnonzero(post).tolist() == list(range(15, 25))
@@ -121,7 +121,7 @@ def test_disparity_whose_zero_is_unknown_is_fitted(clips):
     camera, depth = clips["crane"].camera, clips["crane"].depth
     unknown = DepthClip(depth.values, {"kind": "disparity"})
     assert agreement(camera, unknown).residual < 0.02
-    flat = agreement(camera, normalise_depth(depth.values, "inverted"))
+    flat = agreement(camera, normalize_depth(depth.values, "inverted"))
     assert flat.agrees is not True and flat.residual > 0.05
 
 

@@ -64,7 +64,7 @@ def test_joining_another_speed_of_frames_keeps_its_duration():
     assert edit.concatenate([preset("pan_left"), preset("static", frames=1), preset("pan_left")]).frames == 33
 
 
-def test_an_orbit_with_a_dolly_on_top_comes_nearer_and_keeps_the_subject_in_the_centre():
+def test_an_orbit_with_a_dolly_on_top_comes_nearer_and_keeps_the_subject_in_the_center():
     path = edit.compose(preset("orbit_right", amount=60), preset("dolly_in", amount=0.5))
     assert places(path) == pytest.approx(0.5)
     assert np.linalg.norm(SUBJECT - path.c2w[-1, :, 3]) == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Every format: what is written comes back, as exactly as the format carries it, and is recognised by its content."""
+"""Every format: what is written comes back, as exactly as the format carries it, and is recognized by its content."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ WRITTEN = [
 ]
 
 
-def wild(frames: int = 23, seed: int = 0, centred: bool = False) -> CameraTrajectory:
-    """A path that no shortcut survives: any rotation, far from the origin, a zoom, an off-centre principal point."""
+def wild(frames: int = 23, seed: int = 0, centered: bool = False) -> CameraTrajectory:
+    """A path that no shortcut survives: any rotation, far from the origin, a zoom, an off-center principal point."""
     random = np.random.default_rng(seed)
     rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
     zoom = np.exp(np.linspace(0, 0.8, frames))[:, None] * (0.9, 1.6)
-    middle = np.full((frames, 2), 0.5) if centred else np.repeat([[0.47, 0.55]], frames, 0)
+    middle = np.full((frames, 2), 0.5) if centered else np.repeat([[0.47, 0.55]], frames, 0)
     return CameraTrajectory(
         np.concatenate([rotation, position[..., None]], 2), np.concatenate([zoom, middle], 1), fps=24
     )

@@ -47,7 +47,7 @@ def film(path: CameraTrajectory, planes=PLANES, height: int = HEIGHT, width: int
         for (corner, along, down), picture in zip(planes, pictures, strict=True):
             basis = np.stack([along, down, corner], 1).astype(float) / np.array([picture.shape[1], picture.shape[0], 1])
             into = scale @ (w2c[:, :3] @ basis + np.outer(w2c[:, 3], [0, 0, 1]))
-            # Twice the size, with pixel centres at halves on both sides.
+            # Twice the size, with pixel centers at halves on both sides.
             half, double = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]), np.diag([2.0, 2.0, 1.0])
             move = np.linalg.inv(half) @ double @ into @ half
             size = (2 * width, 2 * height)
@@ -97,7 +97,7 @@ def test_a_pan_is_a_pan_and_invents_no_translation():
     assert rotation_error(found.trajectory, path) < 0.05
     assert np.abs(found.trajectory.c2w[:, :, 3]).max() == 0
     assert any("turns" in remark for remark in found.remarks)
-    # The camera that pans right looks towards +x.
+    # The camera that pans right looks toward +x.
     assert found.trajectory.c2w[-1, 0, 2] == pytest.approx(np.sin(np.radians(12)), abs=1e-3)
 
 

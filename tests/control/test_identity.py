@@ -1,4 +1,4 @@
-"""Identities: which colour stands where, what the reference shows, what is refused or remarked."""
+"""Identities: which color stands where, what the reference shows, what is refused or remarked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity import SLOT_COLOURS, Identity, identity_map, reference_picture, track_report
+from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, reference_picture, track_report
 
 RED = np.ones((8, 6, 3), np.float32) * np.array([1, 0, 0], np.float32)
 
@@ -19,11 +19,11 @@ def box(frames=5, height=16, width=24, top=4, bottom=12, left=4, right=12) -> np
     return track
 
 
-def test_each_slot_is_painted_in_its_own_colour_where_its_track_is():
+def test_each_slot_is_painted_in_its_own_color_where_its_track_is():
     left, right = box(left=0, right=8), box(left=12, right=20)
     painted = identity_map([Identity("a", (RED,), track=left), Identity("b", (RED,), track=right)], 5, 16, 24)
     assert painted.shape == (5, 16, 24, 3)
-    assert (painted[:, 8, 4] == SLOT_COLOURS[0]).all() and (painted[:, 8, 16] == SLOT_COLOURS[1]).all()
+    assert (painted[:, 8, 4] == SLOT_COLORS[0]).all() and (painted[:, 8, 16] == SLOT_COLORS[1]).all()
     assert painted.sum() == left.sum() + right.sum()
 
 
@@ -31,7 +31,7 @@ def test_where_tracks_overlap_the_later_slot_lies_in_front():
     painted = identity_map(
         [Identity("a", (RED,), track=box()), Identity("b", (RED,), track=box(left=8, right=16))], 5, 16, 24
     )
-    assert (painted[0, 8, 6] == SLOT_COLOURS[0]).all() and (painted[0, 8, 10] == SLOT_COLOURS[1]).all()
+    assert (painted[0, 8, 6] == SLOT_COLORS[0]).all() and (painted[0, 8, 10] == SLOT_COLORS[1]).all()
 
 
 def test_a_slot_without_a_track_keeps_its_number():
@@ -51,14 +51,14 @@ def test_tracks_are_resized_and_other_lengths_refused():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 3))
-def test_the_map_stays_within_zero_and_one_and_paints_at_most_one_colour(seed, count):
+def test_the_map_stays_within_zero_and_one_and_paints_at_most_one_color(seed, count):
     random = np.random.default_rng(seed)
     who = [Identity(str(k), (RED,), track=random.random((2, 8, 8), np.float32)) for k in range(count)]
     painted = identity_map(who, 2, 16, 16)
     assert painted.min() >= 0 and painted.sum(-1).max() <= 1 + 1e-5
 
 
-def test_the_reference_is_cut_out_centred_and_fills_the_frame():
+def test_the_reference_is_cut_out_centered_and_fills_the_frame():
     picture = np.zeros((40, 60, 3), np.float32)
     picture[..., 2] = 1  # a blue wall
     picture[5:25, 40:50] = (1, 0, 0)  # a red post in a corner
@@ -74,7 +74,7 @@ def test_the_reference_is_cut_out_centred_and_fills_the_frame():
     assert shown[..., 2].max() <= 0.5 + 1e-6, "nothing of the wall remains"
 
 
-def test_without_a_mask_the_whole_picture_is_fitted_in_on_grey():
+def test_without_a_mask_the_whole_picture_is_fitted_in_on_gray():
     shown = reference_picture(Identity("a", (RED,)), 64, 96)
     assert (shown[:, 48] == np.array([1, 0, 0], np.float32)).all()
     assert (shown[:, 0] == 0.5).all() and (shown[:, 95] == 0.5).all()
@@ -87,7 +87,7 @@ def test_alpha_becomes_the_mask():
     assert identity.images[0].shape == (8, 6, 3) and identity.mask.sum() == 8
 
 
-def test_later_pictures_are_laid_on_grey_by_their_own_alpha():
+def test_later_pictures_are_laid_on_gray_by_their_own_alpha():
     alpha = np.zeros((8, 6, 1), np.float32)
     identity = Identity("a", (RED, np.concatenate([RED, alpha], 2)), mask=np.ones((8, 6)))
     assert (identity.images[1] == 0.5).all() and identity.images[0] is not None

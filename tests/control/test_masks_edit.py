@@ -21,13 +21,13 @@ from comfyui_fulldit.control.identity.keyframe_selection import keyframes
 from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
 from comfyui_fulldit.control.identity.objects import slots_from_objects
 from comfyui_fulldit.control.identity.reference import crop_reference
-from comfyui_fulldit.control.identity.shapes import Box, Ellipse, rasterise
+from comfyui_fulldit.control.identity.shapes import Box, Ellipse, rasterize
 
-DISC = rasterise(Ellipse((0.5, 0.5), (0.4, 0.6)), 64, 96)  # 19.2 pixels in radius
+DISC = rasterize(Ellipse((0.5, 0.5), (0.4, 0.6)), 64, 96)  # 19.2 pixels in radius
 
 
 def test_sets_of_masks():
-    left, right = rasterise(Box((0.25, 0.5), (0.5, 1)), 8, 8), rasterise(Box((0.5, 0.5), (0.5, 1)), 8, 8)
+    left, right = rasterize(Box((0.25, 0.5), (0.5, 1)), 8, 8), rasterize(Box((0.5, 0.5), (0.5, 1)), 8, 8)
     assert union(left, right).sum() == 48 and intersect(left, right).sum() == 16
     assert subtract(left, right).sum() == 16 and invert(left).sum() == 32
     assert union(np.stack([left] * 2), np.stack([right] * 2)).shape == (2, 8, 8)
@@ -55,7 +55,7 @@ def test_feathering_keeps_the_edge_and_softens_it():
 
 
 def test_small_holes_are_filled_and_specks_dropped():
-    mask = rasterise([Box((0.5, 0.5), (0.5, 0.5)), Box((0.5, 0.5), (0.1, 0.1), subtract=True)], 64, 64)
+    mask = rasterize([Box((0.5, 0.5), (0.5, 0.5)), Box((0.5, 0.5), (0.1, 0.1), subtract=True)], 64, 64)
     mask[2:4, 2:4] = 1
     mended = drop_specks(fill_holes(mask))
     assert mended[32, 32] == 1 and mended[2, 2] == 0
@@ -92,10 +92,10 @@ def moving(frames: int = 13) -> MaskTrack:
 
 
 def test_a_track_becomes_the_few_keyframes_that_it_was_made_of():
-    track = moving().rasterise(64, 96)
+    track = moving().rasterize(64, 96)
     found = keyframes(track, 0.9)
     assert [key.frame for key in found.keys] == [0, 6, 12]
-    again = found.rasterise(64, 96)
+    again = found.rasterize(64, 96)
     alike = [((a > 0.5) & (b > 0.5)).sum() / ((a > 0.5) | (b > 0.5)).sum() for a, b in zip(track, again, strict=True)]
     assert min(alike) > 0.88 and alike[0] == alike[6] == 1
     assert len(keyframes(track, 0.9, most=2).keys) == 2
@@ -103,19 +103,19 @@ def test_a_track_becomes_the_few_keyframes_that_it_was_made_of():
 
 
 def test_coming_and_going_are_keyframes():
-    track = moving().rasterise(64, 96)
+    track = moving().rasterize(64, 96)
     track[:2] = track[5:8] = track[11:] = 0
     found = keyframes(track, 0.9)
-    again = found.rasterise(64, 96)
+    again = found.rasterize(64, 96)
     assert (again.any((1, 2)) == track.any((1, 2))).all()
     assert [key.frame for key in found.keys if not key.shapes] == [0, 5, 11]
-    assert not keyframes(np.zeros((4, 8, 8))).rasterise(8, 8).any()
+    assert not keyframes(np.zeros((4, 8, 8))).rasterize(8, 8).any()
     assert len(keyframes(track[3:4]).keys) == 1
 
 
 def test_choosing_keyframes_can_be_stopped():
     with pytest.raises(UserError, match="stopped"):
-        keyframes(moving().rasterise(64, 96), 0.99, cancel=lambda: True)
+        keyframes(moving().rasterize(64, 96), 0.99, cancel=lambda: True)
 
 
 def objects() -> np.ndarray:
@@ -161,20 +161,20 @@ def test_a_reference_is_cropped_with_or_without_its_background():
     image = np.zeros((60, 100, 3), np.float32)
     image[:, :50] = (0, 0, 1)
     image[:, 50:] = (0, 1, 0)
-    mask = rasterise(Box((0.5, 0.5), (0.2, 0.5)), 60, 100)
+    mask = rasterize(Box((0.5, 0.5), (0.2, 0.5)), 60, 100)
     image[mask > 0.5] = (1, 0, 0)
-    grey, cover = crop_reference(image, mask, height=64, width=96)
+    gray, cover = crop_reference(image, mask, height=64, width=96)
     kept, same = crop_reference(image, mask, True, 64, 96)
     assert (cover == same).all() and cover.shape == (64, 96)
-    assert grey[32, 48] == pytest.approx([1, 0, 0]) and kept[32, 48] == pytest.approx([1, 0, 0])
-    assert grey[32, 4] == pytest.approx([0.5] * 3)
+    assert gray[32, 48] == pytest.approx([1, 0, 0]) and kept[32, 48] == pytest.approx([1, 0, 0])
+    assert gray[32, 4] == pytest.approx([0.5] * 3)
     assert kept[32, 20] == pytest.approx([0, 0, 1]) and kept[32, 76] == pytest.approx([0, 1, 0])
     # The thing lies at one place in both, where the mask says.
-    for picture in (grey, kept):
+    for picture in (gray, kept):
         assert ((picture[..., 0] > 0.7) == (cover > 0.5)).mean() > 0.97
 
 
-def test_a_reference_beside_the_border_shows_grey_beyond_it():
+def test_a_reference_beside_the_border_shows_gray_beyond_it():
     image, mask = np.ones((40, 40, 3), np.float32) * 0.9, np.zeros((40, 40), np.float32)
     mask[:10, :10] = 1
     kept, cover = crop_reference(image, mask, True, 32, 64, margin=0.25)
@@ -184,7 +184,7 @@ def test_a_reference_beside_the_border_shows_grey_beyond_it():
 
 def test_a_reference_takes_alpha_and_does_without_a_mask():
     image = np.ones((10, 20, 4), np.float32)
-    image[..., 3] = rasterise(Box((0.5, 0.5), (0.25, 0.5)), 10, 20)
+    image[..., 3] = rasterize(Box((0.5, 0.5), (0.25, 0.5)), 10, 20)
     picture, cover = crop_reference(image, height=32, width=32)
     assert cover.sum() == pytest.approx(28 * 28, rel=0.1) and picture.shape == (32, 32, 3)
     whole, cover = crop_reference(image[..., :3], None, True, 32, 32)
@@ -202,7 +202,7 @@ def test_leaps_and_inverted_masks_are_remarked():
     track[3:, 30:36, 50:56] = 1
     figures = track_figures(track)
     assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
-    assert figures.area == pytest.approx([36 / 2400] * 6) and figures.centre[0] == pytest.approx([7 / 60, 7 / 40])
+    assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
     remarks = " ".join(track_report([Identity("cup", (picture,), track=track)]))
     assert "'cup' leaps at frame 3" in remarks
     assert "is it inverted" in " ".join(track_report([Identity("cup", (picture,), track=1 - track * 0)]))

@@ -2,7 +2,7 @@
 
 tests/fixtures/mask_keys.json holds, for each case, a painter's state, and for some of its frames the area (sum of the
 soft mask), the mean position (weighted by the mask) in pixels and the runs of the mask above 0.5; for the ways between
-two keys their angle in degrees, growth, stretch and centres. What the test below allows is what another choice among
+two keys their angle in degrees, growth, stretch and centers. What the test below allows is what another choice among
 equally near pixels may change. Run as a program, this file writes the fixture.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from comfyui_fulldit.control.identity import runs
 from comfyui_fulldit.control.identity.inbetween import Between, Form
 from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
-from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Brush, Ellipse, Polygon, rasterise
+from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Brush, Ellipse, Polygon, rasterize
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
 
 FILE = Path(__file__).resolve().parent.parent / "fixtures" / "mask_keys.json"
@@ -37,7 +37,7 @@ def cases() -> dict[str, list[MaskKey]]:
     """The cases by name: the keys of one slot each."""
     stroke = Brush(tuple((0.2 + 0.05 * k, round(0.5 + 0.2 * math.sin(k / 2), 5), 0.02 + 0.004 * k) for k in range(12)))
     hole = Ellipse((0.5, 0.5), (0.15, 0.2), subtract=True)
-    bitmap = Bitmap.of(rasterise(boot(0.4, 0.5, 0.6, 20), 48, 72))
+    bitmap = Bitmap.of(rasterize(boot(0.4, 0.5, 0.6, 20), 48, 72))
 
     def box(x: float, y: float, width: float, height: float, turn: float = 0.0) -> tuple[Box]:
         return (Box((x, y), (width, height), turn),)
@@ -73,7 +73,7 @@ def measured(mask: np.ndarray) -> dict:
 
 def way(keys: list[MaskKey]) -> dict | None:
     """Of the first two keys, how one goes to the other."""
-    forms = [Form(rasterise(key.shapes, HEIGHT, WIDTH)) for key in keys[:2]]
+    forms = [Form(rasterize(key.shapes, HEIGHT, WIDTH)) for key in keys[:2]]
     if not all(form.inside.any() for form in forms) or keys[0].ease == "hold":
         return None
     between = Between(*forms, keys[0].turn)
@@ -81,7 +81,7 @@ def way(keys: list[MaskKey]) -> dict | None:
         "angle": round(math.degrees(between.angle), 4),
         "growth": round(between.growth, 5),
         "stretch": np.round(between.stretch, 5).tolist(),
-        "centres": [np.round(centre, 4).tolist() for centre in between.centres],
+        "centers": [np.round(center, 4).tolist() for center in between.centers],
     }
 
 

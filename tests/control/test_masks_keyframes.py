@@ -12,7 +12,7 @@ from comfyui_fulldit.control.camera.easing import eased
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.inbetween import Between, Form, signed_distance
 from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
-from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Ellipse, Polygon, rasterise
+from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Ellipse, Polygon, rasterize
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
 
 H, W = 128, 192
@@ -23,14 +23,14 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
     return (one & other).sum() / max(1, (one | other).sum())
 
 
-def outline(points, centre, size, turn) -> Polygon:
-    """A polygon about its own centre of mass, `size` in picture heights."""
+def outline(points, center, size, turn) -> Polygon:
+    """A polygon about its own center of mass, `size` in picture heights."""
     p = np.array(points, float)
     q = np.roll(p, -1, 0)
     cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
     p = (p - ((p + q) * cross[:, None]).sum(0) / (3 * cross.sum())) * size * H
     a = math.radians(turn)
-    p = p @ np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]) / (W, H) + centre
+    p = p @ np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]) / (W, H) + center
     return Polygon(tuple(map(tuple, p)))
 
 
@@ -52,11 +52,11 @@ MOTIONS = {
 @pytest.mark.parametrize("name", POINTS)
 def test_moving_growing_and_turning_shapes_keep_their_form(name, motion):
     c0, c1, s0, s1, t0, t1 = MOTIONS[motion]
-    between = Between(*(Form(rasterise(outline(POINTS[name], *v), H, W)) for v in ((c0, s0, t0), (c1, s1, t1))))
+    between = Between(*(Form(rasterize(outline(POINTS[name], *v), H, W)) for v in ((c0, s0, t0), (c1, s1, t1))))
     found = []
     for w in (0.2, 0.5, 0.8):
-        centre = np.add(np.multiply(c0, 1 - w), np.multiply(c1, w))
-        truth = rasterise(outline(POINTS[name], centre, s0 + w * (s1 - s0), t0 + w * (t1 - t0)), H, W)
+        center = np.add(np.multiply(c0, 1 - w), np.multiply(c1, w))
+        truth = rasterize(outline(POINTS[name], center, s0 + w * (s1 - s0), t0 + w * (t1 - t0)), H, W)
         found.append(iou(between.at(w), truth))
     assert np.mean(found) > 0.93, found  # at this small size a pixel weighs much: the benchmark measures 672x384
 
@@ -73,12 +73,12 @@ def test_the_way_back_is_the_way_there():
 
 
 def test_a_stated_turn_goes_all_the_way_round():
-    bar = Bitmap.of(rasterise(Box((0.5, 0.5), (0.5, 0.1)), H, W))
+    bar = Bitmap.of(rasterize(Box((0.5, 0.5), (0.5, 0.1)), H, W))
     track = MaskTrack((MaskKey(0, (bar,), turn=360), MaskKey(8, (bar,))), 9)
-    masks = track.rasterise(H, W)
-    assert iou(masks[2], rasterise(Box((0.5, 0.5), (0.5, 0.1), 90), H, W)) > 0.9
+    masks = track.rasterize(H, W)
+    assert iou(masks[2], rasterize(Box((0.5, 0.5), (0.5, 0.1), 90), H, W)) > 0.9
     assert iou(masks[4], masks[0]) > 0.97
-    still = MaskTrack((MaskKey(0, (bar,)), MaskKey(8, (bar,))), 9).rasterise(H, W)
+    still = MaskTrack((MaskKey(0, (bar,)), MaskKey(8, (bar,))), 9).rasterize(H, W)
     assert (still == still[0]).all()
 
 
@@ -93,30 +93,30 @@ def test_the_distance_is_exact_for_a_straight_edge():
 def test_keys_are_exact_and_eases_are_obeyed(ease):
     shapes = [(Box((0.3, 0.5), (0.2, 0.3)),), (Box((0.7, 0.5), (0.2, 0.3)),)]
     track = MaskTrack((MaskKey(2, shapes[0], ease), MaskKey(8, shapes[1])), 11)
-    masks = track.rasterise(H, W)
-    first, last = (rasterise(shape, H, W) for shape in shapes)
+    masks = track.rasterize(H, W)
+    first, last = (rasterize(shape, H, W) for shape in shapes)
     assert (masks[:3] == first).all() and (masks[8:] == last).all()
     if ease == "hold":
         assert (masks[3:8] == first).all()
     else:
-        centres = [(mask.sum(0) @ (np.arange(W) + 0.5)) / mask.sum() / W for mask in masks]
-        assert centres[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
+        centers = [(mask.sum(0) @ (np.arange(W) + 0.5)) / mask.sum() / W for mask in masks]
+        assert centers[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
 
 
 def test_an_empty_key_takes_the_thing_out_of_the_picture():
     box = (Box((0.5, 0.5), (0.3, 0.3)),)
     track = MaskTrack((MaskKey(0, box), MaskKey(3), MaskKey(6, box)), 9)
     assert [bool(mask.any()) for mask in track.masks(16, 24)] == [True] * 3 + [False] * 3 + [True] * 3
-    assert not MaskTrack((), 3).rasterise(16, 24).any()
+    assert not MaskTrack((), 3).rasterize(16, 24).any()
 
 
 def test_a_track_spreads_over_another_number_of_frames():
     track = MaskTrack((MaskKey(0, (Box((0.2, 0.5), (0.2, 0.3)),)), MaskKey(4, (Box((0.8, 0.5), (0.2, 0.3)),))), 5)
-    few, many = track.rasterise(64, 96), track.rasterise(64, 96, frames=9)
+    few, many = track.rasterize(64, 96), track.rasterize(64, 96, frames=9)
     assert (few == many[::2]).all()
-    assert track.rasterise(64, 96, frames=1).shape == (1, 64, 96)
+    assert track.rasterize(64, 96, frames=1).shape == (1, 64, 96)
     seen = []
-    track.rasterise(16, 16, progress=lambda: seen.append(1))
+    track.rasterize(16, 16, progress=lambda: seen.append(1))
     assert len(seen) == 5
 
 
@@ -164,7 +164,7 @@ def test_three_slots_of_eight_painted_keys_stay_small():
     for slot in range(3):
         keys = []
         for number in range(8):
-            blob = rasterise(outline(POINTS["boot"], (0.3 + 0.05 * number, 0.5), 0.8, 9 * number + slot), 720, 1280)
+            blob = rasterize(outline(POINTS["boot"], (0.3 + 0.05 * number, 0.5), 0.8, 9 * number + slot), 720, 1280)
             keys.append(MaskKey(15 * number, (Bitmap.of(blob),)))
         slots.append(MaskSlot(f"object {slot}", MaskTrack(tuple(keys), 121)))
     assert len(state_to_json(MaskState(1280, 720, 121, tuple(slots)))) < 100_000
@@ -192,7 +192,7 @@ def changed(path: list, value) -> dict:
         (changed(["slots"], {}), "'slots'"),
         (changed(["slots", 0], None), "slot 0 of the masks is None"),
         (changed(["slots", 0, "name"], ""), "name of slot 0"),
-        (changed(["slots", 0, "colour"], "red"), "colour of slot 'cup' is 'red'"),
+        (changed(["slots", 0, "colour"], "red"), "color of slot 'cup' is 'red'"),
         (changed(["slots", 0, "visible"], 1), "'visible' of slot 'cup'"),
         (changed(["slots", 0, "layer"], 1), "unknown field 'layer'"),
         (changed(["slots", 0, "keys"], 4), "'keys' of slot 'cup'"),

@@ -24,7 +24,7 @@ from comfyui_fulldit.control.identity.shapes import (
     Polygon,
     Shape,
     from_json,
-    rasterise,
+    rasterize,
     to_json,
 )
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
@@ -51,23 +51,23 @@ def unpacked(text: str, height: int, width: int) -> np.ndarray:
 
 def shape(random: np.random.Generator, kind: str, subtract: bool = False) -> Shape:
     """A shape of a kind, somewhere, also half outside the picture."""
-    centre, size = tuple(random.uniform(-0.1, 1.1, 2)), tuple(random.uniform(0.05, 0.9, 2))
+    center, size = tuple(random.uniform(-0.1, 1.1, 2)), tuple(random.uniform(0.05, 0.9, 2))
     turn = float(random.choice([0, 90, random.uniform(-360, 360)]))
     if kind == "ellipse":
-        return Ellipse(centre, size, turn, subtract)
+        return Ellipse(center, size, turn, subtract)
     if kind == "box":
-        return Box(centre, size, turn, subtract)
+        return Box(center, size, turn, subtract)
     if kind == "polygon":
         angles = np.sort(random.uniform(0, 2 * math.pi, random.integers(3, 12)))
         reach = random.uniform(0.1, 0.7, len(angles))
         return Polygon(
-            tuple(map(tuple, np.stack([np.cos(angles), np.sin(angles)], 1) * reach[:, None] + centre)), subtract
+            tuple(map(tuple, np.stack([np.cos(angles), np.sin(angles)], 1) * reach[:, None] + center)), subtract
         )
     if kind == "brush":
-        points = np.cumsum(random.normal(0, 0.08, (random.integers(1, 20), 2)), 0) + centre
+        points = np.cumsum(random.normal(0, 0.08, (random.integers(1, 20), 2)), 0) + center
         return Brush(tuple((x, y, random.uniform(0.005, 0.2)) for x, y in points), subtract)
     height, width = random.integers(3, 60, 2)
-    below = rasterise([shape(random, "ellipse"), shape(random, "polygon", True)], height, width)
+    below = rasterize([shape(random, "ellipse"), shape(random, "polygon", True)], height, width)
     return Bitmap.of(below, subtract)
 
 
@@ -101,7 +101,7 @@ def test_the_page_covers_what_python_covers():
     for (entry, height, width), text in zip(covers, found["covers"], strict=True):
         assert np.abs(entry.cover(height, width) - unpacked(text, height, width)).max() < 1e-4, entry
     for (stack, height, width), text in zip(layers, found["layers"], strict=True):
-        assert np.abs(rasterise(stack, height, width) - unpacked(text, height, width)).max() < 1e-4, stack
+        assert np.abs(rasterize(stack, height, width) - unpacked(text, height, width)).max() < 1e-4, stack
 
 
 def test_the_page_agrees_with_the_fixture():
@@ -150,7 +150,7 @@ def test_runs_are_the_same_text_and_refused_alike():
     sent = [{"text": "", "height": 2, "width": 2}]
     for _ in range(60):
         height, width = (int(side) for side in random.integers(1, 40, 2))
-        text = runs.encode(rasterise(shape(random, "ellipse"), height, width))
+        text = runs.encode(rasterize(shape(random, "ellipse"), height, width))
         sent.append({"text": text, "height": height, "width": width})
         at = int(random.integers(len(text)))
         sent.append({**sent[-1], "text": text[:at] + str(random.choice(list("A/z9=")))})

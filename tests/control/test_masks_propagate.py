@@ -8,7 +8,7 @@ import pytest
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.clip_flow import Clip
 from comfyui_fulldit.control.identity.propagate import propagate
-from comfyui_fulldit.control.identity.shapes import Ellipse, rasterise
+from comfyui_fulldit.control.identity.shapes import Ellipse, rasterize
 from comfyui_fulldit.control.images import resize
 
 pytest.importorskip("cv2")
@@ -16,7 +16,7 @@ FRAMES, H, W = 9, 96, 144
 
 
 def noise(seed: int, low: tuple, high: tuple) -> np.ndarray:
-    """A blotchy picture (H, 2 W, 3) between two colours."""
+    """A blotchy picture (H, 2 W, 3) between two colors."""
     share = resize(np.random.default_rng(seed).random((24, 72, 1)), H, 2 * W)
     return np.array(low) + (np.array(high) - np.array(low)) * share
 
@@ -27,7 +27,7 @@ def clip(frames: int = FRAMES, step: float = 0.035, start: float = 0.25) -> tupl
     video, masks = [], []
     for number in range(frames):
         x = start + step * number
-        mask = rasterise(Ellipse((x, 0.5), (0.25 + 0.008 * number, 0.4)), H, W)
+        mask = rasterize(Ellipse((x, 0.5), (0.25 + 0.008 * number, 0.4)), H, W)
         shift = round((x - start) * W)
         moving = np.roll(skin, shift, 1)[:, :W]
         video.append(np.roll(wall, -number, 1)[:, :W] * (1 - mask[..., None]) + moving * mask[..., None])

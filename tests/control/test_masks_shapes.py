@@ -20,7 +20,7 @@ from comfyui_fulldit.control.identity.shapes import (
     Ellipse,
     Polygon,
     from_json,
-    rasterise,
+    rasterize,
     to_json,
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ def test_runs_give_every_mask_back(height, width, seed, share):
 
 
 def test_an_outline_costs_a_few_bytes_a_row():
-    mask = rasterise(Ellipse((0.4, 0.5), (0.5, 0.8), 30), 720, 1280)
+    mask = rasterize(Ellipse((0.4, 0.5), (0.5, 0.8), 30), 720, 1280)
     text = runs.encode(mask)
     assert len(text) < 2400
     assert (runs.decode(text, 720, 1280) == (mask > 0.5)).all()
@@ -63,7 +63,7 @@ def test_no_bytes_break_the_reader_of_runs(data, height, width):
 
 
 def test_a_box_covers_its_pixels_and_halves_at_its_edges():
-    mask = rasterise(Box((0.5, 0.5), (0.5, 0.5)), 8, 10)
+    mask = rasterize(Box((0.5, 0.5), (0.5, 0.5)), 8, 10)
     assert mask.shape == (8, 10) and mask.dtype == np.float32
     assert mask[4, 5] == 1 and mask[4, 2] == 0.5 and mask[1, 5] == 0
     assert mask.sum() == pytest.approx(20)
@@ -71,13 +71,13 @@ def test_a_box_covers_its_pixels_and_halves_at_its_edges():
 
 @pytest.mark.parametrize("turn", [0, 17, 45, 90, -200])
 def test_a_turn_keeps_the_area(turn):
-    assert rasterise(Box((0.5, 0.5), (0.3, 0.2), turn), 64, 96).sum() == pytest.approx(0.06 * 64 * 96, rel=1e-5)
-    ellipse = rasterise(Ellipse((0.5, 0.5), (0.3, 0.2), turn), 64, 96)
+    assert rasterize(Box((0.5, 0.5), (0.3, 0.2), turn), 64, 96).sum() == pytest.approx(0.06 * 64 * 96, rel=1e-5)
+    ellipse = rasterize(Ellipse((0.5, 0.5), (0.3, 0.2), turn), 64, 96)
     assert ellipse.sum() == pytest.approx(math.pi / 4 * 0.06 * 64 * 96, rel=1e-4)
 
 
 def test_a_turn_is_clockwise_in_the_pictures_own_proportions():
-    mask = rasterise(Box((0.5, 0.5), (0.4, 0.02), 45), 100, 200)
+    mask = rasterize(Box((0.5, 0.5), (0.4, 0.02), 45), 100, 200)
     # A bar turned clockwise falls from the top left to the bottom right, at 45 degrees in pixels.
     assert mask[70, 120] > 0.5 and mask[30, 80] > 0.5 and mask[70, 80] == 0
     assert mask[60, 100 + 10] > 0.5
@@ -103,33 +103,33 @@ def test_a_polygons_cover_is_its_area_within_the_picture(seed):
 
 def test_a_lasso_that_overlaps_itself_stays_filled():
     around = [(0.5 + 0.3 * math.cos(a), 0.5 + 0.3 * math.sin(a)) for a in np.linspace(0, 5 * math.pi, 60)]
-    assert rasterise(Polygon(tuple(around)), 64, 64)[32, 32] == 1
+    assert rasterize(Polygon(tuple(around)), 64, 64)[32, 32] == 1
 
 
 def test_a_brush_is_round_and_follows_the_pen():
-    dot = rasterise(Brush(((0.5, 0.5, 0.25),)), 64, 96)
+    dot = rasterize(Brush(((0.5, 0.5, 0.25),)), 64, 96)
     assert dot.sum() == pytest.approx(math.pi * 16**2, rel=0.01)
-    stroke = rasterise(Brush(((0.2, 0.5, 0.05), (0.8, 0.5, 0.2))), 100, 200)
+    stroke = rasterize(Brush(((0.2, 0.5, 0.05), (0.8, 0.5, 0.2))), 100, 200)
     assert (stroke[:, 45] > 0.5).sum() < (stroke[:, 150] > 0.5).sum()
     assert stroke[50, 100] == 1
     # One point within another's disc adds nothing.
-    assert (rasterise(Brush(((0.5, 0.5, 0.2), (0.5, 0.5, 0.1))), 64, 64)
-            == rasterise(Brush(((0.5, 0.5, 0.2),)), 64, 64)).all()  # fmt: skip
+    assert (rasterize(Brush(((0.5, 0.5, 0.2), (0.5, 0.5, 0.1))), 64, 64)
+            == rasterize(Brush(((0.5, 0.5, 0.2),)), 64, 64)).all()  # fmt: skip
 
 
 def test_shapes_add_and_take_away_in_order():
     whole, hole = Box((0.5, 0.5), (0.5, 0.5)), Box((0.5, 0.5), (0.25, 0.25), subtract=True)
-    ring = rasterise([whole, hole], 32, 32)
+    ring = rasterize([whole, hole], 32, 32)
     assert ring[16, 16] == 0 and ring[16, 10] == 1
-    assert rasterise([hole, whole], 32, 32)[16, 16] == 1
-    assert rasterise([], 4, 4).sum() == 0
+    assert rasterize([hole, whole], 32, 32)[16, 16] == 1
+    assert rasterize([], 4, 4).sum() == 0
 
 
 def test_a_bitmap_is_exact_at_its_own_size_and_fits_any_other():
-    mask = rasterise(Ellipse((0.4, 0.5), (0.5, 0.8), 30), 48, 72) > 0.5
+    mask = rasterize(Ellipse((0.4, 0.5), (0.5, 0.8), 30), 48, 72) > 0.5
     bitmap = Bitmap.of(mask)
-    assert (rasterise(bitmap, 48, 72) == mask).all()
-    large = rasterise(bitmap, 96, 144)
+    assert (rasterize(bitmap, 48, 72) == mask).all()
+    large = rasterize(bitmap, 96, 144)
     assert large.sum() == pytest.approx(4 * mask.sum(), rel=0.01)
 
 

@@ -50,7 +50,7 @@ def test_some_frames_of_a_video_spread_over_all(tmp_path):
     assert len(media.read_video(tmp_path / "v.mp4", frames=40)) == 40
 
 
-def test_grey_and_odd_sides(tmp_path):
+def test_gray_and_odd_sides(tmp_path):
     media.write_video(tmp_path / "v.mp4", np.full((3, 15, 21), 0.5))
     again = media.read_video(tmp_path / "v.mp4")
     assert again.shape == (3, 16, 22, 3) and again == pytest.approx(0.5, abs=0.02)

@@ -21,7 +21,7 @@ def wild(frames: int = 5) -> CameraTrajectory:
 
 def by_homogeneous_points(path: CameraTrajectory, height: int, width: int) -> np.ndarray:
     """pytorch3d's and nerfstudio's way: unproject two depths of every pixel by the inverse of K [R|t] as a 4x4 matrix,
-    take the line through the two points. Its moment is a x b / |b - a|, without the camera's centre.
+    take the line through the two points. Its moment is a x b / |b - a|, without the camera's center.
     """
     result = np.empty((path.frames, 6, height, width))
     for frame, (c2w, (fx, fy, cx, cy)) in enumerate(zip(path.c2w, path.intrinsics, strict=True)):
@@ -46,7 +46,7 @@ def test_the_same_as_lines_through_unprojected_points():
 
 
 def test_every_pixel_sees_its_own_ray():
-    """Points along the rays fall on the centres of their pixels, and lie on the lines of the coordinates."""
+    """Points along the rays fall on the centers of their pixels, and lie on the lines of the coordinates."""
     path, height, width = wild(1), 4, 6
     direction = rays(path, 0, height, width).reshape(-1, 3)
     points = path.c2w[0, :, 3] + 2.5 * direction

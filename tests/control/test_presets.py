@@ -61,7 +61,7 @@ def test_a_clockwise_roll_lifts_what_is_on_the_right():
         "spiral",
     ],
 )
-def test_the_subject_stays_in_the_centre(name):
+def test_the_subject_stays_in_the_center(name):
     path = preset(name)
     assert project(SUBJECT, path.w2c(), path.intrinsics) == pytest.approx(0.5)
 

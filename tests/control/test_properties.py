@@ -28,7 +28,7 @@ zoom = st.floats(0.4, 2.5)
 
 @st.composite
 def paths(draw, least: int = 1, most: int = 8) -> CameraTrajectory:
-    """Any path whose neighbours are less than half a turn apart, with any lens, fps and unit."""
+    """Any path whose neighbors are less than half a turn apart, with any lens, fps and unit."""
     frames = draw(st.integers(least, most))
     steps = np.array(draw(st.lists(st.tuples(angle, angle, angle), min_size=frames, max_size=frames)))
     rotation = [rotations.from_vector(steps[0])]
@@ -169,7 +169,7 @@ def test_scaling_movement_there_and_back(path, factor, power):
 
 @few
 @given(paths(), small, small, st.floats(4, 8), st.booleans())
-def test_what_is_looked_at_is_in_the_centre(path, x, y, z, keep_roll):
+def test_what_is_looked_at_is_in_the_center(path, x, y, z, keep_roll):
     start = path.relative().replace(intrinsics=np.array([1, 1.5, 0.5, 0.5]))
     assume(np.linalg.norm(start.c2w[:, :, 3] - (x, y, z), axis=1).min() > 1e-3)
     looking = edit.look_at(start, (x, y, z), keep_roll)

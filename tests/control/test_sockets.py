@@ -18,7 +18,7 @@ VIEW = {"position": {"x": 0, "y": 0, "z": 4}, "target": {"x": 0, "y": 0, "z": 0}
 
 
 def moving(frames: int = 13) -> CameraTrajectory:
-    """Turned, moved and zoomed, with an off-centre lens."""
+    """Turned, moved and zoomed, with an off-center lens."""
     random = np.random.default_rng(3)
     rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.1, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 0.2, (frames, 3)), 0)
@@ -89,10 +89,10 @@ def test_geometry_and_back():
     path = moving()
     extrinsics, intrinsics = sockets.to_geometry(path, 280, 504)
     assert extrinsics.shape == (1, 13, 3, 4) and intrinsics.shape == (1, 13, 3, 3)
-    centred = path.replace(intrinsics=path.intrinsics * (1, 1, 0, 0) + (0, 0, 0.5, 0.5))
-    extrinsics, intrinsics = sockets.to_geometry(centred, 280, 504)
+    centered = path.replace(intrinsics=path.intrinsics * (1, 1, 0, 0) + (0, 0, 0.5, 0.5))
+    extrinsics, intrinsics = sockets.to_geometry(centered, 280, 504)
     again = sockets.from_geometry(extrinsics, intrinsics)
-    assert again.c2w == pytest.approx(path.c2w) and again.intrinsics == pytest.approx(centred.intrinsics)
+    assert again.c2w == pytest.approx(path.c2w) and again.intrinsics == pytest.approx(centered.intrinsics)
     scaled = sockets.from_geometry(extrinsics, intrinsics, np.full((13, 4, 4), 5.0))
     assert scaled.c2w[:, :, 3] == pytest.approx(path.c2w[:, :, 3] / 5) and scaled.unit == UNIT
 

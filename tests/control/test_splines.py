@@ -155,14 +155,14 @@ def test_a_held_turn_is_still():
     assert np.ptp(path.c2w[10:31], axis=0) == pytest.approx(0, abs=1e-12)
 
 
-def test_between_keys_that_look_at_the_subject_it_stays_in_the_centre():
+def test_between_keys_that_look_at_the_subject_it_stays_in_the_center():
     keys = [Key(t, p, tuple(SUBJECT)) for t, p in ((0, (0.0, 0.0, 0.0)), (0.6, (0.9, -0.3, 0.7)), (1, (0.2, 0.4, 1.9)))]
     path = path_through(keys, frames=33, turns="fluid")
     assert project(np.array([SUBJECT]), path.w2c(), path.intrinsics)[:, 0] == pytest.approx(0.5)
 
 
 def test_the_roll_of_a_key_that_looks_at_a_target_turns_the_picture():
-    """Rolling clockwise lets what is above the centre go to the left."""
+    """Rolling clockwise lets what is above the center go to the left."""
     path = path_through([Key(0, target=(0, 0, 1)), Key(1, target=(0, 0, 1), turn=(0, 0, 90))], frames=3, aspect=1.0)
     seen = project(np.array([[0, -0.1, 1.0]]), path.w2c(), path.intrinsics)[:, 0]
     assert seen[0, 1] < 0.5 and seen[0, 0] == pytest.approx(0.5)

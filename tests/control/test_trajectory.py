@@ -129,7 +129,7 @@ EYE = np.repeat(np.eye(3, 4)[None], 3, 0)
         (EYE, LENS[:3], {}, "intrinsics have shape"),
         (EYE, LENS * np.inf, {}, "intrinsics of frame 0"),
         (EYE, LENS * -1, {}, "positive"),
-        (EYE, LENS * 640, {}, "normalised"),
+        (EYE, LENS * 640, {}, "normalized"),
         (EYE, LENS, {"fps": 0}, "positive"),
         (EYE, LENS, {"pixel_aspect": float("nan")}, "pixel aspect"),
     ],

@@ -31,7 +31,7 @@ def scenes():
 
 @dataclass
 class StandIn:
-    """A pipeline without networks: the truth under all conditions, grey noise under fewer. Counts what it is asked."""
+    """A pipeline without networks: the truth under all conditions, gray noise under fewer. Counts what it is asked."""
 
     truth: dict
     config: SimpleNamespace = field(

@@ -12,7 +12,7 @@ from comfyui_fulldit.view import camera_plot
 
 
 def red(picture: np.ndarray) -> np.ndarray:
-    """Where the colour of the last frame is (y, x), the time bar at the foot left out."""
+    """Where the color of the last frame is (y, x), the time bar at the foot left out."""
     part = picture[30:-30]
     spots = np.argwhere((part[..., 0] > 0.8) & (part[..., 1] < 0.35))
     return spots + (30, 0)
@@ -75,7 +75,7 @@ def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
     assert np.array_equal(plain[30:110], stated[30:110]) and not np.array_equal(plain[:24], stated[:24])
 
 
-def test_rays_are_shown_as_colours():
+def test_rays_are_shown_as_colors():
     rays = np.zeros((3, 6, 4, 5))
     rays[:, 5] = 1.0  # all look forward
     rays[2, 0] = -2.0

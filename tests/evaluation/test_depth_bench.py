@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.depth import normalise_depth
+from comfyui_fulldit.control.depth import normalize_depth
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.evaluation.tools import depth_bench
 from comfyui_fulldit.models.estimators.depth import NOTICE, estimate_depth, shipped
@@ -49,7 +49,7 @@ def test_bytes_and_sizes(clip, estimators):
     small = estimate_depth(video, estimators=estimators)
     large = estimate_depth(video.repeat(2, 1).repeat(2, 2), size=(40, 60), estimators=estimators)
     assert large.shape == (2, 40, 60) and np.abs(large.mean() - small.mean()) < 0.1 * small.mean()
-    assert normalise_depth(small, "disparity").frames == 2
+    assert normalize_depth(small, "disparity").frames == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.estimators.camera import CameraNet, camera_input, compose, rotation_matrix
 from comfyui_fulldit.models.estimators.estimators_file import Estimators, load_estimators, save_estimators
-from comfyui_fulldit.models.estimators.identity import crop, on_grey
+from comfyui_fulldit.models.estimators.identity import crop, on_gray
 from comfyui_fulldit.models.estimators.motion import dis_flow
 
 
@@ -47,7 +47,7 @@ def test_crop_is_the_stretched_box_and_hides_the_outline():
     assert torch.allclose(cut[0, :, 24, 24], torch.tensor([1.0, 0, 0]), atol=1e-4)
     assert cut[0, 0].mean() > 0.8 and cut[0, 1:].abs().max() < 1e-4
     assert torch.allclose(cut, crop(picture, disc))
-    assert torch.allclose(on_grey(picture, box)[0, :, 0, 0], torch.full((3,), 0.5))
+    assert torch.allclose(on_gray(picture, box)[0, :, 0, 0], torch.full((3,), 0.5))
     assert torch.isfinite(crop(picture, torch.zeros_like(box))).all()
 
 

@@ -10,7 +10,7 @@ import pytest
 from comfyui_fulldit import cli
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.inbetween import Between
-from comfyui_fulldit.control.identity.shapes import rasterise
+from comfyui_fulldit.control.identity.shapes import rasterize
 from comfyui_fulldit.evaluation.tools import masks_bench
 
 pytest.importorskip("cv2")
@@ -43,11 +43,11 @@ def test_in_betweens_without_alignment_get_poor_figures(small, monkeypatch):
     assert masks_bench.measure_inbetweens()["motions"]["moves_far"] < 0.6
 
 
-def test_outlines_turn_about_their_centre_of_mass(small):
+def test_outlines_turn_about_their_center_of_mass(small):
     for turn in (0, 90):
-        mask = rasterise(masks_bench.placed("kite", (0.5, 0.5), 0.5, turn), 96, 144)
-        centre = [(mask.sum(1 - axis) @ (np.arange(mask.shape[axis]) + 0.5)) / mask.sum() for axis in (0, 1)]
-        assert centre == pytest.approx([48, 72], abs=0.05)
+        mask = rasterize(masks_bench.placed("kite", (0.5, 0.5), 0.5, turn), 96, 144)
+        center = [(mask.sum(1 - axis) @ (np.arange(mask.shape[axis]) + 0.5)) / mask.sum() for axis in (0, 1)]
+        assert center == pytest.approx([48, 72], abs=0.05)
 
 
 def test_nonsense_is_refused():

@@ -35,19 +35,19 @@ def test_what_is_not_asked_is_not_measured(judge, scenes):
 
 def test_a_failed_estimate_is_a_static_camera_and_is_counted(judge, scenes):
     asked = scenes[1].controls
-    grey = np.full_like(scenes[1].frames, 0.5)
-    found = judge.measure(grey, asked)
+    gray = np.full_like(scenes[1].frames, 0.5)
+    found = judge.measure(gray, asked)
     moved = np.linalg.norm(asked.camera.relative().c2w[:, :, 3], axis=-1).sum()
     assert "camera" in found.failed
     assert found.values["trans_err"] == pytest.approx(moved)
-    broken = grey.copy()
+    broken = gray.copy()
     broken[0, 0, 0] = np.nan
     found = judge.measure(broken, asked)
     assert "camera" in found.failed and all(np.isfinite(v) for v in found.values.values() if v is not None)
 
 
 class Eyes(torch.nn.Module):
-    """Sees the mean colour of a crop: enough to tell saturated things apart."""
+    """Sees the mean color of a crop: enough to tell saturated things apart."""
 
     def forward(self, crops):
         return torch.nn.functional.normalize(crops.mean((2, 3)) - 0.5, dim=1)

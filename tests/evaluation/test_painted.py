@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.identity.shapes import Ellipse, rasterise
+from comfyui_fulldit.control.identity.shapes import Ellipse, rasterize
 from comfyui_fulldit.evaluation.control.benchmark import alikeness
 from comfyui_fulldit.evaluation.control.painted_masks import CORNERS, outlines, painted, painted_keys, painted_track
 
@@ -16,13 +16,13 @@ def iou(one, other):
 
 
 def disc(x, y=0.5, size=0.4):
-    return rasterise(Ellipse((x, y), (size * 64 / 96, size)), *SIZE)
+    return rasterize(Ellipse((x, y), (size * 64 / 96, size)), *SIZE)
 
 
 def test_an_outline_has_few_corners_and_lies_on_the_edge():
     (shape,) = outlines(disc(0.5))
     assert 8 <= len(shape.points) <= CORNERS and not shape.subtract
-    assert iou(rasterise(shape, *SIZE), disc(0.5)) > 0.94
+    assert iou(rasterize(shape, *SIZE), disc(0.5)) > 0.94
     assert len(outlines(disc(0.5), corners=5)[0].points) <= 5
     assert outlines(np.zeros(SIZE)) == ()
 
@@ -30,7 +30,7 @@ def test_an_outline_has_few_corners_and_lies_on_the_edge():
 def test_holes_are_taken_away_and_crumbs_left_alone():
     ring = disc(0.5, size=0.8) - disc(0.5, size=0.4)
     outer, hole = outlines(ring)
-    assert hole.subtract and not outer.subtract and iou(rasterise((outer, hole), *SIZE), ring) > 0.93
+    assert hole.subtract and not outer.subtract and iou(rasterize((outer, hole), *SIZE), ring) > 0.93
     crumb = np.maximum(disc(0.5, size=0.8), disc(0.05, 0.05, 0.08))
     assert len(outlines(crumb)) == 1
     parts = np.maximum(disc(0.2), disc(0.8))

@@ -8,7 +8,7 @@ import pytest
 
 from comfyui_fulldit.cli import main
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation.control.benchmark import SUBSETS, key_of, summarise
+from comfyui_fulldit.evaluation.control.benchmark import SUBSETS, key_of, summarize
 from comfyui_fulldit.evaluation.control.judge import HIGHER_IS_BETTER, METRICS
 from comfyui_fulldit.evaluation.control.ratios import ALL, ratios_of_result
 from comfyui_fulldit.evaluation.control.targets import NAMES, read_result, run_targets, targets, targets_table
@@ -49,7 +49,7 @@ def records(shares, count=8, spread=0.1, painted=None, seed=0):
 def result_of(given, family="seen", **changes):
     scenes = {"count": len(given), "family": family, "frames": 25, "height": 96, "width": 160, "steps": 20}
     return {
-        **summarise(given),
+        **summarize(given),
         "checkpoint": {"file": "x", "fingerprint": "f" * 16},
         "scenes": {**scenes, "guidance": 2.0, "world": 1},
         "machine": {"cores": 2, "threads": 2, "device": "cpu"},

@@ -17,7 +17,7 @@ def small(**changes) -> FullDiTConfig:
     return replace(PRESETS["debug"], **changes)
 
 
-def randomised(config: FullDiTConfig, seed: int = 0, scale: float = 0.2) -> FullDiT:
+def randomized(config: FullDiTConfig, seed: int = 0, scale: float = 0.2) -> FullDiT:
     """A network all of whose weights matter (heads of zeros and vectors of zeros would hide mistakes)."""
     model = FullDiT(config)
     generator = torch.Generator().manual_seed(seed)

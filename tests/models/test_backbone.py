@@ -7,11 +7,11 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.attention import BACKENDS, use_backend
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
 from comfyui_fulldit.models.config import CORE_FIELDS, PRESETS, FullDiTConfig
 from comfyui_fulldit.models.weights.key_maps import is_diffusers, load_backbone, to_diffusers, to_wan
 
-from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
+from .nets import GEOMETRY, apart, conditions, latent, randomized, small, words
 
 
 def diffusers_twin(config: FullDiTConfig):
@@ -36,7 +36,7 @@ def diffusers_twin(config: FullDiTConfig):
 @torch.no_grad()
 def test_equals_diffusers(dim):
     config = small(dim=dim)
-    model = randomised(config)
+    model = randomized(config)
     twin = diffusers_twin(config)
     backbone = {n: v for n, v in model.state_dict().items() if not n.startswith("tokenizers.")}
     twin.load_state_dict(to_diffusers(backbone), strict=True)
@@ -110,7 +110,7 @@ def test_wan_scale_has_the_published_keys(name, count, size):
 @torch.no_grad()
 def test_time_per_frame_equals_time_per_sample_when_constant():
     for attention in ("decoupled", "full"):
-        model = randomised(small(attention=attention))
+        model = randomized(small(attention=attention))
         x, context = latent(batch=2), words(model.config, 2)
         given = conditions(2)
         t = torch.tensor([120.0, 700.0])
@@ -123,7 +123,7 @@ def test_time_per_frame_equals_time_per_sample_when_constant():
 
 @torch.no_grad()
 def test_attention_callables_agree_and_see_every_call():
-    model = randomised(small())
+    model = randomized(small())
     x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
     calls = []
 
@@ -148,7 +148,7 @@ def test_attention_callables_agree_and_see_every_call():
 
 @torch.no_grad()
 def test_hooks_of_a_host_are_honoured():
-    model = randomised(small())
+    model = randomized(small())
     x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
     plain = model(x, t, context, given)
     seen = []
@@ -174,7 +174,7 @@ def test_hooks_of_a_host_are_honoured():
 
 @torch.no_grad()
 def test_rope_options_stretch_video_and_conditions_alike():
-    model = randomised(small())
+    model = randomized(small())
     x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
     plain = model(x, t, context, given)
     moved = model(x, t, context, given, transformer_options={"rope_options": {"shift_t": 3.0, "shift_x": 1.0}})
@@ -184,9 +184,9 @@ def test_rope_options_stretch_video_and_conditions_alike():
 
 
 @torch.no_grad()
-def test_initialise_starts_at_zero_velocity_and_slots_apart():
+def test_initialize_starts_at_zero_velocity_and_slots_apart():
     model = FullDiT(small())
-    initialise(model)
+    initialize(model)
     x, t, context = latent(), torch.tensor([400.0]), words(model.config)
     assert model(x, t, context, conditions()).abs().max() == 0
     assert all(tokenizer.type_vector.abs().max() == 0 for tokenizer in model.tokenizers.values())

@@ -13,13 +13,13 @@ from comfyui_fulldit.models.config import PRESETS
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, save_model
 from comfyui_fulldit.models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 
-from .nets import conditions, latent, randomised, small, words
+from .nets import conditions, latent, randomized, small, words
 
 
 @pytest.fixture
 def saved(tmp_path):
     config = small(vae="mark")
-    model, text = randomised(config), TextEncoder(dim=config.text_dim)
+    model, text = randomized(config), TextEncoder(dim=config.text_dim)
     path = tmp_path / "model.safetensors"
     save_model(path, model, text, config, {"training": {"step": 3}, "note": "plain"}, dtype=None)
     return path, model, text, config

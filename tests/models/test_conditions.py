@@ -9,11 +9,11 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.positions import grid, rotary_table, rotate, stream_positions
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialise
+from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
 from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 from comfyui_fulldit.models.conditioning.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
 
-from .nets import GEOMETRY, apart, conditions, latent, randomised, small, words
+from .nets import GEOMETRY, apart, conditions, latent, randomized, small, words
 
 T = torch.tensor([640.0])
 ALL = [(a, j) for a in ("decoupled", "full") for j in (False, True)]
@@ -22,7 +22,7 @@ ALL = [(a, j) for a in ("decoupled", "full") for j in (False, True)]
 @pytest.mark.parametrize("attention, joint", ALL)
 @torch.no_grad()
 def test_order_memory_and_effect(attention, joint):
-    model = randomised(small(attention=attention, joint_text=joint))
+    model = randomized(small(attention=attention, joint_text=joint))
     x, context, given = latent(), words(model.config), conditions()
     found = model(x, T, context, given)
     assert found.shape == x.shape
@@ -39,7 +39,7 @@ def test_order_memory_and_effect(attention, joint):
 
 @torch.no_grad()
 def test_memory_holds_for_every_time_prompt_and_batch():
-    model = randomised(small())
+    model = randomized(small())
     given = conditions()
     memory = model.prefill(given)
     assert memory.nbytes == 2 * model.config.num_layers * sum(s.tokens for s in given.streams) * model.config.dim * 4
@@ -55,7 +55,7 @@ def test_memory_holds_for_every_time_prompt_and_batch():
 @torch.no_grad()
 def test_gradients_reach_every_condition_weight():
     with torch.enable_grad():
-        model = randomised(small())
+        model = randomized(small())
         model(latent(), T, words(model.config), conditions()).square().mean().backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.abs().sum() > 0, name
@@ -64,7 +64,7 @@ def test_gradients_reach_every_condition_weight():
 @pytest.mark.parametrize("attention", ["decoupled", "full"])
 @torch.no_grad()
 def test_strength_scales_values_only(attention):
-    model = randomised(small(attention=attention))
+    model = randomized(small(attention=attention))
     x, context, given = latent(), words(model.config), conditions()
     full = model(x, T, context, given)
     half = model(x, T, context, conditions(strength=0.5))
@@ -81,7 +81,7 @@ def test_strength_scales_values_only(attention):
 
 @torch.no_grad()
 def test_slots_and_types_tell_streams_apart():
-    model = randomised(small())
+    model = randomized(small())
     x, context, given = latent(), words(model.config), conditions()
     streams = list(given.streams)
     streams[1], streams[2] = replace(streams[1], slot=2), replace(streams[2], slot=0)
@@ -115,7 +115,7 @@ def test_a_checkpoint_may_cut_a_stream_in_its_own_way():
     given = Conditions((own,), GEOMETRY)
     assert given.tokens(fine) == {"video": 18, "identity_map": 18}
     model = FullDiT(fine)
-    initialise(model)
+    initialize(model)
     assert model.prefill(given).layers[0][0].shape[1] == 18
     with pytest.raises(UserError, match=r"patches of \(1, 4, 4\), but the checkpoint reads patches of \(1, 2, 2\)"):
         model.prefill(Conditions((coarse,), GEOMETRY))
@@ -166,7 +166,7 @@ def pose(frame: int) -> torch.Tensor:
     return torch.cat([turn(0.03 * frame), shift], 1)
 
 
-def test_camera_features_pack_four_frames_and_are_standardised():
+def test_camera_features_pack_four_frames_and_are_standardized():
     intrinsics = torch.tensor([1.0, 1.5, 0.5, 0.5]).expand(1, 9, 4)
     features = camera_features(panning(0, 9), intrinsics, fps=8.0)
     assert features.shape == (1, 3, 68) and features.dtype == torch.float32
@@ -210,7 +210,7 @@ def test_windows_slice_every_stream():
     assert torch.equal(first.streams[0].data, path[:, :3])
     nearest = whole.window([5, 6])
     assert torch.equal(nearest.streams[3].data, sparse[:, :, 1:2])
-    model = randomised(small())
+    model = randomized(small())
     out = model(torch.randn(1, 16, 4, 4, 6), T, words(model.config), piece)
     assert torch.isfinite(out).all()
     with pytest.raises(UserError, match="9 latent frames"):
@@ -227,11 +227,11 @@ def test_refusals():
         Stream("reference", torch.zeros(1, 16, 1, 4, 6))
     with pytest.raises(UserError, match="slot"):
         Stream("depth", torch.zeros(1, 16, 1, 4, 6), slot=1)
-    model = randomised(small(streams=("camera",)))
+    model = randomized(small(streams=("camera",)))
     x, context = latent(), words(model.config)
     with pytest.raises(UserError, match="does not take the condition 'depth'"):
         model(x, T, context, conditions().select(["depth"]))
-    model = randomised(small())
+    model = randomized(small())
     with pytest.raises(UserError, match="same size"):
         model(latent(frames=2), T, context, conditions())
     with pytest.raises(UserError, match="batch"):
@@ -242,7 +242,7 @@ def test_refusals():
 
 @torch.no_grad()
 def test_odd_sides_are_padded():
-    model = randomised(small())
+    model = randomized(small())
     x = torch.randn(1, 16, 2, 5, 7)
     given = Conditions((Stream("depth", x), Stream("identity_map", x)), (2, 5, 7))
     assert model(x, T, words(model.config), given).shape == x.shape

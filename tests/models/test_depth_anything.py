@@ -118,7 +118,7 @@ def test_the_authors_own_files_are_read(tiny, tmp_path):
     first, second = (estimate_depth_anything(one, frames, side=42) for one in (network, again))
     assert np.ptp(first) > 1e-3 and np.array_equal(first, second)
     metric = place.rename(tmp_path / "depth_anything_v2_metric_vitx.safetensors")
-    assert not is_original(metric), "metres are something else"
+    assert not is_original(metric), "meters are something else"
     metric.write_bytes(metric.read_bytes()[:5000])
     with pytest.raises(UserError, match="no whole Depth Anything V2"):
         load_depth_anything(metric)
@@ -243,13 +243,13 @@ def git_digest(data: bytes) -> str:
 
 @contextmanager
 def counted(total, title):
-    """Progress that counts; after `stop_after` steps it raises, as a host does when its run is cancelled."""
+    """Progress that counts; after `stop_after` steps it raises, as a host does when its run is canceled."""
     assert total == 100 and REPOSITORY in title
 
     def step():
         counted.steps += 1
         if counted.steps == counted.stop_after:
-            raise KeyboardInterrupt("cancelled")
+            raise KeyboardInterrupt("canceled")
 
     yield step
 
@@ -263,7 +263,7 @@ def count(online):
 CONTENTS = {"config.json": b'{"model_type": "depth_anything"}', "model.safetensors": bytes(range(256)) * 120_000}
 
 
-def test_small_is_pinned_and_the_others_licence_is_stated():
+def test_small_is_pinned_and_the_others_license_is_stated():
     small = MODELS["Small"]
     assert small.known and small.says().startswith("depth-anything/Depth-Anything-V2-Small-hf at revision 5426e4f0")
     assert "99.2 MB" in small.says() and "Apache-2.0" in small.says() and small.weights.digest[7:] in small.says()
@@ -292,13 +292,13 @@ def test_a_model_comes_whole_and_says_where_it_is_from(tmp_path, count):
         assert folder == tmp_path / "Tiny-Depth-hf" and count.steps == 100
         assert {name: (folder / name).read_bytes() for name in CONTENTS} == CONTENTS
         source = json.loads((folder / "source.json").read_text())
-        assert source["revision"] == "c" * 40 and source["licence"] == "MIT"
+        assert source["revision"] == "c" * 40 and source["license"] == "MIT"
         assert [entry.name for entry in tmp_path.iterdir()] == ["Tiny-Depth-hf"]
         asked = state.asked
         assert download(Published(REPOSITORY, "MIT"), tmp_path, count, address) == folder and state.asked == asked
 
 
-def test_a_download_that_was_cancelled_goes_on_where_it_stopped(tmp_path, count):
+def test_a_download_that_was_canceled_goes_on_where_it_stopped(tmp_path, count):
     with hub(CONTENTS) as (address, state):
         model = look_up(Published(REPOSITORY, "MIT"), address)
         count.stop_after = 40

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.latent import denormalise_latent, normalise_latent
+from comfyui_fulldit.models.vae.latent import denormalize_latent, normalize_latent
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
 
 
@@ -33,7 +33,7 @@ def diffusers_key(key: str) -> str:
     return re.sub(r"^conv1\.", "quant_conv.", re.sub(r"^conv2\.", "post_quant_conv.", key))
 
 
-def randomise(vae: torch.nn.Module, seed: int = 0) -> None:
+def randomize(vae: torch.nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in vae.named_parameters():
@@ -45,7 +45,7 @@ def randomise(vae: torch.nn.Module, seed: int = 0) -> None:
 def vae() -> VAE:
     torch.manual_seed(0)
     model = VAE(dim=8).eval().requires_grad_(False)
-    randomise(model)
+    randomize(model)
     return model
 
 
@@ -126,10 +126,10 @@ def test_a_stream_that_ends_between_latents_is_refused(vae: VAE) -> None:
         vae.decode(torch.zeros(1, 8, 1, 2, 2))
 
 
-def test_normalising_latents_is_wan21_and_goes_back() -> None:
+def test_normalizing_latents_is_wan21_and_goes_back() -> None:
     z = torch.randn(2, 16, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert torch.allclose(denormalise_latent(normalise_latent(z)), z)
-    assert float(normalise_latent(torch.zeros(1, 16, 1, 1, 1))[0, 0]) == pytest.approx(0.7571 / 2.8184)
+    assert torch.allclose(denormalize_latent(normalize_latent(z)), z)
+    assert float(normalize_latent(torch.zeros(1, 16, 1, 1, 1))[0, 0]) == pytest.approx(0.7571 / 2.8184)
 
 
 def test_a_file_keeps_the_weights_their_fingerprint_and_the_metadata(vae: VAE, tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def test_geometry_becomes_points_with_the_median_depth_1(host, temp, kind):
     count = message["count"]
     assert len(data) == count * 15 and count >= 2399
     points = np.frombuffer(data, "<f4", count * 3).reshape(-1, 3)
-    colours = np.frombuffer(data, np.uint8, offset=count * 12).reshape(-1, 3)
+    colors = np.frombuffer(data, np.uint8, offset=count * 12).reshape(-1, 3)
     assert np.median(points[:, 2]) == pytest.approx(1, abs=0.01) or set(np.round(points[:, 2], 3)) == {1.0, 0.333}
     assert points[:, 2].max() / points[:, 2].min() == pytest.approx(3)
     left = points[:, 0] < 0
-    assert (colours[left, 0] == 255).all() and (colours[~left, 0] == 0).all(), "colours belong to their points"
+    assert (colors[left, 0] == 255).all() and (colors[~left, 0] == 0).all(), "colors belong to their points"
     assert message["fov"] == pytest.approx(np.degrees(2 * np.arctan(30 / focal)), rel=0.05)
     assert "image" in message
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.camera.presets import preset
-from comfyui_fulldit.control.depth import DepthClip, normalise_depth
+from comfyui_fulldit.control.depth import DepthClip, normalize_depth
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import FAR, render
 
@@ -58,8 +58,8 @@ def test_the_small_estimator_says_that_it_is_for_the_demo(host, clip):
     depth, preview, report = extract(host, {"source": "embedded"}, images=clip[0])
     assert depth.values.shape == (17, 64, 96) and preview.shape == (17, 64, 96, 3)
     assert np.array_equal(preview[..., 1].numpy(), depth.values)
-    assert "for the demo" in report and "Stabilised: points change by" in report
-    truth = normalise_depth(clip[1], "depth").values
+    assert "for the demo" in report and "Stabilized: points change by" in report
+    truth = normalize_depth(clip[1], "depth").values
     assert np.corrcoef(depth.values.ravel(), truth.ravel())[0, 1] > 0.8
     assert json.loads(report.split("Recipe: ")[1])["kind"] == "disparity"
     with pytest.raises(UserError, match="No images are connected"):
@@ -69,9 +69,9 @@ def test_the_small_estimator_says_that_it_is_for_the_demo(host, clip):
 def test_the_world_is_exact(host, clip):
     source = {"source": "world", "scene": 12, "frames": 17, "width": 96, "height": 64}
     depth, _, report = extract(host, source)
-    expected = normalise_depth(clip[1], "depth", sky=np.isinf(clip[1]))
+    expected = normalize_depth(clip[1], "depth", sky=np.isinf(clip[1]))
     assert np.array_equal(depth.values, expected.values) and depth.recipe["range"] == expected.recipe["range"]
-    assert "Stabilised" not in report
+    assert "Stabilized" not in report
     with pytest.raises(UserError, match="more than a procedural scene"):
         extract(host, {**source, "frames": 1025, "width": 2048, "height": 2048})
     with pytest.raises(UserError, match="no video that comes in pieces"):
@@ -134,12 +134,12 @@ def test_geometry_of_core(host, clip, kind):
         given |= {"mask": torch.from_numpy(~sky)}
     source = {"source": "geometry", "geometry": given, "confidence": 0.0}
     found, _, report = extract(host, source, stabilise=False)
-    expected = normalise_depth(depth, "depth", sky=sky)
+    expected = normalize_depth(depth, "depth", sky=sky)
     assert np.abs(found.values - expected.values).max() < 1e-6
     assert {"DA3": "Depth Anything 3 looked", "MoGe": "MoGe looks"}[kind] in report
-    # Its own pictures stabilise it; a camera helps, since distances are known.
+    # Its own pictures stabilize it; a camera helps, since distances are known.
     steady = extract(host, source, camera=clip[2].controls(0).camera)
-    assert "Stabilised" in steady[2] and "left out" not in steady[2]
+    assert "Stabilized" in steady[2] and "left out" not in steady[2]
     with pytest.raises(UserError, match="no depth"):
         extract(host, {"source": "geometry", "geometry": {"image": pictures}})
     with pytest.raises(UserError, match="No geometry"):
@@ -147,10 +147,10 @@ def test_geometry_of_core(host, clip, kind):
 
 
 def test_a_depth_video(host, clip):
-    values = normalise_depth(clip[1], "depth").values
+    values = normalize_depth(clip[1], "depth").values
     video = torch.from_numpy(values)[..., None].expand(-1, -1, -1, 3)
     found, _, report = extract(host, {"source": "depth_video", "depth": video, "kind": "disparity"})
-    assert np.abs(found.values - normalise_depth(values, "disparity").values).max() < 1e-6
+    assert np.abs(found.values - normalize_depth(values, "disparity").values).max() < 1e-6
     assert "connect the pictures" in report
     dark = extract(host, {"source": "depth_video", "depth": 1 - video, "kind": "inverted"})[0]
     assert np.abs(dark.values - found.values).max() < 1e-5
@@ -165,7 +165,7 @@ def test_a_depth_video(host, clip):
 
 @pytest.fixture(scope="module")
 def sequence(host, clip):
-    """The exact depth in millimetres as 16-bit PNG files in the input folder."""
+    """The exact depth in millimeters as 16-bit PNG files in the input folder."""
     cv2 = pytest.importorskip("cv2")
     folder = host.folder / "input" / "shots" / "depth"
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def test_files_of_the_input_folder(host, clip, sequence):
 
     assert "shots/depth/" in depth_folders()
     found, _, report = extract(host, sequence)
-    expected = normalise_depth(np.where(np.isinf(clip[1]), np.nan, clip[1]), "depth", fill=True)
+    expected = normalize_depth(np.where(np.isinf(clip[1]), np.nan, clip[1]), "depth", fill=True)
     assert np.abs(found.values - expected.values).max() < 2e-3 and "17 in 'shots/depth/'" in report
     part = extract(host, {**sequence, "start": 3, "count": 5, "longest": 48})[0]
     assert part.values.shape == (5, 32, 48)
@@ -278,7 +278,7 @@ def test_files_come_in_pieces_and_say_when_they_end(host, clip, sequence):
 
 
 def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
-    depth = normalise_depth(clip[1], "depth")
+    depth = normalize_depth(clip[1], "depth")
     camera = clip[2].controls(0).camera
     first = DepthClip(depth.values[:1], depth.recipe)
     made, holes, preview, report = run(host, "FullDiTDepthAlong", depth=first, camera=camera).args
@@ -291,7 +291,7 @@ def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
 
 
 def test_a_wrong_camera_is_told(host, clip):
-    depth = normalise_depth(clip[1], "depth")
+    depth = normalize_depth(clip[1], "depth")
     wrong = preset("dolly_in", frames=17, amount=0.8)
     says, ok, residual, _ = run(host, "FullDiTDepthAgreement", camera=wrong, depth=depth).args
     assert ok is False and residual > 0.02 and says
@@ -303,7 +303,7 @@ def test_a_wrong_camera_is_told(host, clip):
 
 
 def test_pictures_for_other_models(host, clip):
-    depth = normalise_depth(clip[1], "depth")
+    depth = normalize_depth(clip[1], "depth")
     images, report = run(host, "FullDiTDepthPictures", depth=depth, target="vace", width=128, height=80, frames=13).args
     assert images.shape == (13, 80, 128, 3) and "WanVaceToVideo" in report and "spread over 13" in report
     assert run(host, "FullDiTDepthPictures", depth=depth, target="ltx").args[0].shape == (17, 64, 96, 3)
@@ -312,9 +312,9 @@ def test_pictures_for_other_models(host, clip):
 
 
 def test_the_depth_condition_keeps_its_result_and_takes_near_and_far(host, clip):
-    values = normalise_depth(clip[1], "depth").values
+    values = normalize_depth(clip[1], "depth").values
     video = torch.from_numpy(values)[..., None].repeat(1, 1, 1, 3)
-    before = normalise_depth(video.numpy(), "disparity")
+    before = normalize_depth(video.numpy(), "disparity")
     assert np.array_equal(run(host, "FullDiTDepth", images=video, kind="disparity").args[0].values, before.values)
     fixed = run(host, "FullDiTDepth", images=video, kind="disparity", near=1.0, far=0.0).args[0]
     assert np.abs(fixed.values - values).max() < 1e-6 and fixed.recipe["scope"] == "fixed"

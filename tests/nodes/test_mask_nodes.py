@@ -122,7 +122,7 @@ def test_masks_that_are_named_where_they_are_black(host):
         run(host, "FullDiTPropagateMask", images=clip()[0], mask=masks, at="0", refine=True)
 
 
-def test_following_shows_progress_and_ends_when_it_is_cancelled(host, monkeypatch):
+def test_following_shows_progress_and_ends_when_it_is_canceled(host, monkeypatch):
     import comfy.model_management
     import comfy.utils
 
@@ -251,7 +251,7 @@ def identity(host, name="ball", track=None, **more):
     return run(host, "FullDiTIdentity", name=name, track=track, **given).args[0]
 
 
-def test_the_map_shows_slots_in_their_colours(host):
+def test_the_map_shows_slots_in_their_colors(host):
     left, right = torch.zeros(5, 32, 48), torch.zeros(5, 32, 48)
     left[:, 8:24, 4:20] = 1
     right[:3, 8:24, 16:40] = 1

@@ -144,7 +144,7 @@ def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
     track = moving(5)
     one, two, three, _, state = editor.execute("", track, track3=track.flip(2)).args
     assert not two.any() and iou(three[0], track.flip(2)[0]) > 0.99
-    assert [slot.colour for slot in state_from_json(state).slots] == ["#ff0000", "#00ff00", "#0000ff"]
+    assert [slot.color for slot in state_from_json(state).slots] == ["#ff0000", "#00ff00", "#0000ff"]
     with pytest.raises(UserError, match="track2 is 4 frames of 72x48, but track1 is 5 frames of 72x48"):
         editor.execute("", track, track2=track[:4])
     with pytest.raises(UserError, match="track1"):
@@ -203,7 +203,7 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
     assert status == 200 and answer["remarks"] == [], answer
     keys = [key_from_json(key, 9) for key in answer["keys"]]
     assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
-    (last,) = MaskTrack((keys[-1],), 9).rasterise(48, 96, 1)
+    (last,) = MaskTrack((keys[-1],), 9).rasterize(48, 96, 1)
     assert iou(last, np.roll(mask, 32, 1)) > 0.8
     assert told and told[0]["id"] == "a" and 0 < told[-1]["done"] <= told[-1]["total"]
 

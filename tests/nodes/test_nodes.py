@@ -96,7 +96,7 @@ def test_what_an_identity_refuses(host, change, message):
         identity(host, **change)
 
 
-def test_depth_is_normalised_and_shown(host):
+def test_depth_is_normalized_and_shown(host):
     clip = torch.rand(FRAMES, HEIGHT, WIDTH, 3) * 0.2 + 0.3
     values, shown = run(host, "FullDiTDepth", images=clip, kind="inverted")
     assert values.values.min() == 0 and values.values.max() == 1
@@ -137,7 +137,7 @@ def test_the_budget_is_what_the_network_gets(host):
     from comfyui_fulldit.models.encode import encode_controls
     from comfyui_fulldit.nodes.bridge.request import budget
 
-    class Grey:
+    class Gray:
         def parameters(self):
             return iter([torch.empty(0)])
 
@@ -150,7 +150,7 @@ def test_the_budget_is_what_the_network_gets(host):
         identities={"identity0": identity(host), "identity1": identity(host, "cube", strength=0.5)},
         depth=depth(host),
     )
-    streams = encode_controls(asked.controls, Grey(), PRESETS["mini-cpu"], FRAMES, HEIGHT, WIDTH)
+    streams = encode_controls(asked.controls, Gray(), PRESETS["mini-cpu"], FRAMES, HEIGHT, WIDTH)
     assert streams.tokens() == budget(asked)
 
 

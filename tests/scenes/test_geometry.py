@@ -27,7 +27,7 @@ SURFACE = {
 
 
 def unproject(clips, index: int) -> np.ndarray:
-    """World points (T,H,W,3) of every pixel centre, from depth, intrinsics and c2w alone, in float64."""
+    """World points (T,H,W,3) of every pixel center, from depth, intrinsics and c2w alone, in float64."""
     depth = clips.depth[index].double().numpy()
     c2w, intrinsics = clips.c2w[index].double().numpy(), clips.intrinsics[index].double().numpy()
     frames, height, width = depth.shape
@@ -51,7 +51,7 @@ def test_depth_puts_every_object_pixel_on_the_surface_of_its_solid(family):
                 mine = points[t][clips.identity[b, t].numpy() == k]
                 if not len(mine):
                     continue
-                local = (mine - thing.centre[t]) @ thing.rotation[t] / thing.half_size
+                local = (mine - thing.center[t]) @ thing.rotation[t] / thing.half_size
                 assert np.abs(SURFACE[thing.solid](local)).max() < 4e-3, thing.solid
                 assert np.abs(local).max() < 1 + 4e-3
                 met.add(thing.solid)
@@ -72,12 +72,12 @@ def test_depth_puts_the_rest_on_the_ground_the_wall_or_at_the_end_of_the_world()
 
 
 def test_the_picture_moves_as_the_camera_says():
-    """A ground point of the first frame, projected into a later frame, has its colour there."""
+    """A ground point of the first frame, projected into a later frame, has its color there."""
     options = WorldOptions(cameras=("orbit", "truck", "spline", "roll", "pan"), moving=0.0, objects=(1, 1))
     clips = render(range(6), frames=5, height=128, width=192, options=options)
     for b in range(len(clips)):
         points = unproject(clips, b)[0]
-        # The near field's interior: colours at edges are mixtures, far cells melt.
+        # The near field's interior: colors at edges are mixtures, far cells melt.
         chosen = (np.abs(points[..., 1]) < 1e-3) & (clips.depth[b, 0].numpy() < 6)
         first = clips.video[b, :, 0].permute(1, 2, 0).numpy()[chosen]
 
@@ -94,9 +94,9 @@ def test_the_picture_moves_as_the_camera_says():
             return same, picture[row.clip(0, 127), column.clip(0, 191)]
 
         t = 3
-        visible, colour = there(t, clips.c2w[b, t].double().numpy())
+        visible, color = there(t, clips.c2w[b, t].double().numpy())
         assert visible.sum() > 500
-        right = np.abs(colour - first)[visible].mean()
+        right = np.abs(color - first)[visible].mean()
         still_visible, still = there(0, clips.c2w[b, t].double().numpy())
         wrong = np.abs(still - first)[visible].mean()
         assert right < 0.05 and right < 0.6 * wrong, (b, right, wrong)
@@ -118,7 +118,7 @@ def test_the_identity_map_paints_slots_and_agrees_with_control():
         assert np.abs(again - clips.references[0, k].permute(1, 2, 0).numpy()).mean() < 0.04
 
 
-def test_references_show_the_identity_and_absent_slots_are_grey():
+def test_references_show_the_identity_and_absent_slots_are_gray():
     clips = render(range(10, 18), frames=1)
     for b in range(len(clips)):
         for k in range(3):
@@ -130,7 +130,7 @@ def test_references_show_the_identity_and_absent_slots_are_grey():
             rows, columns = mask.amax(1).nonzero(), mask.amax(0).nonzero()
             extent = max((rows[-1] - rows[0] + 1).item() / 64, (columns[-1] - columns[0] + 1).item() / 96)
             assert 0.8 <= extent <= 0.97
-            # Its colours are those of the object in the clip (light differs, so compare the direction of colour).
+            # Its colors are those of the object in the clip (light differs, so compare the direction of color).
             seen = clips.video[b, :, 0][:, clips.identity[b, 0] == k]
             assert seen.numel() == 0 or torch.all((picture[:, mask == 1].mean(1) - seen.mean(1)).abs() < 0.45)
 

@@ -45,15 +45,15 @@ def test_every_movement_solid_pattern_and_place_occurs_about_equally():
     things = [thing for scene in scenes for thing in scene.things]
     assert {thing.solid for thing in things} == set(solids.SEEN)
     assert {thing.pattern for thing in things} == set(patterns.OBJECT_PATTERNS)
-    assert {name for thing in things for name in thing.colours} == set(palette.COLOURS)
+    assert {name for thing in things for name in thing.colors} == set(palette.COLORS)
     assert {scene.surroundings.place.name for scene in scenes} == {place.name for place in palette.PLACES}
     assert Counter(len(scene.things) for scene in scenes).keys() == {1, 2, 3}
     assert {thing.motion for thing in things} == {"still", "slide", "spin", "bounce", "circle"}
 
 
-def test_no_two_objects_of_a_clip_share_a_colour():
+def test_no_two_objects_of_a_clip_share_a_color():
     for seed in range(200):
-        names = [name for thing in make_scene(seed, 2).things for name in thing.colours]
+        names = [name for thing in make_scene(seed, 2).things for name in thing.colors]
         assert len(set(names)) == len(names)
 
 
@@ -84,7 +84,7 @@ def test_clips_move():
     assert (change[~static] > 0.02).all()
 
 
-WORDS = {*palette.COLOURS}
+WORDS = {*palette.COLORS}
 PLACE_WORDS = {
     *("meadow", "desert", "snow", "moon", "beach", "sunset", "yard", "stone", "wooden", "floor", "lake", "night"),
     *("mars", "lavender", "field", "ice", "rink"),
@@ -92,7 +92,7 @@ PLACE_WORDS = {
 
 
 @pytest.mark.parametrize("family", ["seen", "unseen"])
-def test_plain_captions_name_no_colour_and_no_place_and_captions_name_all(family):
+def test_plain_captions_name_no_color_and_no_place_and_captions_name_all(family):
     for seed in range(300):
         scene = make_scene(seed, 2, options=WorldOptions(family=family))
         plain = set(plain_caption(scene).lower().replace(".", "").replace(",", "").split())
@@ -100,7 +100,7 @@ def test_plain_captions_name_no_colour_and_no_place_and_captions_name_all(family
         full = caption(scene)
         assert scene.surroundings.place.name in full and scene.camera.words in full
         for thing in scene.things:
-            phrase = f"{thing.colours[0]} and {thing.colours[1]} {thing.pattern} {thing.solid}"
+            phrase = f"{thing.colors[0]} and {thing.colors[1]} {thing.pattern} {thing.solid}"
             assert phrase in full
             assert f"{thing.pattern} {thing.solid}" in plain_caption(scene)
         assert full.isascii() and len(full) < 320

@@ -1,4 +1,4 @@
-"""The parts of training that need no network: optimisers, averages, saved states, configs, logs."""
+"""The parts of training that need no network: optimizers, averages, saved states, configs, logs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.dataset.latents import channel_weights
 from comfyui_fulldit.training.common.log import Log, plot_losses, read_log, write_sheet
-from comfyui_fulldit.training.common.optimizers import Average, Muon, optimisers, orthogonalise, rate, set_rate
+from comfyui_fulldit.training.common.optimizers import Average, Muon, optimizers, orthogonalize, rate, set_rate
 from comfyui_fulldit.training.common.settings import config_path, read_settings
 from comfyui_fulldit.training.common.state import load_state, save_state
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16), (2, 4, 108), (1, 108, 4)])
-def test_orthogonalise_brings_every_singular_value_near_one(shape):
+def test_orthogonalize_brings_every_singular_value_near_one(shape):
     torch.manual_seed(0)
-    values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+    values = torch.linalg.svdvals(orthogonalize(torch.randn(shape)))
     assert values.min() > 0.4 and values.max() < 1.5
 
 
@@ -37,10 +37,10 @@ def test_muon_does_not_depend_on_which_matrices_share_a_stack():
         assert torch.allclose(a, b, atol=2e-3)
 
 
-def test_optimisers_learn_and_split_by_name():
+def test_optimizers_learn_and_split_by_name():
     torch.manual_seed(0)
     net = torch.nn.ModuleDict({"ffn": torch.nn.Linear(8, 8), "head": torch.nn.Linear(8, 4)})
-    muon, adam = optimisers(net.named_parameters(), ("ffn.",), muon_lr=0.02, adam_lr=0.01)
+    muon, adam = optimizers(net.named_parameters(), ("ffn.",), muon_lr=0.02, adam_lr=0.01)
     assert [p.shape for p in muon.param_groups[0]["params"]] == [net["ffn"].weight.shape]
     assert len(adam.param_groups[0]["params"]) == 3
     x, y = torch.randn(64, 8), torch.randn(64, 4)
@@ -50,9 +50,9 @@ def test_optimisers_learn_and_split_by_name():
         loss = (net["head"](torch.tanh(net["ffn"](x))) - y).square().mean()
         losses.append(float(loss.detach()))
         loss.backward()
-        for optimiser in (muon, adam):
-            optimiser.step()
-            optimiser.zero_grad()
+        for optimizer in (muon, adam):
+            optimizer.step()
+            optimizer.zero_grad()
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -77,7 +77,7 @@ def test_the_average_forgets_the_start_and_smooths_the_end():
 def test_states_come_back_exactly(tmp_path):
     tree = {
         "weights": {"a": torch.randn(3), "b": torch.arange(2, dtype=torch.uint8)},
-        "optimisers": [
+        "optimizers": [
             {"state": {0: {"step": torch.tensor(3.0)}}, "groups": [{"lr": 0.1, "betas": [0.9, 0.98], "f": None}]}
         ],
         "counts": [1, 2.5],
@@ -86,8 +86,8 @@ def test_states_come_back_exactly(tmp_path):
     back = load_state(tmp_path / "state.safetensors")
     for name, value in tree["weights"].items():
         assert torch.equal(back["weights"][name], value)
-    assert back["optimisers"][0]["state"][0]["step"] == 3.0
-    assert back["optimisers"][0]["groups"] == tree["optimisers"][0]["groups"] and back["counts"] == [1, 2.5]
+    assert back["optimizers"][0]["state"][0]["step"] == 3.0
+    assert back["optimizers"][0]["groups"] == tree["optimizers"][0]["groups"] and back["counts"] == [1, 2.5]
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "state.safetensors").read_bytes()[:-5])
     with pytest.raises(UserError, match="cut short"):
         load_state(tmp_path / "cut.safetensors")

@@ -10,13 +10,13 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
-from comfyui_fulldit.models.vae.latent import LATENT_STD, normalise_latent
+from comfyui_fulldit.models.vae.latent import LATENT_STD, normalize_latent
 from comfyui_fulldit.models.vae.vae_file import load_vae, read_metadata
-from comfyui_fulldit.training.common.optimizers import orthogonalise
+from comfyui_fulldit.training.common.optimizers import orthogonalize
 from comfyui_fulldit.training.vae import quality as vae_metrics
 from comfyui_fulldit.training.vae.activation_limiter import Reins
 from comfyui_fulldit.training.vae.finish import fold, latent_pixels, preview_factors
-from comfyui_fulldit.training.vae.initialize import initialise
+from comfyui_fulldit.training.vae.initialize import initialize
 from comfyui_fulldit.training.vae.quality import psnr
 from comfyui_fulldit.training.vae.train_vae import Trainer, load_config, loss_of, train_vae
 from comfyui_fulldit.training.vae.vae_clips import KINDS, ClipPool, Phase, rendered
@@ -25,9 +25,9 @@ SIZE = (5, 16, 24)
 
 
 def flat_clips(seeds: list[int], frames: int, height: int, width: int) -> dict[str, torch.Tensor]:
-    """Clips of one colour that says their scene, without the renderer."""
-    colours = torch.tensor([[seed * 37 % 256, seed * 91 % 256, seed * 13 % 256] for seed in seeds], dtype=torch.uint8)
-    clip = colours[:, :, None, None, None].expand(-1, -1, frames, height, width)
+    """Clips of one color that says their scene, without the renderer."""
+    colors = torch.tensor([[seed * 37 % 256, seed * 91 % 256, seed * 13 % 256] for seed in seeds], dtype=torch.uint8)
+    clip = colors[:, :, None, None, None].expand(-1, -1, frames, height, width)
     return {kind: clip[:, :, :1] if kind == "reference" else clip for kind in KINDS}
 
 
@@ -54,9 +54,9 @@ def test_scenes_give_all_four_kinds() -> None:
     assert {kind: tuple(value.shape[1:]) for kind, value in clips.items()} == {
         kind: (3, 1 if kind == "reference" else 5, 32, 48) for kind in KINDS
     }
-    disparity, colours = clips["disparity"], clips["identity"].movedim(1, -1).reshape(-1, 3).unique(dim=0)
+    disparity, colors = clips["disparity"], clips["identity"].movedim(1, -1).reshape(-1, 3).unique(dim=0)
     assert torch.equal(disparity[:, 0], disparity[:, 2])
-    assert (colours.sum(1) % 255 == 0).all() and (colours.sum(1) <= 255).all()
+    assert (colors.sum(1) % 255 == 0).all() and (colors.sum(1) <= 255).all()
 
 
 def test_batches_depend_on_the_step_alone() -> None:
@@ -147,7 +147,7 @@ def test_folding_moves_the_latents_and_keeps_the_pictures() -> None:
     flat = raw.transpose(0, 1).flatten(1)
     std = flat.std(1)
     fold(vae, flat.mean(1), std)
-    latents = normalise_latent(vae.encode(x))
+    latents = normalize_latent(vae.encode(x))
     assert torch.allclose(latents.mean((0, 2, 3, 4)), torch.zeros(16), atol=1e-3)
     assert torch.allclose(latents.transpose(0, 1).flatten(1).std(1), torch.ones(16), atol=1e-3)
     assert (vae.decode(vae.encode(x)) - before).abs().max() < 1e-3 * before.abs().max()
@@ -156,7 +156,7 @@ def test_folding_moves_the_latents_and_keeps_the_pictures() -> None:
     assert torch.allclose((vae.posterior(x)[1] - spread).mean((0, 2, 3, 4)), grown, atol=1e-3)
 
 
-def test_preview_factors_find_a_linear_colour() -> None:
+def test_preview_factors_find_a_linear_color() -> None:
     generator = torch.Generator().manual_seed(0)
     latents, true = torch.randn(200, 16, generator=generator), torch.randn(16, 3, generator=generator)
     factors, bias = preview_factors(latents, latents @ true + 0.3)
@@ -168,13 +168,13 @@ def test_preview_factors_find_a_linear_colour() -> None:
 
 def test_muon_steps_are_nearly_orthogonal_for_wide_and_tall() -> None:
     for shape in ((2, 8, 60), (1, 40, 6)):
-        singular = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        singular = torch.linalg.svdvals(orthogonalize(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
         assert singular.min() > 0.5 and singular.max() < 1.3
 
 
 def test_reins_shrink_only_what_grew() -> None:
     vae = VAE(dim=8)
-    initialise(vae)
+    initialize(vae)
     reins = Reins(vae)
     with torch.no_grad():
         vae.encoder.downsamples[2].resample[1].weight.mul_(50)

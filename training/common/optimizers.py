@@ -10,7 +10,7 @@ import torch
 WIDE = 8  # from this ratio of its sides on, a matrix is handled by its Gram matrix
 
 
-def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Replace every matrix of a stack (N, rows, columns) by its nearest half-orthogonal one, roughly.
 
     Newton-Schulz iteration of fifth order with the coefficients of Jordan et al. (Muon, 2024): singular values end
@@ -40,7 +40,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised, for parameters of two dimensions or more (a convolution counts as the
+    """Momentum whose update is orthogonalized, for parameters of two dimensions or more (a convolution counts as the
     matrix of its outputs by all else). Matrices of one shape are handled as one stack, which on a CPU costs a fraction
     of one after the other.
 
@@ -78,7 +78,7 @@ class Muon(torch.optim.Optimizer):
                         state["momentum"] = torch.zeros_like(p)
                     state["momentum"].lerp_(p.grad, 1 - group["momentum"])
                     updates.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))  # Nesterov
-                stack = orthogonalise(torch.stack(updates))
+                stack = orthogonalize(torch.stack(updates))
                 ratio = 0.04 * max(shape) if group["like_adam"] else max(1.0, shape[0] / shape[1])
                 for p, update in zip(params, stack, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
@@ -86,7 +86,7 @@ class Muon(torch.optim.Optimizer):
         return loss
 
 
-def optimisers(
+def optimizers(
     named: Iterable[tuple[str, torch.nn.Parameter]],
     inner: Iterable[str],
     muon_lr: float,
@@ -104,8 +104,8 @@ def optimisers(
         found.append(Muon(matrices, lr=muon_lr, weight_decay=weight_decay))
     if rest:
         found.append(torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), eps=1e-8, weight_decay=weight_decay))
-    for optimiser in found:
-        for group in optimiser.param_groups:
+    for optimizer in found:
+        for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
     return found
 
@@ -117,8 +117,8 @@ def rate(progress: float, step: int, warmup: int) -> float:
 
 def set_rate(found: Iterable[torch.optim.Optimizer], share: float) -> None:
     """Put every group at `share` of its base learning rate."""
-    for optimiser in found:
-        for group in optimiser.param_groups:
+    for optimizer in found:
+        for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * share
 
 
@@ -127,7 +127,7 @@ class Average:
     steps.
 
     (Karras et al. 2312.02696 call this a power-function average.) A fixed decay would either keep the random
-    initialisation for a long time or be too short to help at the end.
+    initialization for a long time or be too short to help at the end.
     """
 
     def __init__(self, module: torch.nn.Module, share: float = 0.05, longest: float = 0.9999):

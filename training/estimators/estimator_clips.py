@@ -42,8 +42,8 @@ def degrade(clip: Tensor, generator: torch.Generator, share: float = 0.7) -> Ten
     blotches = F.interpolate(blotches, size=size, mode="bicubic", align_corners=False)
     clip = clip + uniform(0, 0.05) * blotches
     clip = clip + uniform(0, 0.03) * torch.randn(clip.shape, generator=generator)
-    grey = clip.mean(1, keepdim=True)
-    clip = grey + (clip - grey) * uniform(0.75, 1.2)
+    gray = clip.mean(1, keepdim=True)
+    clip = gray + (clip - gray) * uniform(0.75, 1.2)
     middle = clip.mean()
     clip = middle + (clip - middle) * uniform(0.8, 1.15) + uniform(-0.06, 0.06)
     return clip.clamp(0, 1)

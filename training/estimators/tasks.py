@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...models.estimators.camera import CameraNet, compose
-from ...models.estimators.identity import IdentityNet, crop, on_grey
+from ...models.estimators.identity import IdentityNet, crop, on_gray
 from ...models.estimators.perception import Perception
 from .estimator_clips import degrade
 
@@ -21,8 +21,8 @@ def pick(count: int, below: int, generator: torch.Generator) -> Tensor:
     return torch.randint(below, (count,), generator=generator)
 
 
-def shuffle_colours(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """(..., 3, H, W) with the channels of the whole batch permuted: objects are not known by the colours of a world."""
+def shuffle_colors(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """(..., 3, H, W) with the channels of the whole batch permuted: objects are not known by the colors of a world."""
     return pictures[..., torch.randperm(3, generator=generator), :, :]
 
 
@@ -42,7 +42,7 @@ def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Ge
         clip = disparity.unflatten(0, (-1, stills))
         return clip / clip.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
 
-    error = seen.depth - normalised(truth.unflatten(0, (-1, stills))).flatten(0, 1)
+    error = seen.depth - normalized(truth.unflatten(0, (-1, stills))).flatten(0, 1)
     edges = (error[:, 1:] - error[:, :-1]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()
     return {
         "depth": error.abs().mean() * 8,
@@ -53,8 +53,8 @@ def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Ge
     }
 
 
-def normalised(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
-    """Clips (N, F, H, W) as control/depth normalises them: quantiles of each clip to 0 and 1."""
+def normalized(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
+    """Clips (N, F, H, W) as control/depth normalizes them: quantiles of each clip to 0 and 1."""
     bounds = torch.quantile(disparity.flatten(1), torch.tensor([low, high]), dim=1)
     bottom, top = bounds[:, :, None, None, None]
     return ((disparity - bottom) / (top - bottom).clamp(min=1e-4)).clamp(0, 1)
@@ -93,7 +93,7 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
     reference_masks = bank["reference_masks"][clips, slots].float() / 255
     if torch.rand((), generator=generator) < 0.3:
         frames, masks = frames.flip(-1), masks.flip(-1)
-    crops = torch.cat([crop(frames, masks), crop(on_grey(references, reference_masks), reference_masks)])
+    crops = torch.cat([crop(frames, masks), crop(on_gray(references, reference_masks), reference_masks)])
     seen, known = net(crops.contiguous(memory_format=torch.channels_last)).chunk(2)
     logits = seen @ known.T * net.log_scale.exp().clamp(max=50)
     target = torch.arange(len(seen))
@@ -103,7 +103,7 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
 def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Pictures, motion, disparity of the stills, focal and true poses; mirrored or run backwards in part."""
     clips = pick(batch, len(bank["small"]), generator)
-    pictures = shuffle_colours(bank["small"][clips].float() / 255, generator)
+    pictures = shuffle_colors(bank["small"][clips].float() / 255, generator)
     flow = bank["flow"][clips].float()
     poses = bank["poses"][clips]
     disparity = bank["seen_disparity"][clips].float()

@@ -19,7 +19,7 @@ from ...evaluation.metrics import mean_and_error
 from ...models.estimators.estimators_file import Estimators, save_estimators
 from ...models.estimators.layers import SIZE
 from ..common.log import Log
-from ..common.optimizers import Average, optimisers, rate, set_rate
+from ..common.optimizers import Average, optimizers, rate, set_rate
 from ..common.settings import read_settings
 from ..common.state import load_state, save_state
 from .estimator_clips import add_seen_disparity, load_bank
@@ -66,14 +66,14 @@ def train_stage(
     budget = settings.stages[name]
     path = out / f"{name}_state.safetensors"
     net = net.to(memory_format=torch.channels_last).train()
-    found = optimisers(net.named_parameters(), (), muon_lr=0.0, adam_lr=budget["lr"], weight_decay=0.01)
+    found = optimizers(net.named_parameters(), (), muon_lr=0.0, adam_lr=budget["lr"], weight_decay=0.01)
     average = Average(net, share=0.08)
     step, spent = 0, 0.0
     if resume and path.exists():
         state = load_state(path)
         net.load_state_dict(state["net"])
-        for optimiser, saved in zip(found, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        for optimizer, saved in zip(found, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         average.values = dict(state["average"])
         step, spent = state["step"], state["seconds"]
     log = Log(out / f"{name}.jsonl", step)
@@ -81,7 +81,7 @@ def train_stage(
 
     def save() -> None:
         save_state(path, {
-            "net": net.state_dict(), "optimisers": [optimiser.state_dict() for optimiser in found],
+            "net": net.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in found],
             "average": average.values, "step": step, "seconds": spent + computing(settings) - began,
         })  # fmt: skip
 
@@ -96,12 +96,12 @@ def train_stage(
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
             losses = LOSSES[name](net, bank, budget["batch"], generator)
         loss = sum(losses.values())
-        for optimiser in found:
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer in found:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), budget.get("clip", 5.0))
-        for optimiser in found:
-            optimiser.step()
+        for optimizer in found:
+            optimizer.step()
         step += 1
         average.update(net, step)
         for key, value in losses.items():
@@ -126,7 +126,7 @@ def computing(settings: EstimatorSettings) -> float:
 
 @torch.no_grad()
 def finish(estimators: Estimators, bank: dict, settings: EstimatorSettings, steps: dict[str, int], out: Path) -> Path:
-    """Centre the features on the bank, note how the networks were trained and how well they see, write the file."""
+    """Center the features on the bank, note how the networks were trained and how well they see, write the file."""
     estimators.perception.mean.zero_()
     features = [
         estimators.perception(part.flatten(0, 1).float() / 255, clips=len(part)).features

@@ -165,7 +165,7 @@ class Batches:
             group = str(int(kinds[self.choose(counts.tolist())]))
         indices = self.order.take(group, size)
         with_map = self.uniform() >= self.map_dropped
-        # Full captions name colours, place and camera: read beside a condition, they would take its work away.
+        # Full captions name colors, place and camera: read beside a condition, they would take its work away.
         share = self.plain_with_conditions if names else self.plain
         plain = torch.rand(size, generator=self.generator) < share
         return make_batch(self.clips, indices, names, self.config, plain.tolist(), with_map)
@@ -215,7 +215,7 @@ def make_batch(
 def draw_times(size: int, frames: int, shift: float, lead: float, generator: torch.Generator) -> torch.Tensor:
     """Times t: (B,), or (B, T) in the share `lead` of the calls.
 
-    Uniform and stratified over the batch, then shifted towards noise. With `lead`, the first latent frame is cleaner
+    Uniform and stratified over the batch, then shifted toward noise. With `lead`, the first latent frame is cleaner
     than the rest (half of the times clean): what the rest must look like then follows from the camera, the depth and
     the identities, and the network learns to use them from a much stronger signal; it also learns to continue a
     picture.

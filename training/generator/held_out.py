@@ -11,7 +11,7 @@ from ...dataset.latents import EncodedClips
 from ...evaluation.control.benchmark import exchange
 from ...models.config import FullDiTConfig
 from ...models.sampling.sampler import sample
-from ...models.vae.latent import denormalise_latent
+from ...models.vae.latent import denormalize_latent
 from ..common.log import write_sheet
 from .batches import Batch, make_batch, parse_subset
 
@@ -83,6 +83,6 @@ class HeldOut:
         write_sheet(path, rows)
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """(1, 16, T, h, w) normalised -> (3, F, H, W) in [0, 1]."""
+        """(1, 16, T, h, w) normalized -> (3, F, H, W) in [0, 1]."""
         weight = next(self.vae.parameters())
-        return self.vae.decode(denormalise_latent(latent).to(weight.dtype))[0].float() / 2 + 0.5
+        return self.vae.decode(denormalize_latent(latent).to(weight.dtype))[0].float() / 2 + 0.5

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...control.errors import UserError
-from ...models.backbone.transformer import FullDiT, initialise
+from ...models.backbone.transformer import FullDiT, initialize
 from ...models.conditioning.text import TextEncoder
 from ...models.config import PRESETS, FullDiTConfig
 from ...models.weights.checkpoint import embedded_path, load_model, read_config
@@ -44,7 +44,7 @@ def networks(model: str, vae: str) -> tuple[FullDiT, TextEncoder, FullDiTConfig]
     if path is None:
         config = replace(PRESETS[model], vae=vae)
         network = FullDiT(config)
-        initialise(network)
+        initialize(network)
         return network, TextEncoder(dim=config.text_dim), config
     network, text, config = load_model(path)
     if config.vae != vae:

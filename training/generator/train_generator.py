@@ -24,7 +24,7 @@ from ...models.sampling.flow import add_noise, velocity
 from ...models.vae.vae_file import fingerprint, load_vae
 from ...models.weights.checkpoint import save_model
 from ..common.log import Log, plot_losses
-from ..common.optimizers import Average, optimisers, rate, set_rate
+from ..common.optimizers import Average, optimizers, rate, set_rate
 from ..common.settings import read_settings
 from ..common.state import load_state, save_state
 from .batches import Batch, Batches, draw_times, without
@@ -134,10 +134,10 @@ class Trainer:
         self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
         blank = blank_map(vae, size) if settings.object_weight != 1 else None
         learner = Learner(model, text, self.weights, blank, settings.object_weight)
-        found = optimisers(
+        found = optimizers(
             learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
         )
-        self.learner, *self.optimisers = self.accelerator.prepare(learner, *found)
+        self.learner, *self.optimizers = self.accelerator.prepare(learner, *found)
         self.bare = self.accelerator.unwrap_model(self.learner)
         self.average = Average(self.bare, settings.average)
         self.batches = Batches(
@@ -170,7 +170,7 @@ class Trainer:
         tree = {
             "learner": self.bare.state_dict(),
             "average": self.average.values,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "batches": self.batches.state(),
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),
@@ -182,8 +182,8 @@ class Trainer:
         tree = load_state(self.state_path)
         self.bare.load_state_dict(tree["learner"])
         self.average.values = {name: value.to(self.device) for name, value in tree["average"].items()}
-        for optimiser, state in zip(self.optimisers, tree["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
+        for optimizer, state in zip(self.optimizers, tree["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.batches.load(tree["batches"])
         self.generator.set_state(tree["generator"])
         torch.set_rng_state(tree["random"])
@@ -208,15 +208,15 @@ class Trainer:
 
     def train_step(self) -> dict[str, list[float]]:
         """One step; returns the losses by subset."""
-        set_rate(self.optimisers, rate(self.progress, self.step, self.settings.warmup))
+        set_rate(self.optimizers, rate(self.progress, self.step, self.settings.warmup))
         losses: dict[str, list[float]] = {}
         for _ in range(self.settings.micro_batches):
             loss, batch = self.micro_batch()
             losses.setdefault("+".join(batch.names) or "none", []).append(float(loss))
         self.accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.clip)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.average.update(self.bare, self.step)
         return losses

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...control.files import write_json
 from ...models.vae.autoencoder import VAE
-from ...models.vae.latent import LATENT_MEAN, LATENT_STD, normalise_latent
+from ...models.vae.latent import LATENT_MEAN, LATENT_STD, normalize_latent
 from ...models.vae.vae_file import fingerprint, load_vae, save_vae
 from .quality import autocast_encode, errors, evaluate
 from .vae_clips import as_input
@@ -36,14 +36,14 @@ def fold(vae: VAE, mean: Tensor, std: Tensor) -> None:
 
 
 def preview_factors(latents: Tensor, pictures: Tensor) -> tuple[list[list[float]], list[float]]:
-    """Least squares from normalised latents (N, 16) to colours in [-1, 1] (N, 3): factors (16 x 3) and bias (3)."""
+    """Least squares from normalized latents (N, 16) to colors in [-1, 1] (N, 3): factors (16 x 3) and bias (3)."""
     design = torch.cat((latents, torch.ones(len(latents), 1)), dim=1).double()
     solution = torch.linalg.lstsq(design, pictures.double()).solution
     return solution[:-1].tolist(), solution[-1].tolist()
 
 
 def latent_pixels(latents: Tensor, clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs (N, 16), (N, 3) of each latent position and the mean colour of the 8x8 patch of its middle frame."""
+    """Pairs (N, 16), (N, 3) of each latent position and the mean color of the 8x8 patch of its middle frame."""
     small = torch.nn.functional.avg_pool3d(clips, (1, 8, 8))
     # Latent frame k covers frames 4k-3..4k.
     frames = [0, *range(2, clips.shape[2], 4)]
@@ -68,7 +68,7 @@ def finish(
     clips = as_input(make(seeds, *size)["video"])
     raw = autocast_encode(vae, clips).transpose(0, 1).flatten(1)
     fold(vae, raw.mean(1), raw.std(1))
-    latents = normalise_latent(autocast_encode(vae, clips))
+    latents = normalize_latent(autocast_encode(vae, clips))
     factors, bias = preview_factors(*latent_pixels(latents, clips))
     rounded = [[round(value, 4) for value in row] for row in factors]
     metadata = {

@@ -1,4 +1,4 @@
-"""What the autoencoder starts from: weights that already carry mean colours, and layouts that CPUs are fast with."""
+"""What the autoencoder starts from: weights that already carry mean colors, and layouts that CPUs are fast with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ...models.vae import layers
 from ...models.vae.autoencoder import VAE
 
 
-def initialise(vae: VAE) -> None:
-    """Starts as an autoencoder of mean colours: the trunk passes colour and its negative on, branches start small.
+def initialize(vae: VAE) -> None:
+    """Starts as an autoencoder of mean colors: the trunk passes color and its negative on, branches start small.
 
     From plain random weights the first thousand steps went into finding that.
     """
@@ -33,7 +33,7 @@ def initialise(vae: VAE) -> None:
                 if module.time:
                     for half in module.time_conv.weight.chunk(2):
                         _pass(half[:, :, -1, 0, 0])
-        # Colour in channels 0..2, its negative in 3..5: SiLU(x) - SiLU(-x) = x.
+        # Color in channels 0..2, its negative in 3..5: SiLU(x) - SiLU(-x) = x.
         signs = torch.cat((torch.eye(3), -torch.eye(3)))
         vae.encoder.conv1.weight[:6, :, -1, 1, 1] += signs
         vae.encoder.conv1.bias[6:8] += 1.0  # Constants, so that the norms do not take the brightness away.

@@ -1,6 +1,6 @@
 """Trains the autoencoder's decoder further while its latents stay as they are, so every generator keeps fitting.
 
-The encoder and `conv1` are frozen; the same data, loss and optimisers drive the rest. It can run while the generator
+The encoder and `conv1` are frozen; the same data, loss and optimizers drive the rest. It can run while the generator
 learns, or any time after.
 """
 

@@ -21,7 +21,7 @@ from ..common.optimizers import Muon
 from ..common.state import load_state, save_state
 from .activation_limiter import Reins
 from .finish import finish
-from .initialize import compiled_rms_silu, initialise, lay_out
+from .initialize import compiled_rms_silu, initialize, lay_out
 from .quality import channels_last, evaluate
 from .vae_clips import KINDS, ClipPool, Phase, rendered
 
@@ -74,7 +74,7 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(config["seed"])
         self.vae = VAE(dim=config["dim"])
-        initialise(self.vae)
+        initialize(self.vae)
         self.vae.to(self.device)
         lay_out(self.vae)
         self.ema = {name: p.detach().clone() for name, p in self.vae.named_parameters()}
@@ -84,7 +84,7 @@ class Trainer:
         ]
         inside = {id(p) for p in hidden}
         others = [p for p in self.vae.parameters() if id(p) not in inside]
-        self.optimisers = [
+        self.optimizers = [
             Muon(hidden, like_adam=True),
             torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0),
         ]
@@ -118,12 +118,12 @@ class Trainer:
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0))
         rate = self.learning_rate()
-        for optimiser, share in zip(self.optimisers, (1.0, self.config["adam"]), strict=True):
-            for group in optimiser.param_groups:
+        for optimizer, share in zip(self.optimizers, (1.0, self.config["adam"]), strict=True):
+            for group in optimizer.param_groups:
                 group["lr"] = rate * share
             if math.isfinite(norm):
-                optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.reins.pull()
         self.step += 1
         decay = min(self.config["ema"], (1 + self.step) / (10 + self.step))
@@ -144,7 +144,7 @@ class Trainer:
             "seconds": self.seconds,
             "vae": self.vae.state_dict(),
             "ema": self.ema,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         save_state(self.out / STATE, state)
 
@@ -156,8 +156,8 @@ class Trainer:
         state = load_state(path)
         self.vae.load_state_dict(state["vae"])
         self.ema = state["ema"]
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
         return True
 

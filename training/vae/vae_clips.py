@@ -97,7 +97,7 @@ class ClipPool:
             for have, want in zip(clip.shape[1:], (frames, phase.height, phase.width), strict=True)
         )
         clip = clip[:, t : t + frames, y : y + phase.height, x : x + phase.width]
-        if kind == "identity":  # Any slot may have any place: the colours trade places.
+        if kind == "identity":  # Any slot may have any place: the colors trade places.
             clip = clip[torch.randperm(3, generator=generator)]
         return clip.flip(-1) if self.roll(generator) < 0.5 else clip
 

@@ -69,12 +69,12 @@ function pointsFrom(buffer, count) {
   const geometry = new THREE.BufferGeometry();
   geometry.setAttribute("position", new THREE.BufferAttribute(new Float32Array(buffer, 0, count * 3), 3));
   geometry.setAttribute("color", new THREE.BufferAttribute(new Uint8Array(buffer, count * 12, count * 3), 3, true));
-  // The colours are those of a screen: the shader must not take them for linear light.
+  // The colors are those of a screen: the shader must not take them for linear light.
   const material = new THREE.PointsMaterial({ size: 0.012, vertexColors: true });
-  const colours = geometry.attributes.color, colour = new THREE.Color();
+  const colors = geometry.attributes.color, colour = new THREE.Color();
   const linear = new Float32Array(count * 3);
   for (let k = 0; k < count; k++) {
-    colour.setRGB(colours.getX(k), colours.getY(k), colours.getZ(k), THREE.SRGBColorSpace);
+    colour.setRGB(colors.getX(k), colors.getY(k), colors.getZ(k), THREE.SRGBColorSpace);
     linear.set([colour.r, colour.g, colour.b], k * 3);
   }
   geometry.setAttribute("color", new THREE.BufferAttribute(linear, 3));

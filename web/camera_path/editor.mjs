@@ -89,7 +89,7 @@ export class CameraEditor {
   /** Keep the state: one step of undo, and the widget's new value. */
   commit(state = this.state) {
     if (state !== this.state) this.preview(state);
-    const text = states.serialise(this.state);
+    const text = states.serialize(this.state);
     this.state = states.parse(text); // rounded as Python will read it
     this.history ??= new states.History(text);
     this.history.push(text);

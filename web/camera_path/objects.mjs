@@ -2,7 +2,7 @@
 // y down, z forward); the view turns the whole world upright for three.js.
 import * as THREE from "./vendor/three.mjs";
 
-export const COLOURS = {
+export const COLORS = {
   background: 0x17191d, grid: 0x3b4048, axis: 0x59616c, subject: 0x7c8798, face: 0xd9dee6,
   start: 0x35d0ba, end: 0xa78bfa, key: 0xd5dae1, chosen: 0xffb547, now: 0xffffff, aim: 0xff6b6b,
 }; // prettier-ignore
@@ -26,7 +26,7 @@ export function makeGround() {
   const size = 12, geometry = new THREE.PlaneGeometry(size, size);
   const material = new THREE.ShaderMaterial({
     transparent: true, depthWrite: false, side: THREE.DoubleSide,
-    uniforms: { fine: { value: new THREE.Color(COLOURS.grid) }, coarse: { value: new THREE.Color(COLOURS.axis) } },
+    uniforms: { fine: { value: new THREE.Color(COLORS.grid) }, coarse: { value: new THREE.Color(COLORS.axis) } },
     vertexShader: "varying vec2 at; void main() { at = position.xy; gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }",
     fragmentShader: `varying vec2 at; uniform vec3 fine; uniform vec3 coarse;
       float lines(float every, float width) {
@@ -53,7 +53,7 @@ export function makeGround() {
 /** A figure at the subject's place: a person as a board game has it, who looks at the first camera. */
 export function makeSubject() {
   const group = new THREE.Group();
-  const cloth = new THREE.MeshLambertMaterial({ color: COLOURS.subject });
+  const cloth = new THREE.MeshLambertMaterial({ color: COLORS.subject });
   const part = (geometry, material, x, y, z) => {
     const mesh = new THREE.Mesh(geometry, material);
     mesh.position.set(x, y, z);
@@ -67,7 +67,7 @@ export function makeSubject() {
   part(new THREE.LatheGeometry(curve.getPoints(60), 48), cloth, 0, 0, 0);
   part(new THREE.SphereGeometry(0.047, 40, 30), cloth, 0, -0.137, 0).scale.y = 1.06;
   // The face is a part of the same ball, a little above it.
-  const face = new THREE.MeshLambertMaterial({ color: COLOURS.face, side: THREE.DoubleSide });
+  const face = new THREE.MeshLambertMaterial({ color: COLORS.face, side: THREE.DoubleSide });
   const mask = part(new THREE.SphereGeometry(0.0478, 40, 12, 0, Math.PI * 2, 0, 0.72), face, 0, -0.137, 0);
   mask.rotation.x = -Math.PI / 2;
   mask.scale.z = 1.06;
@@ -85,8 +85,8 @@ export class Track {
     this.object = new THREE.Group();
     const geometry = new THREE.BufferGeometry();
     this.positions = new Float32Array(MOST_FRAMES * EDGES.length * 3);
-    this.colours = new Float32Array(MOST_FRAMES * EDGES.length * 3);
-    for (const [name, values] of [["position", this.positions], ["color", this.colours]])
+    this.colors = new Float32Array(MOST_FRAMES * EDGES.length * 3);
+    for (const [name, values] of [["position", this.positions], ["color", this.colors]])
       geometry.setAttribute(name, new THREE.BufferAttribute(values, 3).setUsage(THREE.DynamicDrawUsage));
     this.frustums = new THREE.LineSegments(
       geometry,
@@ -99,8 +99,8 @@ export class Track {
     );
     this.line.frustumCulled = false;
     this.object.add(this.line, this.frustums);
-    this.from = new THREE.Color(COLOURS.start);
-    this.to = new THREE.Color(COLOURS.end);
+    this.from = new THREE.Color(COLORS.start);
+    this.to = new THREE.Color(COLORS.end);
   }
 
   /** poses: of all frames; smooth: positions on a finer grid of the clip; size: depth of a frustum. */
@@ -119,9 +119,9 @@ export class Track {
         this.positions[at] = r[0] * x + r[1] * y + r[2] * z + p[0];
         this.positions[at + 1] = r[3] * x + r[4] * y + r[5] * z + p[1];
         this.positions[at + 2] = r[6] * x + r[7] * y + r[8] * z + p[2];
-        this.colours[at] = red;
-        this.colours[at + 1] = green;
-        this.colours[at + 2] = blue;
+        this.colors[at] = red;
+        this.colors[at + 1] = green;
+        this.colors[at + 2] = blue;
         at += 3;
       }
     }
@@ -132,15 +132,15 @@ export class Track {
     const moving = smooth.some((p) => Math.hypot(p[0] - smooth[0][0], p[1] - smooth[0][1], p[2] - smooth[0][2]) > 1e-5);
     this.line.visible = moving;
     if (!moving) return;
-    const colours = [], colour = new THREE.Color();
-    smooth.forEach((_, k) => colours.push(...colour.lerpColors(this.from, this.to, k / (smooth.length - 1)).toArray()));
+    const colors = [], colour = new THREE.Color();
+    smooth.forEach((_, k) => colors.push(...colour.lerpColors(this.from, this.to, k / (smooth.length - 1)).toArray()));
     if (this.count !== smooth.length) {
       this.line.geometry.dispose();
       this.line.geometry = new THREE.LineGeometry();
       this.count = smooth.length;
     }
     this.line.geometry.setPositions(smooth.flat());
-    this.line.geometry.setColors(colours);
+    this.line.geometry.setColors(colors);
   }
 }
 
@@ -198,13 +198,13 @@ export class CameraModel {
 export class Aim {
   constructor() {
     this.object = new THREE.Group();
-    const ring = new THREE.MeshBasicMaterial({ color: COLOURS.aim, side: THREE.DoubleSide, depthTest: false, transparent: true });
+    const ring = new THREE.MeshBasicMaterial({ color: COLORS.aim, side: THREE.DoubleSide, depthTest: false, transparent: true });
     this.ring = new THREE.Mesh(new THREE.RingGeometry(0.7, 1, 32), ring);
     this.dot = new THREE.Mesh(new THREE.CircleGeometry(0.28, 20), ring);
     this.ring.renderOrder = this.dot.renderOrder = 5;
     this.line = new THREE.Line2(
       new THREE.LineGeometry(),
-      new THREE.LineMaterial({ color: COLOURS.aim, linewidth: 1.5, dashed: true, dashSize: 0.03, gapSize: 0.03, transparent: true, opacity: 0.7 }),
+      new THREE.LineMaterial({ color: COLORS.aim, linewidth: 1.5, dashed: true, dashSize: 0.03, gapSize: 0.03, transparent: true, opacity: 0.7 }),
     ); // prettier-ignore
     this.line.frustumCulled = false;
     this.disc = new THREE.Group();

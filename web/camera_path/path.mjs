@@ -29,7 +29,7 @@ function cubic(times, points) {
   };
 }
 
-/** Runs of neighbouring keys with a target, as [first, last, curve of target and roll]. */
+/** Runs of neighboring keys with a target, as [first, last, curve of target and roll]. */
 function aimedRuns(times, keys) {
   const runs = [];
   for (let first = 0; first < keys.length; ) {

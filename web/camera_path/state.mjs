@@ -47,7 +47,7 @@ const round = (value, digits) => {
 };
 
 /** The text of a state: short, and the same for the same path. */
-export function serialise(state) {
+export function serialize(state) {
   const keys = state.keys.map((key) => {
     const out = { time: round(key.time, 6), position: key.position.map((value) => round(value, 5)) };
     if (key.target) out.target = key.target.map((value) => round(value, 5));

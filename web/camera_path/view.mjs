@@ -1,7 +1,7 @@
 // The 3D view: draws the path, lets it be orbited, and turns the pointer into changes of the chosen key. It draws on demand.
 import * as THREE from "./vendor/three.mjs";
 import { Backdrop } from "./backdrop.mjs";
-import { Aim, CameraModel, COLOURS, makeGround, makeSubject, matrixOf, Track } from "./objects.mjs";
+import { Aim, CameraModel, COLORS, makeGround, makeSubject, matrixOf, Track } from "./objects.mjs";
 import { keyMatrix } from "./path.mjs";
 
 const HOME = { position: [1.1, 0.75, 0.75], target: [0.05, -0.08, -0.55] };
@@ -36,7 +36,7 @@ export class View {
     this.backdrop = new Backdrop(() => this.request());
     this.world.add(makeGround(), this.subject, this.backdrop.object, this.tools);
     this.track = new Track();
-    this.now = new CameraModel(COLOURS.now, 2.5, false);
+    this.now = new CameraModel(COLORS.now, 2.5, false);
     this.aim = new Aim();
     this.handle = new THREE.Object3D();
     this.tools.add(this.track.object, this.now.object, this.aim.object);
@@ -52,7 +52,7 @@ export class View {
     this.#listen();
     this.gizmo = new THREE.TransformControls(this.eye, canvas);
     this.gizmo.setSize(0.75);
-    this.gizmo.setColors(0xff6b6b, 0x6fd18a, 0x6ba8ff, COLOURS.chosen);
+    this.gizmo.setColors(0xff6b6b, 0x6fd18a, 0x6ba8ff, COLORS.chosen);
     this.gizmoObject = this.gizmo.getHelper();
     this.scene.add(this.gizmoObject);
     this.orbit = new THREE.OrbitControls(this.eye, canvas);
@@ -118,12 +118,12 @@ export class View {
       model.dispose();
     }
     while (this.keys.length < state.keys.length) {
-      const model = new CameraModel(COLOURS.key, 2, true);
+      const model = new CameraModel(COLORS.key, 2, true);
       this.keys.push(model);
       this.tools.add(model.object);
     }
     this.keys.forEach((model, k) => {
-      model.colour(k === chosen ? COLOURS.chosen : COLOURS.key);
+      model.colour(k === chosen ? COLORS.chosen : COLORS.key);
       model.grip.userData.key = k;
     });
     this.aim.update(state.keys[chosen]);
@@ -271,8 +271,8 @@ export class View {
     this.aim.disc.quaternion.copy(this.world.quaternion).invert().multiply(this.eye.quaternion);
     const whole = { x: 0, y: 0, w: width, h: height };
     if (this.through) this.#paint(whole, null, 0x0d0e10);
-    else this.#paint(whole, this.eye, COLOURS.background);
-    if (this.through || this.inset) this.#paint(this.frame(), this.shot, COLOURS.background + 0x07080a);
+    else this.#paint(whole, this.eye, COLORS.background);
+    if (this.through || this.inset) this.#paint(this.frame(), this.shot, COLORS.background + 0x07080a);
     this.frames = (this.frames ?? 0) + 1; // drawn so far
     this.on.drawn?.();
   }

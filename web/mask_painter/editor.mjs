@@ -2,7 +2,7 @@
 // knows the page's elements, but nothing of ComfyUI.
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
-import { tintOf } from "./colours.mjs";
+import { tintOf } from "./colors.mjs";
 import { answered, question } from "./follow.mjs";
 import { Frames } from "./frames.mjs";
 import { listen, sliderOf } from "./input.mjs";
@@ -48,7 +48,7 @@ export class MaskEditor extends Painting {
     }); // prettier-ignore
     this.layers = new Layers(this.part.rows, {
       choose: (slot) => this.chooseSlot(slot), toggle: (slot) => this.toggleVisible(slot),
-      rename: (slot, name) => this.rename(slot, name), recolour: (slot, colour) => this.recolour(slot, colour),
+      rename: (slot, name) => this.rename(slot, name), recolor: (slot, colour) => this.recolor(slot, colour),
       remove: (slot) => this.removeSlot(slot), reorder: (from, to) => this.reorder(from, to),
     }); // prettier-ignore
     listen(this);

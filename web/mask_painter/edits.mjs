@@ -3,8 +3,8 @@
 import { eased } from "../camera_path/easing.mjs";
 import { resize } from "./raster.mjs";
 import { grown, HOLD, MASK_EASES, MaskDrawing } from "./keyframes.mjs";
-import { bitmapOf, rasterise } from "./shapes.mjs";
-import { COLOURS, MOST_KEYS, MOST_POINTS, MOST_SHAPES, MOST_SLOTS, nameText, normal, shapeText } from "./text.mjs";
+import { bitmapOf, rasterize } from "./shapes.mjs";
+import { COLORS, MOST_KEYS, MOST_POINTS, MOST_SHAPES, MOST_SLOTS, nameText, normal, shapeText } from "./text.mjs";
 
 // A key whose text is longer is made shorter: its strokes become one bitmap. 24 keys so long are less than 200 KB.
 export const KEY_TEXT = 8000;
@@ -37,7 +37,7 @@ export function addSlot(state, { name, colour } = {}) {
   const names = state.slots.map((slot) => slot.name), taken = state.slots.map((slot) => slot.colour.toLowerCase());
   let number = state.slots.length + 1;
   while (names.includes(`object ${number}`)) number++;
-  const free = COLOURS.find((entry) => !taken.includes(entry)) ?? COLOURS[state.slots.length];
+  const free = COLORS.find((entry) => !taken.includes(entry)) ?? COLORS[state.slots.length];
   const slot = { name: nameText(name ?? "") || `object ${number}`, colour: colour ?? free, visible: true, keys: [] };
   return { ...state, slots: [...state.slots, slot] };
 }
@@ -50,7 +50,7 @@ export function renameSlot(state, slot, name) {
 }
 
 /** @param {string} colour like #ff8000; anything else changes nothing */
-export const recolour = (state, slot, colour) =>
+export const recolor = (state, slot, colour) =>
   /^#[0-9a-fA-F]{6}$/.test(colour) && colour !== state.slots[slot].colour ? withSlot(state, slot, { colour }) : state;
 
 export const toggleVisible = (state, slot) => withSlot(state, slot, { visible: !state.slots[slot].visible });
@@ -213,7 +213,7 @@ function joined(state, shapes, subtract = false) {
   const full = rasterSize(state), made = shapes[0].kind === "bitmap" && shapes[0];
   // A bitmap that was made smaller stays of its size: its edges would suffer from growing and shrinking at every stroke.
   const size = made && made.size[1] < full[0] && made.runs.length > KEY_TEXT / 2 ? [made.size[1], made.size[0]] : full;
-  const mask = rasterise(subtract ? shapes.map(({ op, ...shape }) => shape) : shapes, ...size);
+  const mask = rasterize(subtract ? shapes.map(({ op, ...shape }) => shape) : shapes, ...size);
   return mask.some((m) => m > 0.5) ? [shortBitmap(mask, ...size, { subtract, least: full[0] >> 1 })] : [];
 }
 

@@ -111,7 +111,7 @@ export class Form {
     return (this.kept.distance ??= signedDistance(this.mask, this.height, this.width));
   }
 
-  /** {centre: [x, y], scale, covariance: [xx, xy, yy], low: [x, y], high: [x, y]}: the last two of the covered centres. */
+  /** {centre: [x, y], scale, covariance: [xx, xy, yy], low: [x, y], high: [x, y]}: the last two of the covered centers. */
   get moments() {
     return (this.kept.moments ??= this.#moments());
   }
@@ -169,7 +169,7 @@ export class Form {
     return 0;
   }
 
-  /** At most OUTLINE pixel centres of the outline, as x, y, x, y, ...; the centre's own where the picture is full. */
+  /** At most OUTLINE pixel centers of the outline, as x, y, x, y, ...; the centre's own where the picture is full. */
   get outline() {
     return (this.kept.outline ??= this.#outline());
   }
@@ -197,7 +197,7 @@ export class Form {
     ));
   }
 
-  /** The signed distance at a point: bilinear between centres, beyond the picture the border's and the way to it. */
+  /** The signed distance at a point: bilinear between centers, beyond the picture the border's and the way to it. */
   at(x, y) {
     return sample(this.distance, this.height, this.width, x, y);
   }

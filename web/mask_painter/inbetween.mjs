@@ -119,7 +119,7 @@ function descend(cost, start, steps) {
   return [best, least];
 }
 
-/** Step 5: {growth, angle, centres} from what is seen of both. `turn`: degrees where they are stated, else null. */
+/** Step 5: {growth, angle, centers} from what is seen of both. `turn`: degrees where they are stated, else null. */
 function seen(one, other, turn) {
   const cost = (found) => {
     const growth = Math.exp(found[3]);
@@ -155,7 +155,7 @@ function seen(one, other, turn) {
   return {
     growth: Math.exp(best[3]),
     angle: radians(turn ?? best[2]),
-    centres: [one.centre, [one.centre[0] + best[0], one.centre[1] + best[1]]],
+    centers: [one.centre, [one.centre[0] + best[0], one.centre[1] + best[1]]],
   };
 }
 
@@ -183,9 +183,9 @@ export class Between {
       const found = swapped ? seen(other, one, turn === null ? null : -turn) : seen(one, other, turn);
       this.growth = swapped ? 1 / found.growth : found.growth;
       this.angle = swapped ? -found.angle : found.angle;
-      this.centres = swapped ? [found.centres[1], found.centres[0]] : found.centres;
+      this.centers = swapped ? [found.centers[1], found.centers[0]] : found.centers;
     } else {
-      this.centres = [one.centre, other.centre];
+      this.centers = [one.centre, other.centre];
       this.growth = other.scale / one.scale;
       this.angle = radians(turn ?? turned(one, other));
       this.stretch = stretching(one, other)(this.angle);
@@ -194,9 +194,9 @@ export class Between {
     this.way = way;
     const [a, b, c, d] = inverse(way);
     this.corners = [
-      ...corners(one).map(([x, y]) => [x - this.centres[0][0], y - this.centres[0][1]]),
+      ...corners(one).map(([x, y]) => [x - this.centers[0][0], y - this.centers[0][1]]),
       ...corners(other).map(([x, y]) => {
-        const u = x - this.centres[1][0], v = y - this.centres[1][1];
+        const u = x - this.centers[1][0], v = y - this.centers[1][1];
         return [a * u + b * v, c * u + d * v];
       }),
     ];
@@ -212,7 +212,7 @@ export class Between {
     const growth = Math.max(1 - w + w * this.growth, LEAST_GROWTH);
     const blend = this.stretch.map((entry, k) => (1 - w) * UNIT[k] + w * entry);
     const forward = product(scaled(rotation(w * this.angle), growth), blend);
-    const [[ax, ay], [bx, by]] = this.centres;
+    const [[ax, ay], [bx, by]] = this.centers;
     const cx = (1 - w) * ax + w * bx, cy = (1 - w) * ay + w * by;
     const mask = new Float32Array(height * width);
     const [top, bottom, left, right] = this.#reach(forward, cx, cy, w);

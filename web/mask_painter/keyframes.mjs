@@ -4,7 +4,7 @@ import { EASINGS, eased } from "../camera_path/easing.mjs";
 import { Cache, numberOf } from "./cache.mjs";
 import { Form } from "./form.mjs";
 import { Between } from "./inbetween.mjs";
-import { lay, rasterise } from "./shapes.mjs";
+import { lay, rasterize } from "./shapes.mjs";
 
 export const HOLD = "hold";
 export const MASK_EASES = [HOLD, ...Object.keys(EASINGS)];
@@ -38,7 +38,7 @@ export function formOf(shapes, height, width) {
   return forms.get(nameOf(shapes, height, width), height * width * 12, () => {
     const before = shorter.get(shapes);
     const drawn = before && forms.has(nameOf(before, height, width)) && formOf(before, height, width).mask;
-    const mask = drawn ? lay(drawn.slice(), shapes[shapes.length - 1], height, width) : rasterise(shapes, height, width);
+    const mask = drawn ? lay(drawn.slice(), shapes[shapes.length - 1], height, width) : rasterize(shapes, height, width);
     return new Form(mask, height, width);
   });
 }

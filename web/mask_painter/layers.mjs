@@ -1,9 +1,9 @@
-// The slots as rows beside the timeline: whether one is shown, its colour, its name, and a way to be rid of it.
+// The slots as rows beside the timeline: whether one is shown, its color, its name, and a way to be rid of it.
 import { element, icon, setIcon, write } from "../shared/elements.mjs";
-import { tintOf } from "./colours.mjs";
+import { tintOf } from "./colors.mjs";
 
 export class Layers {
-  /** on: {choose(slot), toggle(slot), rename(slot, name), recolour(slot, colour), remove(slot), reorder(from, to)} */
+  /** on: {choose(slot), toggle(slot), rename(slot, name), recolor(slot, colour), remove(slot), reorder(from, to)} */
   constructor(box, on) {
     Object.assign(this, { box, on });
     this.rows = [];
@@ -30,8 +30,8 @@ export class Layers {
   #make(number) {
     const { on } = this;
     const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot here; its mask stays", "aria-label": "Show" });
-    const colour = element("input", { type: "color", tabindex: "-1", "aria-label": "Colour" });
-    const dot = element("label", { class: "dot", title: "Colour of the slot" }, colour);
+    const colour = element("input", { type: "color", tabindex: "-1", "aria-label": "Color" });
+    const dot = element("label", { class: "dot", title: "Color of the slot" }, colour);
     const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": "Name of the slot",
       title: "Double-click to rename; drag to change the order" }); // prettier-ignore
     const out = element("span", { class: "out", title: `Goes to the output track${number + 1}` });
@@ -40,7 +40,7 @@ export class Layers {
     const row = element("div", { class: "layer", "data-slot": String(number) }, eye, dot, name, gone, out);
     eye.addEventListener("click", () => on.toggle(number));
     gone.addEventListener("click", () => on.remove(number));
-    colour.addEventListener("change", () => on.recolour(number, colour.value));
+    colour.addEventListener("change", () => on.recolor(number, colour.value));
     // The row has captured the pointer, so it is the row that hears of two clicks.
     row.addEventListener("dblclick", (event) => {
       if (event.target.closest("button, label")) return;

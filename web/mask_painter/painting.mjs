@@ -1,7 +1,7 @@
 // What is painted, and every change that the user can make to it: the state with its history, the playhead, the slot that is
 // worked on. Showing it is the editor's: `refresh` shows the state as it is now, `say` tells the user something,
 // `leaveTool` ends what is half drawn, `stop` ends playing.
-import { tintOf } from "./colours.mjs";
+import { tintOf } from "./colors.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import * as states from "./state.mjs";
 
@@ -52,7 +52,7 @@ export class Painting {
     if (state !== this.base) {
       this.base = state;
       this.history.push(state);
-      this.#write(states.serialise(state));
+      this.#write(states.serialize(state));
     }
     this.refresh();
   }
@@ -68,7 +68,7 @@ export class Painting {
     const state = this.history.step(by);
     if (state === this.base) return;
     this.base = state;
-    this.#write(states.serialise(state));
+    this.#write(states.serialize(state));
     this.fitState();
   }
 
@@ -242,8 +242,8 @@ export class Painting {
   rename(slot, name) {
     this.commit(states.renameSlot(this.state, slot, name));
   }
-  recolour(slot, colour) {
-    this.commit(states.recolour(this.state, slot, colour));
+  recolor(slot, colour) {
+    this.commit(states.recolor(this.state, slot, colour));
   }
   reorder(from, to) {
     if (from === to) return;

@@ -14,7 +14,7 @@ const CARD = [
   ["Time", [["← →", "a frame, with Shift ten"], ["↑ ↓", "key before, key after"], ["Space", "play"], ["K", "key here"],
     ["N", "leave: gone until the next key"], ["T", "follow the video from here"], ["Ctrl C, V", "copy and paste a key"]]],
   ["View", [["wheel", "nearer, further"], ["Space + drag", "shift, also the middle button"], ["F", "whole picture"],
-    ["I", "neighbouring keys"], ["X", "large painter"], ["1 2 3", "slot"], ["H", "hide or show the slot"]]],
+    ["I", "neighboring keys"], ["X", "large painter"], ["1 2 3", "slot"], ["H", "hide or show the slot"]]],
   ["Edit", [["Ctrl Z", "undo, with Shift redo"], ["Delete", "shape, else key"], ["Ctrl A", "pick all shapes"],
     ["arrows", "move what is picked"], ["Alt + click", "take a polygon's corner away"], ["double-click", "one more corner"]]],
 ]; // prettier-ignore

@@ -134,7 +134,7 @@ function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]
 }
 
 /**
- * A picture (height, width) resized: triangle filter, widened when shrinking; pixel centres at half steps.
+ * A picture (height, width) resized: triangle filter, widened when shrinking; pixel centers at half steps.
  * @param {ArrayLike<number>} picture @returns {Float32Array} (newHeight, newWidth)
  */
 export function resize(picture, height, width, newHeight, newWidth) {

@@ -128,7 +128,7 @@ export class Select {
       const centre = view.toPicture({ x: middle.x + still.x, y: middle.y + still.y });
       return (shape) => scaled(shape, ...scale, centre);
     }
-    // Along the shape's own axes: its centre moves so that the opposite side stays.
+    // Along the shape's own axes: its center moves so that the opposite side stays.
     const px = still.x * (1 - scale[0]), py = still.y * (1 - scale[1]);
     const du = (c * px - s * py) / view.box[2], dv = (s * px + c * py) / view.box[3];
     return (shape) => moved(scaled(shape, ...scale, shape.centre, true), du, dv);

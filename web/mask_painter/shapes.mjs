@@ -1,6 +1,6 @@
 // Mask shapes as data: what the painter draws, at any size. The port of control/identity/shapes.py.
 // A shape is its JSON object: {kind: "bitmap", size: [w, h], runs}, {kind: "polygon", points: [[x, y], ...]},
-// {kind: "ellipse" | "box", centre: [x, y], size: [w, h], turn?}, {kind: "brush", points: [[x, y, radius], ...]}, each with
+// {kind: "ellipse" | "box", center: [x, y], size: [w, h], turn?}, {kind: "brush", points: [[x, y, radius], ...]}, each with
 // op: "subtract" where it takes away. Positions and sizes are shares of the picture (x of its width, y of its height), a
 // radius is a share of its height, a turn is in degrees clockwise.
 import { Cache } from "./cache.mjs";
@@ -82,7 +82,7 @@ export function lay(mask, shape, height, width) {
  * The mask of shapes laid on one another: 0..1 with soft edges, in reading order.
  * @param {object[]} shapes @param {number} height @param {number} width @returns {Float32Array}
  */
-export function rasterise(shapes, height, width) {
+export function rasterize(shapes, height, width) {
   const mask = new Float32Array(height * width);
   for (const shape of shapes) lay(mask, shape, height, width);
   return mask;

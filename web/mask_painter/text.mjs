@@ -1,5 +1,5 @@
 // The painter's state as plain values, its text, and what is wrong with a text: the port of control/identity/state.py. A
-// state is {size: [width, height], frames, slots: [{name, colour, visible, keys: [{frame, shapes, ease, turn}]}]}; keys are in
+// state is {size: [width, height], frames, slots: [{name, color, visible, keys: [{frame, shapes, ease, turn}]}]}; keys are in
 // the order of their frames, shapes as in shapes.mjs with their numbers rounded as Python writes them, turn is degrees or
 // null. States never change: edits.mjs makes new ones that share the rest.
 import { MASK_EASES } from "./keyframes.mjs";
@@ -7,8 +7,8 @@ import { pixelsOf } from "./shapes.mjs";
 
 export const FORMAT = "fulldit-masks";
 export const VERSION = 1;
-export const COLOURS = ["#ff0000", "#00ff00", "#0000ff", "#ffb000", "#00c8ff", "#d000ff", "#ffff00", "#ff80b0"];
-export const MOST_SLOTS = COLOURS.length;
+export const COLORS = ["#ff0000", "#00ff00", "#0000ff", "#ffb000", "#00c8ff", "#d000ff", "#ffff00", "#ff80b0"];
+export const MOST_SLOTS = COLORS.length;
 export const MOST_KEYS = 2000;
 export const MOST_FRAMES = 10_000;
 export const MOST_SHAPES = 500;
@@ -67,12 +67,12 @@ const normals = new WeakSet();
  */
 export function normal(shape) {
   if (normals.has(shape)) return shape;
-  const made = normalised(shape);
+  const made = normalized(shape);
   normals.add(made);
   return made;
 }
 
-function normalised(shape) {
+function normalized(shape) {
   const out = { kind: shape.kind };
   if (shape.op === "subtract") out.op = "subtract";
   if (shape.kind === "bitmap") return { ...out, size: [...shape.size], runs: shape.runs };
@@ -169,9 +169,9 @@ function readSlot(value, number, frames) {
   if (!(length > 0 && length <= 200))
     throw new Error(`the name of ${where} is ${shown(name)}; a text of 1 to 200 characters was expected`);
   where = `slot '${name}'`;
-  const colour = field(value, "colour", COLOURS[number]);
+  const colour = field(value, "colour", COLORS[number]);
   if (typeof colour !== "string" || !/^#[0-9a-fA-F]{6}$/.test(colour))
-    throw new Error(`the colour of ${where} is ${shown(colour)}; one like #ff8000 was expected`);
+    throw new Error(`the color of ${where} is ${shown(colour)}; one like #ff8000 was expected`);
   const visible = field(value, "visible", true);
   if (typeof visible !== "boolean")
     throw new Error(`'visible' of ${where} is ${shown(visible)}; true or false was expected`);
@@ -251,7 +251,7 @@ function keyText(key) {
  * The text of a state: the very text that Python gives back after reading it. Drawn shapes are written once only.
  * @returns {string}
  */
-export function serialise(state) {
+export function serialize(state) {
   const slots = state.slots.map(
     (slot) =>
       `{"name":${JSON.stringify(slot.name)},"colour":"${slot.colour}","visible":${slot.visible},"keys":${list(slot.keys, keyText)}}`,

@@ -1,6 +1,6 @@
 // The timeline: a ruler with the playhead, and a row of keys for each slot.
 import { diamond, fresh, local, playhead, ruler } from "../shared/ruler.mjs";
-import { faded, tintOf } from "./colours.mjs";
+import { faded, tintOf } from "./colors.mjs";
 import { alike } from "./keyframes.mjs";
 
 const PAD = 16;

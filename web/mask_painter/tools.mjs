@@ -49,7 +49,7 @@ export class Brush {
   }
 }
 
-/** A stroke without the points that lie on the line between their neighbours, within a tenth of its radius. */
+/** A stroke without the points that lie on the line between their neighbors, within a tenth of its radius. */
 function thinned(points, aspect) {
   const even = points.every((point) => point[2] === points[0][2]);
   return even ? simplified(points, 0.06 * points[0][2], aspect) : points;

@@ -1,9 +1,9 @@
 // The painter's stage: three canvases over one another, so that a stroke redraws nothing but the masks it touches.
-//   back:  the frame, or the empty stage, and the outlines of the neighbouring keys
+//   back:  the frame, or the empty stage, and the outlines of the neighboring keys
 //   masks: what the slots cover here, translucent with an outline
 //   over:  handles, and shapes that are being drawn
 // A scene is {size: [w, h], picture, onion: [{sheet, when}], layers: [{sheet, current}]}.
-import { faded } from "./colours.mjs";
+import { faded } from "./colors.mjs";
 
 const MARGIN = 14;
 const ZOOM = [0.05, 64];

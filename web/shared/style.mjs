@@ -1,4 +1,4 @@
-// The looks that the editors share, put into the page once. Colours follow ComfyUI's where the frame meets the node.
+// The looks that the editors share, put into the page once. Colors follow ComfyUI's where the frame meets the node.
 const CSS = `
 .fulldit-editor { --ink: #d5dae1; --dim: #8a929d; --edge: #33383f; --ground: #202328; --raised: #2b2f35; --chosen: #ffb547;
   container-type: inline-size; box-sizing: border-box; display: flex; flex-direction: column; width: 100%; height: 100%;

@@ -56,7 +56,7 @@ class Image:
 
 
 def intrinsics_of_model(model: str, width: float, height: float, values: list[float], what: str) -> np.ndarray:
-    """fx fy cx cy (4,) normalised, of a camera of a COLMAP model. Raises UserError for an unknown model."""
+    """fx fy cx cy (4,) normalized, of a camera of a COLMAP model. Raises UserError for an unknown model."""
     if model not in MODELS:
         raise UserError(f"{what} has the model {words(model)}; one of {', '.join(MODELS)} was expected")
     _, count, focals = MODELS[model]

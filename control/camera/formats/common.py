@@ -25,7 +25,7 @@ from ..trajectory import CameraTrajectory
 
 # Files that say nothing about their unit of length get this one, and `Controls.remarks` says so.
 UNKNOWN = "an unknown"
-METRE = "metre"
+METER = "metre"
 # What poses without intrinsics are taken to be filmed with: degrees across, width over height, frames per second.
 DEFAULT_FOV, DEFAULT_ASPECT, DEFAULT_FPS = 50.0, 1.5, 8.0
 # Text and JSON are held in memory several times over; scenes (glTF, USD, FBX) bring meshes that are passed over.

@@ -1,6 +1,6 @@
 """glTF 2.0 cameras, as .glb or .gltf, still or animated (section 3.10 "Cameras" and 3.11 "Animations" of the standard).
 
-A camera looks along its node's -z with y up, in a world with y up and lengths in metres; `yfov` is vertical, in
+A camera looks along its node's -z with y up, in a world with y up and lengths in meters; `yfov` is vertical, in
 radians. Animations may move the node, its ancestors and, through KHR_animation_pointer, the angle of view. Of several
 cameras the first animated one is read, else the first. The key times are the frames when they are evenly spaced
 (baked), else the animation is sampled 24 times a second.
@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import UserError
 from ..trajectory import CameraTrajectory
-from .common import METRE, Format, Reading, Source, array, from_quaternion, number, positive, regular_times, upright
+from .common import METER, Format, Reading, Source, array, from_quaternion, number, positive, regular_times, upright
 from .gltf_buffers import Gltf, entry
 from .gltf_write import write_glb, write_gltf
 
@@ -89,7 +89,7 @@ def read_gltf(source: Source, reading: Reading) -> CameraTrajectory:
     intrinsics = _intrinsics(camera, nodes[-1]["camera"], loaded, times, reading.aspect)
     return CameraTrajectory(
         upright(np.broadcast_to(matrix, (len(times), 4, 4))), intrinsics, fps=fps,
-        pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(about.get("unit", METRE))[:100],
+        pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(about.get("unit", METER))[:100],
     )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def _local(node: dict, index: int, loaded: dict, times: np.ndarray) -> np.ndarra
 
 
 def _intrinsics(camera: dict, index: int, loaded: dict, times: np.ndarray, aspect: float) -> np.ndarray:
-    """fx fy cx cy (F, 4) normalised."""
+    """fx fy cx cy (F, 4) normalized."""
     lens = camera.get("perspective")
     if not isinstance(lens, dict):
         raise UserError(f"camera {index} has no 'perspective'")

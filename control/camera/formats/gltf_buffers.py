@@ -82,7 +82,7 @@ class Gltf:
         return value
 
     def numbers(self, number: Any, what: str, most: int = MOST_FRAMES * 3) -> np.ndarray:
-        """The values (count, components) of an accessor as float64; normalised integers become -1..1 or 0..1."""
+        """The values (count, components) of an accessor as float64; normalized integers become -1..1 or 0..1."""
         accessor = entry(self.json, "accessors", number)
         kind, width = COMPONENTS.get(str(accessor.get("componentType"))), COUNTS.get(str(accessor.get("type")))
         if kind is None or width is None:

@@ -21,7 +21,7 @@ def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
     """The JSON without a place for its buffer, and the buffer."""
     matrix = to_y_up(trajectory.c2w)
     turn = rotations.to_quaternion(matrix[:, :3, :3])[:, [1, 2, 3, 0]]
-    # Neighbours on the same side, so that programs that do not take the shortest arc do not spin.
+    # Neighbors on the same side, so that programs that do not take the shortest arc do not spin.
     for frame in range(1, len(turn)):
         if turn[frame] @ turn[frame - 1] < 0:
             turn[frame] = -turn[frame]

@@ -31,7 +31,7 @@ from .common import (
 
 
 def from_matrices(matrices: Any, intrinsics: Any = None, fps: float = DEFAULT_FPS, aspect: float = DEFAULT_ASPECT):
-    """The trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world; intrinsics (4,) or (F, 4) normalised, or None."""
+    """The trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world; intrinsics (4,) or (F, 4) normalized, or None."""
     if isinstance(matrices, list):
         check_frames(len(matrices))
     return CameraTrajectory(matrices, usual_intrinsics(aspect) if intrinsics is None else intrinsics, fps)

@@ -53,7 +53,7 @@ def from_transforms(value: dict, aspect: float = 1.5) -> CameraTrajectory:
 
 
 def _intrinsics(value: dict, aspect: float) -> np.ndarray:
-    """fx fy cx cy (4,) normalised, of the fields of a frame or of the file."""
+    """fx fy cx cy (4,) normalized, of the fields of a frame or of the file."""
     known = {key: positive(value[key], key) for key in ("fl_x", "fl_y", "w", "h") if value.get(key) is not None}
     # Without a size the principal point is taken to be the middle.
     width = known.get("w") or 2 * positive(value.get("cx", aspect / 2), "cx")

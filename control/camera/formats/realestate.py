@@ -1,6 +1,6 @@
 """RealEstate10K text, also CameraCtrl's: a line with the source (an address, may be missing), 19 numbers per frame.
 
-They are the time in microseconds, fx fy cx cy normalised by width and height, two zeros, and the 12 numbers of the
+They are the time in microseconds, fx fy cx cy normalized by width and height, two zeros, and the 12 numbers of the
 world-to-camera matrix row by row, in OpenCV axes (https://google.github.io/realestate10k, section "Format").
 """
 

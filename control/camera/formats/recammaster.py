@@ -1,7 +1,7 @@
 """ReCamMaster's and MultiCamVideo's `camera_extrinsics.json`: per frame and camera a matrix as text.
 
 {"frame0": {"cam01": "[r r r 0] [r r r 0] [r r r 0] [x y z 1]", ...}, ...} holds the transposed camera-to-world matrix
-in Unreal Engine's axes: x forward, y right, z up (left-handed), lengths in centimetres (inference_recammaster.py,
+in Unreal Engine's axes: x forward, y right, z up (left-handed), lengths in centimeters (inference_recammaster.py,
 TextVideoCameraDataset.__getitem__). Of several cameras the first is read; ReCamMaster calls them cam01 to cam10.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 from ...errors import UserError
 from ...files import write_json
 from ..trajectory import CameraTrajectory
-from .common import METRE, Format, Reading, Source, array, check_frames, natural, pose, usual_intrinsics, words
+from .common import METER, Format, Reading, Source, array, check_frames, natural, pose, usual_intrinsics, words
 
 # Unreal's x y z (forward, right, up) to OpenCV's (right, down, forward): a mirror, so it goes on both sides of a turn.
 UNREAL = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])
-CENTIMETRES = 100.0
+CENTIMETERS = 100.0
 
 
 def _looks(source: Source) -> bool:
@@ -41,8 +41,8 @@ def _read(source: Source, reading: Reading) -> CameraTrajectory:
         matrices.append(_matrix(value[name][camera], f"'{camera}' of '{name}'"))
     stacked = np.stack(matrices)
     rotation = UNREAL @ np.swapaxes(stacked[:, :3, :3], 1, 2) @ UNREAL.T
-    c2w = pose(rotation, stacked[:, 3, :3] @ UNREAL.T / CENTIMETRES)
-    return CameraTrajectory(c2w, usual_intrinsics(reading.aspect), unit=METRE)
+    c2w = pose(rotation, stacked[:, 3, :3] @ UNREAL.T / CENTIMETERS)
+    return CameraTrajectory(c2w, usual_intrinsics(reading.aspect), unit=METER)
 
 
 def _matrix(text: object, what: str) -> np.ndarray:
@@ -60,7 +60,7 @@ def _matrix(text: object, what: str) -> np.ndarray:
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:
     rotation = UNREAL.T @ trajectory.c2w[:, :, :3] @ UNREAL
-    position = trajectory.c2w[:, :, 3] @ UNREAL * CENTIMETRES
+    position = trajectory.c2w[:, :, 3] @ UNREAL * CENTIMETERS
     frames = {}
     for number, (turned, place) in enumerate(zip(rotation, position, strict=True)):
         lines = [*(f"[{' '.join(f'{x:.15g}' for x in row)} 0]" for row in turned.T)]

@@ -20,7 +20,7 @@ from ...files import atomic_path
 from ..trajectory import CameraTrajectory
 from .common import (
     LARGEST_SCENE,
-    METRE,
+    METER,
     Format,
     Reading,
     Source,
@@ -70,7 +70,7 @@ def trajectory_of(result: dict[str, Any]) -> CameraTrajectory:
     return CameraTrajectory(
         upright(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"), intrinsics,
         fps=positive(notes.get("fps", result["fps"]), "fps"),
-        pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(notes.get("unit", METRE))[:100],
+        pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(notes.get("unit", METER))[:100],
     )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def _samples(values: list[str], steady: bool) -> str:
 
 
 def to_usda(trajectory: CameraTrajectory) -> str:
-    """The text of a USD file with one camera: a time code per frame, y up, lengths in metres."""
+    """The text of a USD file with one camera: a time code per frame, y up, lengths in meters."""
     one = trajectory.frames == 1
     matrices = np.swapaxes(to_y_up(trajectory.c2w), 1, 2)
     transforms = ["( " + ", ".join(f"({', '.join(map(repr, row))})" for row in m) + " )" for m in matrices.tolist()]

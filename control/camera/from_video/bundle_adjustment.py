@@ -83,7 +83,7 @@ def adjust(bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 1
     bundle = bundle.only(order)
     residuals = residuals[order]
     for _ in range(rounds):
-        system = _linearise(bundle, residuals, scale)
+        system = _linearize(bundle, residuals, scale)
         improved = False
         for _ in range(6):
             step = _solve(system, free, damping, len(bundle.focal), len(bundle.points))
@@ -107,7 +107,7 @@ def adjust(bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 1
     return bundle
 
 
-def _linearise(bundle: Bundle, residuals: np.ndarray, scale: float, cameras_only: bool = False):
+def _linearize(bundle: Bundle, residuals: np.ndarray, scale: float, cameras_only: bool = False):
     """Blocks of the normal equations: cameras (K,7,7) and (K,7), points (N,3,3) and (N,3), and between (N,K,7,3)."""
     weight = 1 / (1 + (residuals**2).sum(1) / scale**2)
     turned = np.einsum("mij,mj->mi", bundle.rotation[bundle.camera], bundle.points[bundle.point])
@@ -192,7 +192,7 @@ def resect(bundle: Bundle, free: tuple[bool, bool, bool], scale: float = 1.0, ro
     damping = np.full(len(bundle.focal), 1e-4)
     residuals = bundle.residuals()
     for _ in range(rounds):
-        hcc, _, gc, _, _ = _linearise(bundle, residuals, scale, cameras_only=True)
+        hcc, _, gc, _, _ = _linearize(bundle, residuals, scale, cameras_only=True)
         hcc = hcc * mask[:, None] * mask
         lift = damping[:, None] * np.einsum("kii->ki", hcc) + 1e-9 + (1 - mask)
         step = -np.linalg.solve(hcc + np.einsum("ki,ij->kij", lift, np.eye(SIZE)), (gc * mask)[..., None])[..., 0]

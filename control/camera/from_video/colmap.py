@@ -28,7 +28,7 @@ class Solved:
 
 
 def solve(pictures: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None) -> Solved:
-    """Grey pictures (H, W) uint8, where to look (0 = nowhere), focal length in pixels or None.
+    """Gray pictures (H, W) uint8, where to look (0 = nowhere), focal length in pixels or None.
 
     Raises UserError where pycolmap is not installed, and where no reconstruction holds half of the frames.
     """

@@ -20,17 +20,17 @@ from .patches import sample, smooth
 SIDE = 9
 ROUNDS = 3
 ALIKE = 0.75
-# What a patch differs from its template by: grey levels of noise, and a share of its contrast.
+# What a patch differs from its template by: gray levels of noise, and a share of its contrast.
 NOISE, MISFIT = 2.0, 0.2
 # A position of this standard deviation (pixels of a picture 672 wide) has weight 1.
 USUAL = 0.1
-NEIGHBOURS = 12
+NEIGHBORS = 12
 
 
 def remeasure(
     bundle: ba.Bundle, pictures: list[np.ndarray], step: float, pixel: float, owners: np.ndarray | None = None
 ) -> ba.Bundle:
-    """The bundle with observations measured again in the pictures of its cameras (grey, one per camera).
+    """The bundle with observations measured again in the pictures of its cameras (gray, one per camera).
 
     step: distance of a patch's samples in pixels. owners (K,) bool: cameras that patches may be taken from (every
     point is seen by one of them). Observations that look unlike their template are left out.
@@ -89,9 +89,9 @@ def _hosts(bundle: ba.Bundle) -> np.ndarray:
 
 
 def _slants(bundle: ba.Bundle, host: np.ndarray, at: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Change of inverse depth per pixel (N, 2) around every point in its own frame, from its neighbours' depths.
+    """Change of inverse depth per pixel (N, 2) around every point in its own frame, from its neighbors' depths.
 
-    A plane is linear in inverse depth; neighbours beyond an edge of depth are outvoted.
+    A plane is linear in inverse depth; neighbors beyond an edge of depth are outvoted.
     """
     slant = np.zeros((len(host), 2))
     for camera in np.unique(host):
@@ -103,7 +103,7 @@ def _slants(bundle: ba.Bundle, host: np.ndarray, at: np.ndarray, depth: np.ndarr
             continue
         place, value = bundle.at[rows], 1 / inside[:, 2]
         apart = np.linalg.norm(at[mine][:, None] - place, axis=2)
-        near = np.argsort(apart, axis=1)[:, 1 : NEIGHBOURS + 1]
+        near = np.argsort(apart, axis=1)[:, 1 : NEIGHBORS + 1]
         away = place[near] - at[mine][:, None]
         own = 1 / depth[mine]
         rise = value[near] - own[:, None]

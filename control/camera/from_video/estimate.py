@@ -12,7 +12,7 @@ from ...progress import quiet
 from .. import rotations
 from ..trajectory import UNIT, CameraTrajectory, compose, invert
 from . import models
-from .tracks import follow, grey
+from .tracks import follow, gray
 
 METHODS = ("sift", "colmap")
 # What a video without a known lens is taken to be filmed with, until its own points say otherwise: 50 degrees.
@@ -32,7 +32,7 @@ class Estimate:
     trajectory: relative to the first frame; the unit is the median depth of the points seen in it (unknowable in any
         other unit: a video of a model railway looks like one of a railway).
     inliers (F,): share of the followed points of each frame that agree with its pose, 0..1.
-    failed: frames whose pose is not measured but lies between its neighbours'.
+    failed: frames whose pose is not measured but lies between its neighbors'.
     focal: fx in picture widths of the first frame. focal_known: it was given, not guessed.
     movement: 'static', 'turning', 'zooming' (turning with a lens that zooms) or 'moving'.
     points (N, 3): what was triangulated, in the first camera's axes and the trajectory's unit (directions at
@@ -84,7 +84,7 @@ def estimate_camera(
     frames, masks = _checked(frames, focal, masks, method, fps, keyframes)
     count, height, width = frames.shape[:3]
     with progress(count + 2 + len(models.SCHEDULE), "camera from video") as step:
-        pictures = grey(frames)
+        pictures = gray(frames)
         allowed = None if masks is None else _allowed(masks, pictures[0].shape)
         if method == "colmap":
             return _by_colmap(pictures, allowed, focal, fps, width / height)
@@ -123,13 +123,13 @@ def _doubts(problem: models.Problem, fit: models.Fit, best: float) -> list[str]:
         "static": "The camera stands still: nothing in the video says otherwise.",
         "turning": "The camera only turns: no translation can be seen, so it is 0.",
         "zooming": "The lens zooms: the focal length changes from frame to frame, and the translation is 0. A camera"
-        " that moves towards something flat looks the same.",
+        " that moves toward something flat looks the same.",
     }
     doubts = [said[fit.kind]] if fit.kind in said else []
     if best > 2.0:
         doubts.append(
             "Many points agree with no single movement: something large moves, or the lens zooms while the camera"
-            " moves, which is not modelled. Mask what moves."
+            " moves, which is not modeled. Mask what moves."
         )
     return doubts
 
@@ -223,7 +223,7 @@ def _by_colmap(pictures, allowed, focal: float | None, fps: float, aspect: float
     failed = tuple(map(int, np.flatnonzero(~sure)))
     remarks = [*_about_support(solved.agreeing), f"COLMAP placed {int(sure.sum())} of {len(sure)} frames."]
     if failed:
-        remarks.append("The pose of the others lies between their neighbours'.")
+        remarks.append("The pose of the others lies between their neighbors'.")
     return Estimate(
         CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT), solved.agreeing, failed, fx,
         focal is not None, "moving", points, tuple(remarks), method="colmap",
@@ -240,7 +240,7 @@ def _unit(bundle, points: np.ndarray, trusted: np.ndarray) -> float:
 
 
 def _bridged(c2w: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Poses (F, 3, 4) with the unsure ones put between their neighbours."""
+    """Poses (F, 3, 4) with the unsure ones put between their neighbors."""
     if sure.all() or not sure.any():
         return c2w
     known, frames = np.flatnonzero(sure), np.arange(len(c2w))

@@ -38,7 +38,7 @@ class Problem:
 
     @classmethod
     def of(cls, tracks: Tracks, pictures: list[np.ndarray], focal: float, known: bool) -> Problem:
-        """focal in widths of the picture; pictures: grey, of the working size."""
+        """focal in widths of the picture; pictures: gray, of the working size."""
         width, height = tracks.size
         middle = np.array([width / 2, height / 2])
         return cls(tracks.xy - middle, focal * width, known, max(width, height) / 672, pictures)
@@ -285,10 +285,10 @@ def with_far_points(bundle: ba.Bundle, placed: np.ndarray) -> ba.Bundle:
     direction = np.concatenate([rays, np.ones((len(rays), 1))], 1)
     direction = np.einsum("mji,mj->mi", bundle.rotation[camera], direction)
     direction = np.stack([_median_by(direction[:, k], point, len(points)) for k in range(3)], 1)
-    centre = -np.einsum("kji,kj->ki", bundle.rotation, bundle.shift)[placed].mean(0)
+    center = -np.einsum("kji,kj->ki", bundle.rotation, bundle.shift)[placed].mean(0)
     good = front & (np.degrees(angle) > NARROW)
-    usual = np.median(np.linalg.norm(points[good] - centre, axis=1)) if good.any() else 1.0
-    far = centre + FAR * usual * direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+    usual = np.median(np.linalg.norm(points[good] - center, axis=1)) if good.any() else 1.0
+    far = center + FAR * usual * direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
     return replace(bundle, points=np.where(good[:, None], points, far))
 
 
@@ -352,10 +352,10 @@ def all_frames(problem: Problem, fit: Fit) -> Fit:
     frames = np.arange(problem.frames)
     key = fit.frames[fit.placed]
     rotation = rotations.interpolate(key, fit.bundle.rotation[fit.placed], np.clip(frames, key[0], key[-1]))
-    centre = -np.einsum("kji,kj->ki", fit.bundle.rotation, fit.bundle.shift)[fit.placed]
-    centre = np.stack([np.interp(frames, key, column) for column in centre.T], 1)
+    center = -np.einsum("kji,kj->ki", fit.bundle.rotation, fit.bundle.shift)[fit.placed]
+    center = np.stack([np.interp(frames, key, column) for column in center.T], 1)
     focal = np.exp(np.interp(frames, key, np.log(fit.bundle.focal[fit.placed])))
-    shift = -np.einsum("fij,fj->fi", rotation, centre)
+    shift = -np.einsum("fij,fj->fi", rotation, center)
     camera, point, at = observations(problem, fit.tracks, frames)
     bundle = ba.Bundle(rotation, shift, focal, fit.bundle.points, camera, point, at, plain(len(at)))
     kept = np.isin(frames, key)

@@ -16,8 +16,8 @@ GRID = 17
 # Of the warp's slopes one unit moves the patch's rim by its radius: scaled so, all six numbers are pixels.
 ROUNDS = 6
 ALIKE = 0.85
-# What a patch differs from its template by: grey levels (0..255) of noise, and a share of its contrast, since blur,
-# sampling and perspective differ. Neighbouring samples differ alike, which is why the share is large.
+# What a patch differs from its template by: gray levels (0..255) of noise, and a share of its contrast, since blur,
+# sampling and perspective differ. Neighboring samples differ alike, which is why the share is large.
 NOISE, MISFIT = 2.0, 0.3
 
 

@@ -1,7 +1,7 @@
 """Points followed through a video: corners and blobs at two sizes, by Lucas-Kanade from frame to frame (SIFT where the
 picture jumps), then aligned with the frame in which they were first seen.
 
-Positions are in pixels of the working picture, (0, 0) its corner: the centre of the first pixel is (0.5, 0.5).
+Positions are in pixels of the working picture, (0, 0) its corner: the center of the first pixel is (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Tracks:
 opencv = partial(libraries.opencv, "finding a camera in a video")
 
 
-def grey(frames: np.ndarray) -> list[np.ndarray]:
-    """Frames (F, H, W, 3) or (F, H, W), uint8 or 0..1 float, as grey uint8 pictures of the working size."""
+def gray(frames: np.ndarray) -> list[np.ndarray]:
+    """Frames (F, H, W, 3) or (F, H, W), uint8 or 0..1 float, as gray uint8 pictures of the working size."""
     cv2 = opencv()
     height, width = frames.shape[1:3]
     longer = max(height, width)

@@ -73,7 +73,7 @@ def points_from_rays(
     direction = np.concatenate([rays, np.ones((len(rays), 1))], 1)
     direction = np.einsum("mji,mj->mi", rotation[camera], direction)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    centre = -np.einsum("kji,kj->ki", rotation, shift)[camera]
+    center = -np.einsum("kji,kj->ki", rotation, shift)[camera]
     across = np.eye(3) - direction[:, :, None] * direction[:, None]
 
     def total(values: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def points_from_rays(
         return np.stack([np.bincount(point, column, count) for column in flat.T], 1).reshape(count, *values.shape[1:])
 
     normal = total(across)
-    points = np.linalg.solve(normal + 1e-12 * np.eye(3), total(np.einsum("mij,mj->mi", across, centre))[..., None])[
+    points = np.linalg.solve(normal + 1e-12 * np.eye(3), total(np.einsum("mij,mj->mi", across, center))[..., None])[
         ..., 0
     ]
     mean = total(direction)

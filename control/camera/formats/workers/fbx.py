@@ -1,7 +1,7 @@
 """Reads the camera of an FBX file with ufbx; see the package's docstring.
 
-Prints matrices (F, 16) camera-to-world row by row in metres (world y up, camera along -z with y up), fx and fy (F),
-normalised, and fps. Written around the faults of ufbx 0.0.5, see `kept`, `items` and `baked`.
+Prints matrices (F, 16) camera-to-world row by row in meters (world y up, camera along -z with y up), fx and fy (F),
+normalized, and fps. Written around the faults of ufbx 0.0.5, see `kept`, `items` and `baked`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def at(keys, time: float) -> float:
 
 
 def focal(scene, anim, camera, times: list[float], fps: float) -> tuple[list[float], list[float]]:
-    """fx and fy at every time, normalised by the picture's width and height."""
+    """fx and fy at every time, normalized by the picture's width and height."""
     import ufbx
 
     angle = camera.field_of_view_deg

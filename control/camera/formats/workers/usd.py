@@ -1,8 +1,8 @@
 """Reads the camera of a USD file with usd-core; see the package's docstring.
 
-Prints matrices (F, 16) camera-to-world row by row in metres (camera along -z with y up), which axis of the world is up,
-fx, fy, cx and cy (F), normalised, fps, and what this pack noted in the file. Lens and film are compared with one
-another and never taken for millimetres: programs differ in their unit.
+Prints matrices (F, 16) camera-to-world row by row in meters (camera along -z with y up), which axis of the world is up,
+fx, fy, cx and cy (F), normalized, fps, and what this pack noted in the file. Lens and film are compared with one
+another and never taken for millimeters: programs differ in their unit.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two things are done to each frame, both from what came before it alone, so that a clip may come in chunks of any size:
 
-1. Jumps of scale and shift are undone. Between neighbours d[t] = g d[t-1] + b is fitted along the flow (flow.py). A
+1. Jumps of scale and shift are undone. Between neighbors d[t] = g d[t-1] + b is fitted along the flow (flow.py). A
    camera that moves in makes everything nearer little by little: a smooth course of g and b, which is left alone. What
    differs from it by more than the fit's own noise is an estimator that changed its mind, and is taken out of this
    frame and those after it; a slow leak lets a correction that was wrong die away.
@@ -27,14 +27,14 @@ from ..camera.trajectory import CameraTrajectory, compose, invert
 from ..errors import UserError
 from .align import fit_scale_shift
 from .pack import pack, unpack
-from .scene_flow import follow, grey_picture, sample
+from .scene_flow import follow, gray_picture, sample
 
 JUMP = 0.01  # what the fit of scale, and of shift in shares of the range, is uncertain by
 CUT = 0.15  # where less than this share of a picture is found again, another shot begins
 
 
 @dataclass(frozen=True)
-class Stabilising:
+class Stabilizing:
     """How strong.
 
     memory: how much of a value is its own past (0 = nothing, 0.98 = it gives way over some fifty frames). tolerance:
@@ -52,17 +52,17 @@ class Stabilising:
         for name, top in (("memory", 0.999), ("tolerance", 1.0), ("smooth", 0.99), ("leak", 1.0)):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= top:
-                raise UserError(f"the {name} of the stabilisation is {value}; a number from 0 to {top} was expected")
+                raise UserError(f"the {name} of the stabilization is {value}; a number from 0 to {top} was expected")
 
 
 @dataclass
-class Stabiliser:
+class Stabilizer:
     """`step` takes one frame after the other; `state` and `from_state` carry it over to another chunk or process.
 
     frames: how many were taken. cuts: the frames at which another shot began, where nothing is carried over.
     """
 
-    options: Stabilising = field(default_factory=Stabilising)
+    options: Stabilizing = field(default_factory=Stabilizing)
     frames: int = 0
     cuts: list[int] = field(default_factory=list)
     _range: float = 0.0
@@ -71,7 +71,7 @@ class Stabiliser:
     _correct: tuple[float, float] = (1.0, 0.0)  # scale, and shift in shares of the range, that undo the jumps so far
     _raw: np.ndarray | None = None
     _out: np.ndarray | None = None
-    _grey: np.ndarray | None = None
+    _gray: np.ndarray | None = None
     _changes: tuple[float, float, float] = (0.0, 0.0, 0.0)  # given, put out (sums in shares of the range), points
 
     def change(self) -> tuple[float, float] | None:
@@ -81,7 +81,7 @@ class Stabiliser:
         return (given / points, put_out / points) if points else None
 
     def step(self, values: np.ndarray, picture: np.ndarray, camera: CameraTrajectory | None = None) -> np.ndarray:
-        """The stabilised frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN.
+        """The stabilized frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN.
 
         camera: the pose of the frame before and of this one, in units of the first frame's median depth; values must
         be 0 at infinity then, as disparity is.
@@ -92,14 +92,14 @@ class Stabiliser:
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         if self._out is not None and values.shape != self._out.shape:
             raise UserError(f"depth frame {self.frames} is {values.shape}, those before it {self._out.shape}")
-        grey = grey_picture(picture)
-        if self._grey is not None and grey.shape != self._grey.shape:
+        gray = gray_picture(picture)
+        if self._gray is not None and gray.shape != self._gray.shape:
             raise UserError(f"picture {self.frames} of the clip has another size than those before it")
         if self._out is None:
             self._begin(values)
         else:
-            self._continue(values, grey, camera)
-        self._raw, self._grey = values, grey
+            self._continue(values, gray, camera)
+        self._raw, self._gray = values, gray
         self.frames += 1
         return self._out.copy()
 
@@ -111,9 +111,9 @@ class Stabiliser:
         self._correct, self._course = (1.0, 0.0), (0.0, 0.0)
         self._out = values
 
-    def _continue(self, values: np.ndarray, grey: np.ndarray, camera: CameraTrajectory | None) -> None:
+    def _continue(self, values: np.ndarray, gray: np.ndarray, camera: CameraTrajectory | None) -> None:
         options, unit = self.options, self._range
-        where, sure = follow(self._grey, grey, values.shape, values)
+        where, sure = follow(self._gray, gray, values.shape, values)
         before = self._moved(sample(self._raw, where), where, camera)
         known = np.isfinite(values) & np.isfinite(before) & sure
         if unit <= 0 or known.mean() < CUT * max(float(np.isfinite(values).mean()), 1e-6):
@@ -163,7 +163,7 @@ class Stabiliser:
 
     def state(self) -> dict:
         """Everything that the next frame needs, as plain JSON values: some bytes for every pixel of a frame."""
-        arrays = {"raw": self._raw, "out": self._out, "grey": self._grey}
+        arrays = {"raw": self._raw, "out": self._out, "gray": self._gray}
         return {
             "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "middle": self._middle,
             "course": list(self._course), "correct": list(self._correct), "options": dict(vars(self.options)),
@@ -172,49 +172,49 @@ class Stabiliser:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: dict) -> Stabiliser:
+    def from_state(cls, state: dict) -> Stabilizer:
         """Where `state` left off. Raises UserError for what is no such state."""
         try:
             made = cls(
-                Stabilising(**state["options"]), int(state["frames"]), [int(cut) for cut in state["cuts"]],
+                Stabilizing(**state["options"]), int(state["frames"]), [int(cut) for cut in state["cuts"]],
                 _finite(state["range"]), _finite(state["middle"]), tuple(_finite(v) for v in state["course"]),
                 tuple(_finite(v) for v in state["correct"]),
-                *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "grey")),
+                *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "gray")),
                 tuple(_finite(v) for v in state.get("changes", (0.0, 0.0, 0.0))),
             )  # fmt: skip
-            arrays = (made._raw, made._out, made._grey)
+            arrays = (made._raw, made._out, made._gray)
             if len(made._course) != 2 or len(made._correct) != 2 or len(made._changes) != 3 or made._correct[0] <= 0:
                 raise ValueError("course or correction")
             if len({array is None for array in arrays}) > 1:
                 raise ValueError("some pictures are missing")
-            if made._out is not None and (made._raw.shape != made._out.shape or made._grey.dtype != np.uint8):
+            if made._out is not None and (made._raw.shape != made._out.shape or made._gray.dtype != np.uint8):
                 raise ValueError("sizes differ")
         except UserError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"the state of the depth stabilisation cannot be read ({error}): begin anew") from error
+            raise UserError(f"the state of the depth stabilization cannot be read ({error}): begin anew") from error
         return made
 
 
-def stabilise(
+def stabilize(
     values: Iterable[np.ndarray],
     pictures: Iterable[np.ndarray],
-    options: Stabilising | None = None,
+    options: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Stabilised frames of `values` (H, W) that are seen in `pictures`, one at a time and so in bounded memory.
+    """Stabilized frames of `values` (H, W) that are seen in `pictures`, one at a time and so in bounded memory.
 
-    camera: the path of the clip, relative to its first frame, where it is known; see `Stabiliser.step`. progress is
+    camera: the path of the clip, relative to its first frame, where it is known; see `Stabilizer.step`. progress is
     called after every frame; when cancel says yes, UserError is raised. Raises UserError where one of the two is longer
     than the other, or the path than they.
     """
-    worker = Stabiliser(options or Stabilising())
+    worker = Stabilizer(options or Stabilizing())
     pictures = iter(pictures)
     for number, frame in enumerate(values):
         if cancel is not None and cancel():
-            raise UserError(f"stabilising depth was stopped at frame {number}")
+            raise UserError(f"stabilizing depth was stopped at frame {number}")
         picture = next(pictures, None)
         if picture is None:
             raise UserError(f"there are more depth frames than pictures ({number}): give one picture for each")
@@ -226,7 +226,7 @@ def stabilise(
 
 
 def between(camera: CameraTrajectory | None, frame: int) -> CameraTrajectory | None:
-    """The poses of the frame before and of `frame`, as `Stabiliser.step` takes them; None for the first or no path."""
+    """The poses of the frame before and of `frame`, as `Stabilizer.step` takes them; None for the first or no path."""
     if camera is None or frame == 0:
         return None
     if frame >= camera.frames:

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.depth import normalise_depth
+from comfyui_fulldit.control.depth import normalize_depth
 from comfyui_fulldit.control.depth.flicker import static_flicker
-from comfyui_fulldit.control.depth.scene_flow import follow, grey_picture, sample
-from comfyui_fulldit.control.depth.stabilise import Stabiliser, Stabilising, stabilise
+from comfyui_fulldit.control.depth.scene_flow import follow, gray_picture, sample
+from comfyui_fulldit.control.depth.stabilize import Stabilizer, Stabilizing, stabilize
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import FAR, WorldOptions, render
 
@@ -39,7 +39,7 @@ class Clip:
         self.background = ~np.stack(near)
 
     def flicker(self, values: np.ndarray):
-        clip = normalise_depth(values, "disparity").values
+        clip = normalize_depth(values, "disparity").values
         return static_flicker(clip, self.depth, self.c2w, self.lens, self.background)
 
 
@@ -60,7 +60,7 @@ def test_exact_depth_does_not_flicker(clips):
 def test_flicker_is_what_it_says(clips):
     """A tenth of the range, up in every other frame, is a change of a tenth from frame to frame."""
     clip = clips["static"]
-    values = normalise_depth(clip.exact, "disparity").values * 0.8
+    values = normalize_depth(clip.exact, "disparity").values * 0.8
     values[::2] += 0.1
     found = static_flicker(values, clip.depth, clip.c2w, clip.lens, clip.background)
     assert found.whole == pytest.approx(0.1, abs=1e-3) and found.unexplained == pytest.approx(0.1, abs=1e-3)
@@ -70,19 +70,19 @@ def test_flicker_is_what_it_says(clips):
 def test_moods_and_blotches_are_calmed(clips, kind):
     clip = clips[kind]
     camera = clip.camera if kind == "dolly" else None
-    calmed = np.stack(list(stabilise(clip.moody, clip.video, camera=camera)))
+    calmed = np.stack(list(stabilize(clip.moody, clip.video, camera=camera)))
     frame_by_frame = static_flicker(
-        normalise_depth(clip.moody, "disparity", scope="frame").values, clip.depth, clip.c2w, clip.lens, clip.background
+        normalize_depth(clip.moody, "disparity", scope="frame").values, clip.depth, clip.c2w, clip.lens, clip.background
     )
     assert clip.flicker(calmed).unexplained < 0.4 * frame_by_frame.unexplained
-    calm, moody, exact = (normalise_depth(v, "disparity").values for v in (calmed, clip.moody, clip.exact))
+    calm, moody, exact = (normalize_depth(v, "disparity").values for v in (calmed, clip.moody, clip.exact))
     assert np.abs(calm - exact).mean() < np.abs(moody - exact).mean(), "calm and farther from the truth is no gain"
 
 
 def test_a_camera_that_moves_in_is_followed(clips):
     clip = clips["dolly"]
-    known = np.stack(list(stabilise(clip.exact, clip.video, camera=clip.camera)))
-    unknown = np.stack(list(stabilise(clip.exact, clip.video)))
+    known = np.stack(list(stabilize(clip.exact, clip.video, camera=clip.camera)))
+    unknown = np.stack(list(stabilize(clip.exact, clip.video)))
     off = np.abs(known - clip.exact)[clip.background].mean() / np.ptp(clip.exact)
     assert off < 0.5 * np.abs(unknown - clip.exact)[clip.background].mean() / np.ptp(clip.exact)
     assert off < 0.03
@@ -90,18 +90,18 @@ def test_a_camera_that_moves_in_is_followed(clips):
 
 def test_nothing_is_kept_farther_from_its_estimate_than_the_tolerance(clips):
     clip = clips["truck"]
-    options = Stabilising(tolerance=0.05, leak=1.0)  # full leak: no correction of scale and shift is carried
-    worker = Stabiliser(options)
+    options = Stabilizing(tolerance=0.05, leak=1.0)  # full leak: no correction of scale and shift is carried
+    worker = Stabilizer(options)
     for values, picture in zip(clip.moody, clip.video, strict=True):
         out = worker.step(values, picture)
         assert np.abs(out - values).max() <= 0.05 * worker._range + 1e-5
-    as_it_was = stabilise(clip.exact, clip.video, Stabilising(memory=0, leak=1.0))
+    as_it_was = stabilize(clip.exact, clip.video, Stabilizing(memory=0, leak=1.0))
     assert np.array_equal(np.stack(list(as_it_was)), clip.exact)
 
 
 def test_a_cut_begins_anew(clips):
     one, two = clips["static"], clips["truck"]
-    worker = Stabiliser()
+    worker = Stabilizer()
     for clip in (one, two):
         for values, picture in zip(clip.exact[:4], clip.video[:4], strict=True):
             out = worker.step(values, picture)
@@ -119,21 +119,21 @@ def test_unknown_and_even_frames_pass(clips):
     holed[1:3, :20] = np.nan
     holed[3] = np.nan
     holed[4, 5, 5] = np.inf
-    out = np.stack(list(stabilise(holed, clip.video)))
+    out = np.stack(list(stabilize(holed, clip.video)))
     assert np.isnan(out[3]).all() and np.isnan(out[4, 5, 5])
     assert np.isfinite(np.nanmean(out[4, :20])) and np.isfinite(out[5:]).all()
     flat = np.ones((3, HEIGHT, WIDTH), np.float32)
-    assert np.array_equal(np.stack(list(stabilise(flat, clip.video[:3]))), flat)
-    tiny = np.stack(list(stabilise(flat[:, :2, :2], clip.video[:3, :3, :3])))
+    assert np.array_equal(np.stack(list(stabilize(flat, clip.video[:3]))), flat)
+    tiny = np.stack(list(stabilize(flat[:, :2, :2], clip.video[:3, :3, :3])))
     assert tiny.shape == (3, 2, 2)
 
 
 def test_the_state_carries_over_exactly(clips):
     clip = clips["truck"]
-    whole = np.stack(list(stabilise(clip.moody, clip.video)))
-    worker, out = Stabiliser(), []
+    whole = np.stack(list(stabilize(clip.moody, clip.video)))
+    worker, out = Stabilizer(), []
     for values, picture in zip(clip.moody, clip.video, strict=True):
-        worker = Stabiliser.from_state(json.loads(json.dumps(worker.state())))
+        worker = Stabilizer.from_state(json.loads(json.dumps(worker.state())))
         out.append(worker.step(values, picture))
     assert np.array_equal(np.stack(out), whole)
 
@@ -141,8 +141,8 @@ def test_the_state_carries_over_exactly(clips):
 def test_flow_of_a_shifted_picture():
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.uniform(0, 1, (30, 45, 3)).astype(np.float32), (WIDTH, HEIGHT))
-    grey = grey_picture(texture)
-    where, sure = follow(grey, np.roll(grey, 3, 1), (HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), np.float32))
+    gray = gray_picture(texture)
+    where, sure = follow(gray, np.roll(gray, 3, 1), (HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), np.float32))
     moved = where[8:-8, 12:-12] - np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1)[8:-8, 12:-12]
     assert np.median(moved[..., 0]) == pytest.approx(-3, abs=0.2) and np.abs(moved[..., 1]).mean() < 0.1
     assert sure[8:-8, 12:-12].mean() > 0.95
@@ -152,7 +152,7 @@ def test_flow_of_a_shifted_picture():
 
 def test_what_does_not_fit_is_refused(clips):
     clip = clips["static"]
-    worker = Stabiliser()
+    worker = Stabilizer()
     worker.step(clip.exact[0], clip.video[0])
     for values, picture, says in (
         (clip.exact[1][:50], clip.video[1], "before it"),
@@ -163,17 +163,17 @@ def test_what_does_not_fit_is_refused(clips):
         with pytest.raises(UserError, match=says):
             worker.step(values, picture)
     with pytest.raises(UserError, match="more depth frames"):
-        list(stabilise(clip.exact[:3], clip.video[:2]))
+        list(stabilize(clip.exact[:3], clip.video[:2]))
     with pytest.raises(UserError, match="more pictures"):
-        list(stabilise(clip.exact[:2], clip.video[:3]))
+        list(stabilize(clip.exact[:2], clip.video[:3]))
     with pytest.raises(UserError, match="ends before"):
-        list(stabilise(clip.exact, clip.video, camera=clip.camera.at([0.0, 0.5])))
+        list(stabilize(clip.exact, clip.video, camera=clip.camera.at([0.0, 0.5])))
     with pytest.raises(UserError, match="stopped at frame 0"):
-        list(stabilise(clip.exact, clip.video, cancel=lambda: True))
+        list(stabilize(clip.exact, clip.video, cancel=lambda: True))
     for options in ({"memory": 1.0}, {"memory": "all"}, {"tolerance": -1}, {"leak": np.nan}):
-        with pytest.raises(UserError, match="stabilisation"):
-            Stabilising(**options)
+        with pytest.raises(UserError, match="stabilization"):
+            Stabilizing(**options)
     state = worker.state()
     for change in ({"out": None}, {"correct": [0, 1]}, {"range": "x"}, {"options": {"speed": 1}}, {"course": [1]}):
         with pytest.raises(UserError):
-            Stabiliser.from_state({**state, **change})
+            Stabilizer.from_state({**state, **change})

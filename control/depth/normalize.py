@@ -1,6 +1,6 @@
-"""Depth as the network takes it: like disparity, near = 1 and far = 0, normalised over the whole clip.
+"""Depth as the network takes it: like disparity, near = 1 and far = 0, normalized over the whole clip.
 
-Frame-wise normalisation flickers, so the two percentiles are taken once over all frames; the recipe that was used is
+Frame-wise normalization flickers, so the two percentiles are taken once over all frames; the recipe that was used is
 kept beside the values, and gives the same result again for another part of the clip.
 """
 
@@ -17,7 +17,7 @@ from .measure import KINDS, RangeMeter, as_disparity, to_disparity
 
 SCOPES = ("clip", "frame")
 __all__ = [
-    "KINDS", "SCOPES", "DepthClip", "apply_recipe", "measure_depth", "normalise_depth", "normalise_stream",
+    "KINDS", "SCOPES", "DepthClip", "apply_recipe", "measure_depth", "normalize_depth", "normalize_stream",
     "to_disparity",
 ]  # fmt: skip
 
@@ -37,11 +37,11 @@ class DepthClip:
         if values.ndim != 3 or min(values.shape) < 1:
             raise UserError(f"the depth clip has shape {values.shape}; (frames, height, width) was expected")
         if not np.isfinite(values).all():
-            raise UserError("the depth clip holds NaN or infinity: pass it through normalise_depth")
+            raise UserError("the depth clip holds NaN or infinity: pass it through normalize_depth")
         if values.min() < -1e-3 or values.max() > 1 + 1e-3:
             raise UserError(
                 f"the depth clip holds values from {values.min():.4g} to {values.max():.4g};"
-                " 0 (far) to 1 (near) was expected: normalise it first"
+                " 0 (far) to 1 (near) was expected: normalize it first"
             )
         object.__setattr__(self, "values", values)
 
@@ -55,7 +55,7 @@ class DepthClip:
         return DepthClip(np.clip(resize_clip(self.values, height, width), 0, 1), self.recipe)
 
 
-def normalise_depth(
+def normalize_depth(
     depth: np.ndarray,
     kind: str = "auto",
     low: float = 0.02,
@@ -69,7 +69,7 @@ def normalise_depth(
 ) -> DepthClip:
     """One clip of depth (F, H, W) in any unit as a DepthClip: 0 at the `low` quantile of disparity, 1 at the `high`.
 
-    kind: 'depth' (metres or any unit, near is small), 'disparity' (near is large or bright: what most estimators and
+    kind: 'depth' (meters or any unit, near is small), 'disparity' (near is large or bright: what most estimators and
     depth videos show), 'inverted' (a picture whose near is dark), 'auto' (see RangeMeter.direction).
     near, far: the values of the clip that become 1 and 0, instead of quantiles (for metric depth, in its unit).
     scope: 'frame' takes the quantiles of every frame by itself, which flickers. sky (F, H, W): above 0.5 where there
@@ -105,7 +105,7 @@ def measure_depth(
 ) -> dict:
     """The recipe of a clip that comes frame by frame (H, W) or chunk by chunk (F, H, W); options: near and far.
 
-    It is the recipe that `normalise_depth` finds for the whole clip. Raises UserError as that does.
+    It is the recipe that `normalize_depth` finds for the whole clip. Raises UserError as that does.
     """
     meter = RangeMeter()
     for chunk in frames:
@@ -115,7 +115,7 @@ def measure_depth(
     return meter.recipe(kind, low, high, **options)
 
 
-def normalise_stream(
+def normalize_stream(
     open_clip: Callable[[], Iterable[np.ndarray]],
     kind: str = "auto",
     low: float = 0.02,
@@ -127,7 +127,7 @@ def normalise_stream(
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[dict, Iterator[np.ndarray]]:
-    """A clip of any length in bounded memory: its recipe, and its frames (H, W) normalised, one at a time.
+    """A clip of any length in bounded memory: its recipe, and its frames (H, W) normalized, one at a time.
 
     open_clip is called twice, to measure and to convert, and gives frames (H, W) from the first on each time. progress
     is called after each frame of both passes; when cancel says yes, UserError is raised.
@@ -136,7 +136,7 @@ def normalise_stream(
     def watched() -> Iterator[np.ndarray]:
         for number, frame in enumerate(open_clip()):
             if cancel is not None and cancel():
-                raise UserError(f"normalising depth was stopped at frame {number}")
+                raise UserError(f"normalizing depth was stopped at frame {number}")
             yield frame
             if progress is not None:
                 progress()
@@ -146,7 +146,7 @@ def normalise_stream(
 
 
 def apply_recipe(depth: np.ndarray, recipe: dict, sky: np.ndarray | None = None, fill: bool = False) -> np.ndarray:
-    """Depth (F, H, W) of the recipe's kind, normalised by it: float32, 0 (far) to 1 (near)."""
+    """Depth (F, H, W) of the recipe's kind, normalized by it: float32, 0 (far) to 1 (near)."""
     try:
         kind, (bottom, top) = recipe["kind"], (float(end) for end in recipe["range"])
     except (KeyError, TypeError, ValueError) as error:
