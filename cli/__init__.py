@@ -219,7 +219,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--identity",
         action="append",
         metavar="NAME=IMAGE[,mask=FILE][,track=FILE]",
-        help="an object: its picture, the picture's mask, and a mask clip saying where it stands; may be repeated",
+        help="an object: its image, the image's mask, and a mask clip saying where it stands; may be repeated",
     )
     p.add_argument("--depth", metavar="FILE", help="a depth video, or an .npy array of shape (frames, height, width)")
     p.add_argument("--depth-kind", default="disparity", choices=("disparity", "depth", "inverted", "auto"))
@@ -278,7 +278,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--unseen", metavar="FILE", help="what it wrote for --family unseen")
     p.add_argument("--json", action="store_true", help="print the targets as JSON")
 
-    p = command("gallery", _gallery, "Held-out scenes as pictures and animations, with each condition taken away.")
+    p = command("gallery", _gallery, "Held-out scenes as images and animations, with each condition taken away.")
     measured(p)
     p.add_argument("--scenes", type=int, default=4, help="so many as they come")
     p.add_argument("--pool", type=int, default=16, help="the worst of so many are shown as well")

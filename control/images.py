@@ -1,4 +1,4 @@
-"""Resizing in plain numpy, so that no picture library decides what a control looks like."""
+"""Resizing in plain numpy, so that no image library decides what a control looks like."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pictures (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
+    """Images (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
 
     Bilinear when it enlarges, antialiased when it shrinks; pixel centers at half steps.
     """

@@ -2,10 +2,10 @@
 
 camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3', or
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
-identity: 'name=picture,mask=file,track=file'; all but the picture may be left out. In this order the words 'mask=' and
+identity: 'name=image,mask=file,track=file'; all but the image may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
     and 'end=0.6' may follow.
-depth: a video, a folder of pictures, one picture for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer
+depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer
     (EXR as 'depth' is in meters along the camera's axis).
 """
 
@@ -28,9 +28,9 @@ from .files import existing
 from .identity import Identity
 from .identity.slots import check_range
 from .images import indices, resize_clip
-from .media import PICTURES, count_frames, read_image, read_mask, read_video
+from .media import IMAGES, count_frames, read_image, read_mask, read_video
 
-_FILES = ("picture", "mask", "track")
+_FILES = ("image", "mask", "track")
 _NUMBERS = ("strength", "start", "end")
 
 
@@ -110,15 +110,15 @@ def load_identity(
             files.setdefault(_FILES[place], part)
         else:
             raise UserError(
-                f"'{part}' is too much for identity '{name}': write it as name=picture[,mask=file][,track=file]"
+                f"'{part}' is too much for identity '{name}': write it as name=image[,mask=file][,track=file]"
                 f" with {', '.join(_NUMBERS)} where wanted"
             )
-    if not files.get("picture"):
-        raise UserError(f"identity '{name}' has no image: write it as name=picture[,mask=file][,track=file]")
+    if not files.get("image"):
+        raise UserError(f"identity '{name}' has no image: write it as name=image[,mask=file][,track=file]")
     mask, track = files.get("mask"), files.get("track")
     return Identity(
         name,
-        (read_image(files["picture"]),),
+        (read_image(files["image"]),),
         mask=read_mask(mask) if mask else None,
         track=load_track(track, frames, height, width, fit, f"the track of identity '{name}'") if track else None,
         **numbers,
@@ -128,8 +128,8 @@ def load_identity(
 def load_track(
     path: str, frames: int, height: int, width: int, fit: bool = False, what: str = "the track"
 ) -> np.ndarray:
-    """A mask per frame (F, height, width), white = 1: a video, a folder of pictures, one picture for all, or .npy."""
-    if Path(path).suffix.lower() in PICTURES and not Path(path).expanduser().is_dir():
+    """A mask per frame (F, height, width), white = 1: a video, a folder of images, one image for all, or .npy."""
+    if Path(path).suffix.lower() in IMAGES and not Path(path).expanduser().is_dir():
         clip = np.repeat(read_mask(path)[None], frames, 0)
     elif Path(path).suffix.lower() == ".npy":
         clip = _spread(_load_array(path, what), frames, fit, f"{what} '{path}'").astype(np.float32)
@@ -144,18 +144,18 @@ def load_depth(
 ) -> DepthClip:
     """A depth clip normalized over the whole clip, then resized to (height, width). See `normalize_depth` for kinds.
 
-    Videos and pictures count as 'disparity' (near is bright) unless the kind says otherwise.
+    Videos and images count as 'disparity' (near is bright) unless the kind says otherwise.
     """
     path = os.fspath(path)
     ending = Path(path).suffix.lower()
     if ending == ".npy":
         clip = _load_array(path, "depth clip")
     elif _rendered(path):
-        # Pictures hold disparity and EXR distances, unless the kind says otherwise.
+        # Images hold disparity and EXR distances, unless the kind says otherwise.
         kind = kind if kind != "auto" else "disparity" if _rendered(path) == ".png" else "depth"
         clip = np.stack(list(open_depth(path, "metres" if kind == "depth" else kind)))
         clip = np.repeat(clip, frames, 0) if len(clip) == 1 else clip
-    elif ending in PICTURES and not Path(path).expanduser().is_dir():
+    elif ending in IMAGES and not Path(path).expanduser().is_dir():
         clip = np.repeat(read_image(path)[None, ..., :3].mean(-1), frames, 0)
     else:
         clip = _video(path, frames, None, fit, "the depth clip").mean(-1)

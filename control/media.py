@@ -1,6 +1,6 @@
-"""Pictures and videos in and out of files, always as float32 in 0..1.
+"""Images and videos in and out of files, always as float32 in 0..1.
 
-Pictures go through OpenCV, videos through PyAV; both are imported where used. Shapes: F frames, H height, W width.
+Images go through OpenCV, videos through PyAV; both are imported where used. Shapes: F frames, H height, W width.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .files import atomic_path, existing
 from .images import indices, resize
 from .libraries import opencv
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # More than this is a mistake in the input rather than a wish.
 MOST_BYTES = 4 * 2**30
 
@@ -32,103 +32,103 @@ def _av() -> Any:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """A picture (H, W, 3), or (H, W, 4) when it has an alpha channel, float32 0..1, RGB.
+    """An image (H, W, 3), or (H, W, 4) when it has an alpha channel, float32 0..1, RGB.
 
     8 and 16 bits and float; gray becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
     truncated or foreign file.
     """
-    cv2 = opencv("reading and writing pictures")
-    path = existing(path, "picture")
+    cv2 = opencv("reading and writing images")
+    path = existing(path, "image")
     data = path.read_bytes()
     # OpenCV fills the missing part of a truncated file with gray and says nothing.
     cut = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]) or (
         data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]
     )
     if cut:
-        raise UserError(f"the picture '{path}' is truncated: write or download it again")
+        raise UserError(f"the image '{path}' is truncated: write or download it again")
     raw = np.frombuffer(data, np.uint8)
     try:
-        picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
-        if picture is not None and picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8:
-            picture = cv2.imdecode(raw, cv2.IMREAD_COLOR)  # this mode follows the orientation mark
+        image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+        if image is not None and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+            image = cv2.imdecode(raw, cv2.IMREAD_COLOR)  # this mode follows the orientation mark
     except cv2.error:
-        picture = None
-    if picture is None:
-        raise UserError(f"'{path}' is not a picture that can be read: {', '.join(PICTURES)} were expected")
-    if picture.dtype.kind == "u":
-        picture = picture.astype(np.float32) / np.iinfo(picture.dtype).max
-    picture = picture.astype(np.float32)
-    if not np.isfinite(picture).all():
-        raise UserError(f"the picture '{path}' holds NaN or infinity")
-    picture = picture.reshape(*picture.shape[:2], -1)
-    if picture.shape[2] == 1:
-        picture = np.repeat(picture, 3, 2)
-    elif picture.shape[2] == 2:
-        picture = np.concatenate([np.repeat(picture[..., :1], 3, 2), picture[..., 1:]], 2)
+        image = None
+    if image is None:
+        raise UserError(f"'{path}' is not an image that can be read: {', '.join(IMAGES)} were expected")
+    if image.dtype.kind == "u":
+        image = image.astype(np.float32) / np.iinfo(image.dtype).max
+    image = image.astype(np.float32)
+    if not np.isfinite(image).all():
+        raise UserError(f"the image '{path}' holds NaN or infinity")
+    image = image.reshape(*image.shape[:2], -1)
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, 2)
+    elif image.shape[2] == 2:
+        image = np.concatenate([np.repeat(image[..., :1], 3, 2), image[..., 1:]], 2)
     else:
-        picture = np.concatenate([picture[..., 2::-1], picture[..., 3:]], 2)
-    return np.ascontiguousarray(picture)
+        image = np.concatenate([image[..., 2::-1], image[..., 3:]], 2)
+    return np.ascontiguousarray(image)
 
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:
     """A mask (H, W), float32 0..1, white = 1: the alpha channel where there is one in use, else the brightness."""
-    picture = read_image(path)
-    if picture.shape[2] == 4 and picture[..., 3].min() < 1:
-        return picture[..., 3]
-    return picture[..., :3].mean(2)
+    image = read_image(path)
+    if image.shape[2] == 4 and image[..., 3].min() < 1:
+        return image[..., 3]
+    return image[..., :3].mean(2)
 
 
-def write_image(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Write a picture (H, W), (H, W, 3) or (H, W, 4), float 0..1 or uint8, in the format of the ending (.png, .jpg)."""
-    cv2 = opencv("reading and writing pictures")
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write an image (H, W), (H, W, 3) or (H, W, 4), float 0..1 or uint8, in the format of the ending (.png, .jpg)."""
+    cv2 = opencv("reading and writing images")
     path = Path(path)
-    if path.suffix.lower() not in PICTURES:
-        raise UserError(f"'{path.name}' has no picture's ending: use one of {', '.join(PICTURES)}")
-    picture = to_bytes(picture)
-    if picture.ndim == 3 and picture.shape[2] in (3, 4):
-        picture = picture[..., [2, 1, 0, 3][: picture.shape[2]]]
+    if path.suffix.lower() not in IMAGES:
+        raise UserError(f"'{path.name}' has no image's ending: use one of {', '.join(IMAGES)}")
+    image = to_bytes(image)
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        image = image[..., [2, 1, 0, 3][: image.shape[2]]]
     options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
     with atomic_path(path) as temporary:
-        done, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(picture), options)
+        done, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(image), options)
         if not done:
-            raise UserError(f"a picture of shape {picture.shape} cannot be written as '{path.name}'")
+            raise UserError(f"an image of shape {image.shape} cannot be written as '{path.name}'")
         temporary.write_bytes(data.tobytes())
 
 
-def to_bytes(picture: np.ndarray) -> np.ndarray:
+def to_bytes(image: np.ndarray) -> np.ndarray:
     """Float 0..1 (any shape) as uint8, rounded and clipped; uint8 unchanged. Raises UserError for NaN."""
-    picture = np.asarray(picture)
-    if picture.dtype == np.uint8:
-        return picture
-    if not np.isfinite(picture).all():
-        raise UserError("a picture to be written holds NaN or infinity")
-    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    if not np.isfinite(image).all():
+        raise UserError("an image to be written holds NaN or infinity")
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
-    """A video as (F, H, W, 3), float32 0..1: mp4, webm, gif and whatever else ffmpeg reads, or a folder of pictures.
+    """A video as (F, H, W, 3), float32 0..1: mp4, webm, gif and whatever else ffmpeg reads, or a folder of images.
 
     frames: take this many, spread evenly over the whole video (nearest frame); None = all. size: (height, width) to
     resize each frame to while reading. Raises UserError for a missing, truncated or foreign file, and for more than
-    4 GiB of pictures.
+    4 GiB of images.
     """
     total = count_frames(path)
     chosen = np.arange(total) if frames is None else indices(total, frames)
     result: np.ndarray | None = None
     seen = 0
-    for number, picture in enumerate(_decode(path)):
+    for number, image in enumerate(_decode(path)):
         seen = number + 1
         places = np.flatnonzero(chosen == number)
         if not len(places):
             continue
         if result is None:
-            height, width = size or picture.shape[:2]
+            height, width = size or image.shape[:2]
             if len(chosen) * height * width * 12 > MOST_BYTES:
                 raise UserError(
                     f"the video '{path}' has {len(chosen)} frames of {height}x{width}, over 4 GiB: cut or shrink it"
                 )
             result = np.empty((len(chosen), height, width, 3), np.float32)
-        value = picture.astype(np.float32) / 255
+        value = image.astype(np.float32) / 255
         if size is None and value.shape != result.shape[1:]:
             raise UserError(f"frame {number} of '{path}' has another size than the first: give frames of one size")
         result[places] = resize(value, *result.shape[1:3])
@@ -138,15 +138,15 @@ def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[i
 
 
 def count_frames(path: str | os.PathLike) -> int:
-    """How many frames a video or a folder of pictures has. Raises UserError for none or an unreadable file."""
+    """How many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
     if Path(path).expanduser().is_dir():
-        return len(_pictures(path))
+        return len(_images(path))
     av = _av()
     path = existing(path, "video")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise UserError(f"'{path}' has no pictures in it: a video was expected")
+                raise UserError(f"'{path}' has no images in it: a video was expected")
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
@@ -159,7 +159,7 @@ def count_frames(path: str | os.PathLike) -> int:
 
 
 def frame_rate(path: str | os.PathLike) -> float | None:
-    """Frames per second that a video states; None for a folder of pictures or where it states nothing."""
+    """Frames per second that a video states; None for a folder of images or where it states nothing."""
     if Path(path).expanduser().is_dir():
         return None
     av = _av()
@@ -176,11 +176,11 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
 
 
-def _pictures(folder: str | os.PathLike) -> list[Path]:
-    found = sorted(p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() in PICTURES)
+def _images(folder: str | os.PathLike) -> list[Path]:
+    found = sorted(p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() in IMAGES)
     if not found:
         raise UserError(
-            f"the folder '{folder}' holds no pictures: numbered frames ({', '.join(PICTURES)}) were expected"
+            f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected"
         )
     return found
 
@@ -188,8 +188,8 @@ def _pictures(folder: str | os.PathLike) -> list[Path]:
 def _decode(path: str | os.PathLike) -> Iterator[np.ndarray]:
     """Each frame (H, W, 3) uint8, in order."""
     if Path(path).expanduser().is_dir():
-        for picture in _pictures(path):
-            yield to_bytes(read_image(picture)[..., :3])
+        for image in _images(path):
+            yield to_bytes(read_image(image)[..., :3])
         return
     av = _av()
     path = existing(path, "video")
@@ -222,17 +222,17 @@ def write_video(path: str | os.PathLike, frames: np.ndarray | Iterable[np.ndarra
         try:
             with av.open(str(temporary), "w") as container:
                 stream = None
-                for picture in frames:
-                    picture = _even(to_bytes(picture))
+                for image in frames:
+                    image = _even(to_bytes(image))
                     if stream is None:
                         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-                        stream.height, stream.width = picture.shape[:2]
+                        stream.height, stream.width = image.shape[:2]
                         stream.pix_fmt = "yuv420p"
                         stream.options = {"crf": "12", "preset": "veryfast"}
                         stream.codec_context.thread_count = 1
-                    elif picture.shape[:2] != (stream.height, stream.width):
+                    elif image.shape[:2] != (stream.height, stream.width):
                         raise UserError("the frames of a video to be written differ in size")
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
                 if stream is None:
                     raise UserError(f"there are no frames to write to '{path}'")
                 container.mux(stream.encode())
@@ -242,13 +242,13 @@ def write_video(path: str | os.PathLike, frames: np.ndarray | Iterable[np.ndarra
             raise UserError(f"the video '{path}' cannot be written ({error})") from error
 
 
-def _even(picture: np.ndarray) -> np.ndarray:
+def _even(image: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, 3) uint8 as a contiguous (even, even, 3)."""
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, 2)
-    if picture.ndim != 3 or picture.shape[2] != 3:
-        raise UserError(f"a frame of a video has shape {picture.shape}; (height, width, 3) was expected")
-    height, width = picture.shape[:2]
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, 2)
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(f"a frame of a video has shape {image.shape}; (height, width, 3) was expected")
+    height, width = image.shape[:2]
     if height % 2 or width % 2:
-        picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(picture)
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(image)

@@ -1,4 +1,4 @@
-"""Dense optical flow between two pictures, and whether it can be relied on: shared by masks and depth.
+"""Dense optical flow between two images, and whether it can be relied on: shared by masks and depth.
 
 DIS (Kroeger et al., 'Fast Optical Flow using Dense Inverse Search', ECCV 2016) as OpenCV has it. A pixel that does not
 come back near to where it began, when it goes along the flow and back, has been hidden or mistaken for another.
@@ -10,13 +10,13 @@ import numpy as np
 
 from .libraries import opencv
 
-LEAST_SIDE = 16  # DIS cannot match in a picture smaller than two of its patches
+LEAST_SIDE = 16  # DIS cannot match in an image smaller than two of its patches
 
 
 def dense_flow(one: np.ndarray, other: np.ndarray, what: str, fast: bool = False) -> np.ndarray:
-    """Where each pixel of `one` is in `other`, from itself (h, w, 2), x and y; two gray pictures (h, w) in bytes.
+    """Where each pixel of `one` is in `other`, from itself (h, w, 2), x and y; two gray images (h, w) in bytes.
 
-    what: what it is for, for the UserError where OpenCV is missing. Nothing moves in pictures that are too small.
+    what: what it is for, for the UserError where OpenCV is missing. Nothing moves in images that are too small.
     """
     if min(one.shape) < LEAST_SIDE:
         return np.zeros((*one.shape, 2), np.float32)
@@ -38,7 +38,7 @@ def grid(height: int, width: int) -> np.ndarray:
 
 
 def remap(values: np.ndarray, where: np.ndarray, what: str) -> np.ndarray:
-    """Values (H, W) or (H, W, C) at places (h, w, 2), x and y, bilinear; beyond the picture those of its rim."""
+    """Values (H, W) or (H, W, C) at places (h, w, 2), x and y, bilinear; beyond the image those of its rim."""
     cv2 = opencv(what)
     where = where.astype(np.float32, copy=False)
     return cv2.remap(values, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -19,7 +19,7 @@ import torch
 
 from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
-from ..models.encode import encode_pictures, encode_stills, gray_to_rgb
+from ..models.encode import encode_images, encode_stills, gray_to_rgb
 from ..models.vae.latent import denormalize_latent
 from ..models.vae.vae_file import fingerprint
 from ..models.weights.tensor_file import read_metadata, read_tensors, write_tensors
@@ -39,9 +39,9 @@ def encode_clips(vae, clips, device: torch.device | str = "cpu") -> dict[str, to
     Slots that are empty hold zeros and are never read.
     """
     found = {
-        "video": encode_pictures(vae, clips.video),
-        "depth": encode_pictures(vae, gray_to_rgb(clips.disparity())),
-        "identity_map": encode_pictures(vae, clips.identity_maps()),
+        "video": encode_images(vae, clips.video),
+        "depth": encode_images(vae, gray_to_rgb(clips.disparity())),
+        "identity_map": encode_images(vae, clips.identity_maps()),
     }
     stills = encode_stills(vae, clips.references[clips.present])[:, :, 0]
     references = stills.new_zeros(*clips.present.shape, *stills.shape[1:])
@@ -173,7 +173,7 @@ class EncodedClips:
 
 @torch.no_grad()
 def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> torch.Tensor:
-    """What an error in each latent channel does to the picture, to the `power`, with mean 1: (C,).
+    """What an error in each latent channel does to the image, to the `power`, with mean 1: (C,).
 
     Latents have unit variance in every channel, whether it carries the scene or the last traces of a texture, and the
     plain loss would spend most of a small network on what nobody sees. 0 gives that loss; 1 weighs by squared error of
@@ -203,7 +203,7 @@ def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> 
 def blank_map(vae, size: tuple[int, int, int]) -> torch.Tensor:
     """The latent of an identity map of `size` (frames, height, width) with nobody in it: (1, 16, T, h, w)."""
     weight = next(vae.parameters())
-    return encode_pictures(vae, torch.zeros(1, 3, *size, device=weight.device))
+    return encode_images(vae, torch.zeros(1, 3, *size, device=weight.device))
 
 
 def objects(maps: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ def pose(matrix):
 
 
 def intrinsics(camera, render):
-    """fx fy cx cy, by width and height of the picture, of a perspective camera."""
+    """fx fy cx cy, by width and height of the image, of a perspective camera."""
     if camera.type != "PERSP":
         raise ValueError(f"the camera '{camera.name}' is of type {camera.type}; a perspective camera is needed")
     width, height = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
@@ -44,7 +44,7 @@ def intrinsics(camera, render):
     film = camera.sensor_height if camera.sensor_fit == "VERTICAL" else camera.sensor_width
     side = height if vertical else width
     focal = camera.lens / film * side
-    # Shifts count in the side to which the sensor is fitted; a shift up moves what is seen down in the picture.
+    # Shifts count in the side to which the sensor is fitted; a shift up moves what is seen down in the image.
     return [
         focal / width, focal / height, 0.5 - camera.shift_x * side / width, 0.5 + camera.shift_y * side / height,
     ]  # fmt: skip

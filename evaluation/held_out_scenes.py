@@ -41,5 +41,5 @@ def held_out_scenes(
         seeds = [HELD_OUT_SEED + number for number in range(start, min(start + chunk, first + count))]
         clips = render(seeds, frames=frames, height=height, width=width, options=options)
         for index, seed in enumerate(seeds):
-            picture = clips.video[index].permute(1, 2, 3, 0).contiguous().numpy()
-            yield HeldOutScene(seed, clips.plain_captions[index], clips.controls(index), picture)
+            image = clips.video[index].permute(1, 2, 3, 0).contiguous().numpy()
+            yield HeldOutScene(seed, clips.plain_captions[index], clips.controls(index), image)

@@ -34,7 +34,7 @@ def static_path(frames: int) -> np.ndarray:
 
 
 def depth_mae(found: np.ndarray, asked: np.ndarray) -> float:
-    """Mean absolute error of two normalized clips (F, H, W) in [0, 1], on the scale of 8-bit pictures (0-255)."""
+    """Mean absolute error of two normalized clips (F, H, W) in [0, 1], on the scale of 8-bit images (0-255)."""
     return float(255 * np.abs(found.astype(np.float64) - asked).mean())
 
 

@@ -1,9 +1,9 @@
-"""From what the user says to what the network reads: pictures through the VAE, camera paths to features.
+"""From what the user says to what the network reads: images through the VAE, camera paths to features.
 
-`encode_controls` serves one user's `Controls`; `encode_pictures`, `reference_latents` and `assemble` are the batched
+`encode_controls` serves one user's `Controls`; `encode_images`, `reference_latents` and `assemble` are the batched
 parts that training uses on the same road, so that what is trained is what is run.
 
-Letters: B clips, C channels, F frames, H W picture sides, T h w latent frames and sides.
+Letters: B clips, C channels, F frames, H W image sides, T h w latent frames and sides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from ..control.bundle import Controls
 from ..control.errors import UserError
-from ..control.identity.slots import identity_map, reference_picture
+from ..control.identity.slots import identity_map, reference_image
 from .conditioning.condition_streams import Conditions, Stream
 from .conditioning.streams import STREAMS_OF
 from .conditioning.tokenizers import camera_features
@@ -25,16 +25,16 @@ from .vae.latent import normalize_latent
 
 
 @torch.no_grad()
-def encode_pictures(vae: Any, pictures: torch.Tensor) -> torch.Tensor:
+def encode_images(vae: Any, images: torch.Tensor) -> torch.Tensor:
     """(B, 3, F, H, W) in [0, 1] -> normalized latent (B, 16, T, h, w) float32. F must be 4k+1."""
     weight = next(vae.parameters())
-    latent = vae.encode((pictures * 2 - 1).to(weight.device, weight.dtype))
+    latent = vae.encode((images * 2 - 1).to(weight.device, weight.dtype))
     return normalize_latent(latent.float())
 
 
-def encode_stills(vae: Any, pictures: torch.Tensor) -> torch.Tensor:
+def encode_stills(vae: Any, images: torch.Tensor) -> torch.Tensor:
     """(B, 3, H, W) in [0, 1] -> normalized latent of one frame (B, 16, 1, h, w) float32."""
-    return encode_pictures(vae, pictures[:, :, None])
+    return encode_images(vae, images[:, :, None])
 
 
 def gray_to_rgb(clip: torch.Tensor) -> torch.Tensor:
@@ -112,20 +112,20 @@ def encode_controls(
             continue
         how = {"strength": identity.strength, "start": identity.start, "end": identity.end}
         for index in range(len(identity.images)):
-            picture = reference_picture(identity, height, width, image=index)
-            latent = encode_stills(vae, channels_first(picture[None]))
+            image = reference_image(identity, height, width, index)
+            latent = encode_stills(vae, channels_first(image[None]))
             streams.append(Stream("reference", latent.to(device, dtype), slot=slot, **how))
         if identity.track is not None:
             groups.setdefault(tuple(how.values()), []).append(slot)
     for (strength, start, end), slots in groups.items():
         painted = [i if slot in slots else replace(i, track=None) for slot, i in enumerate(controls.identities)]
         clip = identity_map(painted, frames, height, width)
-        latent = encode_pictures(vae, channels_first(clip).transpose(0, 1)[None])
+        latent = encode_images(vae, channels_first(clip).transpose(0, 1)[None])
         streams.append(Stream("identity_map", latent.to(device, dtype), strength=strength, start=start, end=end))
 
     if controls.depth is not None and controls.depth_strength != 0:
         clip = torch.from_numpy(np.array(controls.depth.values)).float()[None, None]
-        latent = encode_pictures(vae, gray_to_rgb(clip))
+        latent = encode_images(vae, gray_to_rgb(clip))
         start, end = controls.depth_range
         streams.append(
             Stream("depth", latent.to(device, dtype), strength=controls.depth_strength, start=start, end=end)
@@ -133,6 +133,6 @@ def encode_controls(
     return cut(streams, config, geometry)
 
 
-def channels_first(pictures: np.ndarray) -> torch.Tensor:
+def channels_first(images: np.ndarray) -> torch.Tensor:
     """(N, H, W, 3) -> (N, 3, H, W) float32: from control's layout to torch's."""
-    return torch.from_numpy(np.array(pictures)).float().permute(0, 3, 1, 2)
+    return torch.from_numpy(np.array(images)).float().permute(0, 3, 1, 2)

@@ -1,6 +1,6 @@
 """A checkpoint with its VAE and text encoder, ready to generate: controls in, video out.
 
-Outside ComfyUI this is the one road from `Controls` to pictures; `nodes/` walks the same steps through core's samplers.
+Outside ComfyUI this is the one road from `Controls` to images; `nodes/` walks the same steps through core's samplers.
 """
 
 from __future__ import annotations
@@ -133,9 +133,9 @@ class Pipeline:
         seconds["sampling"] = time.perf_counter() - start
 
         start = time.perf_counter()
-        pictures = self.decode(latent)
+        images = self.decode(latent)
         seconds["decoding"] = time.perf_counter() - start
-        return Result(pictures, latent, seconds)
+        return Result(images, latent, seconds)
 
     @torch.no_grad()
     def decode(self, latent: torch.Tensor) -> np.ndarray:
@@ -144,5 +144,5 @@ class Pipeline:
             chunk.float().clamp(-1, 1).cpu()
             for chunk in self.vae.decode_stream([denormalize_latent(latent).to(self.dtype)])
         ]
-        pictures = torch.cat(chunks, 2)[0] / 2 + 0.5
-        return pictures.permute(1, 2, 3, 0).contiguous().numpy()
+        images = torch.cat(chunks, 2)[0] / 2 + 0.5
+        return images.permute(1, 2, 3, 0).contiguous().numpy()

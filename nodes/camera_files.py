@@ -48,7 +48,7 @@ class FullDiTLoadCamera(io.ComfyNode):
                     tooltip="Multiplies all distances. The unit wanted is the median depth of the first frame.",
                 ),
                 inputs.aspect(
-                    "Width divided by height of the video, for files that say nothing about the picture.",
+                    "Width divided by height of the video, for files that say nothing about the image.",
                     advanced=True,
                     optional=True,
                 ),

@@ -80,7 +80,7 @@ class FullDiTCameraFromGeometry(io.ComfyNode):
                 Geometry.Input("geometry", tooltip="From Run Depth Anything 3, mode multiview (Small or Base)."),
                 inputs.fps("Frames per second of the clip."),
             ],
-            outputs=[Camera.Output(display_name="camera", tooltip="The path, one pose per picture.")],
+            outputs=[Camera.Output(display_name="camera", tooltip="The path, one pose per image.")],
         )
 
     @classmethod

@@ -27,7 +27,7 @@ class FullDiTCameraPath(io.ComfyNode):
             display_name="Camera Path (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Draw a camera path in 3D: key cameras that you move and turn, a timeline, and the picture as the "
+                "Draw a camera path in 3D: key cameras that you move and turn, a timeline, and the image as the "
                 "camera sees it."
             ),
             search_aliases=["camera editor", "camera path", "keyframes", "trajectory", "3d camera", "draw camera"],
@@ -41,7 +41,7 @@ class FullDiTCameraPath(io.ComfyNode):
                 inputs.frames(),
                 inputs.fps(),
                 inputs.aspect(
-                    "Width divided by height of the video: the shape of the picture in the editor.", optional=True
+                    "Width divided by height of the video: the shape of the image in the editor.", optional=True
                 ),
                 io.Image.Input(
                     "image",

@@ -1,4 +1,4 @@
-"""Camera Preview: a camera path as pictures and words."""
+"""Camera Preview: a camera path as images and words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FullDiTCameraPreview(io.ComfyNode):
             display_name="Camera Preview (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "A camera path as pictures: in space, as curves of its speeds, and as Plücker rays. With a model it "
+                "A camera path as images: in space, as curves of its speeds, and as Plücker rays. With a model it "
                 "says what goes beyond the movements that the model was trained on."
             ),
             search_aliases=["plot camera", "show camera path", "camera trajectory", "Plücker", "visualize camera"],
@@ -28,10 +28,10 @@ class FullDiTCameraPreview(io.ComfyNode):
                     "layout",
                     options=["sheet", "frames"],
                     default="sheet",
-                    tooltip="sheet: one picture each. frames: one per frame, for Video Combine.",
+                    tooltip="sheet: one image each. frames: one per frame, for Video Combine.",
                 ),
                 io.Int.Input(
-                    "height", default=384, min=128, max=2048, step=16, tooltip="Height of the pictures in pixels."
+                    "height", default=384, min=128, max=2048, step=16, tooltip="Height of the images in pixels."
                 ),
                 io.Model.Input(
                     "model", optional=True, tooltip="From Load FullDiT: warns about what it was not trained on."
@@ -66,9 +66,9 @@ class FullDiTCameraPreview(io.ComfyNode):
         # The node itself shows the path above the curves; the outputs are for other nodes.
         shown = UI.PreviewImage(torch.cat([path, curves], 1), cls=cls).as_dict() | {"text": [text]}
         if layout == "sheet":
-            pictures = camera_plot.plucker_sheet(rays, width=width)[None]
+            images = camera_plot.plucker_sheet(rays, width=width)[None]
         else:
             path = to_tensor(camera_plot.path_frames(camera, height, width))
             curves = to_tensor(camera_plot.curve_frames(camera, height, width, most))
-            pictures = camera_plot.plucker_clip(rays)
-        return io.NodeOutput(path, curves, to_tensor(pictures), text, ui=shown)
+            images = camera_plot.plucker_clip(rays)
+        return io.NodeOutput(path, curves, to_tensor(images), text, ui=shown)

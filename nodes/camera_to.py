@@ -53,7 +53,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
             display_name="Camera to Tracks (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Where the points of a grid would go in the picture when the camera moves along its path, as the "
+                "Where the points of a grid would go in the image when the camera moves along its path, as the "
                 "TRACKS of core's Wan Move nodes."
             ),
             search_aliases=["Wan Move", "point tracks", "TRACKS", "motion tracks", "WanMoveTrackToVideo"],
@@ -75,7 +75,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
                 Geometry.Input(
                     "geometry",
                     optional=True,
-                    tooltip="Depth Anything 3 of the first picture: near points move more than far ones.",
+                    tooltip="Depth Anything 3 of the first image: near points move more than far ones.",
                 ),
             ],
             outputs=[

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from . import inputs
 from .bridge.progress import progress
-from .sockets.arrays import to_masks, to_pictures
+from .sockets.arrays import to_images, to_masks
 from .sockets.types import Camera
 
 
@@ -61,7 +61,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
         from ..control.camera.from_video import estimate_camera
         from ..control.images import resize_clip
 
-        frames = to_pictures(images, "the clip")
+        frames = to_images(images, "the clip")
         masks = None
         if moving is not None:
             masks = resize_clip(to_masks(moving, "the mask of what moves"), *frames.shape[1:3]) > 0.5

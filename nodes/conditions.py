@@ -82,7 +82,7 @@ class FullDiTConditions(io.ComfyNode):
             inputs=[
                 Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
                 identity_inputs("Up to three identities; another socket appears when one is used."),
-                Depth.Input("depth", optional=True, tooltip="A depth clip, one picture per frame."),
+                Depth.Input("depth", optional=True, tooltip="A depth clip, one image per frame."),
                 io.Int.Input(
                     "frames", default=17, min=1, max=1025, step=4, tooltip="Length of the video: 4k+1 (1, 5, ..., 17)."
                 ),

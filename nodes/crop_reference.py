@@ -1,4 +1,4 @@
-"""Crop Reference: one thing cut out of a picture and framed as the model knows references."""
+"""Crop Reference: one thing cut out of an image and framed as the model knows references."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..control.errors import UserError
 from . import inputs
-from .sockets.arrays import to_masks, to_pictures, to_tensor
+from .sockets.arrays import to_images, to_masks, to_tensor
 
 
 class FullDiTCropReference(io.ComfyNode):
@@ -20,16 +20,16 @@ class FullDiTCropReference(io.ComfyNode):
             display_name="Crop Reference (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Cuts the thing that a mask shows out of a picture and centers it in a picture of the model's size, "
+                "Cuts the thing that a mask shows out of an image and centers it in an image of the model's size, "
                 "with its background or on gray."
             ),
             search_aliases=["cut out", "remove background", "crop by mask", "subject", "reference image", "pad"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture. Several at once are several views, each cut by itself."),
+                io.Image.Input("image", tooltip="The image. Several at once are several views, each cut by itself."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White on the thing, one mask per picture. Without it the picture's alpha counts, or all.",
+                    tooltip="White on the thing, one mask per image. Without it the image's alpha counts, or all.",
                 ),
                 io.Boolean.Input(
                     "keep_background",
@@ -49,7 +49,7 @@ class FullDiTCropReference(io.ComfyNode):
                     "frames",
                     default="",
                     optional=True,
-                    tooltip="Which pictures of a video become views: 0, 8. The last is -1. Empty: each.",
+                    tooltip="Which images of a video become views: 0, 8. The last is -1. Empty: each.",
                 ),
                 inputs.invert_mask(),
             ],
@@ -75,18 +75,18 @@ class FullDiTCropReference(io.ComfyNode):
         from ..control.identity.reference import crop_reference
 
         chosen = frame_numbers(frames, len(image)) or range(len(image))
-        pictures = to_pictures(image[list(chosen)], "the picture", channels=(3, 4))
-        masks = [None] * len(pictures)
+        images = to_images(image[list(chosen)], "the image", channels=(3, 4))
+        masks = [None] * len(images)
         if mask is not None:
-            # One mask per picture, or per picture that is used.
+            # One mask per reference, or per reference that is used.
             masks = to_masks(mask[list(chosen)] if len(mask) == len(image) else mask, "the mask of the reference")
-            if len(masks) != len(pictures):
+            if len(masks) != len(images):
                 raise UserError(
-                    f"{len(masks)} masks came with {len(pictures)} pictures: connect one mask for each picture."
+                    f"{len(masks)} masks came with {len(images)} images: connect one mask for each reference."
                 )
             masks = 1 - masks if invert_mask else masks
         made = [
-            crop_reference(picture, own, keep_background, height, width, margin)
-            for picture, own in zip(pictures, masks, strict=True)
+            crop_reference(reference, own, keep_background, height, width, margin)
+            for reference, own in zip(images, masks, strict=True)
         ]
         return io.NodeOutput(*(to_tensor(np.stack(part)) for part in zip(*made, strict=True)))

@@ -1,4 +1,4 @@
-"""The Depth Condition node: a clip of depth pictures to the one form that the network takes."""
+"""The Depth Condition node: a clip of depth images to the one form that the network takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..control.depth import normalize_depth
 from ..control.depth.normalize import SCOPES
-from .sockets.arrays import to_pictures
+from .sockets.arrays import to_images
 from .sockets.types import Depth
 
 KINDS = ["disparity", "inverted", "depth", "auto"]
@@ -31,7 +31,7 @@ class FullDiTDepth(io.ComfyNode):
             description="A depth clip as a condition: near = 1, far = 0, normalized over the whole clip.",
             search_aliases=["depth map", "depth video", "disparity", "normalize depth"],
             inputs=[
-                io.Image.Input("images", tooltip="One depth picture per frame of the video."),
+                io.Image.Input("images", tooltip="One depth image per frame of the video."),
                 io.Combo.Input(
                     "kind",
                     options=KINDS,
@@ -51,8 +51,8 @@ class FullDiTDepth(io.ComfyNode):
                     optional=True,
                     tooltip="clip: one range for all frames. frame: one for each, which flickers.",
                 ),
-                _number("near", 0.0, -1e6, 1e6, f"This value of the pictures becomes 1, instead of a share. {UNSET}"),
-                _number("far", 0.0, -1e6, 1e6, f"This value of the pictures becomes 0. {UNSET}"),
+                _number("near", 0.0, -1e6, 1e6, f"This value of the images becomes 1, instead of a share. {UNSET}"),
+                _number("far", 0.0, -1e6, 1e6, f"This value of the images becomes 0. {UNSET}"),
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions."),
@@ -65,6 +65,6 @@ class FullDiTDepth(io.ComfyNode):
         from .sockets.arrays import to_tensor
 
         fixed = {"near": near, "far": far} if near or far else {}
-        pictures = to_pictures(images, "the depth clip")
-        clip = normalize_depth(pictures, kind=kind, low=low, high=high, scope=scope, **fixed)
+        frames = to_images(images, "the depth clip")
+        clip = normalize_depth(frames, kind=kind, low=low, high=high, scope=scope, **fixed)
         return io.NodeOutput(clip, to_tensor(clip.values[..., None].repeat(3, -1)))

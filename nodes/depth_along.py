@@ -17,12 +17,12 @@ class FullDiTDepthAlong(io.ComfyNode):
             display_name="Depth along Camera (FullDiT)",
             category="FullDiT/depth",
             description=(
-                "Carries the depth of one picture along a camera path: a depth clip that fits the movement, with what "
+                "Carries the depth of one image along a camera path: a depth clip that fits the movement, with what "
                 "the first frame does not show as holes."
             ),
             search_aliases=["reprojection", "warp depth", "depth from camera", "disocclusion", "image to video depth"],
             inputs=[
-                Depth.Input("depth", tooltip="Depth of the first picture; later frames are not looked at."),
+                Depth.Input("depth", tooltip="Depth of the first image; later frames are not looked at."),
                 Camera.Input("camera", tooltip="The path. The result has one frame for each of its poses."),
                 io.Float.Input(
                     "offset",
@@ -42,7 +42,7 @@ class FullDiTDepthAlong(io.ComfyNode):
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions; holes take what lies behind."),
                 io.Mask.Output(display_name="holes", tooltip="White where the first frame shows nothing."),
-                io.Image.Output(display_name="preview", tooltip="The depth as pictures: near is bright."),
+                io.Image.Output(display_name="preview", tooltip="The depth as images: near is bright."),
                 io.String.Output(display_name="report", tooltip="How much is holes, and what to doubt."),
             ],
             has_intermediate_output=True,
@@ -58,9 +58,9 @@ class FullDiTDepthAlong(io.ComfyNode):
         with progress(camera.frames) as step:
             made = clip_along(depth, camera, offset, step)
         report = "\n".join(made.sentences)
-        pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
+        images = to_tensor(made.clip.values[..., None].repeat(3, -1))
         return io.NodeOutput(
-            made.clip, to_tensor(made.holes), pictures, report, ui=show_depth(made.clip.values, report, cls)
+            made.clip, to_tensor(made.holes), images, report, ui=show_depth(made.clip.values, report, cls)
         )
 
 

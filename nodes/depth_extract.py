@@ -37,7 +37,7 @@ def _sources() -> list:
             _float("confidence", 0.0, 0.0, 1.0, 0.05, "Depth Anything 3: what it is less sure of counts as unknown."),
         ]),
         option("depth_video", [
-            io.Image.Input("depth", tooltip="Depth pictures of another node or a video, one per frame."),
+            io.Image.Input("depth", tooltip="Depth images of another node or a video, one per frame."),
             io.Combo.Input("kind", options=KINDS, default="auto",
                            tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: looks."),
         ]),
@@ -109,7 +109,7 @@ class FullDiTExtractDepth(io.ComfyNode):
                 io.Boolean.Input(
                     "stabilise",
                     default=True,
-                    tooltip="Take out what changes from frame to frame without a cause in the pictures.",
+                    tooltip="Take out what changes from frame to frame without a cause in the images.",
                 ),
                 Camera.Input(
                     "camera", optional=True, tooltip="The video's camera path, for a better stabilization, if known."
@@ -129,7 +129,7 @@ class FullDiTExtractDepth(io.ComfyNode):
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions and the other depth nodes."),
-                io.Image.Output(display_name="preview", tooltip="The same as pictures: near is bright."),
+                io.Image.Output(display_name="preview", tooltip="The same as images: near is bright."),
                 io.String.Output(display_name="report", tooltip="What was done, what to doubt, and the recipe."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -148,18 +148,18 @@ class FullDiTExtractDepth(io.ComfyNode):
         cls, source, range, stabilise=True, images=None, camera=None, meta_batch=None, fill=True
     ) -> io.NodeOutput:
         from .page.depth_preview import show_depth
-        from .sockets.arrays import to_pictures, to_tensor
+        from .sockets.arrays import to_images, to_tensor
         from .sockets.depth_clip import extract_depth
 
         made = extract_depth(
             source,
             range,
             stabilize=stabilise,
-            images=None if images is None else to_pictures(images, "the video"),
+            images=None if images is None else to_images(images, "the video"),
             camera=camera,
             fill=fill,
             meta_batch=meta_batch,
             node=str(cls.hidden.unique_id) if getattr(cls, "hidden", None) is not None else "",
         )
-        pictures = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(made.clip, pictures, made.report, ui=show_depth(made.clip.values, made.report, cls))
+        preview = to_tensor(made.clip.values[..., None].repeat(3, -1))
+        return io.NodeOutput(made.clip, preview, made.report, ui=show_depth(made.clip.values, made.report, cls))

@@ -15,7 +15,7 @@ FILES = ("reference.png", "reference_mask.png", "mask.mp4", "depth.mp4", "camera
 
 
 class FullDiTExample(io.ComfyNode):
-    """Inputs of the demo: a picture of an object, where it stands, a depth clip, a camera path and a prompt."""
+    """Inputs of the demo: an image of an object, where it stands, a depth clip, a camera path and a prompt."""
 
     @classmethod
     def define_schema(cls):
@@ -30,8 +30,8 @@ class FullDiTExample(io.ComfyNode):
             search_aliases=["demo", "assets", "sample inputs"],
             inputs=[],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="A picture of an object."),
-                io.Mask.Output(display_name="mask", tooltip="White where the object is in the picture."),
+                io.Image.Output(display_name="image", tooltip="An image of an object."),
+                io.Mask.Output(display_name="mask", tooltip="White where the object is in the image."),
                 io.Mask.Output(display_name="track", tooltip="White where the object stands, frame by frame."),
                 io.Image.Output(display_name="depth", tooltip="A depth clip; near is bright."),
                 Camera.Output(display_name="camera", tooltip="The camera path that belongs to the depth clip."),

@@ -40,7 +40,7 @@ class FullDiTExtension(ComfyExtension):
         from .depth import FullDiTDepth
         from .depth_along import FullDiTDepthAgreement, FullDiTDepthAlong
         from .depth_extract import FullDiTExtractDepth
-        from .depth_pictures import FullDiTDepthPictures
+        from .depth_images import FullDiTDepthPictures
         from .example import FullDiTExample
         from .identity import FullDiTIdentity
         from .identity_map import FullDiTIdentityMap

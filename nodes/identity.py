@@ -7,12 +7,12 @@ from comfy_api.latest import io
 from ..control.identity import Identity as Slot
 from ..control.identity.mask_input import fitted_mask
 from . import inputs
-from .sockets.arrays import to_masks, to_pictures
+from .sockets.arrays import to_images, to_masks
 from .sockets.types import Identity
 
 
 class FullDiTIdentity(io.ComfyNode):
-    """One identity from reference pictures, an optional cut-out mask and an optional mask per frame."""
+    """One identity from reference images, an optional cut-out mask and an optional mask per frame."""
 
     @classmethod
     def define_schema(cls):
@@ -20,15 +20,15 @@ class FullDiTIdentity(io.ComfyNode):
             node_id="FullDiTIdentity",
             display_name="Identity (FullDiT)",
             category="FullDiT/identity",
-            description="One person or thing: how it looks (pictures) and where it stands (a mask per frame).",
+            description="One person or thing: how it looks (images) and where it stands (a mask per frame).",
             search_aliases=["subject", "reference image", "character", "mask track"],
             inputs=[
                 io.String.Input("name", default="object", tooltip="How remarks and errors call it."),
-                io.Image.Input("image", tooltip="One or more pictures of it. Several at once are several views."),
+                io.Image.Input("image", tooltip="One or more images of it. Several at once are several views."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where it is in the first picture; the rest is cut away. Without it all counts.",
+                    tooltip="White where it is in the first image; the rest is cut away. Without it all counts.",
                 ),
                 io.Mask.Input(
                     "track",
@@ -67,14 +67,14 @@ class FullDiTIdentity(io.ComfyNode):
     def execute(
         cls, name, image, strength=1.0, mask=None, track=None, invert_mask=False, start=0.0, end=1.0
     ) -> io.NodeOutput:
-        pictures = to_pictures(image, f"the picture of identity '{name}'", channels=(3, 4))
+        images = to_images(image, f"the image of identity '{name}'", channels=(3, 4))
         cut = None
         if mask is not None:
             cut = to_masks(mask, f"the mask of identity '{name}'")[0]
             if invert_mask:
                 cut = 1 - cut
-            cut = fitted_mask(cut, *pictures.shape[1:3], f"the mask of identity '{name}'", "its picture")
+            cut = fitted_mask(cut, *images.shape[1:3], f"the mask of identity '{name}'", "its image")
         where = None if track is None else to_masks(track, f"the track of identity '{name}'")
         return io.NodeOutput(
-            Slot(name.strip() or "object", tuple(pictures), cut, where, strength=strength, start=start, end=end)
+            Slot(name.strip() or "object", tuple(images), cut, where, strength=strength, start=start, end=end)
         )

@@ -8,7 +8,7 @@ from ..control.errors import UserError
 from ..control.identity import NamedTrack
 from .bridge.progress import progress
 from .conditions import identity_inputs, in_order
-from .sockets.arrays import to_masks, to_pictures, to_tensor
+from .sockets.arrays import to_images, to_masks, to_tensor
 
 
 class FullDiTIdentityMap(io.ComfyNode):
@@ -36,7 +36,7 @@ class FullDiTIdentityMap(io.ComfyNode):
                     for slot, color in ((1, "red"), (2, "green"), (3, "blue"))
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="The video, or one picture, to lay the map over. Without it: gray."
+                    "images", optional=True, tooltip="The video, or one image, to lay the map over. Without it: gray."
                 ),
                 io.Float.Input(
                     "opacity", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How strong the colors are over it."
@@ -67,7 +67,7 @@ class FullDiTIdentityMap(io.ComfyNode):
                 None if track is None else NamedTrack(f"track{slot}", to_masks(track, f"track{slot}"))
                 for slot, track in enumerate(tracks, 1)
             ]
-        under = None if images is None else to_pictures(images, "the video")
+        under = None if images is None else to_images(images, "the video")
         with progress(max((len(s.track) for s in slots if s is not None and s.track is not None), default=1)) as step:
             painted, over, report = slot_preview(slots, under, opacity, step)
         # The node itself shows a few frames; all of them are in the outputs.

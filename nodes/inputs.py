@@ -45,11 +45,11 @@ def size(
 
 
 def invert_mask() -> io.Boolean.Input:
-    """For masks that are white where the picture is transparent."""
+    """For masks that are white where the image is transparent."""
     return io.Boolean.Input(
         "invert_mask",
         default=False,
         advanced=True,
         optional=True,
-        tooltip="For the MASK of Load Image, which is white where the picture is transparent.",
+        tooltip="For the MASK of Load Image, which is white where the image is transparent.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from .bridge.progress import progress, stop_if_canceled
-from .sockets.arrays import to_masks, to_pictures, to_tensor
+from .sockets.arrays import to_images, to_masks, to_tensor
 
 
 class FullDiTPropagateMask(io.ComfyNode):
@@ -28,7 +28,7 @@ class FullDiTPropagateMask(io.ComfyNode):
                     "mask",
                     tooltip=(
                         "White on the thing: one mask, one for each frame named in 'at', or one for every frame of "
-                        "the video. A black one says that the thing is out of the picture from there on."
+                        "the video. A black one says that the thing is out of the image from there on."
                     ),
                 ),
                 io.String.Input(
@@ -42,7 +42,7 @@ class FullDiTPropagateMask(io.ComfyNode):
                 io.Boolean.Input(
                     "refine",
                     default=True,
-                    tooltip="Cut each mask anew by color. Off, it is moved along with the picture alone, and faster.",
+                    tooltip="Cut each mask anew by color. Off, it is moved along with the image alone, and faster.",
                 ),
             ],
             outputs=[
@@ -56,7 +56,7 @@ class FullDiTPropagateMask(io.ComfyNode):
     def execute(cls, images, mask, at="0", refine=True) -> io.NodeOutput:
         from ..control.identity.follow import follow
 
-        frames = to_pictures(images, "the video")
+        frames = to_images(images, "the video")
         with progress(len(frames)) as step:
             track, report = follow(frames, to_masks(mask, "the mask"), at, refine, step, stop_if_canceled)
         return io.NodeOutput(to_tensor(track), report, ui={"text": [report]})

@@ -1,4 +1,4 @@
-"""Preview Conditions: what is asked, as pictures."""
+"""Preview Conditions: what is asked, as images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FullDiTPreview(io.ComfyNode):
             node_id="FullDiTPreview",
             display_name="Preview Conditions (FullDiT)",
             category="FullDiT",
-            description="What is asked, as pictures: the camera from above, the references, who is where, the depth.",
+            description="What is asked, as images: the camera from above, the references, who is where, the depth.",
             search_aliases=["contact sheet", "show conditions"],
             inputs=[
                 Conditions.Input("conditions", tooltip="From Conditions."),
@@ -26,7 +26,7 @@ class FullDiTPreview(io.ComfyNode):
                     "layout",
                     options=["sheet", "frames"],
                     default="sheet",
-                    tooltip="sheet: one picture, a row per condition. frames: one per frame, side by side.",
+                    tooltip="sheet: one image, a row per condition. frames: one per frame, side by side.",
                 ),
                 io.Int.Input(
                     "height",

@@ -126,12 +126,12 @@ def render(
     cameras = []
     for scene in scenes:
         tracer = Tracer(scene, device)
-        video, depth, slot = tracer.picture(height, width, options.supersample)
-        pictures = torch.full((SLOTS, 3, height, width), 0.5, device=device)
+        video, depth, slot = tracer.image(height, width, options.supersample)
+        images = torch.full((SLOTS, 3, height, width), 0.5, device=device)
         masks = torch.zeros(SLOTS, height, width, device=device)
         for k, thing in enumerate(scene.things):
-            pictures[k], masks[k] = reference(scene, thing, height, width, device)
-        for name, value in zip(rows, (video, depth, slot, pictures, masks), strict=True):
+            images[k], masks[k] = reference(scene, thing, height, width, device)
+        for name, value in zip(rows, (video, depth, slot, images, masks), strict=True):
             rows[name].append(value)
         cameras.append((tracer.c2w, tracer.intrinsics))
     present = torch.tensor([[k < len(scene.things) for k in range(SLOTS)] for scene in scenes], device=device)

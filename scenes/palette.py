@@ -1,4 +1,4 @@
-"""Colors and places of the world, by name. Colors are display values in [0, 1], as they are seen in the picture."""
+"""Colors and places of the world, by name. Colors are display values in [0, 1], as they are seen in the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference picture of an object: seen from another side than in the clip, lit from the front, fitted to the
+"""The reference image of an object: seen from another side than in the clip, lit from the front, fitted to the
 frame, on gray 0.5."""
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from .cameras import CameraPath, axis_rotation, look_at
 from .trace import Tracer
 from .world import SceneSpec, Thing
 
-# The share of the frame's height or width that the object fills: what `control.identity.reference_picture` leaves
-# with its margin of 6 %, so that a reference looks the same in training and from a user's picture.
+# The share of the frame's height or width that the object fills: what `control.identity.reference_image` leaves
+# with its margin of 6 %, so that a reference looks the same in training and from a user's image.
 FILL = 0.88
-# Side of the small picture from which the object's extent is read.
+# Side of the small image from which the object's extent is read.
 _LOOK = 48
 _SUN = np.array([-0.45, -0.70, -0.55])
 
 
 def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: torch.device | str = "cpu"
               ) -> tuple[Tensor, Tensor]:
-    """Picture (3,H,W) in [0,1] and mask (H,W) in [0,1] (its edge is soft)."""
+    """Image (3,H,W) in [0,1] and mask (H,W) in [0,1] (its edge is soft)."""
     size = float(np.linalg.norm(thing.half_size))
     distance = 5.0 * size
     e = thing.reference_elevation

@@ -1,7 +1,7 @@
 """Casts rays into a scene: color, z-depth and which object, for any list of rays. Pure torch, any device.
 
 Shapes: N rays, T frames. Ray directions are camera rays with z = 1 turned into the world, so the ray parameter *is*
-the metric z-depth. The picture is traced once at pixel centers (depth and identity are those of the centers) and then
+the metric z-depth. The image is traced once at pixel centers (depth and identity are those of the centers) and then
 again, at four points per pixel, only where neighboring colors differ: smooth edges at a fraction of the price.
 """
 
@@ -99,9 +99,9 @@ class Tracer:
         self.intrinsics = torch.as_tensor(scene.camera.intrinsics, dtype=torch.float32).to(self.device)
         self.sun = torch.as_tensor(scene.surroundings.sun, dtype=torch.float32).to(self.device)
 
-    # ---- pictures -------------------------------------------------------------------------------------------------
+    # ---- images -------------------------------------------------------------------------------------------------
 
-    def picture(self, height: int, width: int, supersample: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    def image(self, height: int, width: int, supersample: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Video (3,T,H,W), z-depth (T,H,W) and slot (T,H,W; -1 = none)."""
         frames = self.c2w.shape[0]
         pixels = height * width
@@ -135,7 +135,7 @@ class Tracer:
         return Rays(*parts, frame, self.c2w[:, :, 3], dense=height * width)
 
     def _rays_at(self, u: Tensor, v: Tensor, frame: Tensor) -> Rays:
-        """Rays through picture points (N,) in [0, 1] of given frames."""
+        """Rays through image points (N,) in [0, 1] of given frames."""
         fx, fy, cx, cy = (_take(self.intrinsics[:, k], frame) for k in range(4))
         x, y = (u - cx) / fx, (v - cy) / fy
         parts = [_take(r[:, 0], frame) * x + _take(r[:, 1], frame) * y + _take(r[:, 2], frame)

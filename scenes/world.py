@@ -65,7 +65,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Ground, sky and, in some scenes, a round wall. Colors are already those of the picture."""
+    """Ground, sky and, in some scenes, a round wall. Colors are already those of the image."""
 
     place: Place
     pattern: str
@@ -173,7 +173,7 @@ def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distan
 
 
 def make_scene(seed: int, frames: int = 17, aspect: float = 1.5, options: WorldOptions | None = None) -> SceneSpec:
-    """Draws the scene of `seed`; `aspect` is width over height of the picture. Same seed, same scene."""
+    """Draws the scene of `seed`; `aspect` is width over height of the image. Same seed, same scene."""
     options = options or WorldOptions()
     if seed < 0:
         raise UserError(f"The seed is {seed}; expected a number from 0 on.")

@@ -1,4 +1,4 @@
-"""Animated pictures (WebP) that pages show inline, no larger than asked."""
+"""Animated images (WebP) that pages show inline, no larger than asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALLER = 0.8
 def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, most_bytes: int = 300_000) -> int:
     """Write frames (F, H, W, 3), float 0..1 or uint8, as a WebP that runs for ever; returns its size in bytes.
 
-    The best of QUALITIES that fits into `most_bytes`; where none does, the pictures are made smaller as well. The same
+    The best of QUALITIES that fits into `most_bytes`; where none does, the images are made smaller as well. The same
     frames give the same file. Raises UserError for another ending, no frames, and a PyAV without WebP.
     """
     path = Path(path)
@@ -28,21 +28,21 @@ def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, most
         raise UserError(f"'{path.name}' is no animation's name: use .webp")
     if not len(frames):
         raise UserError(f"there are no frames to write to '{path}'")
-    pictures = to_bytes(frames)
+    images = to_bytes(frames)
     while True:
         for quality in QUALITIES:
-            data = encoded(pictures, fps, quality)
+            data = encoded(images, fps, quality)
             if len(data) <= most_bytes:
                 with atomic_path(path) as part:
                     part.write_bytes(data)
                 return len(data)
-        height, width = (max(16, int(side * SMALLER)) for side in pictures.shape[1:3])
-        if (height, width) == pictures.shape[1:3]:
+        height, width = (max(16, int(side * SMALLER)) for side in images.shape[1:3])
+        if (height, width) == images.shape[1:3]:
             raise UserError(f"{len(frames)} frames do not fit into {most_bytes} bytes: give fewer")
-        pictures = to_bytes(np.stack([resize(picture.astype(np.float32) / 255, height, width) for picture in pictures]))
+        images = to_bytes(np.stack([resize(image.astype(np.float32) / 255, height, width) for image in images]))
 
 
-def encoded(pictures: np.ndarray, fps: float, quality: int) -> bytes:
+def encoded(images: np.ndarray, fps: float, quality: int) -> bytes:
     """The bytes of the animation at one quality (0 to 100)."""
     try:
         import av
@@ -53,11 +53,11 @@ def encoded(pictures: np.ndarray, fps: float, quality: int) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="webp", options={"loop": "0"}) as container:
         stream = container.add_stream("libwebp_anim", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = pictures.shape[1:3]
+        stream.height, stream.width = images.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.options = {"quality": str(quality), "compression_level": "4"}
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return buffer.getvalue()

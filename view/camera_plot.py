@@ -1,6 +1,6 @@
-"""Pictures of a camera path: where it goes in space, how fast it moves and turns, and the rays of its pixels.
+"""Images of a camera path: where it goes in space, how fast it moves and turns, and the rays of its pixels.
 
-Pictures are `(H, W, 3)`, clips `(F, H, W, 3)`, float32 in [0, 1]. Blue is the first frame and red the last throughout.
+Images are `(H, W, 3)`, clips `(F, H, W, 3)`, float32 in [0, 1]. Blue is the first frame and red the last throughout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REACH = 2.5  # a limit so many times above the largest value is still drawn as a
 
 
 class View:
-    """How space is seen: a perspective picture from behind and above that holds all of `points` (N, 3)."""
+    """How space is seen: a perspective image from behind and above that holds all of `points` (N, 3)."""
 
     def __init__(self, points: np.ndarray, box: tuple[float, float, float, float]):
         left, top, right, bottom = box
@@ -60,7 +60,7 @@ def draw_path(trajectory: CameraTrajectory, height: int = 480, width: int = 720)
             _frustum(page, view, corners[index], color, 1.7, 0.28)
         else:
             _frustum(page, view, corners[index], tuple(0.35 + 0.65 * part for part in color), 0.9, 0)
-    return page.picture()
+    return page.image()
 
 
 def path_frames(trajectory: CameraTrajectory, height: int = 480, width: int = 720) -> np.ndarray:
@@ -70,7 +70,7 @@ def path_frames(trajectory: CameraTrajectory, height: int = 480, width: int = 72
     for index in range(trajectory.frames):
         drawn = page.copy()
         _frustum(drawn, view, corners[index], _color(index, trajectory.frames), 1.8, 0.32)
-        frames[index] = drawn.picture()
+        frames[index] = drawn.image()
     return frames
 
 
@@ -121,9 +121,9 @@ def _space(trajectory: CameraTrajectory, height: int, width: int) -> tuple[Canva
 
 
 def _corners(c2w: np.ndarray, trajectory: CameraTrajectory, size: float) -> np.ndarray:
-    """Apex, the four corners of the picture, and the tip of the mark at its top, of every camera: (F, 6, 3)."""
+    """Apex, the four corners of the image, and the tip of the mark at its top, of every camera: (F, 6, 3)."""
     half = np.minimum(0.5 / trajectory.intrinsics[:, :2], 3.0)  # at depth 1
-    half = half / np.linalg.norm(half, axis=1, keepdims=True)  # one size of picture at any lens: the depth tells it
+    half = half / np.linalg.norm(half, axis=1, keepdims=True)  # one size of image at any lens: the depth tells it
     depth = np.clip(np.mean(trajectory.intrinsics[:, :2] * 2 * half, axis=1), 0.35, 2.5)
     wide, high = half.T
     nothing = np.zeros_like(wide)
@@ -172,7 +172,7 @@ def draw_curves(
     limits: the fastest that a model has seen, `speed` in units and `angular` in degrees, both per second; drawn as a
     dashed line where the curve comes near it.
     """
-    return _curves(trajectory, height, width, limits)[0].picture()
+    return _curves(trajectory, height, width, limits)[0].image()
 
 
 def curve_frames(
@@ -185,7 +185,7 @@ def curve_frames(
         drawn = page.copy()
         for top, bottom in rows:
             drawn.line(np.array([[at[index], top], [at[index], bottom]]), INK, 1.2)
-        frames[index] = drawn.picture()
+        frames[index] = drawn.image()
     return frames
 
 
@@ -252,7 +252,7 @@ def _curves(
 
 
 def plucker_clip(rays: np.ndarray) -> np.ndarray:
-    """Plücker rays (F, 6, H, W), moment before direction, as pictures side by side: `(F, H, 2 W + 4, 3)`.
+    """Plücker rays (F, 6, H, W), moment before direction, as images side by side: `(F, H, 2 W + 4, 3)`.
 
     Left the moment (gray where a ray passes through the origin), scaled by its largest value in the clip; right the
     direction, one color per axis from -1 (0) to 1 (255).
@@ -262,8 +262,8 @@ def plucker_clip(rays: np.ndarray) -> np.ndarray:
     moment, direction = np.moveaxis(rays[:, :3], 1, -1), np.moveaxis(rays[:, 3:], 1, -1)
     most = max(float(np.abs(moment).max()), 1e-6)
     gap = np.ones((*moment.shape[:2], 4, 3), np.float32)
-    pictures = np.concatenate([0.5 + 0.5 * moment / most, gap, 0.5 + 0.5 * direction], 2)
-    return np.clip(pictures, 0, 1).astype(np.float32)
+    images = np.concatenate([0.5 + 0.5 * moment / most, gap, 0.5 + 0.5 * direction], 2)
+    return np.clip(images, 0, 1).astype(np.float32)
 
 
 def plucker_sheet(rays: np.ndarray, columns: int = 6, width: int = 720) -> np.ndarray:
@@ -279,13 +279,13 @@ def plucker_sheet(rays: np.ndarray, columns: int = 6, width: int = 720) -> np.nd
         page.text(title, 8, head + row * (tall + gap) + tall / 2 + 4, size=0.40)
     for column in range(len(picks)):
         page.text(f"frame {picks[column]}", margin + column * (cell + gap) + cell / 2, 15, size=0.36, align=0.5)
-    picture = page.picture()
+    image = page.image()
     for column, pick in enumerate(picks):
         for row, part in enumerate((clip[pick, :, :wide], clip[pick, :, wide + 4 :])):
             small = page.cv2.resize(np.ascontiguousarray(part), (cell, tall), interpolation=page.cv2.INTER_AREA)
             top, left = head + row * (tall + gap), margin + column * (cell + gap)
-            picture[top : top + tall, left : left + cell] = small
-    return picture
+            image[top : top + tall, left : left + cell] = small
+    return image
 
 
 def _time_bar(page: Canvas, x: float, y: float, length: float) -> None:

@@ -51,7 +51,7 @@ class Canvas:
         place = (round(x * FINE - align * wide), round(y * FINE))
         self.cv2.putText(self.page, text, place, font, scale, _bytes(color), FINE, self.cv2.LINE_AA)
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """The page at its final size."""
         small = self.cv2.resize(self.page, (self.width, self.height), interpolation=self.cv2.INTER_AREA)
         return small.astype(np.float32) / 255

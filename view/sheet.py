@@ -1,4 +1,4 @@
-"""Pictures for people: a camera path seen from above, conditions as frames, and contact sheets.
+"""Images for people: a camera path seen from above, conditions as frames, and contact sheets.
 
 Frames are `(F, H, W, 3)` float32 in [0, 1] throughout.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from ..control.bundle import Controls
 from ..control.camera.trajectory import CameraTrajectory
 from ..control.errors import UserError
-from ..control.identity.slots import identity_map, reference_picture
+from ..control.identity.slots import identity_map, reference_image
 from ..control.libraries import opencv
 
 INK = (0.12, 0.13, 0.16)
@@ -21,7 +21,7 @@ SUBJECT = (0.20, 0.47, 0.75)
 
 
 def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.ndarray:
-    """The path from above (x to the right, z up the page), one picture per frame, the current frame's view in red.
+    """The path from above (x to the right, z up the page), one image per frame, the current frame's view in red.
 
     The circle is the subject at distance 1 before the first frame. Height and roll, which a view from above cannot
     show, stand as a bar at the left (height) and as the tilt of the horizon line at the top right (roll).
@@ -84,8 +84,8 @@ def condition_frames(controls: Controls, frames: int, height: int, width: int) -
     if controls.camera is not None:
         shown.append(("camera", draw_camera(controls.camera, height, width)))
     for identity in controls.identities:
-        picture = reference_picture(identity, height, width)
-        shown.append((f"reference: {identity.name}", np.repeat(picture[None], frames, 0)))
+        image = reference_image(identity, height, width)
+        shown.append((f"reference: {identity.name}", np.repeat(image[None], frames, 0)))
     if controls.identities:
         shown.append(("who is where", identity_map(controls.identities, frames, height, width)))
     if controls.depth is not None:

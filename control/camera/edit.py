@@ -102,7 +102,7 @@ def look_at(
     """The same positions, every camera turned so that `target` is in the center of its view.
 
     target: a point (3,), or one per frame (F, 3), as the first camera sees it: x right, y down, z forward, so that
-    (0, 0, 1) is the subject of the presets. keep_roll: a frame keeps its own roll; otherwise the picture is upright,
+    (0, 0, 1) is the subject of the presets. keep_roll: a frame keeps its own roll; otherwise the image is upright,
     as the first camera's is. Raises UserError where the camera stands at the target.
     """
     points = np.asarray(target, np.float64)
@@ -219,7 +219,7 @@ def with_lens(
     with the width of the sensor (36 mm is full frame, 24.89 mm Super 35).
 
     keep_zoom: the first frame gets the lens, and a zoom of the path goes on from there; otherwise all frames get it.
-    The shape of the picture stays. Raises UserError unless exactly one of fov and focal_mm is given, within reason.
+    The shape of the image stays. Raises UserError unless exactly one of fov and focal_mm is given, within reason.
     """
     if (fov is None) == (focal_mm is None):
         raise UserError("a lens is given either by its field of view or by its focal length: give exactly one of them")

@@ -40,12 +40,12 @@ def plucker(
     `trajectory.relative()` unless the path starts at the identity anyway.
 
     Channels 0-2 are the moment o x d (in the trajectory's unit) and 3-5 the unit direction d; the other `order` swaps
-    them. Computed in float64 one frame at a time, kept as `dtype`. Raises UserError for an empty picture or an unknown
+    them. Computed in float64 one frame at a time, kept as `dtype`. Raises UserError for an empty image or an unknown
     order.
     """
     if height < 1 or width < 1:
         raise UserError(
-            f"Plücker coordinates of a picture of {width} x {height} were asked for; at least 1 x 1 expected"
+            f"Plücker coordinates of an image of {width} x {height} were asked for; at least 1 x 1 expected"
         )
     if order not in ORDERS:
         raise UserError(f"the order '{order}' of Plücker coordinates is unknown: choose one of {', '.join(ORDERS)}")

@@ -116,7 +116,7 @@ def _dolly_zoom(progress: np.ndarray, amount: float) -> Path:
 
 
 def _spiral(progress: np.ndarray, amount: float) -> Path:
-    """One turn on a growing circle in the picture plane, facing the subject (the path of view-synthesis demos)."""
+    """One turn on a growing circle in the image plane, facing the subject (the path of view-synthesis demos)."""
     angle, radius = 2 * np.pi * progress, amount * progress
     position = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0.3 * radius], -1)
     return rotations.looking(SUBJECT - position), position, np.ones(len(progress))
@@ -227,7 +227,7 @@ def preset(
     """The movement `name` of PRESETS over `frames` frames.
 
     amount: in the preset's unit; None = its default. fov: horizontal field of view in degrees. aspect: width / height
-    of the picture (square pixels). ease: how the speed is spread (EASES). seed: of 'handheld'. Raises UserError for an
+    of the image (square pixels). ease: how the speed is spread (EASES). seed: of 'handheld'. Raises UserError for an
     unknown name or ease and an amount out of the preset's range.
     """
     movement, amount = checked(name, amount)

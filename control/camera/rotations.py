@@ -74,7 +74,7 @@ def nearest(matrix: np.ndarray) -> np.ndarray:
 def looking(forward: np.ndarray, down: np.ndarray | tuple[float, float, float] = (0.0, 1.0, 0.0)) -> np.ndarray:
     """Rotations (..., 3, 3) of cameras that look along `forward` (..., 3): columns are right, down, forward.
 
-    The picture stays upright: the world's `down`, one (3,) or one for each (..., 3), lies in the plane of the camera's
+    The image stays upright: the world's `down`, one (3,) or one for each (..., 3), lies in the plane of the camera's
     down and forward axes.
     A view straight up or down keeps the world's x as its right.
     """

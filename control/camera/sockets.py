@@ -117,7 +117,7 @@ def to_viewport(trajectory: CameraTrajectory, frame: int = 0, distance: float = 
 
 
 def from_poses(poses: Any, fps: float | None = None) -> CameraTrajectory:
-    """The path of CAMERACTRL_POSES: per frame a time, fx fy cx cy, the width and height of the picture that these are
+    """The path of CAMERACTRL_POSES: per frame a time, fx fy cx cy, the width and height of the image that these are
     for (0 0: unsaid), and the 12 numbers of world-to-camera. fps None: from the times, if they are microseconds.
 
     Raises UserError for anything else.
@@ -128,8 +128,8 @@ def from_poses(poses: Any, fps: float | None = None) -> CameraTrajectory:
 
 
 def to_poses(trajectory: CameraTrajectory) -> list[list[float]]:
-    """The path as CAMERACTRL_POSES; time in microseconds, and a width and height of the picture's shape, by which
-    AnimateDiff-Evolved turns the focal lengths into those of its own picture.
+    """The path as CAMERACTRL_POSES; time in microseconds, and a width and height of the image's shape, by which
+    AnimateDiff-Evolved turns the focal lengths into those of its own image.
     """
     width, height = nominal_size(trajectory, 720)
     times = np.round(np.arange(trajectory.frames) / trajectory.fps * 1e6)
@@ -144,7 +144,7 @@ def from_geometry(
     """The path of Depth Anything 3's cameras.
 
     extrinsics: (F, 3 or 4, 4) or (1, F, 3 or 4, 4) world-to-camera. intrinsics: (F, 3, 3) or (1, F, 3, 3), in pixels of
-    the picture that the network saw, whose size the geometry does not hold: it is twice the principal point, which this
+    the image that the network saw, whose size the geometry does not hold: it is twice the principal point, which this
     network puts in the middle. depth: (F, H, W) of the same geometry; its first frame's median becomes the unit.
     Raises UserError for the identities that a model without a camera head gives.
     """
@@ -168,7 +168,7 @@ def from_geometry(
     lens = intrinsics[:, [0, 1, 0, 1], [0, 1, 2, 2]]
     size = 2 * np.median(lens[:, 2:], 0)
     if not (size > 1).all():
-        raise UserError(f"the geometry's principal point is {size / 2}; half of a picture in pixels was expected")
+        raise UserError(f"the geometry's principal point is {size / 2}; half of an image in pixels was expected")
     w2c = CameraTrajectory(extrinsics, lens / np.tile(size, 2), fps=fps, unit=UNKNOWN)
     trajectory = w2c.replace(c2w=invert(w2c.c2w))
     if depth is None:
@@ -200,10 +200,10 @@ def to_tracks(
 
     depth: how far the scene is from the first camera along its axis, in the path's unit; a number, or a map (H', W') of
     the first frame. Points where the map is not positive and finite are left out. Gives pixels (F, N, 2) float32, x and
-    y, and what is visible (F, N): before the camera and inside the picture. Points behind the camera keep their place.
+    y, and what is visible (F, N): before the camera and inside the image. Points behind the camera keep their place.
     """
     if height < 1 or width < 1 or not 1 <= columns * rows <= 100_000:
-        raise UserError(f"tracks of {columns} x {rows} points in a picture of {width} x {height} were asked for")
+        raise UserError(f"tracks of {columns} x {rows} points in an image of {width} x {height} were asked for")
     x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
     points = np.stack([x.ravel(), y.ravel()], 1)
     if np.ndim(depth) == 0:

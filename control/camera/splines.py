@@ -30,7 +30,7 @@ Quaternion = tuple[float, float, float, float]
 class Key:
     """One keyframe. time: 0 (first frame) to 1 (last). position: x right, y down, z forward, in subject distances.
 
-    target: the point that is looked at; the picture is upright but for the roll in `turn`. Without it `rotation`, a
+    target: the point that is looked at; the image is upright but for the roll in `turn`. Without it `rotation`, a
     quaternion w x y z (camera to world); without that `turn`: pan right, tilt up, roll clockwise, in degrees.
     fov: horizontal, in degrees. ease: how the speed is spread from here to the next key (EASES).
     """

@@ -23,7 +23,7 @@ class CameraTrajectory:
     """F camera poses with intrinsics.
 
     c2w: (F, 3, 4) camera-to-world, float64, translations in `unit`.
-    intrinsics: (F, 4) fx fy cx cy, normalized: fx and cx by the picture's width, fy and cy by its height. (4,) is
+    intrinsics: (F, 4) fx fy cx cy, normalized: fx and cx by the image's width, fy and cy by its height. (4,) is
         taken for all frames.
     fps: frames per second. pixel_aspect: width of a pixel over its height.
     Raises UserError for other shapes, NaN or infinity, and matrices that are not rotations (slightly rounded
@@ -54,11 +54,11 @@ class CameraTrajectory:
                 raise UserError(f"camera {name} of frame {int(bad.argmax())} are not finite numbers (NaN or infinity)")
         if (intrinsics[:, :2] <= 0).any():
             raise UserError(
-                "a focal length is zero or negative; fx and fy must be positive (in picture widths and heights)"
+                "a focal length is zero or negative; fx and fy must be positive (in image widths and heights)"
             )
         if intrinsics[:, :2].max() > 50:
             raise UserError(
-                f"a focal length of {intrinsics[:, :2].max():.0f} picture widths: intrinsics must be normalized;"
+                f"a focal length of {intrinsics[:, :2].max():.0f} image widths: intrinsics must be normalized;"
                 " divide fx, cx by the width and fy, cy by the height"
             )
         rotation = c2w[:, :, :3]
@@ -197,7 +197,7 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def project(points: np.ndarray, w2c: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """Where world points (N, 3) fall in each frame: (F, N, 2), x in picture widths, y in heights, 0..1 inside.
+    """Where world points (N, 3) fall in each frame: (F, N, 2), x in image widths, y in heights, 0..1 inside.
 
     w2c (F, 3, 4), intrinsics (F, 4). Points at or behind the camera give NaN.
     """

@@ -82,7 +82,7 @@ def process_chunk(
     high: float = 0.98,
     overlap: int = 0,
     align: bool = True,
-    pictures: np.ndarray | None = None,
+    images: np.ndarray | None = None,
     stabilizing: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
 ) -> tuple[DepthClip, DepthState]:
@@ -91,7 +91,7 @@ def process_chunk(
     state: of the chunk before (None: this is the first). The first chunk takes `recipe` (of `measure_depth` over the
     whole clip), or near and far, or measures itself with `kind`, `low` and `high`; later ones take the state's.
     overlap: so many frames at the beginning of each chunk but the first are those at the end of the chunk before; they
-    align scale and shift (align; False for metric depth) and are not put out again. pictures (F, H', W', 3): what the
+    align scale and shift (align; False for metric depth) and are not put out again. images (F, H', W', 3): what the
     depth was estimated from; with them the depth is stabilized. camera: the path of the whole clip, for that. The
     chunk's frames come out as they would from one long chunk. Raises UserError for an overlap that leaves no frame,
     other sizes than before, or unknown frames only.
@@ -101,8 +101,8 @@ def process_chunk(
         raise UserError(f"the depth chunk has shape {depth.shape}; (frames, height, width) was expected")
     if overlap < 0 or (state is not None and overlap >= len(depth)):
         raise UserError(f"an overlap of {overlap} frames was given for a chunk of {len(depth)}: it must be shorter")
-    if pictures is not None and len(pictures) != len(depth):
-        raise UserError(f"the chunk has {len(depth)} depth frames and {len(pictures)} pictures: give one for each")
+    if images is not None and len(images) != len(depth):
+        raise UserError(f"the chunk has {len(depth)} depth frames and {len(images)} images: give one for each")
     first = state is None
     if first:
         remarks = []
@@ -111,17 +111,17 @@ def process_chunk(
             if recipe["scope"] != "fixed":
                 recipe["scope"] = "first chunk"
                 remarks = ["The range of the first chunk holds for the whole clip: measure the clip before, or fix it."]
-        worker = Stabilizer(stabilizing or Stabilizing()) if pictures is not None else None
+        worker = Stabilizer(stabilizing or Stabilizing()) if images is not None else None
         state = DepthState(recipe, stabilizer=worker, remarks=remarks)
-    if (pictures is not None) != (state.stabilizer is not None):
-        raise UserError("some chunks of the clip have pictures and some have none: give them for all, or for none")
+    if (images is not None) != (state.stabilizer is not None):
+        raise UserError("some chunks of the clip have images and some have none: give them for all, or for none")
     values = np.stack([as_disparity(frame, state.recipe["kind"]) for frame in depth])
     state = DepthState(dict(state.recipe), state.frames, state.anchor, state.stabilizer, list(state.remarks))
     kept = values[-overlap:]
     if not first and overlap:
         values, residual = _affine(values, state.anchor, overlap) if align else (values, 0.0)
         kept, values = values[-overlap:], values[overlap:]
-        pictures = None if pictures is None else pictures[overlap:]
+        images = None if images is None else images[overlap:]
         if residual > MISMATCH:
             state.remarks.append(
                 f"From frame {state.frames} on, the depth chunks differ by {residual:.0%} of their range where they"
@@ -129,12 +129,12 @@ def process_chunk(
             )
     if overlap:
         state.anchor = np.stack([shrink(frame) for frame in kept])
-    if pictures is not None:
+    if images is not None:
         # A worker of its own: the state that was handed in stays as it was, and may be used again.
         worker = Stabilizer.from_state(state.stabilizer.state()) if not first else state.stabilizer
         values = np.stack([
-            worker.step(frame, picture, between(camera, worker.frames))
-            for frame, picture in zip(values, pictures, strict=True)
+            worker.step(frame, image, between(camera, worker.frames))
+            for frame, image in zip(values, images, strict=True)
         ])  # fmt: skip
         state.stabilizer = worker
     state.frames += len(values)

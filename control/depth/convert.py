@@ -1,4 +1,4 @@
-"""Depth of other nodes in, and the same depth as a picture for other models out. Plain dicts and arrays, no ComfyUI.
+"""Depth of other nodes in, and the same depth as an image for other models out. Plain dicts and arrays, no ComfyUI.
 
 In: DA3_GEOMETRY and MOGE_GEOMETRY as core's Depth Anything 3 and MoGe nodes put them out: dicts whose `depth`
 (B, H, W) is a distance, with the sky apart. Out: what core's nodes for VACE, Wan Fun Control and LTX do with a control
@@ -112,7 +112,7 @@ TARGETS = {
 }
 
 
-def control_pictures(
+def control_images(
     clip: DepthClip,
     target: str,
     height: int | None = None,
@@ -120,7 +120,7 @@ def control_pictures(
     frames: int | None = None,
     downscale: int = 1,
 ) -> tuple[np.ndarray, list[str]]:
-    """A depth clip as control pictures (F, H, W, 3) float32, near 1 and far 0, ready for a model, and sentences.
+    """A depth clip as control images (F, H, W, 3) float32, near 1 and far 0, ready for a model, and sentences.
 
     target: one of TARGETS. height, width, frames: of the video that is to be made (None: the clip's, brought to what
     the model can take: sides to the nearest multiple, frames cut to the last that fits). The clip is spread over
@@ -160,5 +160,5 @@ def control_pictures(
             said.append(f"The clip's {clip.frames} frames were spread over {frames}.")
     values = np.clip(resize_clip(values, sides["height"] // downscale, sides["width"] // downscale), 0, 1)
     if abs(sides["width"] / sides["height"] / (given[2] / given[1]) - 1) > 0.02:
-        said.append("The proportions differ from the clip's, so its pictures were stretched.")
+        said.append("The proportions differ from the clip's, so its images were stretched.")
     return np.repeat(values[..., None], 3, -1), said

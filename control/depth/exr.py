@@ -1,4 +1,4 @@
-"""OpenEXR pictures with one part in scanlines, in numpy and zlib: what renderers write for depth most of the time.
+"""OpenEXR images with one part in scanlines, in numpy and zlib: what renderers write for depth most of the time.
 
 After the file layout of the OpenEXR project ("OpenEXR File Layout", openexr.com): magic, version, attributes, a table
 of offsets, chunks of lines. Read here: HALF, FLOAT and UINT channels, uncompressed, RLE, ZIPS and ZIP. Everything else
@@ -40,8 +40,8 @@ class ExrHeader:
 
 
 def read_exr(path: str | Path, channel: str) -> np.ndarray:
-    """One channel (H, W) float32 of an EXR picture. Raises UserError for what is cut short, damaged or not readable."""
-    path = existing(path, "EXR picture")
+    """One channel (H, W) float32 of an EXR image. Raises UserError for what is cut short, damaged or not readable."""
+    path = existing(path, "EXR image")
     data = path.read_bytes()
     header = read_header(data, path)
     if channel not in header.channels:
@@ -51,22 +51,22 @@ def read_exr(path: str | Path, channel: str) -> np.ndarray:
     try:
         return _lines(data, header, channel)
     except (struct.error, ValueError, IndexError, OverflowError, zlib.error) as error:
-        raise UserError(f"the EXR picture '{path}' is cut short or damaged ({error}): write it again") from error
+        raise UserError(f"the EXR image '{path}' is cut short or damaged ({error}): write it again") from error
 
 
 def read_channels(path: str | Path) -> dict[str, np.dtype]:
-    """The channels of an EXR picture, by name. Reads no more than its beginning."""
-    path = existing(path, "EXR picture")
+    """The channels of an EXR image, by name. Reads no more than its beginning."""
+    path = existing(path, "EXR image")
     with path.open("rb") as file:
         return read_header(file.read(2**20), path).channels
 
 
 def read_header(data: bytes, path: Path) -> ExrHeader:
-    """The header of the first part. Raises UserError for anything that is no EXR picture."""
+    """The header of the first part. Raises UserError for anything that is no EXR image."""
     try:
         magic, version = struct.unpack_from("<II", data)
         if magic != MAGIC:
-            raise UserError(f"'{path}' is no EXR picture, whatever its name says")
+            raise UserError(f"'{path}' is no EXR image, whatever its name says")
         attributes, place = {}, 8
         while data[place] != 0:
             name, place = _text(data, place)
@@ -87,7 +87,7 @@ def read_header(data: bytes, path: Path) -> ExrHeader:
     except (struct.error, IndexError, KeyError, ValueError, OverflowError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"the EXR picture '{path}' is cut short or damaged ({error}): write it again") from error
+        raise UserError(f"the EXR image '{path}' is cut short or damaged ({error}): write it again") from error
     simple = not version & (TILED | DEEP | PARTS) and sampled
     return ExrHeader(height, width, top, compression, channels, simple, place + 1)
 
@@ -178,12 +178,12 @@ def _by_package(path: Path, channel: str, header: ExrHeader) -> np.ndarray:
         import OpenEXR
     except ImportError as error:
         kept = f"{header.compression} compression" if header.simple else "tiles, several parts or a coarser channel"
-        raise need("OpenEXR", f"reading '{path.name}', an EXR picture with {kept},", "formats") from error
+        raise need("OpenEXR", f"reading '{path.name}', an EXR image with {kept},", "formats") from error
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             pixels = file.channels()[channel].pixels
         if pixels.ndim != 2 or pixels.shape != (header.height, header.width):
             raise ValueError(f"shape {pixels.shape}")
     except Exception as error:  # the library raises whatever its reader does
-        raise UserError(f"the EXR picture '{path}' cannot be read ({error}): render or copy it again") from error
+        raise UserError(f"the EXR image '{path}' cannot be read ({error}): render or copy it again") from error
     return np.asarray(pixels, np.float32)

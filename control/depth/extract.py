@@ -79,7 +79,7 @@ def extract(
     raw: Raw,
     span: Span | None = None,
     *,
-    pictures: Sequence[np.ndarray] | np.ndarray | None = None,
+    images: Sequence[np.ndarray] | np.ndarray | None = None,
     stabilizing: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
     fill: bool = True,
@@ -90,11 +90,11 @@ def extract(
 ) -> Extracted:
     """Raw depth as one normalized clip.
 
-    pictures: what the depth is of, (F, H', W', 3) at any size; needed by `stabilizing` (None: not stabilized). camera:
+    images: what the depth is of, (F, H', W', 3) at any size; needed by `stabilizing` (None: not stabilized). camera:
     the path of the whole clip, for that. fill: unknown values take the nearest known; else they become far. size: of
     the result, height and width (None: the raw frames'). chunked: this is a piece of a longer clip, the first without a
     `state`; its range holds for all that follow. progress(total, title) is entered once and its step called for every
-    frame; whatever it raises ends the work. Raises UserError for other numbers of frames than pictures, a path that is
+    frame; whatever it raises ends the work. Raises UserError for other numbers of frames than images, a path that is
     shorter than the clip, and depth that says nothing (see `normalize_depth`).
     """
     span = span or Span()
@@ -108,7 +108,7 @@ def extract(
     if state is not None:
         lines.append(f"They continue a clip of {began} frames.")
     remarks = list(raw.remarks)
-    steady = _steady(raw, count, chunked, pictures, stabilizing, camera, remarks, began)
+    steady = _steady(raw, count, chunked, images, stabilizing, camera, remarks, began)
     camera = camera if raw.absolute else None
     with progress(count * (3 if steady else 2), "depth") as step:
         meter = _measured(raw, step)
@@ -120,7 +120,7 @@ def extract(
         frames, worker, sky = raw.frames, None, raw.sky
         if steady:
             worker = _worker(state, stabilizing)
-            frames = _stabilized(raw, kind, worker, pictures, camera, step)
+            frames = _stabilized(raw, kind, worker, images, camera, step)
             meter = _measured(Raw(raw.says, frames, "disparity", sky), None)
         recipe = _recipe(meter, raw, kind, span, state, steady, chunked, remarks)
         values, ranges = _result(frames, kind, steady, recipe, span, sky, fill, size, step)
@@ -138,14 +138,14 @@ def extract(
     return Extracted(clip, report, kept)
 
 
-def _steady(raw, count, chunked, pictures, stabilizing, camera, remarks, began) -> bool:
+def _steady(raw, count, chunked, images, stabilizing, camera, remarks, began) -> bool:
     """Whether it is to be stabilized; appends to remarks why it is not."""
-    if pictures is not None and len(pictures) != count:
-        raise UserError(f"there are {count} depth frames and {len(pictures)} pictures: connect those of the same clip")
+    if images is not None and len(images) != count:
+        raise UserError(f"there are {count} depth frames and {len(images)} images: connect those of the same clip")
     if stabilizing is None or raw.exact or (count < 2 and not chunked):
         return False
-    if pictures is None:
-        remarks.append("It was not stabilized: connect the pictures that the depth is of to images.")
+    if images is None:
+        remarks.append("It was not stabilized: connect the images that the depth is of to images.")
         return False
     if camera is not None and camera.frames < began + count:
         raise UserError(
@@ -179,14 +179,14 @@ def _worker(state: DepthState | None, stabilizing: Stabilizing) -> Stabilizer:
     return Stabilizer.from_state(state.stabilizer.state())
 
 
-def _stabilized(raw, kind, worker, pictures, camera, step) -> np.ndarray:
+def _stabilized(raw, kind, worker, images, camera, step) -> np.ndarray:
     """Disparity (F, H, W), stabilized."""
     result = None
-    for number, (frame, picture) in enumerate(zip(raw.frames, pictures, strict=True)):
+    for number, (frame, image) in enumerate(zip(raw.frames, images, strict=True)):
         values = as_disparity(frame, kind)
         if result is None:
             result = np.empty((len(raw.frames), *values.shape), np.float32)
-        result[number] = worker.step(values, picture, between(camera, worker.frames))
+        result[number] = worker.step(values, image, between(camera, worker.frames))
         step()
     return result
 

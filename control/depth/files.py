@@ -116,9 +116,9 @@ def open_depth(
 ) -> DepthFiles:
     """A folder of EXR or PNG files, one file, or a list of files in order, checked before anything is decoded.
 
-    channel: of an EXR picture (None: the one that looks like depth). intrinsics: fx fy cx cy by width and height, for
+    channel: of an EXR image (None: the one that looks like depth). intrinsics: fx fy cx cy by width and height, for
     distances along rays. Raises UserError for an unknown convention, missing numbers in a sequence, other sizes, files
-    that are no EXR or PNG or end before their time, and an EXR picture without such a channel.
+    that are no EXR or PNG or end before their time, and an EXR image without such a channel.
     """
     if convention not in CONVENTIONS:
         known = "; ".join(f"{name}: {one.says}" for name, one in CONVENTIONS.items())
@@ -127,7 +127,7 @@ def open_depth(
     if means.ray:
         intrinsics = np.asarray(intrinsics if intrinsics is not None else [], np.float64)
         if intrinsics.shape != (4,) or not np.isfinite(intrinsics).all() or (intrinsics[:2] <= 0).any():
-            raise UserError("distances along rays need the lens: give fx fy cx cy, by the picture's width and height")
+            raise UserError("distances along rays need the lens: give fx fy cx cy, by the image's width and height")
     paths = _listed(source)
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
@@ -149,7 +149,7 @@ def open_depth(
             if channel not in read_channels(path):
                 raise UserError(f"'{path.name}' has no channel '{channel}', which '{paths[0].name}' has")
     elif any(size[2] <= 8 for size in sizes):
-        remarks.append("The depth pictures have 8 bits, 256 steps from near to far: 16 bits or EXR are smoother.")
+        remarks.append("The depth images have 8 bits, 256 steps from near to far: 16 bits or EXR are smoother.")
     return DepthFiles(tuple(paths), means, *sizes[0][:2], channel, intrinsics, tuple(remarks))
 
 
@@ -164,16 +164,16 @@ def ray_to_planar(distance: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 
 def _listed(source: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
     if not isinstance(source, (str, os.PathLike)):
-        paths = [existing(path, "depth picture") for path in source]
+        paths = [existing(path, "depth image") for path in source]
     elif Path(source).expanduser().is_dir():
         found = [p for p in Path(source).expanduser().iterdir() if p.suffix.lower() in ENDINGS and p.is_file()]
         if len({p.suffix.lower() for p in found}) > 1:
             raise UserError(f"the folder '{source}' holds EXR and PNG files: keep the depth of one clip by itself")
         paths = _in_order(found)
     else:
-        paths = [existing(source, "depth picture")]
+        paths = [existing(source, "depth image")]
     if not paths:
-        raise UserError(f"'{source}' holds no depth pictures: numbered {' or '.join(ENDINGS)} files were expected")
+        raise UserError(f"'{source}' holds no depth images: numbered {' or '.join(ENDINGS)} files were expected")
     for path in paths:
         if path.suffix.lower() not in ENDINGS:
             raise UserError(f"'{path.name}' is neither EXR nor PNG: depth is kept in {' or '.join(ENDINGS)}")
@@ -207,7 +207,7 @@ def _channel(path: Path, wanted: str | None) -> str:
         return wanted
     for likely in CHANNELS:
         found = [name for name in names if name.split(".")[-1].upper() == likely]
-        # A picture's own channels have no layer or one that does not speak of depth.
+        # An image's own channels have no layer or one that does not speak of depth.
         if likely in ("R", "Y") and len(names) > 1:
             found = [name for name in found if "DEPTH" in name.upper()] or (found if set("RGBA") >= set(names) else [])
         if len(found) == 1:
@@ -228,20 +228,20 @@ def _size(path: Path) -> tuple[int, int, int]:
     with path.open("rb") as file:
         start = file.read(33)
         if start[:8] != PNG_START or start[12:16] != b"IHDR" or len(start) < 33:
-            raise UserError(f"'{path}' is no PNG picture, whatever its name says")
+            raise UserError(f"'{path}' is no PNG image, whatever its name says")
         width, height, bits = struct.unpack(">IIB", start[16:25])
         file.seek(-12, os.SEEK_END)
         end = file.read(12)
     if end[4:8] != b"IEND":
-        raise UserError(f"the PNG picture '{path}' is cut short: write or copy it again")
+        raise UserError(f"the PNG image '{path}' is cut short: write or copy it again")
     if not 0 < height * width <= MOST_PIXELS:
-        raise UserError(f"the PNG picture '{path}' says it has {width} x {height} pixels, which is no depth frame")
+        raise UserError(f"the PNG image '{path}' says it has {width} x {height} pixels, which is no depth frame")
     return height, width, bits
 
 
 def _read_png(path: Path, shares: bool) -> np.ndarray:
     """A gray PNG (H, W) float32, whole numbers as they are or as shares of the largest."""
-    cv2 = opencv("reading PNG pictures")
+    cv2 = opencv("reading PNG images")
     data = path.read_bytes()
     _size(path)
     place = 8
@@ -251,19 +251,19 @@ def _read_png(path: Path, shares: bool) -> np.ndarray:
         if len(body) < 4 + length or data[place + 8 + length : place + 12 + length] != struct.pack(
             ">I", zlib.crc32(body)
         ):
-            raise UserError(f"the PNG picture '{path}' is cut short or damaged: write or copy it again")
+            raise UserError(f"the PNG image '{path}' is cut short or damaged: write or copy it again")
         place += 12 + length
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
-        picture = None
-    if picture is None:
-        raise UserError(f"the PNG picture '{path}' cannot be read: write or copy it again")
-    largest = np.float32(np.iinfo(picture.dtype).max)
-    if picture.ndim == 3:
-        color = picture[..., :3].astype(np.int32)
+        image = None
+    if image is None:
+        raise UserError(f"the PNG image '{path}' cannot be read: write or copy it again")
+    largest = np.float32(np.iinfo(image.dtype).max)
+    if image.ndim == 3:
+        color = image[..., :3].astype(np.int32)
         if np.abs(color - color[..., :1]).max() > largest * 0.02:
-            raise UserError(f"'{path.name}' is in colors: depth is a gray picture, without a color map")
-        picture = picture[..., 0]
-    values = picture.astype(np.float32)
+            raise UserError(f"'{path.name}' is in colors: depth is a gray image, without a color map")
+        image = image[..., 0]
+    values = image.astype(np.float32)
     return values / largest if shares else values

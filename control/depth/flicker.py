@@ -30,7 +30,7 @@ def static_flicker(
     depth: along the camera's axis, not finite or not positive = unknown or sky. c2w (F, 3, 4) in depth's unit,
     intrinsics (F, 4) as in CameraTrajectory. static (F, H, W) bool: what stands still (None: everything). The change
     that the camera brings about is that of 1 / depth, in the values' own scale, fitted once over the whole clip.
-    Points that get hidden, lie on an edge or leave the picture are not looked at. Raises UserError for shapes that
+    Points that get hidden, lie on an edge or leave the image are not looked at. Raises UserError for shapes that
     differ and where there is nothing to follow.
     """
     values, depth = np.asarray(values, np.float64), np.asarray(depth, np.float64)

@@ -13,7 +13,7 @@ from ..errors import UserError
 KINDS = ("depth", "disparity", "inverted", "auto")
 # Percentiles of more samples than this change nothing that can be seen.
 SAMPLES = 2_000_000
-# Quarter of the picture by quarter: what lies below is nearer, by so much of the range, in so many of the frames.
+# Quarter of the image by quarter: what lies below is nearer, by so much of the range, in so many of the frames.
 GROUND_STEP, GROUND_SHARE = 0.35, 0.8
 SKY = "sky"
 
@@ -72,7 +72,7 @@ class RangeMeter:
             self._stride *= 2
 
     def ground(self) -> float:
-        """Where the larger values lie: 1 plainly below, as near things do in most pictures, -1 above, 0 unclear."""
+        """Where the larger values lie: 1 plainly below, as near things do in most images, -1 above, 0 unclear."""
         if not self._slopes:
             return 0.0
         slopes = np.array(self._slopes)
@@ -84,7 +84,7 @@ class RangeMeter:
     def direction(self, kind: str) -> tuple[str, list[str]]:
         """The kind that `kind` comes to ('auto' decided), and sentences about what was seen or looks odd.
 
-        auto: numbers within 0..1 are taken for disparity and others for depth, unless what lies below in the picture is
+        auto: numbers within 0..1 are taken for disparity and others for depth, unless what lies below in the image is
         plainly farther then than what lies above, which no ground is.
         """
         if kind not in KINDS:
@@ -94,19 +94,19 @@ class RangeMeter:
             if self.low >= 0 and self.high <= 1 + 1e-3:
                 if ground < 0:
                     return "inverted", [
-                        "The upper part of the depth pictures is brighter than the lower, so near was taken to be dark"
+                        "The upper part of the depth images is brighter than the lower, so near was taken to be dark"
                         " (inverted); say 'disparity' if near is bright."
                     ]
                 return "disparity", []
             if ground > 0:
                 return "disparity", [
-                    "The larger values lie in the lower part of the depth pictures, so they were taken for disparity"
+                    "The larger values lie in the lower part of the depth images, so they were taken for disparity"
                     " (near is large); say 'depth' if they are distances."
                 ]
             return "depth", []
         if ground and (kind == "disparity") == (ground < 0):
             return kind, [
-                f"Taken as '{kind}', the lower part of the depth pictures is farther than the upper, which is rare:"
+                f"Taken as '{kind}', the lower part of the depth images is farther than the upper, which is rare:"
                 " check that near and far are not exchanged."
             ]
         return kind, []

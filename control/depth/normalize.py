@@ -70,7 +70,7 @@ def normalize_depth(
     """One clip of depth (F, H, W) in any unit as a DepthClip: 0 at the `low` quantile of disparity, 1 at the `high`.
 
     kind: 'depth' (meters or any unit, near is small), 'disparity' (near is large or bright: what most estimators and
-    depth videos show), 'inverted' (a picture whose near is dark), 'auto' (see RangeMeter.direction).
+    depth videos show), 'inverted' (an image whose near is dark), 'auto' (see RangeMeter.direction).
     near, far: the values of the clip that become 1 and 0, instead of quantiles (for metric depth, in its unit).
     scope: 'frame' takes the quantiles of every frame by itself, which flickers. sky (F, H, W): above 0.5 where there
     is sky; it becomes 0 and has no part in the quantiles. Unknown values (NaN; in 'depth' also <= 0) become far and are

@@ -1,10 +1,10 @@
 """Where the points of a frame were in the frame before: optical flow, made precise by what stands still.
 
 Dense flow (`control.flow`) finds the motion of every pixel, with errors of a fraction of a pixel and nonsense
-where nothing is to be seen. On a wall that recedes, half a pixel is a change of depth, and a flicker. Most of a picture
+where nothing is to be seen. On a wall that recedes, half a pixel is a change of depth, and a flicker. Most of an image
 stands still, though, and its motion is given by the camera's: flow of a rigid scene is a quadratic in the pixel plus
 disparity times a line (Longuet-Higgins and Prazdny 1980), linear in 14 numbers whatever the lens, the scale and the
-shift of the disparity. They are fitted robustly to DIS, and hold wherever the picture bears them out as well as DIS.
+shift of the disparity. They are fitted robustly to DIS, and hold wherever the image bears them out as well as DIS.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from ..errors import UserError
 from ..libraries import opencv
 from ..optical_flow import LEAST_SIDE, dense_flow, grid, remap, there_and_back
 
-# Flow is looked for in pictures whose longer side has so many pixels: enough for depth, and quick.
+# Flow is looked for in images whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
 WHAT = "following depth over time"
-NO_MATCH = 24.0  # gray levels, of 255, from which two pictures do not show the same
+NO_MATCH = 24.0  # gray levels, of 255, from which two images do not show the same
 GRAY_LEVELS = 3.0  # by so much (of 255) the rigid motion may match worse than DIS and still be preferred
 
 
 def follow(
     before: np.ndarray, after: np.ndarray, shape: tuple[int, int], disparity: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where every point of `after` was in `before`, two gray pictures (h, w) in bytes, of one size.
+    """Where every point of `after` was in `before`, two gray images (h, w) in bytes, of one size.
 
     Gives pixels (H, W, 2), x and y, in a map of `shape` (H, W), and which of them can be relied on (H, W) bool: the
     flow returns to where it came from, or the rigid motion holds. disparity (H, W): of `after`, for the rigid motion;
@@ -67,15 +67,15 @@ def sample(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     return remap(np.ascontiguousarray(values, np.float32), where, WHAT)
 
 
-def gray_picture(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 1, 3 or 4), 0..1 or bytes, as gray bytes (h, w), its longer side at most FLOW_SIDE."""
+def gray_image(image: np.ndarray) -> np.ndarray:
+    """An image (H, W, 1, 3 or 4), 0..1 or bytes, as gray bytes (h, w), its longer side at most FLOW_SIDE."""
     cv2 = opencv(WHAT)
-    picture = np.asarray(picture)
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or min(picture.shape[:2]) < 1:
-        raise UserError(f"a picture of the clip has shape {picture.shape}; (height, width, 3) was expected")
-    weights = np.float32([0.299, 0.587, 0.114] if picture.shape[2] > 1 else [1])
-    gray = picture[..., : len(weights)].astype(np.float32) @ weights
-    if picture.dtype != np.uint8:
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or min(image.shape[:2]) < 1:
+        raise UserError(f"an image of the clip has shape {image.shape}; (height, width, 3) was expected")
+    weights = np.float32([0.299, 0.587, 0.114] if image.shape[2] > 1 else [1])
+    gray = image[..., : len(weights)].astype(np.float32) @ weights
+    if image.dtype != np.uint8:
         gray = np.nan_to_num(gray, nan=0, posinf=1, neginf=0) * 255
     shrink = FLOW_SIDE / max(gray.shape)
     if shrink < 1:

@@ -13,7 +13,7 @@ Two things are done to each frame, both from what came before it alone, so that 
 Where the camera's path is known, what stands still is also known to come nearer or go farther: the past is moved on by
 that before it is compared. Without a path, a camera that moves in is followed with a delay of up to the tolerance.
 
-Shapes: (H, W) disparity-like values of any unit, NaN = unknown; pictures (H', W', 3) in 0..1 or bytes, any size.
+Shapes: (H, W) disparity-like values of any unit, NaN = unknown; images (H', W', 3) in 0..1 or bytes, any size.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ..camera.trajectory import CameraTrajectory, compose, invert
 from ..errors import UserError
 from .align import fit_scale_shift
 from .pack import pack, unpack
-from .scene_flow import follow, gray_picture, sample
+from .scene_flow import follow, gray_image, sample
 
 JUMP = 0.01  # what the fit of scale, and of shift in shares of the range, is uncertain by
-CUT = 0.15  # where less than this share of a picture is found again, another shot begins
+CUT = 0.15  # where less than this share of an image is found again, another shot begins
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Stabilizer:
         given, put_out, points = self._changes
         return (given / points, put_out / points) if points else None
 
-    def step(self, values: np.ndarray, picture: np.ndarray, camera: CameraTrajectory | None = None) -> np.ndarray:
-        """The stabilized frame (H, W) float32 of `values` (H, W), seen in `picture`. What is unknown stays NaN.
+    def step(self, values: np.ndarray, image: np.ndarray, camera: CameraTrajectory | None = None) -> np.ndarray:
+        """The stabilized frame (H, W) float32 of `values` (H, W), seen in `image`. What is unknown stays NaN.
 
         camera: the pose of the frame before and of this one, in units of the first frame's median depth; values must
         be 0 at infinity then, as disparity is.
@@ -92,9 +92,9 @@ class Stabilizer:
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         if self._out is not None and values.shape != self._out.shape:
             raise UserError(f"depth frame {self.frames} is {values.shape}, those before it {self._out.shape}")
-        gray = gray_picture(picture)
+        gray = gray_image(image)
         if self._gray is not None and gray.shape != self._gray.shape:
-            raise UserError(f"picture {self.frames} of the clip has another size than those before it")
+            raise UserError(f"image {self.frames} of the clip has another size than those before it")
         if self._out is None:
             self._begin(values)
         else:
@@ -186,7 +186,7 @@ class Stabilizer:
             if len(made._course) != 2 or len(made._correct) != 2 or len(made._changes) != 3 or made._correct[0] <= 0:
                 raise ValueError("course or correction")
             if len({array is None for array in arrays}) > 1:
-                raise ValueError("some pictures are missing")
+                raise ValueError("some images are missing")
             if made._out is not None and (made._raw.shape != made._out.shape or made._gray.dtype != np.uint8):
                 raise ValueError("sizes differ")
         except UserError:
@@ -198,31 +198,31 @@ class Stabilizer:
 
 def stabilize(
     values: Iterable[np.ndarray],
-    pictures: Iterable[np.ndarray],
+    images: Iterable[np.ndarray],
     options: Stabilizing | None = None,
     camera: CameraTrajectory | None = None,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Stabilized frames of `values` (H, W) that are seen in `pictures`, one at a time and so in bounded memory.
+    """Stabilized frames of `values` (H, W) that are seen in `images`, one at a time and so in bounded memory.
 
     camera: the path of the clip, relative to its first frame, where it is known; see `Stabilizer.step`. progress is
     called after every frame; when cancel says yes, UserError is raised. Raises UserError where one of the two is longer
     than the other, or the path than they.
     """
     worker = Stabilizer(options or Stabilizing())
-    pictures = iter(pictures)
+    images = iter(images)
     for number, frame in enumerate(values):
         if cancel is not None and cancel():
             raise UserError(f"stabilizing depth was stopped at frame {number}")
-        picture = next(pictures, None)
-        if picture is None:
-            raise UserError(f"there are more depth frames than pictures ({number}): give one picture for each")
-        yield worker.step(frame, picture, between(camera, number))
+        image = next(images, None)
+        if image is None:
+            raise UserError(f"there are more depth frames than images ({number}): give one image for each")
+        yield worker.step(frame, image, between(camera, number))
         if progress is not None:
             progress()
-    if next(pictures, None) is not None:
-        raise UserError("there are more pictures than depth frames: give one picture for each")
+    if next(images, None) is not None:
+        raise UserError("there are more images than depth frames: give one image for each")
 
 
 def between(camera: CameraTrajectory | None, frame: int) -> CameraTrajectory | None:

@@ -9,7 +9,7 @@ the identity map do).
 """
 
 from .report import NamedTrack, TrackFigures, track_figures, track_report
-from .slots import SLOT_COLORS, Identity, identity_map, reference_picture
+from .slots import SLOT_COLORS, Identity, identity_map, reference_image
 
 __all__ = [
     "SLOT_COLORS",
@@ -17,7 +17,7 @@ __all__ = [
     "NamedTrack",
     "TrackFigures",
     "identity_map",
-    "reference_picture",
+    "reference_image",
     "track_figures",
     "track_report",
 ]

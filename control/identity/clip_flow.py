@@ -1,7 +1,7 @@
 """How pixels move from frame to frame of a clip: dense optical flow both ways, checked, and kept for a while.
 
-Flow (`control.flow`) is looked for on gray pictures of at most FLOW_PIXELS. A pixel is trusted where going there and
-back ends near where it began, and within the picture.
+Flow (`control.flow`) is looked for on gray images of at most FLOW_PIXELS. A pixel is trusted where going there and
+back ends near where it began, and within the image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..optical_flow import dense_flow, remap, there_and_back
 FLOW_PIXELS = 66_000
 # So many pairs of neighboring frames are kept: about 70 MB, whatever the clip's length.
 KEPT_PAIRS = 128
-# What going there and back may miss: half a pixel of the small picture and a twentieth of the way (squares of them).
+# What going there and back may miss: half a pixel of the small image and a twentieth of the way (squares of them).
 MISS, MISS_SHARE = 1.0, 0.05
 # By so many levels (0..255) what came from there may differ in color, in the mean of its surroundings.
 DIFFERENT = 30.0
@@ -35,7 +35,7 @@ class Step:
     """From one frame to a neighbor, seen from the new frame, at the flow's own small size (h, w).
 
     back (h, w, 2): where each pixel was, x and y, in small pixels from here. known (h, w): 2 where that is trusted,
-    1 where going there and back ends elsewhere, 0 where the pixel comes from beyond the picture or looks different.
+    1 where going there and back ends elsewhere, 0 where the pixel comes from beyond the image or looks different.
     forth (h, w, 2): where the pixels of the old frame go. apart: by how many levels (0..255) the new frame differs from
     the old one moved along the flow, in the mean.
     """
@@ -62,19 +62,19 @@ class Clip:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def picture(self, number: int, part: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
+    def image(self, number: int, part: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
         """A frame, or a part of it, as bytes (h, w, 3)."""
-        picture = np.asarray(self.frames[number])[(*part, slice(0, 3))]
-        if picture.dtype != np.uint8:
-            picture = np.nan_to_num(picture.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-            picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
-        return np.ascontiguousarray(picture)
+        image = np.asarray(self.frames[number])[(*part, slice(0, 3))]
+        if image.dtype != np.uint8:
+            image = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+            image = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return np.ascontiguousarray(image)
 
     def color(self, number: int) -> np.ndarray:
         """A frame as bytes (h, w, 3) of the small size."""
         if number not in self._colors:
             cv2 = opencv()
-            small = cv2.resize(self.picture(number), self.small[::-1], interpolation=cv2.INTER_AREA)
+            small = cv2.resize(self.image(number), self.small[::-1], interpolation=cv2.INTER_AREA)
             _keep(self._colors, number, small, 8)
         return self._colors[number]
 

@@ -6,33 +6,33 @@ right and y down, the center of pixel (row, column) at (column + 0.5, row + 0.5)
 1. **Distance.** A mask's cover m is 0..1, and `inside` is where it is above 0.5. The signed distance of a pixel is
    0.5 - m where 0 < m < 1; where m = 0 it is the distance (center to center) to the nearest pixel of m > 0, plus 0.5
    less that pixel's m; where m = 1 it is 0.5 less the m of the nearest pixel of m < 1, less the distance to it. For a
-   mask that is 1 everywhere, the places beyond the picture are pixels of 0. Of equally near pixels any will do: it
-   moves areas by no more than a five-hundredth. Beyond the picture a distance is that of
+   mask that is 1 everywhere, the places beyond the image are pixels of 0. Of equally near pixels any will do: it
+   moves areas by no more than a five-hundredth. Beyond the image a distance is that of
    the nearest border pixel center plus the way to it; between centers it is bilinear.
 2. **Moments** of a mask, weighted by m: its center c (mean position), its scale s (square root of its area) and its
    covariance (mean of the products of the offsets from c, plus 1/12 on the diagonal: a pixel is a square).
 3. **Stretch** at a turn: the symmetric matrix P that takes A's covariance CA to D, which is B's turned back and divided
    by r^2, r = sB / sA: P = CA^-1/2 (CA^1/2 D CA^1/2)^1/2 CA^-1/2 (the optimal transport of one ellipse to the other).
    Where one of its two stretches is not within 1/4..4, P is the unit matrix.
-4. **Turn** from A to B: both outlines (inside pixels with a neighbor of the four outside; the picture's border does
+4. **Turn** from A to B: both outlines (inside pixels with a neighbor of the four outside; the image's border does
    not count), thinned to at most 256 pixels in reading order (every n-th). The cost of an angle is the mean, over A's
    outline brought to B, of how much B's distance / sB differs there from A's own / sA, and the same of B's brought to
    A, halved; plus 0.02 for each half turn, plus 0.01 times the sum of the absolute logarithms of the two stretches.
    The cheapest of -180 to 175 degrees in steps of 5 (the smallest angle first) is refined: three times with steps of
    1, 0.2 and 0.04 degrees, five to either side.
-5. **Forms cut by the picture's border** (A or B has an inside pixel in the first or last row or column) have no
+5. **Forms cut by the image's border** (A or B has an inside pixel in the first or last row or column) have no
    moments to trust. P is the unit matrix then, and growth, turn and the place pB of A's center in B are searched for.
    The search begins with growth 1, turn 0 and the shift that brings together the left sides where neither is cut
    there, else the right sides, else the middles of both (likewise up and down); and once more with what steps 2 and 4
    say. Steps of one parameter that make the cost smaller (by more than 1e-9) are taken, in the order x, y (sA / 8),
    turn (10 degrees; a stated turn stays), growth (by e^(1/8)), forward before back, each at once; after a round
    without one the steps are halved, eight sizes in all. The cost is that of step 4 with P = 1 (own distances times
-   growth), but a point that leaves the other's picture counts 0, and 0.02 |log r| is added. The cheaper end wins, the
+   growth), but a point that leaves the other's image counts 0, and 0.02 |log r| is added. The cheaper end wins, the
    first of equals. Where A is cut and B is not, the search goes from B to A and its result is turned round.
 6. **Blend** at progress w: center, growth and stretch run linearly, the turn evenly: G = (1 - w + w r) R(w angle)
    ((1 - w) I + w P). A point x, u = G^-1 (x - c(w)), is cA + u in A and cB + r R(angle) P u in B (after step 5, cB is
    pB). Its value is (1 - w) dA (1 - w + w r) + w dB (1 - w + w r) / r; where one form is cut and the point lies beyond
-   that form's picture but within the other's, the other's distance counts alone, with weight 1. The mask is 0.5 less
+   that form's image but within the other's, the other's distance counts alone, with weight 1. The mask is 0.5 less
    the value, kept within 0..1. Growth is kept above 0.05 where an ease runs past its ends.
 """
 
@@ -110,7 +110,7 @@ class Form:
 
     @cached_property
     def cut(self) -> bool:
-        """Whether it touches the picture's border, so that more of it may lie beyond."""
+        """Whether it touches the image's border, so that more of it may lie beyond."""
         inside = self.inside
         return bool(inside[0].any() or inside[-1].any() or inside[:, 0].any() or inside[:, -1].any())
 
@@ -121,7 +121,7 @@ class Form:
 
     @cached_property
     def outline(self) -> np.ndarray:
-        """At most OUTLINE pixel centers (N, 2) of the outline; the center's own where the picture is full."""
+        """At most OUTLINE pixel centers (N, 2) of the outline; the center's own where the image is full."""
         wide = np.pad(self.inside, 1, constant_values=True)
         kept = self.inside & ~(wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:])
         found = np.argwhere(kept)[:, ::-1] + 0.5
@@ -142,7 +142,7 @@ class Form:
         return upper * (1 - bottom) + lower * bottom + beyond
 
     def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points (...) lie within the picture."""
+        """Whether points (...) lie within the image."""
         height, width = self.mask.shape
         return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
 
@@ -246,7 +246,7 @@ class Between:
         return mask
 
     def _reach(self, forward: np.ndarray, center: np.ndarray, w: float) -> tuple[int, int, int, int]:
-        """A part of the picture (top, bottom, left, right) beyond which both distances are above 0.5. Saves time."""
+        """A part of the image (top, bottom, left, right) beyond which both distances are above 0.5. Saves time."""
         height, width = self.one.mask.shape
         if not 0 <= w <= 1:
             return 0, height, 0, width
@@ -259,7 +259,7 @@ class Between:
 
 
 def _shift(one: Form, other: Form) -> list[float]:
-    """Step 5: the shift that brings sides together that neither picture cuts."""
+    """Step 5: the shift that brings sides together that neither image cuts."""
     size = one.mask.shape[::-1]
     found = []
     for axis in (0, 1):

@@ -12,7 +12,7 @@ from .edit import checked
 from .keyframes import MaskKey, MaskTrack
 from .shapes import Bitmap
 
-# Keyframes are chosen on pictures whose longer side is at most this long.
+# Keyframes are chosen on images whose longer side is at most this long.
 CHOOSING_SIDE = 160
 
 
@@ -40,7 +40,7 @@ def keyframes(
         raise UserError(f"{most} keyframes were asked for; at least 1 was expected")
     share = min(1.0, CHOOSING_SIDE / max(track.shape[1:]))
     size = [max(1, round(side * share)) for side in track.shape[1:]]
-    # A thing that the small picture loses keeps the full one.
+    # A thing that the small image loses keeps the full one.
     small = np.stack([resize(mask, *size) for mask in track])
     if ((track > 0.5).any((1, 2)) != (small > 0.5).any((1, 2))).any():
         small = track

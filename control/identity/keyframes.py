@@ -2,7 +2,7 @@
 
 Shapes: F frames, H height, W width. At a key the mask is exactly the key's; between two keys it is `inbetween.Between`
 at the eased progress. Before the first key the first one's mask holds, after the last the last one's. A key without
-shapes (or whose shapes cover nothing) says that the thing is out of the picture from there to the next key: it is there
+shapes (or whose shapes cover nothing) says that the thing is out of the image from there to the next key: it is there
 until the frame before, and again at the next key that has a mask. The ease 'hold' keeps a mask until the next key.
 """
 
@@ -31,7 +31,7 @@ class MaskKey:
     """A mask at one frame.
 
     frame: from 0; a fraction lies between two frames. shapes: laid on one another (`shapes.rasterize`); none means out
-    of the picture. ease: how the speed is spread from here to the next key (MASK_EASES). turn: by how many degrees the
+    of the image. ease: how the speed is spread from here to the next key (MASK_EASES). turn: by how many degrees the
     thing turns, clockwise, until the next key, where the nearest fit is not meant (360: once around); None finds it.
     """
 

@@ -1,4 +1,4 @@
-"""Masks as people give them: of another size than the picture, at frames named in a text."""
+"""Masks as people give them: of another size than the image, at frames named in a text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..images import resize
 from .report import spans
 from .slots import check_range
 
-# So much may a mask's proportions differ from those of its picture: what rounding a size does.
+# So much may a mask's proportions differ from those of its image: what rounding a size does.
 BENT = 0.02
 
 
-def fitted_mask(mask: np.ndarray, height: int, width: int, what: str, picture: str) -> np.ndarray:
-    """A mask (h, w) at the size of its picture, float32 0..1. Raises UserError, calling them `what` and `picture`,
+def fitted_mask(mask: np.ndarray, height: int, width: int, what: str, image: str) -> np.ndarray:
+    """A mask (h, w) at the size of its image, float32 0..1. Raises UserError, calling them `what` and `image`,
     where the mask has other proportions or holds anything but 0..1.
     """
     mask = np.asarray(mask, np.float32)
@@ -28,8 +28,8 @@ def fitted_mask(mask: np.ndarray, height: int, width: int, what: str, picture: s
         bent = abs(mask.shape[1] * height / (mask.shape[0] * width) - 1)
         if bent > max(BENT, 1 / min(*mask.shape, height, width)):
             raise UserError(
-                f"{what} is {mask.shape[0]}x{mask.shape[1]} (height x width), {picture} {height}x{width}: it cannot"
-                f" belong to it. Give the mask of this picture. (Load Image gives an empty 64x64 mask for a picture"
+                f"{what} is {mask.shape[0]}x{mask.shape[1]} (height x width), {image} {height}x{width}: it cannot"
+                f" belong to it. Give the mask of this image. (Load Image gives an empty 64x64 mask for an image"
                 f" without transparency.)"
             )
         mask = resize(mask, height, width)

@@ -97,7 +97,7 @@ def _rank(masks: np.ndarray, order: str, packed: bool) -> float | None:
 
 
 def _fit(mask: np.ndarray, place: np.ndarray) -> None:
-    """Resize a mask (H, W) into an empty picture, as `images.resize` does; the time goes with the mask's own extent."""
+    """Resize a mask (H, W) into an empty image, as `images.resize` does; the time goes with the mask's own extent."""
     parts, matrices = [], []
     for axis in (0, 1):
         inside = np.flatnonzero(mask.any(1 - axis))

@@ -69,7 +69,7 @@ def _report(state: MaskState, tracks: Sequence[np.ndarray], height: int, width: 
     shape = state.width / state.height * height / width
     if painted and not 0.98 < shape < 1.02:
         lines.append(
-            f"Painted over pictures of {state.width}x{state.height}, the video has {width}x{height}:"
+            f"Painted over images of {state.width}x{state.height}, the video has {width}x{height}:"
             " the masks are stretched."
         )
     if len(state.slots) > SLOTS:
@@ -177,12 +177,12 @@ def _chosen(tracks: Sequence[np.ndarray | None], accuracy: float, progress: Call
     return MaskState(width, height, frames, tuple(slots))
 
 
-# Masks are followed on pictures whose longer side is at most this long; the page's bitmaps get their size.
+# Masks are followed on images whose longer side is at most this long; the page's bitmaps get their size.
 FOLLOWED_SIDE = 960
 
 
 def followed_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width at which a mask is followed through pictures of this size."""
+    """Height and width at which a mask is followed through images of this size."""
     share = min(1.0, FOLLOWED_SIDE / max(height, width))
     return max(1, round(height * share)), max(1, round(width * share))
 

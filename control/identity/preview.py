@@ -1,4 +1,4 @@
-"""Tracks as pictures for people: the identity map in the slots' colors, and the same laid over the video.
+"""Tracks as images for people: the identity map in the slots' colors, and the same laid over the video.
 
 Shapes: F frames, H height, W width.
 """
@@ -26,8 +26,8 @@ def slot_preview(
     """Who is where: the identity map (F, H, W, 3), the same over the video, and what to know about it, in lines.
 
     slots: a name and a track (F, h, w) for each slot, in order; None, or no track, where there is none. Size and number
-    of frames are those of the first track. images: the video (N, H', W', 3), 0..1, under the second picture, which has
-    its size then; one picture stands under every frame, and another number of frames is spread. Without images it is
+    of frames are those of the first track. images: the video (N, H', W', 3), 0..1, under the second image, which has
+    its size then; one image stands under every frame, and another number of frames is spread. Without images it is
     gray. Raises UserError where no slot has a track, for tracks of other lengths, and more slots than colors.
     """
     if len(slots) > len(SLOT_COLORS):
@@ -73,16 +73,16 @@ def slot_preview(
     return painted, over, "\n".join([*_lines(slots, frames, height, width), *remarks, *track_report([*shown.values()])])
 
 
-def sheet(pictures: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:
+def sheet(images: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:
     """Up to `most` frames of a clip (F, H, W, 3), evenly taken, in rows of `columns`, each about `cell` wide."""
-    chosen = sorted(set(indices(len(pictures), min(most, len(pictures))).tolist()))
+    chosen = sorted(set(indices(len(images), min(most, len(images))).tolist()))
     columns = min(columns, len(chosen))
-    height = max(1, round(cell * pictures.shape[1] / pictures.shape[2]))
+    height = max(1, round(cell * images.shape[1] / images.shape[2]))
     rows = -(-len(chosen) // columns)
     page = np.zeros((rows * (height + gap) - gap, columns * (cell + gap) - gap, 3), np.float32)
     for place, number in enumerate(chosen):
         top, left = place // columns * (height + gap), place % columns * (cell + gap)
-        page[top : top + height, left : left + cell] = np.clip(resize(pictures[number], height, cell), 0, 1)
+        page[top : top + height, left : left + cell] = np.clip(resize(images[number], height, cell), 0, 1)
     return page
 
 

@@ -2,7 +2,7 @@
 
 From a given mask the way goes forward and back in time. At each frame the mask is moved along the flow; then GrabCut
 (Rother et al., SIGGRAPH 2004) decides a band along its edge, and what the flow does not vouch for, by color. The
-picture of the given mask stands beside the frame when colors are learned, so that they are not forgotten on the way.
+image of the given mask stands beside the frame when colors are learned, so that they are not forgotten on the way.
 Between two given masks both ways are blended by their distances, weighted by how near each mask is.
 
 Shapes: F frames, H height, W width.
@@ -23,7 +23,7 @@ from .slots import check_range
 
 # GrabCut works on the surroundings of the mask at no more than so many pixels; a quarter as many show the given mask.
 CUT_PIXELS, ANCHOR_PIXELS = 16_000, 8_000
-# So many colors teach what the thing looks like, and as many its surroundings, in the frame and in the given picture.
+# So many colors teach what the thing looks like, and as many its surroundings, in the frame and in the given image.
 LESSON = 2_000
 # The band that color decides reaches so far in and out of the moved mask's edge, in square roots of its area.
 INNER, OUTER = 0.06, 0.10
@@ -59,7 +59,7 @@ def propagate(
     """The track (F, H, W), float32 0..1, of what `masks` show in some frames of the video.
 
     frames: (F, H, W, 3), 0..1 or bytes, or a `Clip`, which several things of one video share. masks: by frame, each
-    (H, W); a black one says that the thing is out of the picture from there on (and, if it is the first, until there).
+    (H, W); a black one says that the thing is out of the image from there on (and, if it is the first, until there).
     refine: cut each mask anew by color. progress is called after every frame; when cancel says yes, UserError is
     raised. Besides the track, memory does not grow with the clip. At the masks given, the track is exactly these.
     Raises UserError for masks of another size or at frames that are not there, and where all are empty.
@@ -142,7 +142,7 @@ class _Walk:
         self.lost: set[int] = set()
         self.cuts: set[int] = set()
         self.over = False
-        self.anchor = _anchor(clip.picture(start), mask) if refine else None
+        self.anchor = _anchor(clip.image(start), mask) if refine else None
 
     def to(self, number: int) -> tuple[np.ndarray, float]:
         """The mask (H, W) of the neighboring frame `number`, and how much of it the flow vouches for."""
@@ -159,7 +159,7 @@ class _Walk:
         count = int(inside.sum())
         trust = _trust(moved, known)
         if self.refine and count >= LEAST_PIXELS:
-            cut = _cut(self.clip.picture(number, part), moved, known, self.anchor)
+            cut = _cut(self.clip.image(number, part), moved, known, self.anchor)
             vouched = inside & (known == 2)
             kept = (cut > 0.5)[vouched].mean() if vouched.sum() >= LEAST_PIXELS else 1.0
             if kept > SHRINKS and (cut > 0.5).sum() < GROWS * count:
@@ -181,7 +181,7 @@ def _moved(step: Step, size: tuple[int, int], mask: np.ndarray) -> tuple[np.ndar
     cv2 = opencv()
     height, width = mask.shape
     scale = np.array([size[1] / width, size[0] / height], np.float32)
-    # Where the flow carries the thing, with room for its edge: all work is done in this part of the picture.
+    # Where the flow carries the thing, with room for its edge: all work is done in this part of the image.
     rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
     if not len(rows):
         return np.zeros((1, 1), np.float32), (slice(0, 1), slice(0, 1)), np.zeros((1, 1), np.uint8)
@@ -227,25 +227,25 @@ def _around(mask: np.ndarray, wider: float = 1.0) -> tuple[slice, slice]:
     )
 
 
-def _anchor(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The surroundings of a given mask, small: picture (h, w, 3) bytes and what GrabCut is told of it (h, w)."""
+def _anchor(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a given mask, small: image (h, w, 3) bytes and what GrabCut is told of it (h, w)."""
     cv2 = opencv()
     part = _around(mask)
     size = _small(mask[part].shape, ANCHOR_PIXELS)
-    small = cv2.resize(np.ascontiguousarray(picture[part]), size[::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.ascontiguousarray(image[part]), size[::-1], interpolation=cv2.INTER_AREA)
     cover = cv2.resize(np.ascontiguousarray(mask[part]), size[::-1], interpolation=cv2.INTER_AREA)
     return small, np.where(cover > 0.5, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
 
 
 def _cut(
-    picture: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]
+    image: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """A moved mask (h, w) cut anew by color within its bytes (h, w, 3): float32 with soft edges."""
     cv2 = opencv()
     height, width = _small(moved.shape, CUT_PIXELS)
     size = (width, height)
     share = width / moved.shape[1]
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     inside = (cv2.resize(moved, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
     known_here, known = known, cv2.resize(known, size, interpolation=cv2.INTER_NEAREST)
     unit = share * float(np.sqrt((moved > 0.5).sum()))
@@ -254,10 +254,10 @@ def _cut(
     wider = 1 + 3 * _doubt(_trust(moved, known_here))
     inner, outer = wider * max(2.0, INNER * unit), wider * max(3.0, OUTER * unit)
     told = np.where(inside > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    # What comes from beyond the picture may be anything; what the flow only doubts, anything near the edge.
+    # What comes from beyond the image may be anything; what the flow only doubts, anything near the edge.
     told[(deep > inner) & (known == 2) | (deep > 3 * inner) & (known == 1)] = cv2.GC_FGD
     told[(far > outer) & (known > 0) | (far > 3 * outer)] = cv2.GC_BGD
-    # Colors are learned from what is known alone, here and in the picture of the given mask.
+    # Colors are learned from what is known alone, here and in the image of the given mask.
     teaching = [
         (small[told == cv2.GC_FGD], small[told == cv2.GC_BGD]),
         tuple(anchor[0][anchor[1] == side] for side in (cv2.GC_FGD, cv2.GC_BGD)),

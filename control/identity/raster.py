@@ -30,7 +30,7 @@ def polygon_cover(points: np.ndarray, height: int, width: int) -> np.ndarray:
     start, end = points, np.roll(points, -1, 0)
     slanted = start[:, 1] != end[:, 1]
     start, end = start[slanted], end[slanted]
-    # What lies above or below the picture is cut away; left and right of it the height still counts.
+    # What lies above or below the image is cut away; left and right of it the height still counts.
     reach = end - start
     limits = np.sort((np.array([[0.0, height]]) - start[:, 1:]) / reach[:, 1:], axis=1)
     first, last = np.maximum(limits[:, 0], 0), np.minimum(limits[:, 1], 1)

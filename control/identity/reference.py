@@ -1,4 +1,4 @@
-"""Reference pictures cut from larger ones: found by a mask, framed, background kept or replaced by gray."""
+"""Reference images cut from larger ones: found by a mask, framed, background kept or replaced by gray."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import UserError
 from ..images import resize
 from .mask_input import fitted_mask
-from .slots import GRAY, Identity, reference_picture
+from .slots import GRAY, Identity, reference_image
 
 
 def crop_reference(
@@ -18,12 +18,12 @@ def crop_reference(
     width: int = 672,
     margin: float = 0.06,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The thing that `mask` shows in `image` (H, W, 3 or 4), centered in a picture (height, width, 3), with its mask.
+    """Cut out what `mask` shows in `image` (H, W, 3 or 4): an image (height, width, 3) with it centered, and its mask.
 
-    Without a mask, the alpha channel is it, and without that all of the picture. The thing fills a centered square with
-    a `margin` (a share of its side), as references in training do. keep_background: what surrounds the thing in the
-    picture is shown as far as it goes; otherwise it is gray 0.5, as is everything beyond the picture. Gives the picture
-    and the mask (height, width) of the thing in it, float32 0..1. Raises UserError as `Identity` does.
+    Without a mask, the alpha channel is it, and without that all of the image. The subject fills a centered square with
+    a `margin` (a share of its side), as references in training do. keep_background: what surrounds it in the image is
+    shown as far as it goes; otherwise it is gray 0.5, as is everything beyond the image. The mask is (height, width);
+    both are float32 0..1. Raises UserError as `Identity` does.
     """
     if not (isinstance(margin, (int, float)) and 0 <= margin < 0.5):
         raise UserError(f"the margin is {margin}; a share from 0 to below 0.5 was expected")
@@ -31,28 +31,28 @@ def crop_reference(
         raise UserError(f"a reference of {height}x{width} was asked for; sides of at least 1 were expected")
     image = np.asarray(image, np.float32)
     if mask is not None:
-        mask = fitted_mask(mask, *image.shape[:2], "the mask of the reference", "its picture")
+        mask = fitted_mask(mask, *image.shape[:2], "the mask of the reference", "its image")
     identity = Identity("reference", (image,), mask=mask)
-    picture = identity.images[0]
+    reference = identity.images[0]
     # The mask by itself is white laid on gray: from there to white is 0 to 1.
-    one = Identity("reference", (np.ones_like(picture),), mask=identity.mask)
-    placed = np.clip((reference_picture(one, height, width, margin=margin)[..., 0] - GRAY) / (1 - GRAY), 0, 1)
+    one = Identity("reference", (np.ones_like(reference),), mask=identity.mask)
+    placed = np.clip((reference_image(one, height, width, margin=margin)[..., 0] - GRAY) / (1 - GRAY), 0, 1)
     if not keep_background or identity.mask is None:
-        return reference_picture(identity, height, width, margin=margin), placed
+        return reference_image(identity, height, width, margin=margin), placed
     inside = identity.mask > 0.5
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     size = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     scale = (1 - 2 * margin) * min(height, width) / max(size)
-    # As much of the picture as the new one shows: whole pixels of it, of which the outermost are cut.
+    # As much of the image as the new one shows: whole pixels of it, of which the outermost are cut.
     result = np.full((height, width, 3), GRAY, np.float32)
     spans, places = [], []
-    for first, length, new, full in ((rows[0], size[0], height, picture.shape[0]),
-                                     (columns[0], size[1], width, picture.shape[1])):  # fmt: skip
+    for first, length, new, full in ((rows[0], size[0], height, reference.shape[0]),
+                                     (columns[0], size[1], width, reference.shape[1])):  # fmt: skip
         middle, reach = first + length / 2, new / 2 / scale
         low, high = max(0, int(np.floor(middle - reach))), min(full, int(np.ceil(middle + reach)))
         spans.append((low, high))
         places.append(round(new / 2 + (low - middle) * scale))
-    part = picture[slice(*spans[0]), slice(*spans[1])]
+    part = reference[slice(*spans[0]), slice(*spans[1])]
     fitted = resize(part, *(max(1, round(side * scale)) for side in part.shape[:2]))
     fitted = fitted[max(0, -places[0]) :, max(0, -places[1]) :]
     top, left = max(0, places[0]), max(0, places[1])

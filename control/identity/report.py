@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-# Smaller than this share of the picture, a thing is too small for the model to show; larger than the other, the mask
+# Smaller than this share of the image, a thing is too small for the model to show; larger than the other, the mask
 # is more likely a background.
 TINY, WHOLE = 0.002, 0.95
 # From one frame to the next a thing goes no further than so many times its size, unless the track has lost it.
@@ -35,7 +35,7 @@ class NamedTrack:
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """A track in numbers. area (F,): share of the picture. center (F, 2): x and y as shares of the picture, NaN where
+    """A track in numbers. area (F,): share of the image. center (F, 2): x and y as shares of the image, NaN where
     it is empty. first, last: the first and last frame with a mask, -1 where there is none. gaps: empty frames between
     them. leaps: frames at which it is suddenly elsewhere."""
 
@@ -105,10 +105,10 @@ def track_report(identities: Sequence[Named]) -> list[str]:
             )
         share = figures.area[figures.area > 0].mean()
         if share < TINY:
-            remarks.append(f"The track of '{name}' covers {share:.2%} of the picture, too little to show it.")
+            remarks.append(f"The track of '{name}' covers {share:.2%} of the image, too little to show it.")
         if share > WHOLE:
             remarks.append(
-                f"The track of '{name}' covers {share:.0%} of the picture: is it inverted? White is where it stands."
+                f"The track of '{name}' covers {share:.0%} of the image: is it inverted? White is where it stands."
             )
     for index, back in enumerate(with_track):
         for front in with_track[index + 1 :]:
@@ -121,12 +121,12 @@ def track_report(identities: Sequence[Named]) -> list[str]:
 
 
 def whereabouts(track: np.ndarray) -> str:
-    """Where a track (F, H, W) shows something, as the end of a sentence: "in frames 0-8, 4.1% of the picture"."""
+    """Where a track (F, H, W) shows something, as the end of a sentence: "in frames 0-8, 4.1% of the image"."""
     area = track_figures(track).area
     seen = np.flatnonzero(area)
     if not len(seen):
         return "in no frame"
-    return f"in frame{'s' * (len(seen) > 1)} {spans(seen)}, {area[seen].mean():.1%} of the picture"
+    return f"in frame{'s' * (len(seen) > 1)} {spans(seen)}, {area[seen].mean():.1%} of the image"
 
 
 def spans(numbers: np.ndarray) -> str:

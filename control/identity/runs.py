@@ -1,6 +1,6 @@
-"""Black-and-white pictures as short text: run lengths, differenced, in base64.
+"""Black-and-white images as short text: run lengths, differenced, in base64.
 
-The pixels are read row by row as alternating runs, black first (a first run of 0 where the picture begins white).
+The pixels are read row by row as alternating runs, black first (a first run of 0 where the image begins white).
 From the third run on, the difference from the run before the last is kept, which is small where an outline goes on from
 row to row. Each number n becomes 2n, or -2n - 1 below zero, then bytes of seven bits, lowest first, with the eighth
 bit where another follows; the bytes become base64. An outline costs about two bytes for each row that it crosses.
@@ -13,7 +13,7 @@ import binascii
 
 import numpy as np
 
-# A picture of more pixels than this is a mistake, or an attack on the memory.
+# An image of more pixels than this is a mistake, or an attack on the memory.
 MOST_PIXELS = 2**24
 MOST_CHARACTERS = 2**22
 
@@ -45,9 +45,9 @@ def decode(text: str, height: int, width: int) -> np.ndarray:
     """The mask (height, width), bool, of such a text. Raises ValueError, in words, for what is none of this size."""
     total = height * width
     if not 0 < total <= MOST_PIXELS:
-        raise ValueError(f"a picture of {width}x{height} is empty or larger than {MOST_PIXELS} pixels")
+        raise ValueError(f"an image of {width}x{height} is empty or larger than {MOST_PIXELS} pixels")
     if len(text) > min(MOST_CHARACTERS, 8 * total + 8):
-        raise ValueError(f"{len(text)} characters are more than a picture of {width}x{height} can need")
+        raise ValueError(f"{len(text)} characters are more than an image of {width}x{height} can need")
     try:
         data = np.frombuffer(base64.b64decode(text.encode("ascii"), validate=True), np.uint8)
     except (binascii.Error, UnicodeEncodeError) as error:

@@ -1,7 +1,7 @@
 """Mask shapes as data: what a painter draws, at any size.
 
-Positions are shares of the picture: x of its width, y of its height, both 0 at the top left. Sizes likewise; a brush's
-radius is a share of the height. A turn is in degrees, clockwise, in the picture's own proportions, so a turned box
+Positions are shares of the image: x of its width, y of its height, both 0 at the top left. Sizes likewise; a brush's
+radius is a share of the height. A turn is in degrees, clockwise, in the image's own proportions, so a turned box
 stays a box. A mask is a list of shapes laid on one another: each adds to what the ones before it cover, or takes away.
 
 As JSON, a shape is an object with "kind" (KINDS), "op" ("add", or "subtract") where it takes away, and the fields of
@@ -31,7 +31,7 @@ CORNERS = 256
 
 @dataclass(frozen=True)
 class Bitmap:
-    """A black-and-white picture over the whole frame, as `runs.encode` writes it: width, height, text."""
+    """A black-and-white image over the whole frame, as `runs.encode` writes it: width, height, text."""
 
     width: int
     height: int
@@ -98,7 +98,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Brush:
-    """A stroke of a round brush: points x, y and radius (a share of the picture's height; pen pressure changes it)."""
+    """A stroke of a round brush: points x, y and radius (a share of the image's height; pen pressure changes it)."""
 
     points: tuple[tuple[float, float, float], ...]
     subtract: bool = False
@@ -129,7 +129,7 @@ def rasterize(shapes: Shape | Sequence[Shape], height: int, width: int) -> np.nd
 
 
 def to_json(shape: Shape) -> dict[str, Any]:
-    """The shape as a JSON object; positions are rounded to a hundred-thousandth of the picture."""
+    """The shape as a JSON object; positions are rounded to a hundred-thousandth of the image."""
     kind = next(name for name, cls in KINDS.items() if isinstance(shape, cls))
     value: dict[str, Any] = {"kind": kind}
     if shape.subtract:

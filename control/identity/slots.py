@@ -26,9 +26,9 @@ class Identity:
     """One person or thing.
 
     name: how remarks and errors call it.
-    images: one or more reference pictures (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
+    images: one or more reference images (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
         where none is given; the others are laid on gray by theirs.
-    mask: (H, W) of the first picture: 1 on the identity, 0 elsewhere; None = the whole picture.
+    mask: (H, W) of the first image: 1 on the identity, 0 elsewhere; None = the whole image.
     track: (F, H, W): where it stands in each frame; None = anywhere.
     strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
     Raises UserError for no image, other shapes, NaN, values outside 0..1, an empty mask.
@@ -45,7 +45,7 @@ class Identity:
     def __post_init__(self) -> None:
         images = self.images if isinstance(self.images, (tuple, list)) else (self.images,)
         if not images or any(image is None for image in images):
-            raise UserError(f"identity '{self.name}' has no image: give at least one reference picture")
+            raise UserError(f"identity '{self.name}' has no image: give at least one reference image")
         images = [np.asarray(image, np.float32) for image in images]
         mask = self.mask
         for number, image in enumerate(images):
@@ -62,7 +62,7 @@ class Identity:
             check_range(mask, f"the mask of identity '{self.name}'")
             if mask.shape != images[0].shape[:2]:
                 raise UserError(
-                    f"the mask of identity '{self.name}' has shape {mask.shape} but its picture is"
+                    f"the mask of identity '{self.name}' has shape {mask.shape} but its image is"
                     f" {images[0].shape[:2]}: both must have the same height and width"
                 )
             if mask.max() < 0.5:
@@ -87,7 +87,7 @@ def check_range(values: np.ndarray, what: str) -> None:
     if values.size and (values.min() < -1e-3 or values.max() > 1 + 1e-3):
         raise UserError(
             f"{what} holds values from {values.min():.4g} to {values.max():.4g}: numbers between 0 and 1 were expected"
-            " (divide 8-bit pictures by 255)"
+            " (divide 8-bit images by 255)"
         )
 
 
@@ -100,7 +100,7 @@ def check_weight(strength: float, start: float, end: float, what: str) -> None:
 
 
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
-    """The picture of who stands where: (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
+    """The image of who stands where: (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
 
     Where tracks overlap, the later slot lies in front. An identity without a track paints nothing. Tracks of another
     size are resized. Raises UserError for a track of another length or more identities than colors.
@@ -119,43 +119,43 @@ def identity_map(identities: Sequence[Identity], frames: int, height: int, width
 
 
 def slot_map(tracks: Sequence[np.ndarray | None], frames: int, height: int, width: int) -> np.ndarray:
-    """The picture of tracks (frames, h, w) in their slots' colors, as `identity_map` has it: (frames, H, W, 3).
+    """The image of tracks (frames, h, w) in their slots' colors, as `identity_map` has it: (frames, H, W, 3).
 
     The first track is slot 0's; None paints nothing.
     """
-    picture = np.zeros((frames, height, width, 3), np.float32)
+    image = np.zeros((frames, height, width, 3), np.float32)
     for slot, track in enumerate(tracks):
         if track is None:
             continue
-        for frame, mask in zip(picture, track, strict=True):
+        for frame, mask in zip(image, track, strict=True):
             cover = np.clip(resize(mask, height, width), 0, 1)[..., None]
             frame *= 1 - cover
             frame += SLOT_COLORS[slot] * cover
-    return picture
+    return image
 
 
-def reference_picture(identity: Identity, height: int, width: int, image: int = 0, margin: float = 0.06) -> np.ndarray:
+def reference_image(identity: Identity, height: int, width: int, index: int = 0, margin: float = 0.06) -> np.ndarray:
     """The identity alone, as the network sees it: (height, width, 3) on gray 0.5.
 
-    The picture is cut out by its mask, cropped to what the mask covers, scaled to fit a centered square with a `margin`
-    (a share of its side; references in training are framed so). Without a mask the whole picture is fitted in. `image`
-    chooses among several pictures; only the first has a mask.
+    The image is cut out by its mask, cropped to what the mask covers, scaled to fit a centered square with a `margin`
+    (a share of its side; references in training are framed so). Without a mask the whole image is fitted in. `index`
+    chooses among several images; only the first has a mask.
     """
-    picture = identity.images[image]
-    if image == 0 and identity.mask is not None:
+    image = identity.images[index]
+    if index == 0 and identity.mask is not None:
         cover = np.clip(identity.mask, 0, 1)
         rows, columns = np.flatnonzero((cover > 0.5).any(1)), np.flatnonzero((cover > 0.5).any(0))
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        picture, cover = picture[box], cover[box]
-        scale = (1 - 2 * margin) * min(height, width) / max(picture.shape[:2])
+        image, cover = image[box], cover[box]
+        scale = (1 - 2 * margin) * min(height, width) / max(image.shape[:2])
     else:
-        cover = np.ones(picture.shape[:2], np.float32)
-        scale = min(height / picture.shape[0], width / picture.shape[1])
-    new = [max(1, round(side * scale)) for side in picture.shape[:2]]
+        cover = np.ones(image.shape[:2], np.float32)
+        scale = min(height / image.shape[0], width / image.shape[1])
+    new = [max(1, round(side * scale)) for side in image.shape[:2]]
     # Colors are weighted by the mask while resizing, so that the old background does not bleed into the edge.
     cover = cover[..., None]
     small = resize(cover, *new)
-    color = resize(picture * cover, *new) / np.maximum(small, 1e-6)
+    color = resize(image * cover, *new) / np.maximum(small, 1e-6)
     result = np.full((height, width, 3), GRAY, np.float32)
     top, left = (height - new[0]) // 2, (width - new[1]) // 2
     inside = result[top : top + new[0], left : left + new[1]]

@@ -3,7 +3,7 @@
 {"format": "fulldit-masks", "version": 1, "size": [width, height], "frames": 17, "slots": [{"name": "cup", "colour":
 "#ff0000", "visible": true, "keys": [{"frame": 0, "shapes": [...], "ease": "linear"}, ...]}, ...]}
 
-`size` is that of the pictures it was painted over; masks come at any size. `visible` says what the page shows; hidden
+`size` is that of the images it was painted over; masks come at any size. `visible` says what the page shows; hidden
 slots give their masks all the same. The order of the slots is that of the identities.
 """
 

@@ -159,7 +159,7 @@ def write_scene(out: Path, one: Shown, pool: int) -> dict:
     sheet = contact_sheet(rows)
     head = Canvas(30, sheet.shape[1])
     head.text(title, 8, 20, 0.5)
-    write_image(out / f"{one.name}.jpg", np.concatenate([head.picture(), sheet]))
+    write_image(out / f"{one.name}.jpg", np.concatenate([head.image(), sheet]))
     size = write_animation(out / f"{one.name}.webp", board(one, title), fps, MOST_BYTES)
     measured = {"ground truth": one.truth, **one.measured}
     return {
@@ -210,11 +210,11 @@ def board(one: Shown, title: str) -> np.ndarray:
                 canvas.text(figures(measured), left, top + line + FIGURES - 6, 0.3)
             if clip is not None:
                 places.append((top + LABEL, left, clip))
-    pictures = np.repeat(canvas.picture()[None], frames, 0)
+    images = np.repeat(canvas.image()[None], frames, 0)
     for top, left, clip in places:
         for number in range(frames):
-            pictures[number, top : top + cell[0], left : left + cell[1]] = np.clip(resize(clip[number], *cell), 0, 1)
-    return pictures
+            images[number, top : top + cell[0], left : left + cell[1]] = np.clip(resize(clip[number], *cell), 0, 1)
+    return images
 
 
 def figures(measured: Measured) -> str:

@@ -79,7 +79,7 @@ class Judge:
     @torch.no_grad()
     def perceive(self, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A clip (F, H, W, 3) -> depth as a condition has it (F, 64, 96), objects (F, 64, 96) bool, features (F, C)."""
-        seen = self.estimators.perception(_pictures(clip))
+        seen = self.estimators.perception(_images(clip))
         return seen.depth.clamp(0, 1).numpy(), (seen.objects > 0).numpy(), seen.features.numpy()
 
     @torch.no_grad()
@@ -91,30 +91,30 @@ class Judge:
         focal = USUAL_FOCAL if asked is None else float(asked.intrinsics[0, 0])
         if len(clip) < 2 or not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST:
             return metrics.static_path(len(clip)), True
-        pictures, flow = camera_input(clip)
-        disparity = still_disparity(self.estimators.perception, pictures)
-        poses = compose(self.estimators.camera(pictures[None], flow[None], disparity[None], torch.tensor([focal])))[0]
+        images, flow = camera_input(clip)
+        disparity = still_disparity(self.estimators.perception, images)
+        poses = compose(self.estimators.camera(images[None], flow[None], disparity[None], torch.tensor([focal])))[0]
         if not torch.isfinite(poses).all():
             return metrics.static_path(len(clip)), True
         return poses.double().numpy(), False
 
     @torch.no_grad()
     def know_reference(self, identity: Identity) -> torch.Tensor:
-        """The unit vectors of its reference pictures, averaged: (64,)."""
+        """The unit vectors of its reference images, averaged: (64,)."""
         known = []
         for number, image in enumerate(identity.images):
-            picture = torch.from_numpy(np.ascontiguousarray(image[..., :3])).float().permute(2, 0, 1)[None]
-            mask = torch.ones_like(picture[:, 0])
+            pixels = torch.from_numpy(np.ascontiguousarray(image[..., :3])).float().permute(2, 0, 1)[None]
+            mask = torch.ones_like(pixels[:, 0])
             if number == 0 and identity.mask is not None:
                 mask = torch.from_numpy(np.ascontiguousarray(identity.mask)).float()[None]
             # Large photographs are made small first, with their proportions: the crop does not smooth.
-            shrink = max(SIZE) / max(picture.shape[-2:])
+            shrink = max(SIZE) / max(pixels.shape[-2:])
             if shrink < 1:
-                size = [max(1, round(side * shrink)) for side in picture.shape[-2:]]
-                both = torch.cat([picture, mask[:, None]], 1)
+                size = [max(1, round(side * shrink)) for side in pixels.shape[-2:]]
+                both = torch.cat([pixels, mask[:, None]], 1)
                 both = F.interpolate(both, size=size, mode="bilinear", antialias=True, align_corners=False)
-                picture, mask = both[:, :3], both[:, 3]
-            known.append(self.estimators.identity(crop(on_gray(picture, mask), mask)))
+                pixels, mask = both[:, :3], both[:, 3]
+            known.append(self.estimators.identity(crop(on_gray(pixels, mask), mask)))
         return F.normalize(torch.cat(known).mean(0), dim=0)
 
     @torch.no_grad()
@@ -124,8 +124,8 @@ class Judge:
         if not len(usable):
             return None
         frames = np.unique(usable[np.linspace(0, len(usable) - 1, LOOKS).round().astype(int)])
-        pictures = _pictures(clip[frames])
-        return self.estimators.identity(crop(pictures, torch.from_numpy(mask[frames]).float()))
+        images = _images(clip[frames])
+        return self.estimators.identity(crop(images, torch.from_numpy(mask[frames]).float()))
 
     def likeness(self, clip: np.ndarray, identities: tuple[Identity, ...]) -> list[np.ndarray | None]:
         """For every identity, how much what stands in its track looks like each candidate: cosines (CANDIDATES,).
@@ -206,7 +206,7 @@ class Judge:
         return bool(first[1] > first[0] and second[0] > second[1])
 
 
-def _pictures(clip: np.ndarray) -> torch.Tensor:
+def _images(clip: np.ndarray) -> torch.Tensor:
     """(F, H, W, 3) -> (F, 3, 64, 96)."""
     return at_size(torch.from_numpy(np.ascontiguousarray(clip)).float().permute(0, 3, 1, 2)).clamp(0, 1)
 

@@ -62,12 +62,12 @@ def run_camera(
     with progress(len(clips), "bench camera") as step:
         for clip in clips:
             try:
-                pictures, truth = render_clip(clip, frames, height, width)
+                images, truth = render_clip(clip, frames, height, width)
             except UserError as error:
                 skipped[clip] = str(error)
                 step()
                 continue
-            found[clip] = measure_clip(pictures, truth, method)
+            found[clip] = measure_clip(images, truth, method)
             step()
     if found:
         keys = ("rot_deg", "trans_deg", "inliers", "seconds")
@@ -164,7 +164,7 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
 
     seed = HELD_OUT_SEED + FIRST_SCENE + WORLD.index(kind)
     scene = make_scene(seed, frames, width / height, WorldOptions(cameras=(kind,)))
-    pictures = []
+    images = []
     # A few frames at a time: a whole clip of this size would take gigabytes.
     for first in range(0, frames, 7):
         some = slice(first, first + 7)
@@ -175,16 +175,16 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
         )
         part = dataclasses.replace(scene, frames=len(camera.c2w), things=things, camera=camera)
         with torch.no_grad():
-            video = Tracer(part).picture(height, width)[0]
-        pictures.append((video.permute(1, 2, 3, 0) * 255).round().byte().numpy())
-    return np.concatenate(pictures), CameraTrajectory(scene.camera.c2w, scene.camera.intrinsics, fps=8.0)
+            video = Tracer(part).image(height, width)[0]
+        images.append((video.permute(1, 2, 3, 0) * 255).round().byte().numpy())
+    return np.concatenate(images), CameraTrajectory(scene.camera.c2w, scene.camera.intrinsics, fps=8.0)
 
 
-def measure_clip(pictures: np.ndarray, truth: CameraTrajectory, method: str = "sift") -> dict:
+def measure_clip(images: np.ndarray, truth: CameraTrajectory, method: str = "sift") -> dict:
     """rot_deg and trans_deg (medians over frames; None without translation), the worst of both, inliers, seconds."""
     began = time.perf_counter()
     try:
-        found = estimate_camera(pictures, focal=float(truth.intrinsics[0, 0]), method=method)
+        found = estimate_camera(images, focal=float(truth.intrinsics[0, 0]), method=method)
     except UserError as error:
         # A clip without an answer counts as one that is wrong by half a turn, so that no median hides it.
         seconds = round(time.perf_counter() - began, 2)

@@ -162,14 +162,14 @@ def _chunks_apart(
 ) -> float:
     """The largest difference between a clip in one piece and in chunks of `size` in scales of their own."""
     recipe = measure_depth([values], "disparity")
-    whole = process_chunk(values, recipe=recipe, pictures=video)[0].values
+    whole = process_chunk(values, recipe=recipe, images=video)[0].values
     state, parts = None, []
     for start in range(0, len(values) - overlap, size - overlap):
         part = slice(start, start + size)
         scale, shift = (1.0, 0.0) if state is None else (rng.uniform(0.3, 3), rng.uniform(-2, 2))
         chunk = values[part] * np.float32(scale) + np.float32(shift)
-        pictures = None if video is None else video[part]
-        made, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, pictures=pictures)
+        images = None if video is None else video[part]
+        made, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, images=images)
         parts.append(made.values)
     return float(np.abs(np.concatenate(parts) - whole).max())
 
@@ -211,10 +211,10 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
         meter.add(frame)
     recipe = meter.recipe("disparity")
     worker, total = Stabilizer(), 0.0
-    for values, picture in zip(estimates, video(), strict=True):
-        normalized = apply_recipe(worker.step(values, picture)[None], recipe)
+    for values, image in zip(estimates, video(), strict=True):
+        normalized = apply_recipe(worker.step(values, image)[None], recipe)
         large = torch.nn.functional.interpolate(
-            torch.from_numpy(normalized)[None], size=picture.shape[:2], mode="bilinear", align_corners=False
+            torch.from_numpy(normalized)[None], size=image.shape[:2], mode="bilinear", align_corners=False
         )
         total += float(large.mean())
     result = {

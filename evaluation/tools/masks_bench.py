@@ -31,7 +31,7 @@ from ...scenes import HELD_OUT_SEED, render
 
 HEIGHT, WIDTH, FRAMES = 384, 672, 25
 PLACES = np.linspace(0.1, 0.9, 9)
-# Smaller things are not given to propagation: a share of the picture.
+# Smaller things are not given to propagation: a share of the image.
 LEAST_SHARE = 0.002
 
 _STAR = [
@@ -49,7 +49,7 @@ OUTLINES: dict[str, list[tuple[float, float]]] = {
     ],
     "star": [(x / 2, y / 2) for x, y in _STAR],
 }  # fmt: skip
-# From and to: center (shares of the picture), size (picture heights), turn (degrees).
+# From and to: center (shares of the image), size (image heights), turn (degrees).
 MOTIONS: dict[str, tuple[tuple, tuple]] = {
     "moves": (((0.4, 0.5), 0.5, 0.0), ((0.6, 0.45), 0.5, 0.0)),
     "moves_far": (((0.15, 0.7), 0.25, 0.0), ((0.85, 0.3), 0.25, 0.0)),

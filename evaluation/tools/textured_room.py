@@ -1,6 +1,6 @@
 """A textured room by a renderer of its own: OpenGL (moderngl), rasterized, filtered, multisampled.
 
-It shares nothing with the procedural world's ray tracer, not even the way in which a camera becomes a picture: poses
+It shares nothing with the procedural world's ray tracer, not even the way in which a camera becomes an image: poses
 and intrinsics go through a projection matrix. A box of a room, crates and slabs in it, every face covered with noise of
 many scales. Nothing moves.
 """
@@ -20,16 +20,16 @@ void main() { gl_Position = clip_from_world * vec4(place, 1.0); uvw = vec3(where
 """
 _FRAGMENT = """
 #version 330
-uniform sampler2DArray pictures;
+uniform sampler2DArray images;
 in vec3 uvw; out vec4 color;
-void main() { color = vec4(texture(pictures, uvw).rgb, 1.0); }
+void main() { color = vec4(texture(images, uvw).rgb, 1.0); }
 """
 SIZE, LAYERS = 512, 12
 NEAR, FAR = 0.05, 60.0
 
 
 def noise_texture(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
-    """A tileable picture (size, size, 3) uint8: noise of all scales, 1/f, around a color."""
+    """A tileable image (size, size, 3) uint8: noise of all scales, 1/f, around a color."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size)))
     frequency[0, 0] = 1.0
     spectrum = np.fft.fft2(rng.standard_normal((size, size))) / frequency
@@ -102,8 +102,8 @@ def _rendered(context, c2w, intrinsics, height: int, width: int, seed: int) -> n
     import moderngl
 
     rng = np.random.default_rng([78, seed])
-    pictures = np.stack([noise_texture(rng) for _ in range(LAYERS)])
-    texture = context.texture_array((SIZE, SIZE, LAYERS), 3, pictures.tobytes())
+    images = np.stack([noise_texture(rng) for _ in range(LAYERS)])
+    texture = context.texture_array((SIZE, SIZE, LAYERS), 3, images.tobytes())
     texture.build_mipmaps()
     texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
     texture.anisotropy = 8.0

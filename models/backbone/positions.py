@@ -32,7 +32,7 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     """Positions (n, 3) of a stream's tokens for a video whose latent has `geometry` = (T, h, w) and patches `patch`.
 
     Streams aligned with the video take its coordinates: a coarse patch the center of what it covers, a stream with
-    fewer frames its frames' places in time, a vector the center of the picture. References keep their own grid, each at
+    fewer frames its frames' places in time, a vector the center of the image. References keep their own grid, each at
     its slot's time before the clip.
     """
     frames, height, width = geometry

@@ -23,7 +23,7 @@ class StreamKind:
 
     `condition` is what the user calls it. `kind` is 'vector' (data (B, n, `features`)) or 'video' (data (B, 16, t, h,
     w), cut into `patch` = (frames, rows, columns) of the latent). `placed` is 'video' for streams that share the
-    video's coordinates and 'reference' for pictures that lie outside its time; those carry a slot.
+    video's coordinates and 'reference' for images that lie outside its time; those carry a slot.
     """
 
     name: str

@@ -17,7 +17,7 @@ from .layers import SIZE, Conv, Residual, at_size, coordinates
 from .motion import dis_flow
 
 HALF = (SIZE[0] // 2, SIZE[1] // 2)
-USUAL_FOCAL = 0.98  # in picture widths; the middle of the world's
+USUAL_FOCAL = 0.98  # in image widths; the middle of the world's
 STILLS = 5  # evenly spaced frames whose depth is looked at
 STEP = 0.05  # size of a usual step, radians or depths
 
@@ -47,13 +47,13 @@ def compose(steps: Tensor) -> Tensor:
 
 
 def camera_input(frames: np.ndarray) -> tuple[Tensor, Tensor]:
-    """A clip (F, H, W, 3) in [0, 1] -> half-size pictures (F, 3, 32, 48) and motion (F-1, 2, 32, 48).
+    """A clip (F, H, W, 3) in [0, 1] -> half-size images (F, 3, 32, 48) and motion (F-1, 2, 32, 48).
 
-    Motion is in shares of the picture's width, on both axes scaled as the width is.
+    Motion is in shares of the image's width, on both axes scaled as the width is.
     """
-    pictures = at_size(torch.from_numpy(np.ascontiguousarray(frames)).float().permute(0, 3, 1, 2))
-    flow = torch.from_numpy(dis_flow(pictures.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2) / SIZE[1]
-    return F.interpolate(pictures, size=HALF, mode="area"), F.interpolate(flow, size=HALF, mode="area")
+    images = at_size(torch.from_numpy(np.ascontiguousarray(frames)).float().permute(0, 3, 1, 2))
+    flow = torch.from_numpy(dis_flow(images.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2) / SIZE[1]
+    return F.interpolate(images, size=HALF, mode="area"), F.interpolate(flow, size=HALF, mode="area")
 
 
 def still_frames(frames: int) -> Tensor:
@@ -62,9 +62,9 @@ def still_frames(frames: int) -> Tensor:
 
 
 @torch.no_grad()
-def still_disparity(perception: nn.Module, pictures: Tensor) -> Tensor:
-    """Half-size pictures (F, 3, 32, 48) -> disparity of the stills as `perception` sees it, (stills, 32, 48)."""
-    stills = F.interpolate(pictures[still_frames(len(pictures))], size=SIZE, mode="bilinear", align_corners=False)
+def still_disparity(perception: nn.Module, images: Tensor) -> Tensor:
+    """Half-size images (F, 3, 32, 48) -> disparity of the stills as `perception` sees it, (stills, 32, 48)."""
+    stills = F.interpolate(images[still_frames(len(images))], size=SIZE, mode="bilinear", align_corners=False)
     return F.interpolate(perception(stills).disparity[:, None], size=HALF, mode="area")[:, 0]
 
 
@@ -84,7 +84,7 @@ class Mix(nn.Module):
 
 
 class CameraNet(nn.Module):
-    """Pictures (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), disparity of the stills (B, stills, 32, 48) in any unit,
+    """Images (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), disparity of the stills (B, stills, 32, 48) in any unit,
     focal (B,) in widths -> steps (B, T-1, 6)."""
 
     def __init__(self, widths: tuple[int, int, int] = (40, 64, 96), dim: int = 256):
@@ -100,14 +100,14 @@ class CameraNet(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, 6)
 
-    def forward(self, pictures: Tensor, flow: Tensor, disparity: Tensor, focal: Tensor) -> Tensor:
+    def forward(self, images: Tensor, flow: Tensor, disparity: Tensor, focal: Tensor) -> Tensor:
         batch, pairs = flow.shape[:2]
         # In units of the first frame's median, which is the unit of the answer; every pair has the nearest still.
         unit = disparity[:, 0].flatten(1).median(1).values.clamp(min=1e-3)[:, None, None, None]
         nearest = (torch.arange(pairs)[:, None] - still_frames(pairs + 1)).abs().argmin(1).to(disparity.device)
         depth = (disparity / unit).clamp(max=6)[:, nearest, None] - 1
-        # Motion of a usual step is a hundredth of the width; pictures are around one half.
-        joined = torch.cat([flow * 30, depth, pictures[:, :-1] * 2 - 1, pictures[:, 1:] * 2 - 1], 2).flatten(0, 1)
+        # Motion of a usual step is a hundredth of the width; images are around one half.
+        joined = torch.cat([flow * 30, depth, images[:, :-1] * 2 - 1, images[:, 1:] * 2 - 1], 2).flatten(0, 1)
         joined = F.pixel_unshuffle(joined, 2)
         joined = torch.cat([joined, coordinates(joined)], 1).contiguous(memory_format=torch.channels_last)
         x = self.flatten(self.body(joined).float().flatten(1)).float().unflatten(0, (batch, pairs))

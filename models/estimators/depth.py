@@ -89,11 +89,11 @@ def _looked_at(
     for number, frame in enumerate(frames):
         if cancel is not None and cancel():
             raise UserError(f"estimating depth was stopped at frame {number}")
-        picture = _picture(frame, number)
+        image = _image(frame, number)
         shape = shape or np.shape(frame)[:2]
         if np.shape(frame)[:2] != shape:
             raise UserError(f"frame {number} has another size than the first: give frames of one size")
-        waiting.append(picture)
+        waiting.append(image)
         if progress is not None:
             progress()
         if len(waiting) == CHUNK:
@@ -120,16 +120,16 @@ def shipped() -> Estimators:
     return load_estimators(embedded_path("fulldit_mini_estimators"))
 
 
-def _picture(frame: np.ndarray, number: int) -> Tensor:
+def _image(frame: np.ndarray, number: int) -> Tensor:
     frame = np.asarray(frame)
     if frame.ndim != 3 or frame.shape[2] not in (3, 4) or min(frame.shape) < 1:
         raise UserError(f"frame {number} has shape {frame.shape}; (height, width, 3) was expected")
     if frame.dtype != np.uint8 and not np.isfinite(frame).all():
         raise UserError(f"frame {number} holds NaN or infinity")
     scale = 255 if frame.dtype == np.uint8 else 1
-    picture = torch.from_numpy(np.ascontiguousarray(frame[..., :3], np.float32)).permute(2, 0, 1)
-    return at_size(picture[None] / scale)[0]
+    image = torch.from_numpy(np.ascontiguousarray(frame[..., :3], np.float32)).permute(2, 0, 1)
+    return at_size(image[None] / scale)[0]
 
 
-def _small(pictures: list[Tensor]) -> Tensor:
-    return torch.stack(pictures).half()
+def _small(images: list[Tensor]) -> Tensor:
+    return torch.stack(images).half()

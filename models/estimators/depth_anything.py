@@ -2,7 +2,7 @@
 
 A folder holds `config.json` and `model.safetensors`, as the repositories named ...-hf on the hub do; single files with
 the authors' own names are read as well (depth_anything_keys.py). The network gives
-disparity up to a scale and a shift of its own for every picture: near is large. Nothing is fetched here; see
+disparity up to a scale and a shift of its own for every image: near is large. Nothing is fetched here; see
 depth_anything_files.py for that.
 """
 
@@ -93,7 +93,7 @@ def estimate_depth_anything(
 ) -> np.ndarray:
     """Disparity (F, H, W) float32, near is large, of frames (H, W, 3) in 0..1 or bytes, an array or one at a time.
 
-    side: the network looks at pictures of about side x side pixels with the clip's proportions. batch: so many at once.
+    side: the network looks at images of about side x side pixels with the clip's proportions. batch: so many at once.
     progress is called after every frame; when cancel says yes, UserError is raised. Raises UserError for no frames,
     other shapes, frames of several sizes, and NaN. Memory: the result, and a batch.
     """
@@ -101,12 +101,12 @@ def estimate_depth_anything(
     total = len(frames) if hasattr(frames, "__len__") else None
     kept = None
     done = 0
-    for pictures in _batches(frames, batch):
+    for images in _batches(frames, batch):
         if cancel is not None and cancel():
             raise UserError(f"estimating depth was stopped at frame {done}")
-        height, width = pictures.shape[-2:]
+        height, width = images.shape[-2:]
         weight = next(network.parameters())
-        disparity = network(pixel_values=prepare(pictures, side).to(weight.device, weight.dtype)).predicted_depth
+        disparity = network(pixel_values=prepare(images, side).to(weight.device, weight.dtype)).predicted_depth
         disparity = F.interpolate(disparity[:, None].float(), size=(height, width), mode="bicubic")[:, 0]
         found = disparity.clamp(min=0).cpu().numpy()
         if kept is None and total is not None:
@@ -124,18 +124,18 @@ def estimate_depth_anything(
     return kept if kept is not None else np.concatenate(result)
 
 
-def prepare(pictures: Tensor, side: int = SIDE) -> Tensor:
-    """Pictures (N, 3, H, W) in 0..1 as the network takes them: bicubic, sides in multiples of 14, ImageNet's colors.
+def prepare(images: Tensor, side: int = SIDE) -> Tensor:
+    """Images (N, 3, H, W) in 0..1 as the network takes them: bicubic, sides in multiples of 14, ImageNet's colors.
 
-    Of the two scales that bring height or width to `side`, the one that changes the picture less, as transformers'
+    Of the two scales that bring height or width to `side`, the one that changes the image less, as transformers'
     DPTImageProcessor does with keep_aspect_ratio.
     """
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     scale = min(side / height, side / width, key=lambda one: abs(1 - one))
     size = [max(MULTIPLE, round(length * scale / MULTIPLE) * MULTIPLE) for length in (height, width)]
-    pictures = F.interpolate(pictures, size=size, mode="bicubic", antialias=True).clamp(0, 1)
-    mean, deviation = (pictures.new_tensor(values)[None, :, None, None] for values in (MEAN, DEVIATION))
-    return (pictures - mean) / deviation
+    images = F.interpolate(images, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+    mean, deviation = (images.new_tensor(values)[None, :, None, None] for values in (MEAN, DEVIATION))
+    return (images - mean) / deviation
 
 
 def _batches(frames: np.ndarray | Iterable[np.ndarray], size: int) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""Does this region of a picture show that reference? Both become unit vectors that are near where it does."""
+"""Does this region of an image show that reference? Both become unit vectors that are near where it does."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ CROP = 48
 GRAY = 0.5
 
 
-def on_gray(pictures: Tensor, masks: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) with everything outside of masks (N, H, W) gray, as references are shown."""
-    return (pictures.float() - GRAY) * masks.float()[:, None] + GRAY
+def on_gray(images: Tensor, masks: Tensor) -> Tensor:
+    """Images (N, 3, H, W) with everything outside of masks (N, H, W) gray, as references are shown."""
+    return (images.float() - GRAY) * masks.float()[:, None] + GRAY
 
 
-def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.04) -> Tensor:
+def crop(images: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.04) -> Tensor:
     """The box around each mask, stretched to a square: (N, 3, H, W) and (N, H, W) -> (N, 3, size, size).
 
     Neither the outline of the mask nor the proportions of its box are left in the crop: both are given by whoever
-    asks, so an identity that is known by them would be found in any picture. An empty mask gives the whole picture.
+    asks, so an identity that is known by them would be found in any image. An empty mask gives the whole image.
     """
-    n, _, height, width = pictures.shape
+    n, _, height, width = images.shape
     inside = masks > 0.5
 
     def span(seen: Tensor, length: int) -> tuple[Tensor, Tensor]:
@@ -37,12 +37,12 @@ def crop(pictures: Tensor, masks: Tensor, size: int = CROP, margin: float = 0.04
     empty = ~inside.flatten(1).any(1)
     left, top = torch.where(empty, 0, left), torch.where(empty, 0, top)
     right, bottom = torch.where(empty, width, right), torch.where(empty, height, bottom)
-    theta = torch.zeros(n, 2, 3, device=pictures.device)
+    theta = torch.zeros(n, 2, 3, device=images.device)
     theta[:, 0, 0] = (right - left) * (1 + 2 * margin) / width
     theta[:, 1, 1] = (bottom - top) * (1 + 2 * margin) / height
     theta[:, 0, 2], theta[:, 1, 2] = (left + right) / width - 1, (top + bottom) / height - 1
     grid = F.affine_grid(theta, (n, 3, size, size), align_corners=False)
-    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
 
 
 class IdentityNet(nn.Module):

@@ -10,7 +10,7 @@ SIZE = (64, 96)  # height and width at which the estimators look
 
 
 class Conv(nn.Module):
-    """3x3 convolution, batch norm, SiLU; `stride` 2 halves the picture."""
+    """3x3 convolution, batch norm, SiLU; `stride` 2 halves the image."""
 
     def __init__(self, fan_in: int, fan_out: int, stride: int = 1, kernel: int = 3):
         super().__init__()
@@ -35,16 +35,16 @@ class Residual(nn.Module):
         return x + self.norm(self.second(self.first(x)))
 
 
-def at_size(pictures: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
-    """Pictures (N, C, H, W) at the estimators' size; antialiased where they shrink."""
-    if tuple(pictures.shape[-2:]) == tuple(size):
-        return pictures
-    return F.interpolate(pictures.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+def at_size(images: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
+    """Images (N, C, H, W) at the estimators' size; antialiased where they shrink."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return F.interpolate(images.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def coordinates(pictures: Tensor) -> Tensor:
+def coordinates(images: Tensor) -> Tensor:
     """(N, 2, H, W): x and y of every pixel's center from -1 to 1, for networks that must know where they look."""
-    n, _, height, width = pictures.shape
-    y = (torch.arange(height, device=pictures.device, dtype=pictures.dtype) + 0.5) / height * 2 - 1
-    x = (torch.arange(width, device=pictures.device, dtype=pictures.dtype) + 0.5) / width * 2 - 1
+    n, _, height, width = images.shape
+    y = (torch.arange(height, device=images.device, dtype=images.dtype) + 0.5) / height * 2 - 1
+    x = (torch.arange(width, device=images.device, dtype=images.dtype) + 0.5) / width * 2 - 1
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(n, 2, height, width)

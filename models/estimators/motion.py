@@ -18,14 +18,14 @@ def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     gray = []
     for frame in frames:
-        picture = cv2.cvtColor((np.clip(frame, 0, 1) * 255).round().astype(np.uint8), cv2.COLOR_RGB2GRAY)
+        image = cv2.cvtColor((np.clip(frame, 0, 1) * 255).round().astype(np.uint8), cv2.COLOR_RGB2GRAY)
         if enlarge > 1:
-            picture = cv2.resize(picture, (width * enlarge, height * enlarge), interpolation=cv2.INTER_CUBIC)
-        gray.append(picture)
+            image = cv2.resize(image, (width * enlarge, height * enlarge), interpolation=cv2.INTER_CUBIC)
+        gray.append(image)
     flows = np.zeros((len(frames) - 1, height, width, 2), np.float32)
     for index, (before, after) in enumerate(zip(gray[:-1], gray[1:], strict=True)):
         if min(before.shape) < 16:
-            continue  # nothing to match in a picture smaller than two patches
+            continue  # nothing to match in an image smaller than two patches
         flow = method.calc(before, after, None)
         flows[index] = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / enlarge
     return flows

@@ -1,6 +1,6 @@
 """Depth, object mask and features of the frames of a clip: a small U-Net over each, with the whole clip's mean in view.
 
-A single picture does not say what is the nearest and farthest of its clip. The mean of all frames goes into every one,
+A single image does not say what is the nearest and farthest of its clip. The mean of all frames goes into every one,
 so that depth comes out as a depth condition has it: near 1 and far 0 over the whole clip.
 """
 
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 
 
 class Perception(nn.Module):
-    """Pictures (N, 3, 64, 96) in [0, 1], all frames of one clip or of `clips` equally long ones -> `Seen`."""
+    """Images (N, 3, 64, 96) in [0, 1], all frames of one clip or of `clips` equally long ones -> `Seen`."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)):
         super().__init__()
@@ -42,15 +42,15 @@ class Perception(nn.Module):
             self.up.append(nn.Sequential(Conv(above + width, width), *([Residual(width)] if width > a else [])))
         self.last = Conv(a + 12, a)
         self.head = nn.Conv2d(a, 12, 3, 1, 1)
-        # What an average picture looks like to `features`; without it every two pictures would seem alike.
+        # What an average image looks like to `features`; without it every two images would seem alike.
         self.register_buffer("mean", torch.zeros(widths[-1] * 6))
 
-    def pooled(self, pictures: Tensor) -> Tensor:
-        """What each picture adds to the overview of its clip: (N, C). The mean over a long clip goes into `forward`."""
-        return self._down(pictures)[2]
+    def pooled(self, images: Tensor) -> Tensor:
+        """What each image adds to the overview of its clip: (N, C). The mean over a long clip goes into `forward`."""
+        return self._down(images)[2]
 
-    def _down(self, pictures: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        folded = F.pixel_unshuffle(pictures - 0.5, 2)
+    def _down(self, images: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        folded = F.pixel_unshuffle(images - 0.5, 2)
         x = self.stem(torch.cat([folded, coordinates(folded)], 1))
         kept = [x]
         for down in self.down:
@@ -58,8 +58,8 @@ class Perception(nn.Module):
             kept.append(x)
         return folded, kept, F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1)
 
-    def forward(self, pictures: Tensor, clips: int = 1, mean: Tensor | None = None) -> Seen:
-        folded, kept, pooled = self._down(pictures)
+    def forward(self, images: Tensor, clips: int = 1, mean: Tensor | None = None) -> Seen:
+        folded, kept, pooled = self._down(images)
         x = kept[-1]
         # mean (1, C): of a clip that comes in pieces, this being one of them.
         pooled = pooled.unflatten(0, (clips, -1)).mean(1) if mean is None else mean

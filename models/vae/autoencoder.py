@@ -17,7 +17,7 @@ SPATIAL, TEMPORAL, CHANNELS = 8, 4, 16
 class VAE(nn.Module):
     """Wan 2.1's VAE at width `dim` (96 in Wan, 16 in the miniature).
 
-    Pictures are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, 16, k+1, h, w): `latent.normalize_latent` makes
+    Images are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, 16, k+1, h, w): `latent.normalize_latent` makes
     them what the generator sees. The stream forms give the same numbers as the whole ones.
     """
 
@@ -30,8 +30,8 @@ class VAE(nn.Module):
         self.decoder = Decoder(dim, z, channels)
 
     def posterior(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, each (B, z, k+1, h, w), of pictures (B, 3, 4k+1, 8h, 8w)."""
-        self.check_pictures(x, first=past is None or not past)
+        """Mean and log-variance, each (B, z, k+1, h, w), of images (B, 3, 4k+1, 8h, 8w)."""
+        self.check_images(x, first=past is None or not past)
         mean, log_variance = self.conv1(self.encoder(_laid_out(x), past)).chunk(2, dim=1)
         return mean, log_variance
 
@@ -40,12 +40,12 @@ class VAE(nn.Module):
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor, past: Past | None = None) -> Tensor:
-        """Pictures, about [-1, 1] and not clamped, of a raw latent (B, z, k+1, h, w)."""
+        """Images, about [-1, 1] and not clamped, of a raw latent (B, z, k+1, h, w)."""
         if z.dim() != 5 or z.shape[1] != self.z:
             raise UserError(f"The VAE decodes latents of shape (B, {self.z}, T, h, w); this one is {tuple(z.shape)}.")
         return self.decoder(self.conv2(_laid_out(z)), past)
 
-    def encode_stream(self, pictures: Iterable[Tensor], chunk: int = 4) -> Iterator[Tensor]:
+    def encode_stream(self, images: Iterable[Tensor], chunk: int = 4) -> Iterator[Tensor]:
         """Latents of a clip that comes in pieces (B, 3, any, 8h, 8w); each latent is yielded as soon as it is known.
 
         `chunk` frames (a multiple of 4) are encoded at once after the first. Memory does not grow with the clip.
@@ -53,26 +53,26 @@ class VAE(nn.Module):
         if chunk < TEMPORAL or chunk % TEMPORAL:
             raise UserError(f"The VAE encodes chunks of a multiple of {TEMPORAL} frames; {chunk} is none.")
         past: Past = {}
-        for piece in _pieces(pictures, chunk):
+        for piece in _pieces(images, chunk):
             yield self.posterior(piece, past)[0]
 
     def decode_stream(self, latents: Iterable[Tensor], chunk: int = 1) -> Iterator[Tensor]:
-        """Pictures of latents that come in pieces (B, z, any, h, w), `chunk` latent frames at once."""
+        """Images of latents that come in pieces (B, z, any, h, w), `chunk` latent frames at once."""
         past: Past = {}
         for piece in latents:
             for part in piece.split(chunk, dim=2):
                 yield self.decode(part, past)
 
-    def check_pictures(self, x: Tensor, first: bool = True) -> None:
-        """Refuses pictures that the network cannot encode exactly."""
+    def check_images(self, x: Tensor, first: bool = True) -> None:
+        """Refuses images that the network cannot encode exactly."""
         if x.dim() != 5 or x.shape[1] != self.channels:
             raise UserError(
-                f"The VAE encodes pictures of shape (B, {self.channels}, T, H, W); these are {tuple(x.shape)}."
+                f"The VAE encodes images of shape (B, {self.channels}, T, H, W); these are {tuple(x.shape)}."
             )
         frames, height, width = x.shape[2:]
         if height % SPATIAL or width % SPATIAL:
             raise UserError(
-                f"The VAE needs height and width in multiples of {SPATIAL}; these pictures are {height}x{width}."
+                f"The VAE needs height and width in multiples of {SPATIAL}; these images are {height}x{width}."
                 " Resize or crop them."
             )
         if (frames - int(first)) % TEMPORAL or frames == 0:
@@ -88,11 +88,11 @@ def _laid_out(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
-def _pieces(pictures: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
+def _pieces(images: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
     """Cuts a stream of frames anew: one frame first, then `chunk` at a time, and what is left."""
     held: Tensor | None = None
     size = 1
-    for piece in pictures:
+    for piece in images:
         held = piece if held is None else torch.cat((held, piece), dim=2)
         while held.shape[2] >= size:
             yield held[:, :, :size]

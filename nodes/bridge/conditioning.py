@@ -65,13 +65,13 @@ class HostVAE:
         self.vae = vae
 
     def parameters(self):
-        """Pictures may come as float32 on the CPU; the host casts and moves them."""
+        """Images may come as float32 on the CPU; the host casts and moves them."""
         return iter([torch.empty(0)])
 
-    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, F, H, W) in [-1, 1] -> raw latent (B, 16, T, h, w). One clip at a time: the host joins batches."""
         latents = []
-        for clip in pictures:
+        for clip in images:
             comfy.model_management.throw_exception_if_processing_interrupted()
             frames = (clip.permute(1, 2, 3, 0) + 1) / 2
             latents.append(self.vae.encode(frames.contiguous()).float().cpu())

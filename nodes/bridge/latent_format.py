@@ -11,7 +11,7 @@ import comfy.latent_formats
 class Wan21(comfy.latent_formats.Wan21):
     """Named like core's class because VideoHelperSuite looks up the rate of its moving preview by the class name.
 
-    `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalized latent into a rough picture, as fitted when
+    `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalized latent into a rough image, as fitted when
     the VAE was trained. Without them core's factors for the large Wan VAE stand.
     """
 

@@ -23,7 +23,7 @@ class Request:
 
     @classmethod
     def make(cls, controls: Controls, frames: int, height: int, width: int, spread: bool = False) -> Request:
-        """Fit pictures to the size, clips of other lengths too where `spread` says so, and check everything.
+        """Fit images to the size, clips of other lengths too where `spread` says so, and check everything.
 
         Raises UserError with what came, what was expected and what to do.
         """

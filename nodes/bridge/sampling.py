@@ -169,6 +169,6 @@ def film_strip(latent: torch.Tensor, factors: list, bias: list | None, side: int
     for index, frame in enumerate(frames):
         top, left = index // columns * height, index % columns * width
         sheet[top : top + height, left : left + width] = frame
-    picture = Image.fromarray(((sheet + 1) * 127.5).clamp(0, 255).to(torch.uint8).numpy())
-    factor = max(1, side // max(picture.size))
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
+    image = Image.fromarray(((sheet + 1) * 127.5).clamp(0, 255).to(torch.uint8).numpy())
+    factor = max(1, side // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""What the camera editor shows behind the path: a picture, and points in space from DA3 or MoGe geometry.
+"""What the camera editor shows behind the path: an image, and points in space from DA3 or MoGe geometry.
 
 Files go to ComfyUI's temp folder under the hash of their content; the page gets them by the host's /view route.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...control.errors import UserError
-from ..sockets.arrays import to_pictures
+from ..sockets.arrays import to_images
 from ..sockets.geometry import as_numpy, read_geometry
 from .temporary import FOLDER, jpeg, store
 
@@ -20,7 +20,7 @@ WIDTH, POINTS = 960, 60_000
 
 
 def save_backdrop(image: Any, geometry: Any) -> dict[str, Any]:
-    """Write the first picture and the first view's points; where they lie, as the page's message has it.
+    """Write the first image and the first view's points; where they lie, as the page's message has it.
 
     {"image": file, "points": file, "count": N, "fov": degrees}, each only where there is one; a file is
     {"filename", "subfolder", "type"}. Raises UserError for a geometry without depth.
@@ -33,7 +33,7 @@ def save_backdrop(image: Any, geometry: Any) -> dict[str, Any]:
         message |= {"points": _store(data, ".bin"), "count": len(points), "fov": fov}
         image = geometry.get("image") if image is None else image
     if image is not None:
-        message["image"] = _store(_jpeg(to_pictures(image, "image")[0]), ".jpg")
+        message["image"] = _store(_jpeg(to_images(image, "image")[0]), ".jpg")
     return message
 
 
@@ -52,13 +52,13 @@ def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray
         raise UserError("The geometry has no point with a usable depth in its first view.")
     # Far walls of noise would put everything else into a corner.
     good &= points[..., 2] <= 20 * np.median(points[..., 2][good])
-    picture = geometry.get("image")
-    if picture is None:
+    image = geometry.get("image")
+    if image is None:
         colors = np.full((height, width, 3), 190, np.uint8)
     else:
         from ...control.images import resize_clip
 
-        colors = resize_clip(to_pictures(picture, "geometry's image")[:1], height, width)[0]
+        colors = resize_clip(to_images(image, "geometry's image")[:1], height, width)[0]
         colors = (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8)
     stride = max(1, int(np.ceil(np.sqrt(good.sum() / most))))
     chosen = np.zeros_like(good)
@@ -90,13 +90,13 @@ def _unproject(depth: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return rays * depth[..., None]
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3), 0..1, as JPEG, at most WIDTH wide."""
+def _jpeg(image: np.ndarray) -> bytes:
+    """An image (H, W, 3), 0..1, as JPEG, at most WIDTH wide."""
     from PIL import Image
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     size = (WIDTH, max(1, round(height * WIDTH / width))) if width > WIDTH else (width, height)
-    return jpeg(picture, size, 88, resample=Image.Resampling.LANCZOS)
+    return jpeg(image, size, 88, resample=Image.Resampling.LANCZOS)
 
 
 def _store(data: bytes, ending: str) -> dict[str, str]:

@@ -13,6 +13,6 @@ from ..sockets.arrays import to_tensor
 
 def show_depth(values: np.ndarray, report: str, cls: Any) -> dict[str, Any]:
     """The page's message for depth (F, H, W), near = 1; the recipe at a report's end is for the outputs alone."""
-    pictures = sheet(np.broadcast_to(values[..., None], (*values.shape, 3)))
+    images = sheet(np.broadcast_to(values[..., None], (*values.shape, 3)))
     text = report.split("\nRecipe: ")[0]
-    return UI.PreviewImage(to_tensor(pictures[None]), cls=cls).as_dict() | {"text": [text]}
+    return UI.PreviewImage(to_tensor(images[None]), cls=cls).as_dict() | {"text": [text]}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...control.errors import UserError
-from ..sockets.arrays import to_pictures
+from ..sockets.arrays import to_images
 from .temporary import FOLDER, jpeg, store, temporary_file
 
 SIDE, QUALITY = 1280, 86
@@ -33,7 +33,7 @@ def save_stage(images: Any) -> dict[str, Any]:
     global _last
     if _last is not None and _last[0]() is images and _file(_last[1]["stage"], _last[1]["count"] - 1).is_file():
         return _last[1]
-    frames = to_pictures(images, "images")
+    frames = to_images(images, "images")
     with ThreadPoolExecutor(2) as pool:
         files = list(pool.map(_jpeg, frames))
     name = "stage_" + hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files)).hexdigest()[:16]
@@ -70,22 +70,22 @@ def open_stage(name: Any, size: tuple[int, int] | None = None, first: int = 0, l
         raise UserError("The frames are gone, as after a restart of ComfyUI: run the graph once to have them again.")
     frames = []
     for file in files:
-        with Image.open(file) as picture:
-            picture = picture.convert("RGB")
-            if size is not None and picture.size != size[::-1]:
-                picture = picture.resize(size[::-1], Image.Resampling.BOX)
-            frames.append(np.asarray(picture))
+        with Image.open(file) as image:
+            image = image.convert("RGB")
+            if size is not None and image.size != size[::-1]:
+                image = image.resize(size[::-1], Image.Resampling.BOX)
+            frames.append(np.asarray(image))
     return np.stack(frames)
 
 
 def stage_size(name: Any) -> tuple[int, int]:
-    """Height and width of a stage's pictures. Raises UserError as `open_stage` does."""
+    """Height and width of a stage's images. Raises UserError as `open_stage` does."""
     from PIL import Image
 
     if not isinstance(name, str) or not NAME.fullmatch(name) or not _file(name, 0).is_file():
         raise UserError("The frames are gone, as after a restart of ComfyUI: run the graph once to have them again.")
-    with Image.open(_file(name, 0)) as picture:
-        return picture.size[::-1]
+    with Image.open(_file(name, 0)) as image:
+        return image.size[::-1]
 
 
 def _name(stage: str, number: int) -> str:

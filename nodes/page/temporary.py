@@ -1,4 +1,4 @@
-"""Pictures and data for the page, in the host's temp folder: the page gets them by the host's /view route."""
+"""Images and data for the page, in the host's temp folder: the page gets them by the host's /view route."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def jpeg(frame: np.ndarray, size: tuple[int, int], quality: int, **how: Any) -> 
     """A frame (H, W, 3), 0..1, as JPEG of `size` (width, height); `how` goes to PIL's resize where it has another."""
     from PIL import Image
 
-    picture = Image.fromarray((np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8))
-    if picture.size != size:
-        picture = picture.resize(size, **how)
+    image = Image.fromarray((np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8))
+    if image.size != size:
+        image = image.resize(size, **how)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

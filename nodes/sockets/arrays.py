@@ -9,7 +9,7 @@ import numpy as np
 from ...control.errors import UserError
 
 
-def to_pictures(image: Any, what: str, channels: tuple[int, ...] = (3,)) -> np.ndarray:
+def to_images(image: Any, what: str, channels: tuple[int, ...] = (3,)) -> np.ndarray:
     """IMAGE (N, H, W, C) -> (N, H, W, C) float32. `channels` says how many are kept at most (alpha is dropped)."""
     array = _numbers(image, what)
     if array.ndim == 3:

@@ -17,9 +17,9 @@ from ...control.errors import UserError
 
 
 def for_video(trajectory: CameraTrajectory, width: int, height: int, frames: int) -> CameraTrajectory:
-    """The path for a video of this size: spread over `frames`, and its picture cropped in the middle to the aspect.
+    """The path for a video of this size: spread over `frames`, and its image cropped in the middle to the aspect.
 
-    A picture that is too high loses above and below (the horizontal field of view stays), one that is too wide at its
+    An image that is too high loses above and below (the horizontal field of view stays), one that is too wide at its
     sides, as CameraCtrl and core's Wan Fun nodes crop.
     """
     if trajectory.frames != frames:

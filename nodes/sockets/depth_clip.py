@@ -45,7 +45,7 @@ def extract_depth(
     made = extract(
         found.raw,
         Span(span["range"], **{key: value for key, value in span.items() if key != "range"}),
-        pictures=found.pictures,
+        images=found.images,
         stabilizing=Stabilizing() if stabilize else None,
         camera=camera,
         fill=fill,

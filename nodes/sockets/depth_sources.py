@@ -13,18 +13,18 @@ from ...control.depth.files import open_depth
 from ...control.errors import UserError
 from ..bridge.depth_files import depth_input, model_folders, model_place
 from ..bridge.progress import progress, stop_if_canceled
-from .arrays import to_pictures
+from .arrays import to_images
 from .geometry import read_geometry
 
 MOST_PIXELS = 2**26  # of a rendered clip, all frames together
 
 
 class Found(NamedTuple):
-    """Raw depth, the pictures that it is of (None: not known), the size that the result is to have (None: its own),
+    """Raw depth, the images that it is of (None: not known), the size that the result is to have (None: its own),
     what its estimator keeps for the next chunk, and whether a clip that has its own end ends with it."""
 
     raw: Raw
-    pictures: np.ndarray | None
+    images: np.ndarray | None
     size: tuple[int, int] | None = None
     context: Any = None
     last: bool = False
@@ -98,18 +98,18 @@ def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     if given is None:
         raise UserError("No geometry is connected: connect Run Depth Anything 3 or Run MoGe Inference.")
     found, name = read_geometry(given, choice.get("confidence", 0.0))
-    pictures = images
-    if pictures is None and given.get("image") is not None:
-        pictures = to_pictures(given["image"], "the geometry's image")
+    frames = images
+    if frames is None and given.get("image") is not None:
+        frames = to_images(given["image"], "the geometry's image")
     raw = Raw(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, remarks=tuple(found.remarks))
-    return Found(raw, pictures)
+    return Found(raw, frames)
 
 
 def depth_video(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """Depth pictures of another node."""
+    """Depth images of another node."""
     if choice.get("depth") is None:
-        raise UserError("No depth video is connected: connect its pictures to depth, or choose another source.")
-    values = to_pictures(choice["depth"], "the depth video").mean(-1)
+        raise UserError("No depth video is connected: connect its images to depth, or choose another source.")
+    values = to_images(choice["depth"], "the depth video").mean(-1)
     return Found(Raw("a depth video", values, choice.get("kind", "auto")), images)
 
 
@@ -162,5 +162,5 @@ SOURCES: dict[str, Callable[[dict, np.ndarray | None, Piece], Found]] = {
 
 def _needed(images: np.ndarray | None, what: str) -> np.ndarray:
     if images is None:
-        raise UserError(f"No images are connected: {what} looks at the pictures of a video.")
+        raise UserError(f"No images are connected: {what} looks at the images of a video.")
     return images

@@ -30,5 +30,5 @@ def read_geometry(geometry: Any, least_confidence: float = 0.0, views: int | Non
 
 
 def as_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of a geometry; unlike pictures it may hold infinite depth, for the sky."""
+    """A tensor of a geometry; unlike images it may hold infinite depth, for the sky."""
     return tensor.detach().float().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor, np.float32)

@@ -1,6 +1,6 @@
 """A custom node for the tests alone: SAM3_TRACK_DATA and DA3_GEOMETRY without the weights that core makes them with.
 
-The values come from masks and depth pictures that are given; their form is core's own, made by core's own function
+The values come from masks and depth images that are given; their form is core's own, made by core's own function
 where there is one.
 """
 

@@ -17,7 +17,7 @@ def node(kind: str, **inputs) -> dict:
 
 
 def prompt(camera: dict, frames: int = 5, steps: int = 2, **conditions) -> dict:
-    """A camera, two identities of the same picture, spread over a short clip, to a preview."""
+    """A camera, two identities of the same image, spread over a short clip, to a preview."""
     return {
         "load": node("FullDiTLoad", checkpoint="embedded", vae="embedded", precision="default"),
         "example": node("FullDiTExample"),

@@ -97,7 +97,7 @@ def own_sample(loaded, files, request, steps=STEPS, scales=None, anchor=0.0, see
 
 
 def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
-    """A stock KSampler goes on from a given first frame, as from a picture; a mask within frames leaves the times."""
+    """A stock KSampler goes on from a given first frame, as from an image; a mask within frames leaves the times."""
     import nodes as stock
 
     times = []
@@ -112,17 +112,17 @@ def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
     positive = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize("a red ball"))
     negative = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize(""))
     out = module("nodes.apply").FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.request).args
-    picture = torch.randn(out[2]["samples"].shape, generator=torch.manual_seed(5))
+    image = torch.randn(out[2]["samples"].shape, generator=torch.manual_seed(5))
     for kind in ("first frame", "left half"):
-        mask = torch.ones(1, 1, *picture.shape[2:])
-        kept = mask[:, :, 0] if kind == "first frame" else mask[..., : picture.shape[-1] // 2]
+        mask = torch.ones(1, 1, *image.shape[2:])
+        kept = mask[:, :, 0] if kind == "first frame" else mask[..., : image.shape[-1] // 2]
         kept.zero_()
         times.clear()
         with torch.inference_mode():
             (latent,) = stock.KSampler().sample(
-                loaded.model, 3, STEPS, 2.5, "euler", "simple", out[0], out[1], {"samples": picture, "noise_mask": mask}
+                loaded.model, 3, STEPS, 2.5, "euler", "simple", out[0], out[1], {"samples": image, "noise_mask": mask}
             )
-        same = (latent["samples"] - picture).abs().expand(picture.shape)[(mask == 0).expand(picture.shape)]
+        same = (latent["samples"] - image).abs().expand(image.shape)[(mask == 0).expand(image.shape)]
         assert same.max() < 1e-4, kind
         assert all(t.ndim == 2 and (t[:, 1:] == t[:, 1:2]).all() for t in times)
         assert all((t[:, 0] == 0).all() == (kind == "first frame") for t in times), kind
@@ -177,9 +177,9 @@ def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
             loaded.model, loaded.vae, positive, negative, loaded.request
         ).args
         (latent,) = stock.KSampler().sample(loaded.model, 3, STEPS, 2.5, "euler", "simple", *out, denoise=1.0)
-        pictures = stock.VAEDecode().decode(loaded.vae, latent)[0]
+        images = stock.VAEDecode().decode(loaded.vae, latent)[0]
     assert torch.equal(latent["samples"], sample(loaded))
-    assert pictures.shape[-4:] == (FRAMES, HEIGHT, WIDTH, 3)
+    assert images.shape[-4:] == (FRAMES, HEIGHT, WIDTH, 3)
 
 
 def test_keys_and_values_are_computed_once_for_all_steps_and_seeds(loaded):
@@ -294,7 +294,7 @@ def test_cancel_stops_within_one_step(loaded, monkeypatch):
     assert not management.processing_interrupted()
 
 
-def test_previews_come_as_pictures_also_where_the_hosts_are_off(loaded, monkeypatch):
+def test_previews_come_as_images_also_where_the_hosts_are_off(loaded, monkeypatch):
     import comfy.utils
 
     shown = []
@@ -302,7 +302,7 @@ def test_previews_come_as_pictures_also_where_the_hosts_are_off(loaded, monkeypa
         comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: shown.append(preview)
     )
     sample(loaded, preview=True)
-    assert len(shown) == STEPS and all(kind == "JPEG" and picture.width > 100 for kind, picture, _ in shown)
+    assert len(shown) == STEPS and all(kind == "JPEG" and image.width > 100 for kind, image, _ in shown)
 
 
 def test_the_text_encoder_is_ours_and_knows_weights(loaded, files):

@@ -255,7 +255,7 @@ def test_keys_are_added_moved_turned_retimed_deleted_and_undone(page, report):
     page.keyboard.press("Delete")
     assert len(state(page)["keys"]) == 3 and page.evaluate("() => window.app.graph._nodes.length") == 1
 
-    # Presets, playing, the large editor, and the picture through the camera.
+    # Presets, playing, the large editor, and the image through the camera.
     page.locator(".fulldit-camera [data-do=preset]").select_option("spiral")
     assert len(state(page)["keys"]) == 12
     page.keyboard.press("Space")
@@ -275,7 +275,7 @@ def test_keys_are_added_moved_turned_retimed_deleted_and_undone(page, report):
 
 
 def test_it_opens_fast_and_keeps_up_with_the_hand(page, report):
-    """Opening counts from the node on the page to the first picture; frames are those of a drag with 77 frustums."""
+    """Opening counts from the node on the page to the first image; frames are those of a drag with 77 frustums."""
     entry = report.setdefault(page.renderer, {})
     entry |= {"opened_ms": round(page.opening), "opened_cpu_ms": round(page.opening_cpu)}
     page.evaluate("() => { N.widgets.find(w => w.name === 'frames').value = 77; N.fulldit.start('orbit_right'); }")
@@ -302,9 +302,9 @@ def test_the_backdrop_comes_with_the_run(server, page):
     """An image input shows in the editor after a run; the path stays as it is."""
     from PIL import Image
 
-    picture = np.zeros((128, 192, 3), np.uint8)
-    picture[..., 0], picture[..., 2] = np.linspace(0, 255, 192), 120
-    Image.fromarray(picture).save(server.folder / "input" / "backdrop.png")
+    image = np.zeros((128, 192, 3), np.uint8)
+    image[..., 0], image[..., 2] = np.linspace(0, 255, 192), 120
+    Image.fromarray(image).save(server.folder / "input" / "backdrop.png")
     # Another path for each renderer, or the host would answer from its cache.
     page.evaluate("(name) => N.fulldit.start(name)", "orbit_right" if page.renderer == "canvas" else "arc_left")
     before = state(page)
@@ -341,7 +341,7 @@ def test_the_backdrop_comes_with_the_run(server, page):
 
 
 def content_moves(video: Path) -> float:
-    """How far the picture's content moves to the right over a video, in pixels (dense optical flow, mean)."""
+    """How far the image's content moves to the right over a video, in pixels (dense optical flow, mean)."""
     import av
     import cv2
 

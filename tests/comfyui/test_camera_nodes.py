@@ -28,7 +28,7 @@ def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
     from comfy_extras import nodes_camera_trajectory as core
 
     width, height, length, focal = 96, 64, 9, 0.5
-    high = focal * 1280 / 720  # core counts in a picture of 1280x720: with these two its pixels are square
+    high = focal * 1280 / 720  # core counts in an image of 1280x720: with these two its pixels are square
     expected = core.WanCameraEmbedding.execute(pose, width, height, length, speed=1.3, fx=focal, fy=high).args[0]
     preset = core.CAMERA_DICT[pose]
     poses = core.get_camera_motion(np.array(preset["angle"]), np.array(preset["T"]), 1.3, length)
@@ -102,7 +102,7 @@ def test_a_chain_of_camera_nodes_through_the_server(server):
 @pytest.fixture(scope="module")
 def wan_files(server, host):
     """What the Wan workflow loads: a tiny network of core's Wan Fun Camera class with random weights, our VAE, and a
-    first picture."""
+    first image."""
     import comfy.ops
     from comfy.ldm.wan.model import CameraWanModel
     from safetensors.torch import save_file

@@ -69,7 +69,7 @@ def run(server, page) -> tuple[dict, dict]:  # noqa: F811
 
 
 def covered(said: dict) -> float:
-    """The share of the picture that the map shows in red, in percent."""
+    """The share of the image that the map shows in red, in percent."""
     return float(re.search(r"red: 'cylinder', in frames 0-16, ([\d.]+)%", said["FullDiTIdentityMap"])[1])
 
 

@@ -60,12 +60,12 @@ def test_every_source_without_weights(server):
     said = {name: text_of(history, f"see_{name}") for name in ("scene", "small", "video", "geometry", "files")}
     assert "exact depth of procedural scene 21" in said["scene"] and "Stabilized" not in said["scene"]
     assert "for the demo" in said["small"] and "Stabilized: points change by" in said["small"]
-    assert "depth video" in said["video"] and "connect the pictures" in said["video"]
+    assert "depth video" in said["video"] and "connect the images" in said["video"]
     assert "Depth Anything 3 looked at every frame by itself" in said["geometry"] and "Stabilized" in said["geometry"]
     assert "5 in 'renders/z/', millimetres" in said["files"]
     for text in said.values():
         assert json.loads(text.split("Recipe: ")[1])["near"] == 1
-    # On the node itself: a picture, and the words without the recipe.
+    # On the node itself: an image, and the words without the recipe.
     shown = history["outputs"]["scene"]
     assert len(shown["images"]) == 1 and "Recipe" not in shown["text"][0]
     (folder / "z_002.png").unlink()
@@ -136,7 +136,7 @@ def test_a_long_clip_goes_through_videohelpersuite_in_pieces(server):
 
 
 def chain() -> dict:
-    """A scene's depth, carried along a preset, checked against it, and as pictures for VACE."""
+    """A scene's depth, carried along a preset, checked against it, and as images for VACE."""
     return {
         "scene": world(4),
         "camera": node("FullDiTCameraPreset", **{"movement": "arc_right", "movement.amount": 7.0}, frames=17, fps=8.0,
@@ -166,7 +166,7 @@ def test_depth_along_a_camera_is_checked_and_goes_to_others(server):
 
 
 def test_the_nodes_show_on_the_page_what_they_did(server, page):  # noqa: F811
-    """The same chain on the page; its nodes are the pictures of the help pages."""
+    """The same chain on the page; its nodes are the images of the help pages."""
     page.evaluate(BUILD, [{name: part for name, part in chain().items() if name in PLACES}, PLACES])
     history = server.wait(press_run(page))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
@@ -189,10 +189,10 @@ def test_the_nodes_show_on_the_page_what_they_did(server, page):  # noqa: F811
     page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
     page.wait_for_timeout(1500)
     OUT.mkdir(parents=True, exist_ok=True)
-    picture = OUT / "depth_nodes.png"
-    page.screenshot(path=picture)
+    image = OUT / "depth_nodes.png"
+    page.screenshot(path=image)
     assert page.errors == []
     if UPDATE:
         for box in boxes[:-1]:
             if box["type"] in NODES:
-                crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
+                crop(image, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)

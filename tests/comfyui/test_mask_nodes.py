@@ -157,7 +157,7 @@ BUILD = """async ([prompt, places]) => {
 
 @pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # noqa: F811
-    """The same chain on the page, in both renderers; its nodes are the pictures of the help pages."""
+    """The same chain on the page, in both renderers; its nodes are the images of the help pages."""
     page = opened(server, browser, nodes2)
     try:
         page.evaluate(BUILD, [chain(), PLACES])
@@ -165,7 +165,7 @@ def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # 
         assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
         for kind, start in STARTS.items():
             page.wait_for_function(f"(kind) => ({SAID})(kind).startsWith({json.dumps(start)})", arg=kind)
-        page.evaluate(FIT)  # pictures are loaded when they are in sight
+        page.evaluate(FIT)  # images are loaded when they are in sight
         if nodes2:  # what is said and shown stands in the node's own element
             ids = page.evaluate("(kinds) => kinds.map((k) => window.app.graph._nodes.find((n) => n.type === k).id)",
                                 list(STARTS))  # fmt: skip
@@ -183,13 +183,13 @@ def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # 
         page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
         page.wait_for_timeout(1500)
         OUT.mkdir(parents=True, exist_ok=True)
-        picture = OUT / f"mask_nodes_{'nodes2' if nodes2 else 'canvas'}.png"
-        page.screenshot(path=picture)
+        image = OUT / f"mask_nodes_{'nodes2' if nodes2 else 'canvas'}.png"
+        page.screenshot(path=image)
         assert page.errors == []
         if UPDATE and not nodes2:
             for box in boxes[:-1]:
                 if box["type"] in NODES:
-                    crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
+                    crop(image, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
     finally:
         page.close()
         server.post("/settings/Comfy.VueNodes.Enabled", False)

@@ -128,7 +128,7 @@ def shapes(page, slot=0, key=0) -> list:
 
 
 def at(page, u, v):
-    """The point of the page at a share of the picture."""
+    """The point of the page at a share of the image."""
     return page.evaluate(
         """([u, v]) => {
       const {view} = N.fulldit, box = view.stage.getBoundingClientRect(), p = view.toStage([u, v]);
@@ -186,7 +186,7 @@ def run(server, page) -> dict:
 
 
 def saved(server, outputs, node) -> np.ndarray:
-    """The pictures that a SaveImage node wrote, (F, H, W) 0..1."""
+    """The images that a SaveImage node wrote, (F, H, W) 0..1."""
     from PIL import Image
 
     files = [server.output / image["subfolder"] / image["filename"] for image in outputs[str(node)]["images"]]
@@ -194,7 +194,7 @@ def saved(server, outputs, node) -> np.ndarray:
 
 
 def save_track(page, output=0, source=None):
-    """Nodes that write a track of the node as pictures; the id of the last one."""
+    """Nodes that write a track of the node as images; the id of the last one."""
     image = page.evaluate(NODE, ["MaskToImage", {}, {"mask": [source or page.evaluate("N.id"), output]}, [900, 80]])
     return page.evaluate(NODE, ["SaveImage", {"filename_prefix": "masks"}, {"images": [image, 0]}, [900, 200]])
 
@@ -389,10 +389,10 @@ def write_clip(server) -> np.ndarray:
         stream = container.add_stream("libx264", rate=8)
         stream.width, stream.height, stream.pix_fmt, stream.options = 192, 96, "yuv420p", {"crf": "8"}
         for number in range(13):
-            picture = ground.copy()
-            picture[28:68, 20 + 8 * number : 60 + 8 * number] = thing
+            image = ground.copy()
+            image[28:68, 20 + 8 * number : 60 + 8 * number] = thing
             track[number, 28:68, 20 + 8 * number : 60 + 8 * number] = 1
-            frame = av.VideoFrame.from_ndarray((picture * 255).astype(np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray((image * 255).astype(np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return track
@@ -412,7 +412,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
     page.wait_for_timeout(200)
     assert "Run this node once" in page.locator(".fulldit-masks .hint").text_content()
     run(server, page)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
+    page.wait_for_function("() => N.fulldit.view.scene.image", timeout=120_000)
     assert page.evaluate("() => [N.fulldit.state.frames, ...N.fulldit.state.size]") == [13, 192, 96]
     page.locator(".fulldit-masks").focus()
     page.keyboard.press("Home")
@@ -437,7 +437,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
     # From the host's cache the frames come again to a page that knows nothing of them.
     page.evaluate("() => { N.fulldit.setStage(null); }")
     run(server, page)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
+    page.wait_for_function("() => N.fulldit.view.scene.image", timeout=120_000)
     # What the server refuses is a sentence, and leaves everything as it is.
     before = state(page)
     status, answer = server.post("/fulldit/propagate", {"id": "x", "stage": "../../input", "first": 0, "last": 1})
@@ -471,7 +471,7 @@ def test_a_track_becomes_keys_that_can_be_edited(server, plain):
     value = "(name) => N.widgets.find(w => w.name === name).value"
     before = saved(server, run(server, page), saver)
     page.wait_for_function("() => N.fulldit.state.slots[0]?.keys.length > 1", timeout=120_000)
-    page.wait_for_function("() => N.fulldit.view.scene.picture", timeout=120_000)
+    page.wait_for_function("() => N.fulldit.view.scene.image", timeout=120_000)
     assert page.evaluate(value, "masks") == "", "nothing is kept before the first edit"
     page.wait_for_timeout(400)
     shot(page, "track")

@@ -90,7 +90,7 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(server, tabs, report, masks): 
     found["opening_ms"] = round(opening)
     found["opening_cpu_ms"] = round(1000 * (spent(session)["TaskDuration"] - before["TaskDuration"]))
 
-    # The frames: 121 pictures behind addresses of the page's own, shown as those of a run would be.
+    # The frames: 121 images behind addresses of the page's own, shown as those of a run would be.
     page.evaluate("""async () => {
       const made = [];
       for (let k = 0; k < 121; k++) {
@@ -106,7 +106,7 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(server, tabs, report, masks): 
     shown = page.evaluate("""() => new Promise((done) => {
       const start = performance.now();
       N.fulldit.setStage({stage: 'stage_test', subfolder: '', type: 'temp', count: 121, width: 1280, height: 720});
-      const look = () => N.fulldit.view.scene.picture ? done(performance.now() - start) : setTimeout(look, 2);
+      const look = () => N.fulldit.view.scene.image ? done(performance.now() - start) : setTimeout(look, 2);
       look();
     })""")
     found["first_frame_ms"] = round(shown)
@@ -129,7 +129,7 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(server, tabs, report, masks): 
         found[name] = {
             "cpu_ms_per_segment": round((after["TaskDuration"] - before["TaskDuration"]) / pieces * 1000, 2),
             "script_ms_per_segment": round((after["ScriptDuration"] - before["ScriptDuration"]) / pieces * 1000, 2),
-            "pictures_drawn": page.evaluate("N.fulldit.view.drawn") - drawn,
+            "images_drawn": page.evaluate("N.fulldit.view.drawn") - drawn,
         }
         page.mouse.up()
         page.wait_for_timeout(200)

@@ -1,6 +1,6 @@
 """A person's way: open the page, drag a workflow in, press Run, see a video. Leaves screenshots and a report.
 
-`FULLDIT_UPDATE=1` also renews the thumbnails in `workflows/` and the pictures of the help pages.
+`FULLDIT_UPDATE=1` also renews the thumbnails in `workflows/` and the images of the help pages.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ def frames_of(path: Path) -> tuple[int, int, int]:
     return len(frames), frames[0].height, frames[0].width
 
 
-def crop(picture: Path, box: dict, out: Path, width: int) -> None:
+def crop(image: Path, box: dict, out: Path, width: int) -> None:
     """Cut a part out of a screenshot and save it, at most `width` wide."""
     from PIL import Image
 
-    with Image.open(picture) as whole:
+    with Image.open(image) as whole:
         part = whole.convert("RGB").crop((*map(int, box["from"]), *map(lambda v: int(v) + 1, box["to"])))
         if part.width > width:
             part = part.resize((width, round(part.height * width / part.width)), Image.Resampling.LANCZOS)
@@ -183,20 +183,20 @@ def test_drop_run_and_see_the_video(server, page, report, workflow):
     boxes = page.evaluate(FIT)
     page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
     page.wait_for_timeout(1500)
-    picture = OUT / f"{workflow.stem}.png"
-    page.screenshot(path=picture)
+    image = OUT / f"{workflow.stem}.png"
+    page.screenshot(path=image)
     entry["screenshot"] = f"outputs/comfyui/{workflow.stem}.png"
     assert page.errors == []
     if UPDATE:
-        renew_pictures(workflow, picture, boxes)
+        renew_images(workflow, image, boxes)
 
 
-def renew_pictures(workflow: Path, picture: Path, boxes: list[dict]) -> None:
+def renew_images(workflow: Path, image: Path, boxes: list[dict]) -> None:
     """The workflow's thumbnail, and its nodes for the help pages where they are shown large enough to be read."""
-    crop(picture, boxes[-1], workflow.with_suffix(".jpg"), width=1000)
+    crop(image, boxes[-1], workflow.with_suffix(".jpg"), width=1000)
     for box in boxes[:-1]:
         if box["type"].startswith("FullDiT") and box["to"][0] - box["from"][0] > 230:
-            crop(picture, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
+            crop(image, box, ROOT / "web" / "docs" / f"{box['type']}.png", width=480)
 
 
 def test_every_node_is_on_the_page_with_its_help(server, page, report):

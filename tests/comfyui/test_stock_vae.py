@@ -1,4 +1,4 @@
-"""The embedded autoencoder in ComfyUI's own VAE class: the same latents and pictures as ours."""
+"""The embedded autoencoder in ComfyUI's own VAE class: the same latents and images as ours."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ours(host):
 
 
 def clip(frames: int) -> torch.Tensor:
-    """A smooth moving pattern as ComfyUI has pictures: (T, H, W, 3) in [0, 1]."""
+    """A smooth moving pattern as ComfyUI has images: (T, H, W, 3) in [0, 1]."""
     t, y, x = torch.meshgrid(torch.arange(frames) / 8, torch.arange(64) / 20, torch.arange(96) / 20, indexing="ij")
     return torch.stack((torch.sin(x + t), torch.cos(y - t), torch.sin(x + y + 2 * t)), dim=-1) * 0.4 + 0.5
 
@@ -45,10 +45,10 @@ def test_the_stock_loader_takes_it_for_wan21(stock) -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 5, 17])
-def test_latents_and_pictures_are_the_same(stock, ours, frames: int) -> None:
-    pictures = clip(frames)
-    theirs = stock.encode(pictures)
-    x = pictures.permute(3, 0, 1, 2)[None] * 2 - 1
+def test_latents_and_images_are_the_same(stock, ours, frames: int) -> None:
+    images = clip(frames)
+    theirs = stock.encode(images)
+    x = images.permute(3, 0, 1, 2)[None] * 2 - 1
     latent = ours.encode(x)
     assert theirs.shape == latent.shape
     assert (theirs - latent).abs().max() < 1e-3 * latent.abs().max()

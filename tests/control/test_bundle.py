@@ -13,14 +13,14 @@ from comfyui_fulldit.control.depth import DepthClip
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity import Identity
 
-PICTURE = np.full((8, 8, 3), 0.4, np.float32)
+IMAGE = np.full((8, 8, 3), 0.4, np.float32)
 SIZE = (17, 32, 48)
 
 
 def cup(name="cup", frames=17, height=32, width=48) -> Identity:
     track = np.zeros((frames, height, width), np.float32)
     track[:, 8:24, 8:24] = 1
-    return Identity(name, (PICTURE,), track=track)
+    return Identity(name, (IMAGE,), track=track)
 
 
 def ramp(frames=17, height=32, width=48) -> DepthClip:
@@ -46,7 +46,7 @@ def test_present_and_only():
 def test_what_fits_is_taken():
     everything().validate(*SIZE)
     Controls().validate(1, 16, 16)
-    Controls(identities=(Identity("free", (PICTURE,)),)).validate(*SIZE)
+    Controls(identities=(Identity("free", (IMAGE,)),)).validate(*SIZE)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_refused(changes, says):
 def test_fitted_makes_other_lengths_and_sizes_fit():
     controls = Controls(
         camera=preset("truck_right", frames=33, amount=1),
-        identities=(cup(frames=40, height=64, width=96), Identity("free", (PICTURE,))),
+        identities=(cup(frames=40, height=64, width=96), Identity("free", (IMAGE,))),
         depth=ramp(frames=3, height=16),
     )
     fitted = controls.fitted(*SIZE)

@@ -122,13 +122,13 @@ def test_chunked_is_unchunked(size):
 def test_chunked_and_stabilized_is_unchunked_and_stabilized():
     rng = np.random.default_rng(0)
     values = clip(10) + rng.normal(0, 0.03, (10, 1, 1)).astype(np.float32)
-    pictures = (rng.uniform(0, 1, (1, 24, 36, 3)) * np.ones((10, 1, 1, 1))).astype(np.float32)
+    images = (rng.uniform(0, 1, (1, 24, 36, 3)) * np.ones((10, 1, 1, 1))).astype(np.float32)
     recipe = measure_depth([values], "disparity")
-    whole, _ = process_chunk(values, recipe=recipe, pictures=pictures)
+    whole, _ = process_chunk(values, recipe=recipe, images=images)
     state, parts = None, []
     for start in (0, 4, 7):
         stop = {0: 4, 4: 7, 7: 10}[start]
-        part, state = process_chunk(values[start:stop], state, recipe=recipe, pictures=pictures[start:stop])
+        part, state = process_chunk(values[start:stop], state, recipe=recipe, images=images[start:stop])
         state = DepthState.from_json(json.loads(json.dumps(state.to_json())))
         parts.append(part.values)
     assert np.array_equal(np.concatenate(parts), whole.values)
@@ -170,7 +170,7 @@ def test_chunks_that_do_not_belong_together_are_noticed():
         (values[4:10, :8], {"overlap": 2}, "another size"),
         (values[4:10], {"overlap": 3}, "kept 2"),
         (values[4:6], {"overlap": 2}, "shorter"),
-        (values[4:10], {"overlap": 2, "pictures": np.zeros((6, 8, 8, 3))}, "for all, or for none"),
+        (values[4:10], {"overlap": 2, "images": np.zeros((6, 8, 8, 3))}, "for all, or for none"),
         (values[0], {}, "shape"),
     ):
         with pytest.raises(UserError, match=says):

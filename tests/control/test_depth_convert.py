@@ -1,4 +1,4 @@
-"""Geometry of core's nodes in, control pictures for other models out."""
+"""Geometry of core's nodes in, control images for other models out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.depth import DepthClip, normalize_depth
-from comfyui_fulldit.control.depth.convert import TARGETS, control_pictures, from_da3, from_moge
+from comfyui_fulldit.control.depth.convert import TARGETS, control_images, from_da3, from_moge
 from comfyui_fulldit.control.errors import UserError
 
 
@@ -57,19 +57,19 @@ def clip(frames=21, height=64, width=96) -> DepthClip:
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_pictures_are_near_bright_in_three_equal_channels(target):
-    pictures, said = control_pictures(clip(17), target)
-    assert pictures.shape == (17, 64, 96, 3) and pictures.dtype == np.float32 and not said
-    assert np.array_equal(pictures[..., 0], clip(17).values) and np.array_equal(pictures[..., 0], pictures[..., 2])
+def test_images_are_near_bright_in_three_equal_channels(target):
+    images, said = control_images(clip(17), target)
+    assert images.shape == (17, 64, 96, 3) and images.dtype == np.float32 and not said
+    assert np.array_equal(images[..., 0], clip(17).values) and np.array_equal(images[..., 0], images[..., 2])
 
 
 def test_lengths_and_sides_that_a_model_takes():
-    pictures, said = control_pictures(clip(21, 70, 100), "ltx")
-    assert pictures.shape == (17, 64, 96, 3) and "last 4 frames" in said[2] and "stretched" in said[3]
-    assert control_pictures(clip(21), "vace")[0].shape[0] == 21
-    pictures, said = control_pictures(clip(9), "wan fun", 32, 96, 17)
-    assert pictures.shape == (17, 32, 96, 3) and "spread" in said[0] and "stretched" in said[1]
-    assert control_pictures(clip(9), "ltx", 128, 192, downscale=2)[0].shape == (9, 64, 96, 3)
+    images, said = control_images(clip(21, 70, 100), "ltx")
+    assert images.shape == (17, 64, 96, 3) and "last 4 frames" in said[2] and "stretched" in said[3]
+    assert control_images(clip(21), "vace")[0].shape[0] == 21
+    images, said = control_images(clip(9), "wan fun", 32, 96, 17)
+    assert images.shape == (17, 32, 96, 3) and "spread" in said[0] and "stretched" in said[1]
+    assert control_images(clip(9), "ltx", 128, 192, downscale=2)[0].shape == (9, 64, 96, 3)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_lengths_and_sides_that_a_model_takes():
 )
 def test_what_a_model_cannot_take_is_refused(target, options, says):
     with pytest.raises(UserError, match=says):
-        control_pictures(clip(), target, **options)
+        control_images(clip(), target, **options)

@@ -24,11 +24,11 @@ FRAMES, HEIGHT, WIDTH = 9, 24, 36
 def scene():
     """A textured ground seen by a still camera; an estimator whose scale and shift change in every frame."""
     rng = np.random.default_rng(0)
-    picture = np.kron(rng.random((12, 18)), np.ones((8, 8)))[..., None].repeat(3, -1).astype(np.float32)
-    pictures = np.stack([picture] * FRAMES)
+    image = np.kron(rng.random((12, 18)), np.ones((8, 8)))[..., None].repeat(3, -1).astype(np.float32)
+    images = np.stack([image] * FRAMES)
     ground = 0.5 + 2 * np.linspace(0, 1, HEIGHT)[:, None] * np.ones((1, WIDTH))
     moods = np.exp(rng.normal(0, 0.1, (FRAMES, 1, 1)))
-    return (ground * moods).astype(np.float32), pictures
+    return (ground * moods).astype(np.float32), images
 
 
 class Streamed:
@@ -70,7 +70,7 @@ def test_near_and_far_are_the_source_s_own(scene):
         expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
         for steady in (None, Stabilizing(memory=0, leak=1)):
             found = extract(Raw("a test", values, kind), Span("fixed", near=ends[0], far=ends[1]),
-                            pictures=scene[1], stabilizing=steady)  # fmt: skip
+                            images=scene[1], stabilizing=steady)  # fmt: skip
             assert found.clip.recipe["range"] == expected.recipe["range"] and found.clip.recipe["scope"] == "fixed"
             if steady is None:
                 assert np.array_equal(found.clip.values, expected.values)
@@ -81,10 +81,10 @@ def test_near_and_far_are_the_source_s_own(scene):
 
 
 def test_stabilized_and_said(scene):
-    values, pictures = scene
-    steady = np.stack(list(stabilize(values, pictures)))
+    values, images = scene
+    steady = np.stack(list(stabilize(values, images)))
     expected = normalize_depth(steady, "disparity")
-    found = extract(Raw("an estimator", values, "disparity"), pictures=pictures, stabilizing=Stabilizing())
+    found = extract(Raw("an estimator", values, "disparity"), images=images, stabilizing=Stabilizing())
     assert np.abs(found.clip.values - expected.values).max() < 1e-6
     assert found.clip.recipe["stabilized"] is True
     given, put_out = found.state.stabilizer.change()
@@ -94,27 +94,27 @@ def test_stabilized_and_said(scene):
     assert recipe["kind"] == "disparity" and recipe["source"] == "an estimator"
 
 
-def test_exact_depth_and_depth_without_pictures_are_left_alone(scene):
-    values, pictures = scene
+def test_exact_depth_and_depth_without_images_are_left_alone(scene):
+    values, images = scene
     plain = normalize_depth(values, "disparity").values
-    exact = extract(Raw("a scene", values, "disparity", exact=True), pictures=pictures, stabilizing=Stabilizing())
+    exact = extract(Raw("a scene", values, "disparity", exact=True), images=images, stabilizing=Stabilizing())
     assert np.array_equal(exact.clip.values, plain) and "stabilized:" not in exact.report.lower()
     blind = extract(Raw("a video", values, "disparity"), stabilizing=Stabilizing())
-    assert np.array_equal(blind.clip.values, plain) and "connect the pictures" in blind.report
+    assert np.array_equal(blind.clip.values, plain) and "connect the images" in blind.report
 
 
 @pytest.mark.parametrize("steady", [None, Stabilizing()])
 @pytest.mark.parametrize("scope", ["clip", "fixed"])
 def test_chunks_come_out_as_one_clip(scene, steady, scope):
     """With the same range, chunk after chunk is the whole; without one, the first chunk's holds and is said."""
-    values, pictures = scene
+    values, images = scene
     span = Span("fixed", near=3.0, far=0.2) if scope == "fixed" else Span()
-    whole = extract(Raw("a test", values, "disparity"), span, pictures=pictures, stabilizing=steady)
+    whole = extract(Raw("a test", values, "disparity"), span, images=images, stabilizing=steady)
     state, parts = None, []
     for part in (slice(0, 4), slice(4, 5), slice(5, 9)):
-        made = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilizing=steady,
+        made = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
                        chunked=True, state=state)  # fmt: skip
-        again = extract(Raw("a test", values[part], "disparity"), span, pictures=pictures[part], stabilizing=steady,
+        again = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
                         chunked=True, state=state)  # fmt: skip
         assert np.array_equal(made.clip.values, again.clip.values), "the state that was handed in is not used up"
         state = made.state
@@ -133,11 +133,11 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
     if steady is not None:
         with pytest.raises(UserError, match="were not stabilized"):
             plain = extract(Raw("a test", values, "disparity"), chunked=True).state
-            extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=steady, state=plain)
+            extract(Raw("a test", values, "disparity"), images=images, stabilizing=steady, state=plain)
 
 
 def test_progress_counts_and_canceling_ends_it(scene):
-    values, pictures = scene
+    values, images = scene
     steps = []
 
     @contextmanager
@@ -152,12 +152,12 @@ def test_progress_counts_and_canceling_ends_it(scene):
         yield step
 
     stop = None
-    extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=Stabilizing(), progress=bar)
+    extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
     assert steps[0] == 3 * FRAMES == sum(steps[1:])
     steps.clear()
     stop = 12
     with pytest.raises(KeyboardInterrupt):
-        extract(Raw("a test", values, "disparity"), pictures=pictures, stabilizing=Stabilizing(), progress=bar)
+        extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_depth_that_says_nothing_is_refused(values, kind, says):
 
 
 def test_odd_depth_is_handled_and_said(scene):
-    values, pictures = scene
+    values, images = scene
     broken = values.copy()
     broken[:, :4, :4], broken[:, 4:8, :4] = np.nan, np.inf
     found = extract(Raw("a test", broken, "disparity"))
@@ -185,23 +185,23 @@ def test_odd_depth_is_handled_and_said(scene):
     assert "became far" in extract(Raw("a test", broken, "disparity"), fill=False).report
     upside_down = extract(Raw("a test", values / values.max() * -1 + 1, "auto"))
     assert upside_down.clip.recipe["kind"] == "inverted" and "near was taken to be dark" in upside_down.report
-    stated = extract(Raw("a test", values[:, ::-1], "disparity"), pictures=pictures, stabilizing=Stabilizing())
+    stated = extract(Raw("a test", values[:, ::-1], "disparity"), images=images, stabilizing=Stabilizing())
     assert "check that near and far are not exchanged" in stated.report
-    one = extract(Raw("a test", values[:1], "disparity"), pictures=pictures[:1], stabilizing=Stabilizing())
+    one = extract(Raw("a test", values[:1], "disparity"), images=images[:1], stabilizing=Stabilizing())
     assert one.clip.frames == 1 and "1 frame of" in one.report
     larger = extract(Raw("a test", values, "disparity"), size=(48, 72))
     assert larger.clip.values.shape == (FRAMES, 48, 72)
 
 
 def test_what_does_not_fit_together_is_refused(scene):
-    values, pictures = scene
+    values, images = scene
     raw, steady = Raw("a test", values, "disparity", absolute=True), Stabilizing()
-    with pytest.raises(UserError, match="9 depth frames and 8 pictures"):
-        extract(raw, pictures=pictures[:-1], stabilizing=steady)
+    with pytest.raises(UserError, match="9 depth frames and 8 images"):
+        extract(raw, images=images[:-1], stabilizing=steady)
     with pytest.raises(UserError, match="ends before the depth clip"):
-        extract(raw, pictures=pictures, stabilizing=steady, camera=preset("pan_left", frames=5))
+        extract(raw, images=images, stabilizing=steady, camera=preset("pan_left", frames=5))
     relative = Raw("a test", values, "disparity")
-    found = extract(relative, pictures=pictures, stabilizing=steady, camera=preset("pan_left", frames=FRAMES))
+    found = extract(relative, images=images, stabilizing=steady, camera=preset("pan_left", frames=FRAMES))
     assert "The camera was left out" in found.report
     with pytest.raises(UserError, match="of sky"):
         extract(Raw("a test", values, "disparity", np.zeros((2, HEIGHT, WIDTH), bool)))

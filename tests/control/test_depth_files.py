@@ -76,10 +76,10 @@ def meters(frames=1, height=37, width=23) -> np.ndarray:
 @pytest.mark.parametrize("compression", list(CODES))
 def test_exr_is_read_as_it_was_written(tmp_path, compression):
     (z,) = meters()
-    picture = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
-    write_exr(tmp_path / "a.exr", picture, compression, top=-3)
+    image = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
+    write_exr(tmp_path / "a.exr", image, compression, top=-3)
     assert list(read_channels(tmp_path / "a.exr")) == ["R", "ViewLayer.ID", "Z"]
-    for name, values in picture.items():
+    for name, values in image.items():
         assert np.array_equal(read_exr(tmp_path / "a.exr", name), values.astype(np.float32))
     with pytest.raises(UserError, match="it has R, ViewLayer.ID, Z"):
         read_exr(tmp_path / "a.exr", "depth")
@@ -190,7 +190,7 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
     write_exr(tmp_path / "a_2.exr", {"one.Z": z, "two.Z": z})
     with pytest.raises(UserError, match="several channels"):
         open_depth(tmp_path / "a_2.exr", "metres")
-    (tmp_path / "b_1.png").write_bytes(b"no picture")
+    (tmp_path / "b_1.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="EXR and PNG"):
         open_depth(tmp_path, "metres")
     with pytest.raises(UserError, match="no PNG"):
@@ -199,7 +199,7 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
         (tmp_path / "c.txt").write_text("1 2 3")
         open_depth(tmp_path / "c.txt", "metres")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no depth pictures"):
+    with pytest.raises(UserError, match="no depth images"):
         open_depth(tmp_path / "empty", "metres")
 
 

@@ -30,7 +30,7 @@ def test_a_wall_comes_nearer_as_the_camera_moves_in():
     for frame, away in enumerate((4, 3, 1.5, 5)):
         assert depth[frame][~holes[frame]] == pytest.approx(away, rel=1e-6)
     assert not holes[:3].any(), "moving in leaves no cracks"
-    # From farther away the picture shows 5/4 as much: the rim was never seen.
+    # From farther away the image shows 5/4 as much: the rim was never seen.
     assert holes[3].mean() == pytest.approx(1 - (4 / 5) ** 2, abs=0.03)
     assert np.isnan(depth[3][holes[3]]).all()
 

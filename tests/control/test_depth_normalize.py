@@ -93,7 +93,7 @@ def test_holes_are_far_or_filled():
     assert (normalize_depth(holed, "disparity", fill=True).values[0] == 0).all()
 
 
-def test_auto_sees_which_way_pictures_point():
+def test_auto_sees_which_way_images_point():
     near_is_bright = np.nan_to_num(1 / landscape())
     assert normalize_depth(near_is_bright).recipe["kind"] == "disparity"
     dark = normalize_depth(1 - near_is_bright)

@@ -9,7 +9,7 @@ import pytest
 
 from comfyui_fulldit.control.depth import normalize_depth
 from comfyui_fulldit.control.depth.flicker import static_flicker
-from comfyui_fulldit.control.depth.scene_flow import follow, gray_picture, sample
+from comfyui_fulldit.control.depth.scene_flow import follow, gray_image, sample
 from comfyui_fulldit.control.depth.stabilize import Stabilizer, Stabilizing, stabilize
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import FAR, WorldOptions, render
@@ -92,8 +92,8 @@ def test_nothing_is_kept_farther_from_its_estimate_than_the_tolerance(clips):
     clip = clips["truck"]
     options = Stabilizing(tolerance=0.05, leak=1.0)  # full leak: no correction of scale and shift is carried
     worker = Stabilizer(options)
-    for values, picture in zip(clip.moody, clip.video, strict=True):
-        out = worker.step(values, picture)
+    for values, image in zip(clip.moody, clip.video, strict=True):
+        out = worker.step(values, image)
         assert np.abs(out - values).max() <= 0.05 * worker._range + 1e-5
     as_it_was = stabilize(clip.exact, clip.video, Stabilizing(memory=0, leak=1.0))
     assert np.array_equal(np.stack(list(as_it_was)), clip.exact)
@@ -103,8 +103,8 @@ def test_a_cut_begins_anew(clips):
     one, two = clips["static"], clips["truck"]
     worker = Stabilizer()
     for clip in (one, two):
-        for values, picture in zip(clip.exact[:4], clip.video[:4], strict=True):
-            out = worker.step(values, picture)
+        for values, image in zip(clip.exact[:4], clip.video[:4], strict=True):
+            out = worker.step(values, image)
     # Whether or not the cut is seen as one, nothing of the other shot stays.
     assert np.abs(out - two.exact[3]).mean() < 0.05 * np.ptp(two.exact)
     noise = np.random.default_rng(0).uniform(0, 1, (HEIGHT, WIDTH, 3))
@@ -132,16 +132,16 @@ def test_the_state_carries_over_exactly(clips):
     clip = clips["truck"]
     whole = np.stack(list(stabilize(clip.moody, clip.video)))
     worker, out = Stabilizer(), []
-    for values, picture in zip(clip.moody, clip.video, strict=True):
+    for values, image in zip(clip.moody, clip.video, strict=True):
         worker = Stabilizer.from_state(json.loads(json.dumps(worker.state())))
-        out.append(worker.step(values, picture))
+        out.append(worker.step(values, image))
     assert np.array_equal(np.stack(out), whole)
 
 
-def test_flow_of_a_shifted_picture():
+def test_flow_of_a_shifted_image():
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.uniform(0, 1, (30, 45, 3)).astype(np.float32), (WIDTH, HEIGHT))
-    gray = gray_picture(texture)
+    gray = gray_image(texture)
     where, sure = follow(gray, np.roll(gray, 3, 1), (HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), np.float32))
     moved = where[8:-8, 12:-12] - np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1)[8:-8, 12:-12]
     assert np.median(moved[..., 0]) == pytest.approx(-3, abs=0.2) and np.abs(moved[..., 1]).mean() < 0.1
@@ -154,17 +154,17 @@ def test_what_does_not_fit_is_refused(clips):
     clip = clips["static"]
     worker = Stabilizer()
     worker.step(clip.exact[0], clip.video[0])
-    for values, picture, says in (
+    for values, image, says in (
         (clip.exact[1][:50], clip.video[1], "before it"),
         (clip.exact[1], clip.video[1][:50], "another size"),
         (clip.exact[1][0], clip.video[1], "shape"),
         (clip.exact[1], clip.video[1][..., 0], "shape"),
     ):
         with pytest.raises(UserError, match=says):
-            worker.step(values, picture)
+            worker.step(values, image)
     with pytest.raises(UserError, match="more depth frames"):
         list(stabilize(clip.exact[:3], clip.video[:2]))
-    with pytest.raises(UserError, match="more pictures"):
+    with pytest.raises(UserError, match="more images"):
         list(stabilize(clip.exact[:2], clip.video[:3]))
     with pytest.raises(UserError, match="ends before"):
         list(stabilize(clip.exact, clip.video, camera=clip.camera.at([0.0, 0.5])))

@@ -1,4 +1,4 @@
-"""Editing camera paths: what a person can picture, exact ends, and what is refused."""
+"""Editing camera paths: what a person can image, exact ends, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUBJECT = np.array([[0.0, 0.0, 1.0]])
 
 
 def places(path: CameraTrajectory, point=SUBJECT) -> np.ndarray:
-    """Where a point of the world is in each frame's picture (F, 2), 0..1."""
+    """Where a point of the world is in each frame's image (F, 2), 0..1."""
     return project(np.atleast_2d(np.asarray(point, float)), path.w2c(), path.intrinsics)[:, 0]
 
 

@@ -40,19 +40,19 @@ PLANES = [
 def film(path: CameraTrajectory, planes=PLANES, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """Frames (F, H, W, 3) uint8: every plane is warped by its exact homography, the far ones first."""
     frames = []
-    pictures = [texture(k) for k in range(len(planes))]
+    images = [texture(k) for k in range(len(planes))]
     for w2c, lens in zip(path.w2c(), path.intrinsics, strict=True):
         scale = np.array([[lens[0] * width, 0, lens[2] * width], [0, lens[1] * height, lens[3] * height], [0, 0, 1]])
         frame = np.full((2 * height, 2 * width, 3), 128, np.uint8)
-        for (corner, along, down), picture in zip(planes, pictures, strict=True):
-            basis = np.stack([along, down, corner], 1).astype(float) / np.array([picture.shape[1], picture.shape[0], 1])
+        for (corner, along, down), image in zip(planes, images, strict=True):
+            basis = np.stack([along, down, corner], 1).astype(float) / np.array([image.shape[1], image.shape[0], 1])
             into = scale @ (w2c[:, :3] @ basis + np.outer(w2c[:, 3], [0, 0, 1]))
             # Twice the size, with pixel centers at halves on both sides.
             half, double = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]), np.diag([2.0, 2.0, 1.0])
             move = np.linalg.inv(half) @ double @ into @ half
             size = (2 * width, 2 * height)
-            drawn = cv2.warpPerspective(picture, move, size, flags=cv2.INTER_AREA)
-            inside = cv2.warpPerspective(np.full(picture.shape[:2], 255, np.uint8), move, size)
+            drawn = cv2.warpPerspective(image, move, size, flags=cv2.INTER_AREA)
+            inside = cv2.warpPerspective(np.full(image.shape[:2], 255, np.uint8), move, size)
             # What lies behind the camera would come out mirrored.
             v, u = np.mgrid[: 2 * height, : 2 * width].astype(float)
             back = np.linalg.inv(move) @ np.stack([u.ravel(), v.ravel(), np.ones(u.size)])
@@ -127,7 +127,7 @@ def test_an_unknown_lens_is_estimated_where_the_camera_turns():
 
 
 def test_what_is_masked_is_not_listened_to():
-    """A large poster slides through the picture of a camera that stands: with a mask, the camera stands."""
+    """A large poster slides through the image of a camera that stands: with a mask, the camera stands."""
     frames, _ = filmed("static", frames=8)
     masks = np.zeros(frames.shape[:3], bool)
     poster = texture(99)[:150, :220]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, reference_picture, track_report
+from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, reference_image, track_report
 
 RED = np.ones((8, 6, 3), np.float32) * np.array([1, 0, 0], np.float32)
 
@@ -59,12 +59,12 @@ def test_the_map_stays_within_zero_and_one_and_paints_at_most_one_color(seed, co
 
 
 def test_the_reference_is_cut_out_centered_and_fills_the_frame():
-    picture = np.zeros((40, 60, 3), np.float32)
-    picture[..., 2] = 1  # a blue wall
-    picture[5:25, 40:50] = (1, 0, 0)  # a red post in a corner
+    image = np.zeros((40, 60, 3), np.float32)
+    image[..., 2] = 1  # a blue wall
+    image[5:25, 40:50] = (1, 0, 0)  # a red post in a corner
     mask = np.zeros((40, 60), np.float32)
     mask[5:25, 40:50] = 1
-    shown = reference_picture(Identity("post", (picture,), mask=mask), 64, 96)
+    shown = reference_image(Identity("post", (image,), mask=mask), 64, 96)
     assert shown.shape == (64, 96, 3)
     assert shown[32, 48] == pytest.approx([1, 0, 0]) and shown[32, 4] == pytest.approx([0.5] * 3)
     rows = np.flatnonzero(shown[:, 48, 0] > 0.9)
@@ -74,8 +74,8 @@ def test_the_reference_is_cut_out_centered_and_fills_the_frame():
     assert shown[..., 2].max() <= 0.5 + 1e-6, "nothing of the wall remains"
 
 
-def test_without_a_mask_the_whole_picture_is_fitted_in_on_gray():
-    shown = reference_picture(Identity("a", (RED,)), 64, 96)
+def test_without_a_mask_the_whole_image_is_fitted_in_on_gray():
+    shown = reference_image(Identity("a", (RED,)), 64, 96)
     assert (shown[:, 48] == np.array([1, 0, 0], np.float32)).all()
     assert (shown[:, 0] == 0.5).all() and (shown[:, 95] == 0.5).all()
 
@@ -87,18 +87,18 @@ def test_alpha_becomes_the_mask():
     assert identity.images[0].shape == (8, 6, 3) and identity.mask.sum() == 8
 
 
-def test_later_pictures_are_laid_on_gray_by_their_own_alpha():
+def test_later_images_are_laid_on_gray_by_their_own_alpha():
     alpha = np.zeros((8, 6, 1), np.float32)
     identity = Identity("a", (RED, np.concatenate([RED, alpha], 2)), mask=np.ones((8, 6)))
     assert (identity.images[1] == 0.5).all() and identity.images[0] is not None
-    assert (reference_picture(identity, 16, 16, image=1) == 0.5).all()
+    assert (reference_image(identity, 16, 16, index=1) == 0.5).all()
 
 
 def test_wide_things_fit_a_square_as_tall_ones_do():
     wide = Identity("a", (np.ones((4, 16, 3), np.float32),), mask=np.ones((4, 16)))
     tall = Identity("a", (np.ones((16, 4, 3), np.float32),), mask=np.ones((16, 4)))
-    assert (reference_picture(wide, 64, 96)[32] > 0.9).all(1).sum() == 56
-    assert (reference_picture(tall, 64, 96)[:, 48] > 0.9).all(1).sum() == 56
+    assert (reference_image(wide, 64, 96)[32] > 0.9).all(1).sum() == 56
+    assert (reference_image(tall, 64, 96)[:, 48] > 0.9).all(1).sum() == 56
 
 
 def test_remarks_on_tracks():

@@ -170,8 +170,8 @@ def test_a_reference_is_cropped_with_or_without_its_background():
     assert gray[32, 4] == pytest.approx([0.5] * 3)
     assert kept[32, 20] == pytest.approx([0, 0, 1]) and kept[32, 76] == pytest.approx([0, 1, 0])
     # The thing lies at one place in both, where the mask says.
-    for picture in (gray, kept):
-        assert ((picture[..., 0] > 0.7) == (cover > 0.5)).mean() > 0.97
+    for cropped in (gray, kept):
+        assert ((cropped[..., 0] > 0.7) == (cover > 0.5)).mean() > 0.97
 
 
 def test_a_reference_beside_the_border_shows_gray_beyond_it():
@@ -185,8 +185,8 @@ def test_a_reference_beside_the_border_shows_gray_beyond_it():
 def test_a_reference_takes_alpha_and_does_without_a_mask():
     image = np.ones((10, 20, 4), np.float32)
     image[..., 3] = rasterize(Box((0.5, 0.5), (0.25, 0.5)), 10, 20)
-    picture, cover = crop_reference(image, height=32, width=32)
-    assert cover.sum() == pytest.approx(28 * 28, rel=0.1) and picture.shape == (32, 32, 3)
+    cropped, cover = crop_reference(image, height=32, width=32)
+    assert cover.sum() == pytest.approx(28 * 28, rel=0.1) and cropped.shape == (32, 32, 3)
     whole, cover = crop_reference(image[..., :3], None, True, 32, 32)
     assert whole.shape == (32, 32, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
     for fields, says in (({"mask": np.ones((10, 10))}, "cannot belong"), ({"margin": 0.5}, "margin"),
@@ -196,14 +196,14 @@ def test_a_reference_takes_alpha_and_does_without_a_mask():
 
 
 def test_leaps_and_inverted_masks_are_remarked():
-    picture = np.ones((8, 8, 3), np.float32)
+    image = np.ones((8, 8, 3), np.float32)
     track = np.zeros((6, 40, 60), np.float32)
     track[:3, 4:10, 4:10] = 1
     track[3:, 30:36, 50:56] = 1
     figures = track_figures(track)
     assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
     assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
-    remarks = " ".join(track_report([Identity("cup", (picture,), track=track)]))
+    remarks = " ".join(track_report([Identity("cup", (image,), track=track)]))
     assert "'cup' leaps at frame 3" in remarks
-    assert "is it inverted" in " ".join(track_report([Identity("cup", (picture,), track=1 - track * 0)]))
+    assert "is it inverted" in " ".join(track_report([Identity("cup", (image,), track=1 - track * 0)]))
     assert track_figures(track * 0).empty == (0, 1, 2, 3, 4, 5)

@@ -24,7 +24,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def outline(points, center, size, turn) -> Polygon:
-    """A polygon about its own center of mass, `size` in picture heights."""
+    """A polygon about its own center of mass, `size` in image heights."""
     p = np.array(points, float)
     q = np.roll(p, -1, 0)
     cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
@@ -103,7 +103,7 @@ def test_keys_are_exact_and_eases_are_obeyed(ease):
         assert centers[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
 
 
-def test_an_empty_key_takes_the_thing_out_of_the_picture():
+def test_an_empty_key_takes_the_thing_out_of_the_image():
     box = (Box((0.5, 0.5), (0.3, 0.3)),)
     track = MaskTrack((MaskKey(0, box), MaskKey(3), MaskKey(6, box)), 9)
     assert [bool(mask.any()) for mask in track.masks(16, 24)] == [True] * 3 + [False] * 3 + [True] * 3

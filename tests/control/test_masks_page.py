@@ -50,7 +50,7 @@ def unpacked(text: str, height: int, width: int) -> np.ndarray:
 
 
 def shape(random: np.random.Generator, kind: str, subtract: bool = False) -> Shape:
-    """A shape of a kind, somewhere, also half outside the picture."""
+    """A shape of a kind, somewhere, also half outside the image."""
     center, size = tuple(random.uniform(-0.1, 1.1, 2)), tuple(random.uniform(0.05, 0.9, 2))
     turn = float(random.choice([0, 90, random.uniform(-360, 360)]))
     if kind == "ellipse":

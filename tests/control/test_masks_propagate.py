@@ -16,7 +16,7 @@ FRAMES, H, W = 9, 96, 144
 
 
 def noise(seed: int, low: tuple, high: tuple) -> np.ndarray:
-    """A blotchy picture (H, 2 W, 3) between two colors."""
+    """A blotchy image (H, 2 W, 3) between two colors."""
     share = resize(np.random.default_rng(seed).random((24, 72, 1)), H, 2 * W)
     return np.array(low) + (np.array(high) - np.array(low)) * share
 
@@ -110,7 +110,7 @@ def test_several_things_share_the_flow_of_one_clip():
     assert len(shared._flows) == count and (first == propagate(video, {0: masks[0]})[0]).all()
 
 
-def test_one_frame_and_tiny_pictures_do_not_break():
+def test_one_frame_and_tiny_images_do_not_break():
     video, masks = clip(1)
     track, report = propagate(video, {0: masks[0]})
     assert (track == masks).all() and report.remarks == ()

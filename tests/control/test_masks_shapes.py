@@ -76,7 +76,7 @@ def test_a_turn_keeps_the_area(turn):
     assert ellipse.sum() == pytest.approx(math.pi / 4 * 0.06 * 64 * 96, rel=1e-4)
 
 
-def test_a_turn_is_clockwise_in_the_pictures_own_proportions():
+def test_a_turn_is_clockwise_in_the_images_own_proportions():
     mask = rasterize(Box((0.5, 0.5), (0.4, 0.02), 45), 100, 200)
     # A bar turned clockwise falls from the top left to the bottom right, at 45 degrees in pixels.
     assert mask[70, 120] > 0.5 and mask[30, 80] > 0.5 and mask[70, 80] == 0
@@ -85,7 +85,7 @@ def test_a_turn_is_clockwise_in_the_pictures_own_proportions():
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
-def test_a_polygons_cover_is_its_area_within_the_picture(seed):
+def test_a_polygons_cover_is_its_area_within_the_image(seed):
     random = np.random.default_rng(seed)
     angles = np.sort(random.random(7) * 2 * np.pi)
     points = np.stack([np.cos(angles), np.sin(angles)], 1) * 12 + random.random(2) * 10 + 4

@@ -17,7 +17,7 @@ from comfyui_fulldit.control.load import load_controls
 
 
 def clip(frames=17, height=32, width=48) -> np.ndarray:
-    """A ramp over the picture and one over time."""
+    """A ramp over the image and one over time."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return np.stack([np.stack([x / width, y / height, 0 * x + f / frames], -1) for f in range(frames)])
 
@@ -57,10 +57,10 @@ def test_gray_and_odd_sides(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_picture_round_trip(tmp_path, ending):
-    picture = clip(1)[0]
-    media.write_image(tmp_path / f"a.{ending}", picture)
-    assert np.abs(media.read_image(tmp_path / f"a.{ending}") - picture).mean() < 0.02
+def test_image_round_trip(tmp_path, ending):
+    image = clip(1)[0]
+    media.write_image(tmp_path / f"a.{ending}", image)
+    assert np.abs(media.read_image(tmp_path / f"a.{ending}") - image).mean() < 0.02
 
 
 def test_alpha_and_sixteen_bits(tmp_path):
@@ -75,7 +75,7 @@ def test_alpha_and_sixteen_bits(tmp_path):
     assert media.read_mask(tmp_path / "b.png").shape == (4, 4)
 
 
-def test_a_folder_of_pictures_is_a_video(tmp_path):
+def test_a_folder_of_images_is_a_video(tmp_path):
     for number in range(5):
         media.write_image(tmp_path / f"{number:03}.png", clip(5)[number])
     assert media.read_video(tmp_path) == pytest.approx(clip(5), abs=0.003)
@@ -93,15 +93,15 @@ def test_truncated_files_are_refused(tmp_path, kept):
             read(tmp_path / name)
 
 
-def test_a_video_cut_in_its_pictures_is_refused(tmp_path):
-    """Here the index is in front and whole, so only the missing pictures tell."""
+def test_a_video_cut_in_its_images_is_refused(tmp_path):
+    """Here the index is in front and whole, so only the missing images tell."""
     import av
 
     with av.open(str(tmp_path / "v.mp4"), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=8)
         stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
-        for picture in np.random.default_rng(0).integers(0, 255, (17, 32, 48, 3), np.uint8):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in np.random.default_rng(0).integers(0, 255, (17, 32, 48, 3), np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     data = (tmp_path / "v.mp4").read_bytes()
     assert len(media.read_video(tmp_path / "v.mp4")) == 17
@@ -211,7 +211,7 @@ def test_other_lengths_are_refused_or_spread(files):
     assert controls.camera.frames == 13 and controls.camera.fps == 8 and controls.depth.recipe["kind"] == "depth"
 
 
-def test_one_mask_or_depth_picture_holds_for_all_frames(files):
+def test_one_mask_or_depth_image_holds_for_all_frames(files):
     controls = load_controls(5, 32, 48, identities=[f"{files}/cup.png,,{files}/mask.png"], depth=files / "cup.png")
     assert np.ptp(controls.identities[0].track, axis=0).max() == 0 and controls.depth.frames == 5
 

@@ -59,7 +59,7 @@ def test_every_pixel_sees_its_own_ray():
     assert np.einsum("ni,ni->n", line[:, :3], line[:, 3:]) == pytest.approx(0, abs=1e-12)
 
 
-def test_pictures_that_a_person_can_check():
+def test_images_that_a_person_can_check():
     still = plucker(preset("static", frames=2), 3, 3, dtype=np.float64)
     assert np.abs(still[:, :3]).max() == 0, "a camera at the origin has no moments"
     assert still[0, 3:, 1, 1] == pytest.approx([0, 0, 1]), "the middle pixel looks ahead"

@@ -1,4 +1,4 @@
-"""Camera movements that a person can picture: where does a point of the world go in the image?"""
+"""Camera movements that a person can image: where does a point of the world go in the image?"""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_the_subject_moves_against_the_camera(name, axis, sign):
 
 
 @pytest.mark.parametrize("name", ["dolly_in", "zoom_in"])
-def test_nearer_or_longer_spreads_the_picture(name):
+def test_nearer_or_longer_spreads_the_image(name):
     right_and_low = [[0.1, 0.1, 1.0]]
     assert (travel(name, right_and_low) > 0.02).all()
     assert (travel(name.replace("in", "out"), right_and_low) < -0.01).all()
 
 
 def test_a_clockwise_roll_lifts_what_is_on_the_right():
-    # The camera's right side sinks, so in the picture the right side of the world rises.
+    # The camera's right side sinks, so in the image the right side of the world rises.
     assert travel("roll_cw", [[0.2, 0.0, 1.0]])[1] < -0.05
     assert travel("roll_ccw", [[0.2, 0.0, 1.0]])[1] > 0.05
 
@@ -74,7 +74,7 @@ def test_orbit_moves_the_background_against_the_foreground(side, sign):
 
 
 @pytest.mark.parametrize(("side", "sign"), [("up", -1), ("down", 1)])
-def test_orbit_from_above_lifts_the_background_in_the_picture(side, sign):
+def test_orbit_from_above_lifts_the_background_in_the_image(side, sign):
     assert sign * travel(f"orbit_{side}", [[0.0, 0.0, 3.0]])[1] > 0.05
     assert sign * travel(f"orbit_{side}", [[0.0, 0.0, 0.5]])[1] < -0.05
 

@@ -1,4 +1,4 @@
-"""ComfyUI's sockets: what core and other packs hold for a camera, in ways a person can picture."""
+"""ComfyUI's sockets: what core and other packs hold for a camera, in ways a person can image."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_cameractrl_poses_are_19_numbers_with_world_to_camera():
     rows = sockets.to_poses(path)
     assert len(rows) == 5 and all(len(row) == 19 for row in rows)
     assert rows[-1][0] == 400_000 and rows[-1][10] == pytest.approx(-1), "the world moves left by 1"
-    assert rows[0][5] / rows[0][6] == pytest.approx(1.5), "the shape of the picture"
+    assert rows[0][5] / rows[0][6] == pytest.approx(1.5), "the shape of the image"
     again = sockets.from_poses(rows)
     assert again.c2w == pytest.approx(path.c2w) and again.fps == pytest.approx(10)
     with pytest.raises(UserError, match="19"):
@@ -111,7 +111,7 @@ def test_truck_right_moves_the_tracks_left_and_pan_right_too():
         assert tracks.shape == (9, 15, 2) and visible.shape == (9, 15) and visible[0].all()
         assert (np.diff(tracks[..., 0], axis=0) < 0).all()
         assert tracks[0, 7] == pytest.approx([48, 32])
-        assert not visible[-1, 0] and visible[-1, 4], "the left edge leaves the picture"
+        assert not visible[-1, 0] and visible[-1, 4], "the left edge leaves the image"
 
 
 def test_near_tracks_move_more_and_those_without_depth_are_left_out():

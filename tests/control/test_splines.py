@@ -161,7 +161,7 @@ def test_between_keys_that_look_at_the_subject_it_stays_in_the_center():
     assert project(np.array([SUBJECT]), path.w2c(), path.intrinsics)[:, 0] == pytest.approx(0.5)
 
 
-def test_the_roll_of_a_key_that_looks_at_a_target_turns_the_picture():
+def test_the_roll_of_a_key_that_looks_at_a_target_turns_the_image():
     """Rolling clockwise lets what is above the center go to the left."""
     path = path_through([Key(0, target=(0, 0, 1)), Key(1, target=(0, 0, 1), turn=(0, 0, 90))], frames=3, aspect=1.0)
     seen = project(np.array([[0, -0.1, 1.0]]), path.w2c(), path.intrinsics)[:, 0]

@@ -1,4 +1,4 @@
-"""The pictures of a camera path show what moves, and where."""
+"""The images of a camera path show what moves, and where."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.view import camera_plot
 
 
-def red(picture: np.ndarray) -> np.ndarray:
+def red(image: np.ndarray) -> np.ndarray:
     """Where the color of the last frame is (y, x), the time bar at the foot left out."""
-    part = picture[30:-30]
+    part = image[30:-30]
     spots = np.argwhere((part[..., 0] > 0.8) & (part[..., 1] < 0.35))
     return spots + (30, 0)
 
 
-def blue(picture: np.ndarray) -> np.ndarray:
-    part = picture[30:-30]
+def blue(image: np.ndarray) -> np.ndarray:
+    part = image[30:-30]
     return np.argwhere((part[..., 2] > 0.7) & (part[..., 0] < 0.2)) + (30, 0)
 
 
@@ -28,9 +28,9 @@ def blue(picture: np.ndarray) -> np.ndarray:
     [("pedestal_up", 0, -1), ("pedestal_down", 0, 1), ("truck_right", 1, 1), ("truck_left", 1, -1)],
 )
 def test_the_last_camera_stands_where_the_movement_leads(name, axis, sign):
-    picture = camera_plot.draw_path(preset(name, frames=9, amount=0.8), 240, 360)
-    assert picture.shape == (240, 360, 3) and picture.dtype == np.float32
-    assert sign * (red(picture).mean(0)[axis] - blue(picture).mean(0)[axis]) > 10
+    image = camera_plot.draw_path(preset(name, frames=9, amount=0.8), 240, 360)
+    assert image.shape == (240, 360, 3) and image.dtype == np.float32
+    assert sign * (red(image).mean(0)[axis] - blue(image).mean(0)[axis]) > 10
 
 
 def test_every_path_can_be_drawn():
@@ -40,19 +40,19 @@ def test_every_path_can_be_drawn():
     small = preset("truck_left", frames=3).scaled(1e-9)
     wide = preset("zoom_in", frames=5, fov=150.0)
     for path in (still, far, small, wide):
-        for picture in (camera_plot.draw_path(path, 120, 160), camera_plot.draw_curves(path, 120, 160)):
-            assert picture.shape == (120, 160, 3) and np.isfinite(picture).all()
-            assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.01
+        for image in (camera_plot.draw_path(path, 120, 160), camera_plot.draw_curves(path, 120, 160)):
+            assert image.shape == (120, 160, 3) and np.isfinite(image).all()
+            assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.01
 
 
-def test_clips_have_a_picture_per_frame_and_the_playhead_walks():
+def test_clips_have_a_image_per_frame_and_the_playhead_walks():
     path = preset("orbit_left", frames=5)
     frames = camera_plot.path_frames(path, 120, 160)
     curves = camera_plot.curve_frames(path, 160, 200)
     assert frames.shape == (5, 120, 160, 3) and curves.shape == (5, 160, 200, 3)
     assert all(np.abs(a - b).max() > 0.2 for a, b in zip(frames, frames[1:], strict=False))
     plain = camera_plot.draw_curves(path, 160, 200)
-    line = [int(np.abs(picture - plain).mean((0, 2)).argmax()) for picture in curves]
+    line = [int(np.abs(image - plain).mean((0, 2)).argmax()) for image in curves]
     assert line == sorted(line) and np.ptp(np.diff(line)) <= 2 and line[-1] - line[0] > 100
 
 

@@ -34,7 +34,7 @@ def test_it_sees_depth_and_does_not_depend_on_groups(clip, estimators, monkeypat
     assert found.shape == (9, 64, 96) and found.dtype == np.float32 and len(calls) == 9
     exact = 1 / clip.depth[0].numpy()
     assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
-    # As the judge sees the clip in one piece, but for the halves in which pictures wait.
+    # As the judge sees the clip in one piece, but for the halves in which images wait.
     with torch.no_grad():
         whole = estimators.perception(at_size(clip.video[0].permute(1, 0, 2, 3))).disparity.numpy()
     assert np.abs(found - whole).max() < 0.02

@@ -36,19 +36,19 @@ def test_a_mirrored_world_gives_mirrored_poses():
 
 
 def test_crop_is_the_stretched_box_and_hides_the_outline():
-    picture = torch.zeros(1, 3, 64, 96)
-    picture[:, 0, 20:30, 40:60] = 1
+    image = torch.zeros(1, 3, 64, 96)
+    image[:, 0, 20:30, 40:60] = 1
     box, disc = torch.zeros(2, 1, 64, 96)
     box[:, 20:30, 40:60] = 1
     y, x = torch.meshgrid(torch.arange(64) - 24.5, torch.arange(96) - 49.5, indexing="ij")
     disc[0] = ((y / 5) ** 2 + (x / 10) ** 2 <= 1).float()
-    cut = crop(picture, box)
+    cut = crop(image, box)
     assert cut.shape == (1, 3, 48, 48)
     assert torch.allclose(cut[0, :, 24, 24], torch.tensor([1.0, 0, 0]), atol=1e-4)
     assert cut[0, 0].mean() > 0.8 and cut[0, 1:].abs().max() < 1e-4
-    assert torch.allclose(cut, crop(picture, disc))
-    assert torch.allclose(on_gray(picture, box)[0, :, 0, 0], torch.full((3,), 0.5))
-    assert torch.isfinite(crop(picture, torch.zeros_like(box))).all()
+    assert torch.allclose(cut, crop(image, disc))
+    assert torch.allclose(on_gray(image, box)[0, :, 0, 0], torch.full((3,), 0.5))
+    assert torch.isfinite(crop(image, torch.zeros_like(box))).all()
 
 
 def test_motion_is_found_and_scaled_to_the_width():
@@ -59,8 +59,8 @@ def test_motion_is_found_and_scaled_to_the_width():
     flow = dis_flow(frames)
     assert flow.shape == (2, 64, 96, 2)
     assert np.median(flow[..., 0]) == pytest.approx(2, abs=0.2) and abs(np.median(flow[..., 1])) < 0.2
-    pictures, small = camera_input(frames)
-    assert pictures.shape == (3, 3, 32, 48) and small[:, 0].median() == pytest.approx(2 / 96, abs=0.003)
+    images, small = camera_input(frames)
+    assert images.shape == (3, 3, 32, 48) and small[:, 0].median() == pytest.approx(2 / 96, abs=0.003)
 
 
 def test_file_round_trip_and_refusals(tmp_path):
@@ -69,9 +69,9 @@ def test_file_round_trip_and_refusals(tmp_path):
     path = save_estimators(tmp_path / "e.safetensors", written)
     read = load_estimators(path)
     assert read.about == {"steps": 3}
-    picture = torch.rand(1, 3, 64, 96)
-    expected = written.perception.eval()(picture).disparity
-    assert torch.allclose(read.perception(picture).disparity, expected, atol=1e-2)
+    image = torch.rand(1, 3, 64, 96)
+    expected = written.perception.eval()(image).disparity
+    assert torch.allclose(read.perception(image).disparity, expected, atol=1e-2)
     assert path.stat().st_size <= 8.5 * 2**20
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="cut short"):
@@ -83,8 +83,8 @@ def test_file_round_trip_and_refusals(tmp_path):
 def test_any_length_of_clip():
     net = CameraNet().eval()
     for frames in (2, 9):
-        pictures, stills = torch.rand(1, frames, 3, 32, 48), torch.rand(1, min(frames, 5), 32, 48)
-        steps = net(pictures, torch.zeros(1, frames - 1, 2, 32, 48), stills, torch.ones(1))
+        images, stills = torch.rand(1, frames, 3, 32, 48), torch.rand(1, min(frames, 5), 32, 48)
+        steps = net(images, torch.zeros(1, frames - 1, 2, 32, 48), stills, torch.ones(1))
         assert steps.shape == (1, frames - 1, 6)
 
 

@@ -18,7 +18,7 @@ pytest.importorskip("cv2")
 
 @pytest.fixture
 def small(monkeypatch):
-    """A benchmark of one outline, two motions and small pictures."""
+    """A benchmark of one outline, two motions and small images."""
     monkeypatch.setattr(masks_bench, "HEIGHT", 96)
     monkeypatch.setattr(masks_bench, "WIDTH", 144)
     monkeypatch.setattr(masks_bench, "OUTLINES", {"kite": masks_bench.OUTLINES["kite"]})

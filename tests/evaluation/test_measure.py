@@ -76,7 +76,7 @@ def test_identities_are_told_apart_and_found_exchanged():
     assert exchanged.shape == clip.shape
 
 
-def test_large_pictures_and_clips_are_taken(judge, scenes):
+def test_large_images_and_clips_are_taken(judge, scenes):
     scene = scenes[0]
     large = scene.frames.repeat(2, 1).repeat(2, 2)
     controls = scene.controls.resized(128, 192)

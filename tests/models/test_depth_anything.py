@@ -56,7 +56,7 @@ def tiny(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("size", [(48, 72), (130, 90)])
 def test_it_gives_what_transformers_gives(tiny, size):
-    """The same network by transformers' own picture processor and afterwork."""
+    """The same network by transformers' own image processor and afterwork."""
     transformers = pytest.importorskip("transformers")
     # Smooth and away from black and white: theirs is rounded and clipped to bytes between the two passes of a resize.
     frames = resize_clip(np.random.default_rng(1).random((3, 6, 8, 3), np.float32), *size)

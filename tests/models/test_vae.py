@@ -72,10 +72,10 @@ def test_whole_and_streamed_clips_equal_diffusers(vae: VAE, reference, frames: i
     theirs = reference.encode(x).latent_dist.mean
     assert_close(vae.encode(x), theirs)
     assert_close(torch.cat(list(vae.encode_stream([x[:, :, :2], x[:, :, 2:]])), 2), theirs)
-    # diffusers clamps its pictures, we leave that to the border.
-    pictures = reference.decode(theirs).sample
-    assert_close(vae.decode(theirs).clamp(-1, 1), pictures)
-    assert_close(torch.cat(list(vae.decode_stream([theirs])), 2).clamp(-1, 1), pictures)
+    # diffusers clamps its images, we leave that to the border.
+    images = reference.decode(theirs).sample
+    assert_close(vae.decode(theirs).clamp(-1, 1), images)
+    assert_close(torch.cat(list(vae.decode_stream([theirs])), 2).clamp(-1, 1), images)
 
 
 def test_the_future_does_not_reach_the_past(vae: VAE) -> None:
@@ -114,7 +114,7 @@ def test_a_stream_remembers_no_more_for_a_longer_clip(vae: VAE) -> None:
     ("shape", "says"),
     [((1, 3, 4, 16, 16), "4k+1"), ((1, 3, 5, 16, 20), "multiples of 8"), ((1, 4, 5, 16, 16), r"\(B, 3, T, H, W\)")],
 )
-def test_pictures_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], says: str) -> None:
+def test_images_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], says: str) -> None:
     with pytest.raises(UserError, match=re.escape(says) if "+" in says else says):
         vae.encode(torch.zeros(shape))
 

@@ -82,7 +82,7 @@ def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
 
 
 def shown_images(image: Any, cls: Any = None) -> SimpleNamespace:
-    """UI.PreviewImage: what the page is told about pictures."""
+    """UI.PreviewImage: what the page is told about images."""
     return SimpleNamespace(as_dict=lambda: {"images": [{"shape": tuple(one.shape)} for one in image]})
 
 

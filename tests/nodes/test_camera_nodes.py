@@ -1,4 +1,4 @@
-"""The camera nodes: files in and out, every operation as the page sends it, pictures and warnings."""
+"""The camera nodes: files in and out, every operation as the page sends it, images and warnings."""
 
 from __future__ import annotations
 
@@ -106,17 +106,17 @@ def test_operations_do_what_they_say(host, operation, check):
     assert check(path, changed)
 
 
-def test_the_preview_shows_pictures_and_words(host):
+def test_the_preview_shows_images_and_words(host):
     path = preset("orbit_left", frames=5, amount=30.0)
     sheet = run(host, "FullDiTCameraPreview", camera=path, layout="sheet", height=160)
-    assert [len(picture) for picture in sheet.args[:3]] == [1, 1, 1]
+    assert [len(image) for image in sheet.args[:3]] == [1, 1, 1]
     assert sheet.args[0].shape == sheet.args[1].shape == (1, 160, 240, 3) and sheet.args[2].shape[2] == 240
     assert "turns by up to 30 degrees" in sheet.args[3] and sheet.kwargs["ui"]["text"] == [sheet.args[3]]
     assert sheet.kwargs["ui"]["images"] == [{"shape": (320, 240, 3)}]  # the path above the curves
     frames = run(host, "FullDiTCameraPreview", camera=path, layout="frames", height=160)
-    assert [len(picture) for picture in frames.args[:3]] == [5, 5, 5]
-    for picture in (*sheet.args[:3], *frames.args[:3]):
-        assert picture.min() >= 0 and picture.max() <= 1
+    assert [len(image) for image in frames.args[:3]] == [5, 5, 5]
+    for image in (*sheet.args[:3], *frames.args[:3]):
+        assert image.min() >= 0 and image.max() <= 1
 
 
 def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):

@@ -32,7 +32,7 @@ def test_the_usual_state_is_a_path_around_the_subject(host):
     assert path.frames == 17 and path.fps == 8 and "ui" not in out.kwargs
     assert path.c2w[0] == pytest.approx(np.eye(3, 4)) and path.c2w[-1, 0, 3] == pytest.approx(0.45)
     assert (path.c2w == path_from_state(usual["path"]).c2w).all()
-    # The picture's shape is the lens's.
+    # The image's shape is the lens's.
     assert node.execute(usual["path"], 5, 24.0, 16 / 9).args[0].fov()[0, 1] < path.fov()[0, 1]
 
 
@@ -52,8 +52,8 @@ def test_an_image_is_stored_for_the_page(host, temp):
     (message,) = out.kwargs["ui"]["fulldit_backdrop"]
     assert set(message) == {"image"} and message["image"]["type"] == "temp"
     stored = temp / message["image"]["subfolder"] / message["image"]["filename"]
-    with Image.open(io.BytesIO(stored.read_bytes())) as picture:
-        assert picture.size == (960, 31)
+    with Image.open(io.BytesIO(stored.read_bytes())) as opened:
+        assert opened.size == (960, 31)
     again = host.nodes["FullDiTCameraPath"].execute(state, 5, 8.0, 1.5, image=image)
     assert again.kwargs["ui"] == out.kwargs["ui"] and len(list(stored.parent.glob("camera_path_*.jpg"))) == 1
 

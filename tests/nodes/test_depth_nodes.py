@@ -28,7 +28,7 @@ def extract(host, source, span=CLIP, **inputs):
 
 @pytest.fixture(scope="module")
 def clip():
-    """A rendered scene: pictures (17, 64, 96, 3) and exact depth (17, 64, 96), infinite where sky."""
+    """A rendered scene: images (17, 64, 96, 3) and exact depth (17, 64, 96), infinite where sky."""
     made = render([12], 17, 64, 96)
     depth = made.depth[0].numpy()
     return made.video[0].permute(1, 2, 3, 0).contiguous(), np.where(depth >= FAR * 0.999, np.inf, depth), made
@@ -125,9 +125,9 @@ def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypat
 
 @pytest.mark.parametrize("kind", ["DA3", "MoGe"])
 def test_geometry_of_core(host, clip, kind):
-    pictures, depth, _ = clip
+    images, depth, _ = clip
     sky = np.isinf(depth)
-    given = {"image": pictures, "depth": torch.from_numpy(np.where(sky, 30.0, depth).astype(np.float32))}
+    given = {"image": images, "depth": torch.from_numpy(np.where(sky, 30.0, depth).astype(np.float32))}
     if kind == "DA3":
         given |= {"mode": "mono", "sky": torch.from_numpy(sky.astype(np.float32) * 0.4)}
     else:
@@ -137,11 +137,11 @@ def test_geometry_of_core(host, clip, kind):
     expected = normalize_depth(depth, "depth", sky=sky)
     assert np.abs(found.values - expected.values).max() < 1e-6
     assert {"DA3": "Depth Anything 3 looked", "MoGe": "MoGe looks"}[kind] in report
-    # Its own pictures stabilize it; a camera helps, since distances are known.
+    # Its own images stabilize it; a camera helps, since distances are known.
     steady = extract(host, source, camera=clip[2].controls(0).camera)
     assert "Stabilized" in steady[2] and "left out" not in steady[2]
     with pytest.raises(UserError, match="no depth"):
-        extract(host, {"source": "geometry", "geometry": {"image": pictures}})
+        extract(host, {"source": "geometry", "geometry": {"image": images}})
     with pytest.raises(UserError, match="No geometry"):
         extract(host, {"source": "geometry"})
 
@@ -151,10 +151,10 @@ def test_a_depth_video(host, clip):
     video = torch.from_numpy(values)[..., None].expand(-1, -1, -1, 3)
     found, _, report = extract(host, {"source": "depth_video", "depth": video, "kind": "disparity"})
     assert np.abs(found.values - normalize_depth(values, "disparity").values).max() < 1e-6
-    assert "connect the pictures" in report
+    assert "connect the images" in report
     dark = extract(host, {"source": "depth_video", "depth": 1 - video, "kind": "inverted"})[0]
     assert np.abs(dark.values - found.values).max() < 1e-5
-    with pytest.raises(UserError, match="17 depth frames and 5 pictures"):
+    with pytest.raises(UserError, match="17 depth frames and 5 images"):
         extract(host, {"source": "depth_video", "depth": video, "kind": "auto"}, images=clip[0][:5])
     for bad, says in ((video * float("nan"), "NaN"), (video * 0 + 0.5, "the same everywhere")):
         with pytest.raises(UserError, match=says):
@@ -222,12 +222,12 @@ def test_no_file_outside_of_the_input_folder_is_read(host, sequence, tmp_path):
 @pytest.mark.parametrize("steady", [False, True])
 def test_a_long_clip_comes_out_as_one(host, clip, steady):
     """Chunk after chunk under a Meta Batch Manager against the whole, at a fixed range: the same to 1e-3."""
-    pictures = clip[0]
-    whole = extract(host, {"source": "embedded"}, FIXED, images=pictures, stabilise=steady)[0]
+    images = clip[0]
+    whole = extract(host, {"source": "embedded"}, FIXED, images=images, stabilise=steady)[0]
     # The first chunk's view of the clip holds for all; against the whole clip's own, that is an estimator's choice.
     manager, parts = Manager(6), []
     for start in (0, 6, 12):
-        made = extract(host, {"source": "embedded"}, FIXED, images=pictures[start : start + 6], stabilise=steady,
+        made = extract(host, {"source": "embedded"}, FIXED, images=images[start : start + 6], stabilise=steady,
                        meta_batch=manager)  # fmt: skip
         parts.append(made[0].values)
     joined = np.concatenate(parts)
@@ -235,13 +235,13 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
     from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, Raw
 
-    mean = clip_mean(pictures[:6].numpy())
-    estimates = estimate_depth(pictures.numpy(), mean=mean)
+    mean = clip_mean(images[:6].numpy())
+    estimates = estimate_depth(images.numpy(), mean=mean)
     before = SOURCES["embedded"]
     raw = Raw("the same view", estimates, "disparity", absolute=True)
     SOURCES["embedded"] = lambda choice, images, piece: Found(raw, images, (64, 96))
     try:
-        same = extract(host, {"source": "embedded"}, FIXED, images=pictures, stabilise=steady)[0]
+        same = extract(host, {"source": "embedded"}, FIXED, images=images, stabilise=steady)[0]
     finally:
         SOURCES["embedded"] = before
     assert np.abs(joined - same.values).max() < 1e-3
@@ -302,7 +302,7 @@ def test_a_wrong_camera_is_told(host, clip):
     assert ok is False and "says nothing" in says
 
 
-def test_pictures_for_other_models(host, clip):
+def test_images_for_other_models(host, clip):
     depth = normalize_depth(clip[1], "depth")
     images, report = run(host, "FullDiTDepthPictures", depth=depth, target="vace", width=128, height=80, frames=13).args
     assert images.shape == (13, 80, 128, 3) and "WanVaceToVideo" in report and "spread over 13" in report

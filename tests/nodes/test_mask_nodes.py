@@ -279,7 +279,7 @@ def test_the_map_lies_over_the_video_in_the_videos_size(host):
     assert painted[0, 6, 6].tolist() == [0, 1, 0] and "green: 'track2'" in report and "red" not in report
     assert torch.equal(over[:, :, 30:], video[:, :, 30:])
     assert over[1, 16, 16].tolist() == pytest.approx((video[1, 16, 16] / 2 + torch.tensor([0, 0.5, 0])).tolist())
-    # One picture stands under every frame, another length is spread; both are allowed, the second is said.
+    # One image stands under every frame, another length is spread; both are allowed, the second is said.
     one = run(host, "FullDiTIdentityMap", track2=track, images=video[:1], opacity=0.0).args
     assert torch.equal(one[1], video[:1].expand(4, -1, -1, -1)) and "spread" not in one[2]
     spread = run(host, "FullDiTIdentityMap", track2=track, images=torch.cat([video, video]), opacity=0.0).args
@@ -329,32 +329,32 @@ def test_tracks_of_another_size_are_stretched_and_said(host):
 
 
 def test_a_reference_is_cropped_to_the_models_size(host):
-    picture = torch.zeros(1, 60, 100, 3)
-    picture[..., 2] = 1
-    picture[:, 20:40, 10:30] = torch.tensor([1.0, 0, 0])
+    image = torch.zeros(1, 60, 100, 3)
+    image[..., 2] = 1
+    image[:, 20:40, 10:30] = torch.tensor([1.0, 0, 0])
     mask = torch.zeros(1, 60, 100)
     mask[:, 20:40, 10:30] = 1
-    image, cover = run(host, "FullDiTCropReference", image=picture, mask=mask).args
-    assert image.shape == (1, 384, 672, 3) and cover.shape == (1, 384, 672)
-    assert image[0, 192, 336].tolist() == pytest.approx([1, 0, 0])
-    assert image[0, 5, 5].tolist() == pytest.approx([0.5] * 3)
-    kept, same = run(host, "FullDiTCropReference", image=picture, mask=mask, keep_background=True).args
+    cropped, cover = run(host, "FullDiTCropReference", image=image, mask=mask).args
+    assert cropped.shape == (1, 384, 672, 3) and cover.shape == (1, 384, 672)
+    assert cropped[0, 192, 336].tolist() == pytest.approx([1, 0, 0])
+    assert cropped[0, 5, 5].tolist() == pytest.approx([0.5] * 3)
+    kept, same = run(host, "FullDiTCropReference", image=image, mask=mask, keep_background=True).args
     assert torch.equal(same, cover) and kept[0, 5, 250].tolist() == pytest.approx([0, 0, 1])
     # What comes out is what Identity takes, and is framed as it would frame it.
-    slot = run(host, "FullDiTIdentity", name="box", image=image, mask=cover).args[0]
+    slot = run(host, "FullDiTIdentity", name="box", image=cropped, mask=cover).args[0]
     assert slot.mask.sum() == pytest.approx((0.88 * 384) ** 2, rel=0.02)
-    inverted = run(host, "FullDiTCropReference", image=picture, mask=1 - mask, invert_mask=True).args
+    inverted = run(host, "FullDiTCropReference", image=image, mask=1 - mask, invert_mask=True).args
     assert torch.equal(inverted[1], cover)
 
 
 def test_a_reference_with_alpha_and_one_with_nothing(host):
-    picture = torch.rand(2, 40, 40, 4)
-    picture[..., 3] = 0
-    picture[0, 10:30, 10:30, 3] = 1
-    picture[1, :8, :8, 3] = 1
-    image, cover = run(host, "FullDiTCropReference", image=picture, width=64, height=32).args
-    assert image.shape == (2, 32, 64, 3) and (cover.flatten(1).sum(1) > 600).all()
-    whole, cover = run(host, "FullDiTCropReference", image=picture[..., :3], width=64, height=32).args
+    image = torch.rand(2, 40, 40, 4)
+    image[..., 3] = 0
+    image[0, 10:30, 10:30, 3] = 1
+    image[1, :8, :8, 3] = 1
+    cropped, cover = run(host, "FullDiTCropReference", image=image, width=64, height=32).args
+    assert cropped.shape == (2, 32, 64, 3) and (cover.flatten(1).sum(1) > 600).all()
+    whole, cover = run(host, "FullDiTCropReference", image=image[..., :3], width=64, height=32).args
     assert whole.shape == (2, 32, 64, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
 
 
@@ -379,7 +379,7 @@ def test_views_are_chosen_from_a_video(host):
     [
         (torch.zeros(1, 60, 100), "empty"),
         (torch.zeros(1, 64, 64), "cannot belong"),
-        (torch.ones(2, 60, 100), "2 masks came with 1 pictures"),
+        (torch.ones(2, 60, 100), "2 masks came with 1 images"),
         (torch.full((1, 60, 100), float("inf")), "infinity"),
     ],
 )

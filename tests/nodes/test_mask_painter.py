@@ -105,8 +105,8 @@ def test_images_set_the_size_and_are_stored_for_the_page(painter, temp):
     assert stage["type"] == "temp" and stage["subfolder"] == f"fulldit/{stage['stage']}"
     files = sorted((temp / stage["subfolder"]).iterdir())
     assert [file.name for file in files] == ["00000.jpg", "00001.jpg", "00002.jpg"]
-    with Image.open(io.BytesIO(files[0].read_bytes())) as picture:
-        assert picture.size == (1280, 20)
+    with Image.open(io.BytesIO(files[0].read_bytes())) as image:
+        assert image.size == (1280, 20)
     assert painter.execute(masks(), 1, 16, 16, images=images).kwargs["ui"]["fulldit_stage"] == [stage]
     assert painter.execute(masks(), 1, 16, 16, images=images.clone()).kwargs["ui"]["fulldit_stage"] == [stage]
     other = painter.execute(masks(), 1, 16, 16, images=1 - images).kwargs["ui"]["fulldit_stage"][0]

@@ -73,10 +73,10 @@ def test_an_identity_takes_the_inverted_mask_of_load_image_and_alpha(host):
     mask[:, 5:15, 5:15] = 0
     slot = identity(host, mask=mask, invert_mask=True)
     assert slot.mask[10, 10] == 1 and slot.mask[0, 0] == 0
-    picture = torch.rand(2, 20, 20, 4)
-    picture[..., 3] = 0
-    picture[:, 5:15, 5:15, 3] = 1
-    slot = identity(host, image=picture, mask=None)
+    image = torch.rand(2, 20, 20, 4)
+    image[..., 3] = 0
+    image[:, 5:15, 5:15, 3] = 1
+    slot = identity(host, image=image, mask=None)
     assert len(slot.images) == 2 and slot.images[0].shape[-1] == 3 and slot.mask.sum() == 100
 
 

@@ -71,7 +71,7 @@ def test_depth_puts_the_rest_on_the_ground_the_wall_or_at_the_end_of_the_world()
         assert ground[free].mean() > 0.25
 
 
-def test_the_picture_moves_as_the_camera_says():
+def test_the_image_moves_as_the_camera_says():
     """A ground point of the first frame, projected into a later frame, has its color there."""
     options = WorldOptions(cameras=("orbit", "truck", "spline", "roll", "pan"), moving=0.0, objects=(1, 1))
     clips = render(range(6), frames=5, height=128, width=192, options=options)
@@ -90,8 +90,8 @@ def test_the_picture_moves_as_the_camera_says():
             inside = (column >= 0) & (column < 192) & (row >= 0) & (row < 128) & (camera[:, 2] > 0)
             same = np.zeros_like(inside)
             same[inside] = np.abs(clips.depth[b, t].numpy()[row[inside], column[inside]] - camera[inside, 2]) < 0.15
-            picture = clips.video[b, :, t].permute(1, 2, 0).numpy()
-            return same, picture[row.clip(0, 127), column.clip(0, 191)]
+            image = clips.video[b, :, t].permute(1, 2, 0).numpy()
+            return same, image[row.clip(0, 127), column.clip(0, 191)]
 
         t = 3
         visible, color = there(t, clips.c2w[b, t].double().numpy())
@@ -103,7 +103,7 @@ def test_the_picture_moves_as_the_camera_says():
 
 
 def test_the_identity_map_paints_slots_and_agrees_with_control():
-    from comfyui_fulldit.control.identity.slots import identity_map, reference_picture
+    from comfyui_fulldit.control.identity.slots import identity_map, reference_image
 
     clips = render([4], frames=5)
     maps = clips.identity_maps()[0].permute(1, 2, 3, 0).numpy()
@@ -114,7 +114,7 @@ def test_the_identity_map_paints_slots_and_agrees_with_control():
     np.testing.assert_array_equal(clips.disparity()[0, 0].numpy(), controls.depth.values)
     for k, identity in enumerate(controls.identities):
         # The reference is already cut out and fitted: a second fitting hardly changes it.
-        again = reference_picture(identity, 64, 96)
+        again = reference_image(identity, 64, 96)
         assert np.abs(again - clips.references[0, k].permute(1, 2, 0).numpy()).mean() < 0.04
 
 
@@ -122,8 +122,8 @@ def test_references_show_the_identity_and_absent_slots_are_gray():
     clips = render(range(10, 18), frames=1)
     for b in range(len(clips)):
         for k in range(3):
-            picture, mask = clips.references[b, k], clips.reference_masks[b, k]
-            assert torch.all(picture[:, mask == 0] == 0.5)
+            image, mask = clips.references[b, k], clips.reference_masks[b, k]
+            assert torch.all(image[:, mask == 0] == 0.5)
             if not clips.present[b, k]:
                 assert mask.sum() == 0
                 continue
@@ -132,7 +132,7 @@ def test_references_show_the_identity_and_absent_slots_are_gray():
             assert 0.8 <= extent <= 0.97
             # Its colors are those of the object in the clip (light differs, so compare the direction of color).
             seen = clips.video[b, :, 0][:, clips.identity[b, 0] == k]
-            assert seen.numel() == 0 or torch.all((picture[:, mask == 1].mean(1) - seen.mean(1)).abs() < 0.45)
+            assert seen.numel() == 0 or torch.all((image[:, mask == 1].mean(1) - seen.mean(1)).abs() < 0.45)
 
 
 def path_of(kind: str, sign: int) -> np.ndarray:
@@ -195,7 +195,7 @@ def test_trajectories_start_at_identity_in_units_of_the_median_depth():
         np.testing.assert_allclose(camera.c2w, relative[b].numpy(), atol=1e-5)
 
 
-def test_the_two_pictures_of_one_scene_agree_at_two_sizes():
+def test_the_two_images_of_one_scene_agree_at_two_sizes():
     small, large = (render([21], frames=1, height=h, width=w) for h, w in ((32, 48), (96, 144)))
     shrunk = torch.nn.functional.avg_pool2d(large.video[0, :, 0], 3)
     assert (shrunk - small.video[0, :, 0]).abs().mean() < 0.02

@@ -147,8 +147,8 @@ def test_a_scene_as_files_reads_back(tmp_path):
     clips = render([4], frames=5)
     assert all(path.exists() for path in written.values())
     np.testing.assert_allclose(read_camera(written["camera"]).c2w, clips.trajectories()[0][0].numpy(), atol=1e-5)
-    picture = clips.references[0, 1].permute(1, 2, 0).numpy()
-    assert np.abs(read_image(written["reference_1"])[..., :3] - picture).max() < 0.01
+    image = clips.references[0, 1].permute(1, 2, 0).numpy()
+    assert np.abs(read_image(written["reference_1"])[..., :3] - image).max() < 0.01
     video = read_video(written["video"])
     assert video.shape == (5, 64, 96, 3)
     assert np.abs(video - clips.video[0].permute(1, 2, 3, 0).numpy()).mean() < 0.03

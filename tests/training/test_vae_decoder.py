@@ -9,7 +9,7 @@ from comfyui_fulldit.training.vae.train_decoder import train_decoder
 from comfyui_fulldit.training.vae.train_vae import train_vae
 
 
-def test_latents_stay_and_pictures_change(tmp_path):
+def test_latents_stay_and_images_change(tmp_path):
     first = train_vae("debug", tmp_path / "vae")
     second = train_decoder("debug", first, tmp_path / "decoder")
     before, after = load_vae(first), load_vae(second)

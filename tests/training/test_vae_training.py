@@ -61,7 +61,7 @@ def test_scenes_give_all_four_kinds() -> None:
 
 def test_batches_depend_on_the_step_alone() -> None:
     mix = dict.fromkeys(KINDS, 0.25)
-    phase = Phase(until=1, frames=5, height=8, width=16, batch=2, pictures=3)
+    phase = Phase(until=1, frames=5, height=8, width=16, batch=2, images=3)
     first, second = (ClipPool(3, *SIZE, mix=mix, blocks=2, make=flat_clips) for _ in range(2))
     batches = [first.batch(step, phase) for step in range(40)]
     assert torch.equal(second.batch(39, phase), batches[39])
@@ -115,9 +115,9 @@ def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
 
 
 def test_training_teaches() -> None:
-    """The error of pictures that it sees again and again falls."""
+    """The error of images that it sees again and again falls."""
     config = {**load_config("debug"), "minutes": 1e6, "steps": 40, "lr": 1e-3}
-    config["phases"] = [{"until": 1.0, "frames": 1, "height": 8, "width": 8, "batch": 6, "pictures": 6}]
+    config["phases"] = [{"until": 1.0, "frames": 1, "height": 8, "width": 8, "batch": 6, "images": 6}]
     trainer = Trainer(config, Path(), flat_clips)
     errors = [trainer.train_step()["mse"] for _ in range(30)]
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
@@ -138,7 +138,7 @@ def test_half_size_latents_are_part_of_the_loss_where_the_config_says_so() -> No
     assert float(loss - plain) == pytest.approx(0.25 * parts["scale"], rel=1e-3)
 
 
-def test_folding_moves_the_latents_and_keeps_the_pictures() -> None:
+def test_folding_moves_the_latents_and_keeps_the_images() -> None:
     torch.manual_seed(0)
     vae = VAE(dim=4).eval().requires_grad_(False)
     x = torch.rand(2, 3, 5, 32, 32) * 2 - 1
@@ -188,7 +188,7 @@ def test_reins_shrink_only_what_grew() -> None:
     assert torch.equal(after[still], before[still])
 
 
-def test_psnr_is_that_of_pictures_from_0_to_1() -> None:
+def test_psnr_is_that_of_images_from_0_to_1() -> None:
     assert psnr(torch.full((4,), 0.2), torch.zeros(4)) == pytest.approx(20.0, abs=1e-4)
 
 

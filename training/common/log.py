@@ -55,7 +55,7 @@ def read_log(path: Path) -> list[dict]:
     return found
 
 
-def plot_losses(log: Path, picture: Path) -> None:
+def plot_losses(log: Path, image: Path) -> None:
     """Training loss and held-out losses over the steps. Raises UserError where matplotlib is missing."""
     try:
         import matplotlib
@@ -76,13 +76,13 @@ def plot_losses(log: Path, picture: Path) -> None:
     if held:
         right.legend()
     figure.tight_layout()
-    with atomic_path(picture) as part:
+    with atomic_path(image) as part:
         figure.savefig(part, dpi=80)
     plt.close(figure)
 
 
 def write_sheet(path: Path, rows: Sequence[torch.Tensor], columns: int = 5, scale: int = 2) -> None:
-    """A picture with one clip (3, F, H, W) in [0, 1] per row, `columns` of its frames from first to last."""
+    """An image with one clip (3, F, H, W) in [0, 1] per row, `columns` of its frames from first to last."""
     lines = []
     for clip in rows:
         frames = clip.float().clamp(0, 1).permute(1, 2, 3, 0).cpu().numpy()

@@ -50,7 +50,7 @@ def degrade(clip: Tensor, generator: torch.Generator, share: float = 0.7) -> Ten
 
 
 def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
-    """Render and measure these scenes; pictures as bytes, fields as halves.
+    """Render and measure these scenes; images as bytes, fields as halves.
 
     frames (N,K,3,H,W), disparity (N,K,H,W), identity (N,K,H,W), references (N,3,3,H,W), reference_masks (N,3,H,W),
     present (N,3); small (N,T,3,h,w) and flow (N,T-1,2,h,w), degraded, for the camera; poses (N,T,3,4), focal (N,T) and
@@ -63,8 +63,8 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
     small, flow = [], []
     for seed, clip in zip(seeds, clips.video, strict=True):
         worn = degrade(clip.transpose(0, 1), torch.Generator().manual_seed(seed))
-        pictures, motion = camera_input(worn.permute(0, 2, 3, 1).numpy())
-        small.append(pictures)
+        images, motion = camera_input(worn.permute(0, 2, 3, 1).numpy())
+        small.append(images)
         flow.append(motion)
     poses, intrinsics = clips.trajectories()
     units = clips.depth.flatten(2).median(2).values

@@ -21,22 +21,22 @@ def pick(count: int, below: int, generator: torch.Generator) -> Tensor:
     return torch.randint(below, (count,), generator=generator)
 
 
-def shuffle_colors(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def shuffle_colors(images: Tensor, generator: torch.Generator) -> Tensor:
     """(..., 3, H, W) with the channels of the whole batch permuted: objects are not known by the colors of a world."""
-    return pictures[..., torch.randperm(3, generator=generator), :, :]
+    return images[..., torch.randperm(3, generator=generator), :, :]
 
 
 def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Depth as a condition has it (L1, and L1 of its gradients for sharp edges), the ratios of disparity, objects."""
     stills = bank["frames"].shape[1]
     clips = pick(max(1, batch // stills), len(bank["frames"]), generator)
-    pictures = bank["frames"][clips].float() / 255
-    pictures = torch.cat([degrade(clip, generator) for clip in pictures])
+    images = bank["frames"][clips].float() / 255
+    images = torch.cat([degrade(clip, generator) for clip in images])
     truth = bank["disparity"][clips].float().flatten(0, 1)
     objects = (bank["identity"][clips] >= 0).float().flatten(0, 1)
     if torch.rand((), generator=generator) < 0.5:
-        pictures, truth, objects = pictures.flip(-1), truth.flip(-1), objects.flip(-1)
-    seen = net(pictures.contiguous(memory_format=torch.channels_last), clips=len(clips))
+        images, truth, objects = images.flip(-1), truth.flip(-1), objects.flip(-1)
+    seen = net(images.contiguous(memory_format=torch.channels_last), clips=len(clips))
 
     def over_mean(disparity: Tensor) -> Tensor:
         clip = disparity.unflatten(0, (-1, stills))
@@ -101,26 +101,26 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
 
 
 def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Pictures, motion, disparity of the stills, focal and true poses; mirrored or run backwards in part."""
+    """Images, motion, disparity of the stills, focal and true poses; mirrored or run backwards in part."""
     clips = pick(batch, len(bank["small"]), generator)
-    pictures = shuffle_colors(bank["small"][clips].float() / 255, generator)
+    images = shuffle_colors(bank["small"][clips].float() / 255, generator)
     flow = bank["flow"][clips].float()
     poses = bank["poses"][clips]
     disparity = bank["seen_disparity"][clips].float()
     focal = bank["focal"][clips, 0]
     if torch.rand((), generator=generator) < 0.5:
-        pictures, disparity = pictures.flip(-1), disparity.flip(-1)
+        images, disparity = images.flip(-1), disparity.flip(-1)
         flow = flow.flip(-1) * torch.tensor([-1.0, 1.0])[:, None, None]
         mirror = torch.tensor([-1.0, 1.0, 1.0])
         poses = poses * mirror[:, None] * torch.cat([mirror, torch.ones(1)])
     if torch.rand((), generator=generator) < 0.3:
         # Backwards: the last frame is the first, its depth the unit. Motion back is nearly minus the motion there.
-        pictures, disparity, flow = pictures.flip(1), disparity.flip(1), -flow.flip(1)
+        images, disparity, flow = images.flip(1), disparity.flip(1), -flow.flip(1)
         back = poses[:, -1:, :, :3].transpose(-1, -2)
         places = (back @ (poses[..., 3:] - poses[:, -1:, :, 3:])) / bank["units"][clips, -1][:, None, None, None]
         poses = torch.cat([back @ poses[..., :3], places], -1).flip(1)
         focal = bank["focal"][clips, -1]
-    return pictures, flow, disparity, focal, poses
+    return images, flow, disparity, focal, poses
 
 
 def camera_loss(net: CameraNet, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -218,7 +218,7 @@ def draw_times(size: int, frames: int, shift: float, lead: float, generator: tor
     Uniform and stratified over the batch, then shifted toward noise. With `lead`, the first latent frame is cleaner
     than the rest (half of the times clean): what the rest must look like then follows from the camera, the depth and
     the identities, and the network learns to use them from a much stronger signal; it also learns to continue a
-    picture.
+    image.
     """
     even = (torch.arange(size) + torch.rand(size, generator=generator)) / size
     even = even[torch.randperm(size, generator=generator)]

@@ -79,7 +79,7 @@ class Learner(nn.Module):
 
     `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
     `object_weight`: what it counts in training where an object is (`blank` is the latent of an empty map), else 1:
-    objects are a small part of the picture and most of what a reference says.
+    objects are a small part of the image and most of what a reference says.
     """
 
     def __init__(
@@ -279,6 +279,11 @@ class Trainer:
                 self.do_sheet()
         return self.record()
 
+    def close(self) -> None:
+        """Leave the group of processes: one that just ends may abort while its threads still talk to the others."""
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
     def agree(self) -> None:
         """Every process goes by the clock and the stop signal of the first; else one would wait for the others."""
         if self.accelerator.num_processes > 1:
@@ -342,4 +347,8 @@ def train_generator(
     settings = read_settings(config, GeneratorSettings)
     if minutes is not None:
         settings = replace(settings, minutes=minutes)
-    return Trainer(settings, out, vae_path, data, export, resume).run()
+    trainer = Trainer(settings, out, vae_path, data, export, resume)
+    try:
+        return trainer.run()
+    finally:
+        trainer.close()

@@ -21,7 +21,7 @@ FINISH_SEED = 900_000_000  # Below the held-out seeds, above those that training
 
 @torch.no_grad()
 def fold(vae: VAE, mean: Tensor, std: Tensor) -> None:
-    """Rewrites `conv1` and `conv2` so that raw latents with this mean and deviation get Wan 2.1's; pictures stay.
+    """Rewrites `conv1` and `conv2` so that raw latents with this mean and deviation get Wan 2.1's; images stay.
 
     z' = a z + b with a = STD / std, b = MEAN - a mean: rows of `conv1` are scaled and shifted, `conv2` undoes it.
     """
@@ -35,10 +35,10 @@ def fold(vae: VAE, mean: Tensor, std: Tensor) -> None:
     vae.conv2.bias -= vae.conv2.weight[:, :, 0, 0, 0] @ b
 
 
-def preview_factors(latents: Tensor, pictures: Tensor) -> tuple[list[list[float]], list[float]]:
+def preview_factors(latents: Tensor, images: Tensor) -> tuple[list[list[float]], list[float]]:
     """Least squares from normalized latents (N, 16) to colors in [-1, 1] (N, 3): factors (16 x 3) and bias (3)."""
     design = torch.cat((latents, torch.ones(len(latents), 1)), dim=1).double()
-    solution = torch.linalg.lstsq(design, pictures.double()).solution
+    solution = torch.linalg.lstsq(design, images.double()).solution
     return solution[:-1].tolist(), solution[-1].tolist()
 
 

@@ -15,7 +15,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def psnr(y: Tensor, x: Tensor) -> float:
-    """Peak signal to noise in dB of clamped pictures, both in [-1, 1], from the error over all of them."""
+    """Peak signal to noise in dB of clamped images, both in [-1, 1], from the error over all of them."""
     return float(-10 * torch.log10((y.clamp(-1, 1) - x).div(2).square().mean().clamp_min(1e-10)))
 
 

@@ -1,4 +1,4 @@
-"""What the autoencoder learns from: crops of rendered videos, depth clips, identity maps and reference pictures.
+"""What the autoencoder learns from: crops of rendered videos, depth clips, identity maps and reference images.
 
 A step's batch is a function of the seed and the step alone, so that a resumed run sees what an unbroken one would have.
 """
@@ -16,14 +16,14 @@ KINDS = ("video", "disparity", "identity", "reference")
 
 @dataclass(frozen=True)
 class Phase:
-    """The batches until the share `until` of the run: `batch` crops of frames x height x width or `pictures` stills."""
+    """The batches until the share `until` of the run: `batch` crops of frames x height x width or `images` stills."""
 
     until: float
     frames: int
     height: int
     width: int
     batch: int
-    pictures: int
+    images: int
 
 
 def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str, Tensor]:
@@ -31,18 +31,18 @@ def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str
     from ...scenes import render
 
     clips = render(seeds, frames=frames, height=height, width=width)
-    pictures = clips.references[clips.present].clamp(0, 1)  # (N, 3, H, W), the filled slots of all scenes
+    images = clips.references[clips.present].clamp(0, 1)  # (N, 3, H, W), the filled slots of all scenes
     kinds = {
         "video": clips.video,
         "disparity": clips.disparity().expand(-1, 3, -1, -1, -1),
         "identity": clips.identity_maps(),
-        "reference": pictures[:, :, None],
+        "reference": images[:, :, None],
     }
     return {kind: (value.clamp(0, 1) * 255).round().to(torch.uint8) for kind, value in kinds.items()}
 
 
 def as_input(clips: Tensor) -> Tensor:
-    """uint8 pictures as what the network takes: float32 in [-1, 1]."""
+    """uint8 images as what the network takes: float32 in [-1, 1]."""
     return clips.float() / 127.5 - 1
 
 
@@ -79,7 +79,7 @@ class ClipPool:
         weights = torch.tensor([self.mix[kind] for kind in KINDS])
         stills = self.roll(generator) < weights[3] / weights.sum()
         if stills:
-            drawn = [self.draw("reference", 1, phase, generator) for _ in range(phase.pictures)]
+            drawn = [self.draw("reference", 1, phase, generator) for _ in range(phase.images)]
         else:
             kinds = torch.multinomial(weights[:3], phase.batch, replacement=True, generator=generator)
             drawn = [self.draw(KINDS[kind], phase.frames, phase, generator) for kind in kinds.tolist()]

@@ -66,7 +66,7 @@ def read_camera(
 ) -> CameraTrajectory:
     """The trajectory in a file (COLMAP: also a folder). frames: spread the path over so many; None = as it is.
 
-    A file of keys has no length and no shape of the picture: it gets `keyed` frames and `aspect` (width / height).
+    A file of keys has no length and no shape of the image: it gets `keyed` frames and `aspect` (width / height).
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
     path = Path(path).expanduser()

@@ -63,7 +63,7 @@ def intrinsics_of_model(model: str, width: float, height: float, values: list[fl
     if len(values) != count:
         raise UserError(f"{what} has {len(values)} parameters; its model {model} has {count}")
     if not (0 < width < 1e6 and 0 < height < 1e6):
-        raise UserError(f"{what} has a picture of {width:g} x {height:g} pixels")
+        raise UserError(f"{what} has an image of {width:g} x {height:g} pixels")
     fx, fy = values[0], values[focals - 1]
     cx, cy = values[focals : focals + 2]
     return np.array([fx / width, fy / height, cx / width, cy / height])

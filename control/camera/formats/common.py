@@ -293,13 +293,13 @@ def natural(name: str) -> list:
 
 
 def aspect_of(trajectory: CameraTrajectory) -> float:
-    """Width over height of the picture for which the intrinsics of the first frame are."""
+    """Width over height of the image for which the intrinsics of the first frame are."""
     fx, fy = trajectory.intrinsics[0, :2]
     return float(fy / fx / trajectory.pixel_aspect)
 
 
 def nominal_size(trajectory: CameraTrajectory, height: int = 1080) -> tuple[int, int]:
-    """A width and height in pixels with the picture's shape, for formats that count in pixels.
+    """A width and height in pixels with the image's shape, for formats that count in pixels.
 
     Intrinsics in pixels are made with the rounded numbers, so they turn back exactly.
     """

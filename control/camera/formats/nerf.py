@@ -79,7 +79,7 @@ def _angle(value: dict, key: str) -> float:
 
 
 def to_transforms(trajectory: CameraTrajectory) -> dict:
-    """The `transforms.json` object of a trajectory; nerfstudio looks for the pictures under images/."""
+    """The `transforms.json` object of a trajectory; nerfstudio looks for the images under images/."""
     width, height = nominal_size(trajectory)
     pixels = trajectory.intrinsics * (width, height, width, height)
     names = ("fl_x", "fl_y", "cx", "cy")
@@ -111,7 +111,7 @@ def from_camera_path(value: dict) -> CameraTrajectory:
 
 
 def to_camera_path(trajectory: CameraTrajectory) -> dict:
-    """The nerfstudio camera path of a trajectory; its principal point is the middle of the picture."""
+    """The nerfstudio camera path of a trajectory; its principal point is the middle of the image."""
     width, height = nominal_size(trajectory)
     frames = []
     for matrix, (fx, fy) in zip(flipped(square(trajectory.c2w)), trajectory.intrinsics[:, :2].tolist(), strict=True):

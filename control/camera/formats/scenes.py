@@ -99,7 +99,7 @@ def to_usda(trajectory: CameraTrajectory) -> str:
     one = trajectory.frames == 1
     matrices = np.swapaxes(to_y_up(trajectory.c2w), 1, 2)
     transforms = ["( " + ", ".join(f"({', '.join(map(repr, row))})" for row in m) + " )" for m in matrices.tolist()]
-    # In tenths of a scene unit: a film of 36 mm, and its height by the picture's shape.
+    # In tenths of a scene unit: a film of 36 mm, and its height by the image's shape.
     film = 0.36
     fx, fy, cx, cy = trajectory.intrinsics.T
     height = film * fx / fy

@@ -2,8 +2,8 @@
 the world-to-camera matrix (comfyui/comfyui_nodes.py, CameraTrajectoryFromChaoJie). Rows of 19 numbers, a time before
 them, are what the CAMERACTRL_POSES socket holds, and are read as well.
 
-The program takes the intrinsics for those of a 1280x720 picture and crops it to the video's shape. Another shape is
-therefore written as the part of a 16:9 picture that this crop gives, with the same focal length in the end.
+The program takes the intrinsics for those of a 1280x720 image and crops it to the video's shape. Another shape is
+therefore written as the part of a 16:9 image that this crop gives, with the same focal length in the end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def to_string(trajectory: CameraTrajectory) -> str:
 
 
 def from_string(text: str) -> CameraTrajectory:
-    """The trajectory of such a string; it is of a 16:9 picture. Raises UserError for anything else."""
+    """The trajectory of such a string; it is of a 16:9 image. Raises UserError for anything else."""
     return from_list(parse_json(text))
 
 
@@ -49,7 +49,7 @@ def is_list(value: Any) -> bool:
 
 
 def widened(trajectory: CameraTrajectory, aspect: float = ASPECT) -> np.ndarray:
-    """Intrinsics (F, 4) of a picture of another shape from whose middle the trajectory's picture is cut.
+    """Intrinsics (F, 4) of an image of another shape from whose middle the trajectory's image is cut.
 
     Focal lengths and principal point stay where they are in the scene: the side that grows divides them.
     """

@@ -17,7 +17,7 @@ from ...errors import UserError
 
 @dataclass
 class Solved:
-    """w2c (F, 3, 4), NaN where a frame has no pose; focal in pixels of the working picture; agreeing (F,): share of a
+    """w2c (F, 3, 4), NaN where a frame has no pose; focal in pixels of the working image; agreeing (F,): share of a
     frame's keypoints that are part of the reconstruction; points (N, 3); first (M, 3): those that frame 0 sees."""
 
     w2c: np.ndarray
@@ -27,8 +27,8 @@ class Solved:
     first: np.ndarray
 
 
-def solve(pictures: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None) -> Solved:
-    """Gray pictures (H, W) uint8, where to look (0 = nowhere), focal length in pixels or None.
+def solve(images: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None) -> Solved:
+    """Gray images (H, W) uint8, where to look (0 = nowhere), focal length in pixels or None.
 
     Raises UserError where pycolmap is not installed, and where no reconstruction holds half of the frames.
     """
@@ -38,14 +38,14 @@ def solve(pictures: list[np.ndarray], allowed: list[np.ndarray] | None, focal: f
         raise UserError("the method 'colmap' needs pycolmap: pip install pycolmap, or use 'sift'") from error
     import cv2
 
-    height, width = pictures[0].shape
+    height, width = images[0].shape
     pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
     with tempfile.TemporaryDirectory(prefix="fulldit_colmap_") as name:
         folder = Path(name)
         for part in ("images", "masks", "out"):
             (folder / part).mkdir()
-        for number, picture in enumerate(pictures):
-            cv2.imwrite(str(folder / "images" / f"{number:06d}.png"), picture)
+        for number, image in enumerate(images):
+            cv2.imwrite(str(folder / "images" / f"{number:06d}.png"), image)
             if allowed is not None:
                 cv2.imwrite(str(folder / "masks" / f"{number:06d}.png.png"), allowed[number])
         reader = pycolmap.ImageReaderOptions()
@@ -68,13 +68,13 @@ def solve(pictures: list[np.ndarray], allowed: list[np.ndarray] | None, focal: f
         options.random_seed = 0
         found = pycolmap.incremental_mapping(database, folder / "images", folder / "out", options)
     best = max(found.values(), key=lambda model: model.num_reg_images(), default=None)
-    if best is None or best.num_reg_images() < max(2, len(pictures) / 2):
+    if best is None or best.num_reg_images() < max(2, len(images) / 2):
         count = 0 if best is None else best.num_reg_images()
         raise UserError(
-            f"COLMAP placed {count} of {len(pictures)} frames: it needs texture and a camera that moves, not only"
+            f"COLMAP placed {count} of {len(images)} frames: it needs texture and a camera that moves, not only"
             " turns. The method 'sift' knows cameras that only turn"
         )
-    return _read(best, len(pictures))
+    return _read(best, len(images))
 
 
 def _read(model, frames: int) -> Solved:

@@ -2,7 +2,7 @@
 
 A patch that is followed by its looks alone slides along edges, and all patches slide the same way when the view turns,
 which bends the whole path by tenths of a degree. Here every patch is a piece of a plane seen from one frame; it is
-carried to the other frames by the cameras and its depth, and only what is left between picture and prediction is
+carried to the other frames by the cameras and its depth, and only what is left between image and prediction is
 measured: across edges with weight, along them with next to none. That is the idea of direct methods (Engel, Koltun,
 Cremers, "Direct Sparse Odometry", arXiv 1607.02565), solved by the bundle adjustment that is here anyway.
 N points, S = SIDE x SIDE samples each.
@@ -22,23 +22,23 @@ ROUNDS = 3
 ALIKE = 0.75
 # What a patch differs from its template by: gray levels of noise, and a share of its contrast.
 NOISE, MISFIT = 2.0, 0.2
-# A position of this standard deviation (pixels of a picture 672 wide) has weight 1.
+# A position of this standard deviation (pixels of an image 672 wide) has weight 1.
 USUAL = 0.1
 NEIGHBORS = 12
 
 
 def remeasure(
-    bundle: ba.Bundle, pictures: list[np.ndarray], step: float, pixel: float, owners: np.ndarray | None = None
+    bundle: ba.Bundle, images: list[np.ndarray], step: float, pixel: float, owners: np.ndarray | None = None
 ) -> ba.Bundle:
-    """The bundle with observations measured again in the pictures of its cameras (gray, one per camera).
+    """The bundle with observations measured again in the images of its cameras (gray, one per camera).
 
     step: distance of a patch's samples in pixels. owners (K,) bool: cameras that patches may be taken from (every
     point is seen by one of them). Observations that look unlike their template are left out.
     """
-    height, width = pictures[0].shape
+    height, width = images[0].shape
     middle = np.array([width / 2, height / 2])
-    pictures = [smooth(picture, step) for picture in pictures]
-    slopes = [np.gradient(picture) for picture in pictures]
+    images = [smooth(image, step) for image in images]
+    slopes = [np.gradient(image) for image in images]
     host = _hosts(bundle if owners is None else bundle.only(owners[bundle.camera]))
     seen = bundle.seen()
     template_at = np.zeros((len(bundle.points), 2))
@@ -57,12 +57,12 @@ def remeasure(
     rays = np.concatenate([places / bundle.focal[host][:, None, None], np.ones((*places.shape[:2], 1))], 2)
     world = (rays / inverse[..., None] - bundle.shift[host][:, None]) @ bundle.rotation[host]
     template = np.zeros(places.shape[:2], np.float32)
-    for camera, picture in enumerate(pictures):
+    for camera, image in enumerate(images):
         mine = np.flatnonzero(host == camera)
-        template[mine] = sample(picture, places[mine] + middle - 0.5)
+        template[mine] = sample(image, places[mine] + middle - 0.5)
     template -= template.mean(1, keepdims=True)
     at, trust, fine = bundle.at.copy(), np.zeros_like(bundle.trust), np.zeros(len(bundle.at), bool)
-    for camera, picture in enumerate(pictures):
+    for camera, image in enumerate(images):
         rows = np.flatnonzero((bundle.camera == camera) & good[bundle.point])
         if not len(rows):
             continue
@@ -70,7 +70,7 @@ def remeasure(
         inside = world[point] @ bundle.rotation[camera].T + bundle.shift[camera]
         ahead = (inside[..., 2] > 1e-6).all(1)
         where = bundle.focal[camera] * inside[..., :2] / np.maximum(inside[..., 2:], 1e-6)
-        offset, weight, alike = _measure(picture, slopes[camera], template[point], where + middle - 0.5, pixel)
+        offset, weight, alike = _measure(image, slopes[camera], template[point], where + middle - 0.5, pixel)
         at[rows] = where[:, SIDE * SIDE // 2] + offset
         trust[rows] = weight
         fine[rows] = ahead & (alike > ALIKE) & (np.linalg.norm(offset, axis=1) < 4 * step)
@@ -119,8 +119,8 @@ def _slants(bundle: ba.Bundle, host: np.ndarray, at: np.ndarray, depth: np.ndarr
     return slant
 
 
-def _measure(picture: np.ndarray, slopes, template: np.ndarray, where: np.ndarray, pixel: float):
-    """What is left between picture and prediction: offsets (n, 2) in pixels, their trust (n, 2, 2), likeness (n,).
+def _measure(image: np.ndarray, slopes, template: np.ndarray, where: np.ndarray, pixel: float):
+    """What is left between image and prediction: offsets (n, 2) in pixels, their trust (n, 2, 2), likeness (n,).
 
     template (n, S) of zero mean; where (n, S, 2): predicted pixel indices.
     """
@@ -133,7 +133,7 @@ def _measure(picture: np.ndarray, slopes, template: np.ndarray, where: np.ndarra
     offset = np.zeros((len(where), 2))
     size = np.maximum(np.einsum("ns,ns->n", template, template), 1e-6)
     for turn in range(ROUNDS + 1):
-        values = sample(picture, where + offset[:, None])
+        values = sample(image, where + offset[:, None])
         values = values - values.mean(1, keepdims=True)
         gain = np.einsum("ns,ns->n", values, template) / size
         alike = gain * np.sqrt(size / np.maximum(np.einsum("ns,ns->n", values, values), 1e-6))

@@ -33,7 +33,7 @@ class Estimate:
         other unit: a video of a model railway looks like one of a railway).
     inliers (F,): share of the followed points of each frame that agree with its pose, 0..1.
     failed: frames whose pose is not measured but lies between its neighbors'.
-    focal: fx in picture widths of the first frame. focal_known: it was given, not guessed.
+    focal: fx in image widths of the first frame. focal_known: it was given, not guessed.
     movement: 'static', 'turning', 'zooming' (turning with a lens that zooms) or 'moving'.
     points (N, 3): what was triangulated, in the first camera's axes and the trajectory's unit (directions at
         distance 1 where the camera does not move).
@@ -75,7 +75,7 @@ def estimate_camera(
 ) -> Estimate:
     """The camera's path in a video.
 
-    frames: (F, H, W, 3), uint8 or 0..1. focal: fx in picture widths; None: found from the video where it can be,
+    frames: (F, H, W, 3), uint8 or 0..1. focal: fx in image widths; None: found from the video where it can be,
     guessed otherwise, and said. masks: (F, H, W) or (1, H, W), True where something moves by itself (left out).
     method: 'sift' (OpenCV) or 'colmap' (pycolmap, slower). keyframes: how many frames are adjusted together first.
     progress: a factory `progress(total, title)` of context managers that give a function to call per step.
@@ -84,13 +84,13 @@ def estimate_camera(
     frames, masks = _checked(frames, focal, masks, method, fps, keyframes)
     count, height, width = frames.shape[:3]
     with progress(count + 2 + len(models.SCHEDULE), "camera from video") as step:
-        pictures = gray(frames)
-        allowed = None if masks is None else _allowed(masks, pictures[0].shape)
+        images = gray(frames)
+        allowed = None if masks is None else _allowed(masks, images[0].shape)
         if method == "colmap":
-            return _by_colmap(pictures, allowed, focal, fps, width / height)
-        tracks = follow(pictures, allowed, step=step)
+            return _by_colmap(images, allowed, focal, fps, width / height)
+        tracks = follow(images, allowed, step=step)
         _enough(tracks.xy, count)
-        problem = models.Problem.of(tracks, pictures, focal or GUESSED_FOCAL, focal is not None)
+        problem = models.Problem.of(tracks, images, focal or GUESSED_FOCAL, focal is not None)
         fit, doubts = _fitted(problem, keyframes, step)
     return _estimate(problem, fit, tracks, fps, width / height, doubts)
 
@@ -135,7 +135,7 @@ def _doubts(problem: models.Problem, fit: models.Fit, best: float) -> list[str]:
 
 
 def _cost(problem: models.Problem, fit: models.Fit) -> float:
-    """Root of the mean squared error in pixels of a picture 672 wide, with outliers counted as three pixels."""
+    """Root of the mean squared error in pixels of an image 672 wide, with outliers counted as three pixels."""
     error = fit.error()[fit.placed[fit.bundle.camera]] / problem.pixel
     return float(np.sqrt(np.mean(np.minimum(error, 3.0) ** 2)))
 
@@ -153,7 +153,7 @@ def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]
     if len(failed) > problem.frames / 2:
         raise UserError(
             f"the camera cannot be found: {len(failed)} of {problem.frames} frames have too few points that agree with"
-            " any one movement (blur, a moving subject that fills the picture, or cuts): mask what moves, or split the"
+            " any one movement (blur, a moving subject that fills the image, or cuts): mask what moves, or split the"
             " clip"
         )
     c2w = invert(np.concatenate([bundle.rotation, bundle.shift[:, :, None]], 2))
@@ -203,12 +203,12 @@ def _about_support(inliers: np.ndarray) -> list[str]:
     ]
 
 
-def _by_colmap(pictures, allowed, focal: float | None, fps: float, aspect: float) -> Estimate:
+def _by_colmap(images, allowed, focal: float | None, fps: float, aspect: float) -> Estimate:
     """The same account of what COLMAP finds."""
     from .colmap import solve
 
-    width = pictures[0].shape[1]
-    solved = solve(pictures, allowed, None if focal is None else focal * width)
+    width = images[0].shape[1]
+    solved = solve(images, allowed, None if focal is None else focal * width)
     sure = np.isfinite(solved.w2c).all((1, 2))
     c2w = np.tile(np.eye(3, 4), (len(sure), 1, 1))
     c2w[sure] = invert(solved.w2c[sure])
@@ -262,7 +262,7 @@ def _checked(frames, focal, masks, method, fps, keyframes):
     if min(frames.shape[1:3]) < 32:
         raise UserError(f"the video is {frames.shape[2]}x{frames.shape[1]} pixels; at least 32x32 was expected")
     if focal is not None and not 0.1 <= focal <= 20:
-        raise UserError(f"the focal length is {focal}; 0.1 to 20 picture widths were expected (50 degrees: 1.07)")
+        raise UserError(f"the focal length is {focal}; 0.1 to 20 image widths were expected (50 degrees: 1.07)")
     if method not in METHODS:
         raise UserError(f"the method is '{method}'; expected one of {', '.join(METHODS)}")
     if keyframes < 3:
@@ -294,5 +294,5 @@ def _enough(xy: np.ndarray, frames: int) -> None:
     if len(xy) < FEWEST or np.median(seen) < FEWEST:
         raise UserError(
             f"too few points to follow: {int(np.median(seen))} in the middle one of {frames} frames, where at least"
-            f" {FEWEST} are needed. The picture has too little texture, or is masked, blurred or too dark"
+            f" {FEWEST} are needed. The image has too little texture, or is masked, blurred or too dark"
         )

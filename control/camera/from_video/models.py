@@ -21,27 +21,27 @@ FAR = 100.0
 # Rays that meet at less than this (degrees) give no depth.
 NARROW, WIDE = 0.25, 0.4
 REACH = 2.0
-# Distance of samples and robust scale, in pixels of a picture 672 wide, of the rounds of `sharpened`.
+# Distance of samples and robust scale, in pixels of an image 672 wide, of the rounds of `sharpened`.
 SCHEDULE = ((2.5, 1.0), (2.5, 0.5), *[(1.5, 0.1)] * 7)
 
 
 @dataclass
 class Problem:
-    """at (N, F, 2): tracks in pixels from the middle of the picture (NaN: not seen); focal in pixels, a guess or
-    given; pixel: a pixel of a picture 672 wide in pixels of this one, the measure of all thresholds."""
+    """at (N, F, 2): tracks in pixels from the middle of the image (NaN: not seen); focal in pixels, a guess or
+    given; pixel: a pixel of an image 672 wide in pixels of this one, the measure of all thresholds."""
 
     at: np.ndarray
     focal: float
     known: bool
     pixel: float
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
 
     @classmethod
-    def of(cls, tracks: Tracks, pictures: list[np.ndarray], focal: float, known: bool) -> Problem:
-        """focal in widths of the picture; pictures: gray, of the working size."""
+    def of(cls, tracks: Tracks, images: list[np.ndarray], focal: float, known: bool) -> Problem:
+        """focal in widths of the image; images: gray, of the working size."""
         width, height = tracks.size
         middle = np.array([width / 2, height / 2])
-        return cls(tracks.xy - middle, focal * width, known, max(width, height) / 672, pictures)
+        return cls(tracks.xy - middle, focal * width, known, max(width, height) / 672, images)
 
     @property
     def frames(self) -> int:
@@ -75,7 +75,7 @@ class Fit:
 
 
 def key_frames(problem: Problem, count: int) -> np.ndarray:
-    """Up to `count` frames, first and last included, evenly spread over what the picture moves."""
+    """Up to `count` frames, first and last included, evenly spread over what the image moves."""
     if problem.frames <= count:
         return np.arange(problem.frames)
     travel = np.zeros(problem.frames)
@@ -91,7 +91,7 @@ def key_frames(problem: Problem, count: int) -> np.ndarray:
 
 
 def choose_tracks(problem: Problem, frames: np.ndarray, limit: int, least: int = 3) -> np.ndarray:
-    """Up to `limit` tracks seen in at least `least` of the frames: the longest of every part of the picture."""
+    """Up to `limit` tracks seen in at least `least` of the frames: the longest of every part of the image."""
     seen = problem.seen()[:, frames]
     length = seen.sum(1)
     middle = np.where(seen[..., None], problem.at[:, frames], 0).sum(1) / np.maximum(length, 1)[:, None]
@@ -101,7 +101,7 @@ def choose_tracks(problem: Problem, frames: np.ndarray, limit: int, least: int =
     order = np.lexsort((able, -length[able], cell))
     start = np.r_[True, cell[order][1:] != cell[order][:-1]]
     rank = np.arange(len(order)) - np.maximum.accumulate(np.where(start, np.arange(len(order)), 0))
-    # Round after round, each part of the picture gives its next longest track.
+    # Round after round, each part of the image gives its next longest track.
     turn = np.lexsort((-length[able[order]], rank))
     return np.sort(able[order[turn[:limit]]])
 
@@ -123,7 +123,7 @@ def chain(problem: Problem, zoom: bool) -> tuple[np.ndarray, np.ndarray]:
     for f in range(1, problem.frames):
         both = problem.shared(f - 1, f)
         turn, ratio = np.eye(3), 1.0
-        # A few hundred points say how a picture turns.
+        # A few hundred points say how an image turns.
         both = both[:: max(1, len(both) // 300)]
         if len(both) >= 8:
             first, second = problem.at[both, f - 1] / focal[f - 1], problem.at[both, f] / focal[f - 1]
@@ -318,7 +318,7 @@ def _refine(bundle: ba.Bundle, placed, solid, problem: Problem, rounds: int, sca
 def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: None) -> Fit:
     """The fit adjusted to patches measured where it says that they are, from coarse to fine (direct.py)."""
     placed = np.flatnonzero(fit.placed)
-    pictures = [problem.pictures[k] for k in fit.frames[placed]]
+    images = [problem.images[k] for k in fit.frames[placed]]
     to_camera = np.full(len(fit.frames), -1)
     to_camera[placed] = np.arange(len(placed))
     use = fit.placed[fit.bundle.camera]
@@ -330,7 +330,7 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
     free = freedom(fit.kind, len(placed), problem.known)
     support = 0
     for apart, scale in SCHEDULE:
-        measured = direct.remeasure(part, pictures, apart * problem.pixel, problem.pixel)
+        measured = direct.remeasure(part, images, apart * problem.pixel, problem.pixel)
         if len(measured.at) < 0.3 * len(part.at):
             break
         measured = ba.adjust(measured, free, scale * problem.pixel, rounds=8)
@@ -363,7 +363,7 @@ def all_frames(problem: Problem, fit: Fit) -> Fit:
         free = (True, fit.kind == "moving", fit.kind == "zooming")
         bundle = _others(bundle, ba.resect(bundle, free, problem.pixel), kept)
         for apart, scale in SCHEDULE[-2:]:
-            measured = direct.remeasure(bundle, problem.pictures, apart * problem.pixel, problem.pixel, kept)
+            measured = direct.remeasure(bundle, problem.images, apart * problem.pixel, problem.pixel, kept)
             bundle = _others(bundle, ba.resect(measured, free, scale * problem.pixel), kept)
     return Fit(fit.kind, frames, fit.tracks, bundle, np.ones(len(frames), bool))
 

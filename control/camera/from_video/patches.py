@@ -1,6 +1,6 @@
 """Patches aligned with the frame in which they were first seen, so that following them does not add up errors.
 
-The patch is compared with its own first picture under an affine warp, gain and offset: Baker and Matthews,
+The patch is compared with its own first image under an affine warp, gain and offset: Baker and Matthews,
 "Lucas-Kanade 20 Years On", 2004, the inverse compositional algorithm; Shi and Tomasi, 1994, on why affine. What an
 affine warp can hide (a point slides along a smooth edge) is in `spread`. All patches of a frame at once, in numpy.
 N patches, S = GRID x GRID samples each.
@@ -21,14 +21,14 @@ ALIKE = 0.85
 NOISE, MISFIT = 2.0, 0.3
 
 
-def smooth(picture: np.ndarray, step: float) -> np.ndarray:
-    """The picture as float32, blurred so that samples `step` pixels apart miss nothing."""
+def smooth(image: np.ndarray, step: float) -> np.ndarray:
+    """The image as float32, blurred so that samples `step` pixels apart miss nothing."""
     import cv2
 
-    return cv2.GaussianBlur(picture, (0, 0), 0.6 * step).astype(np.float32)
+    return cv2.GaussianBlur(image, (0, 0), 0.6 * step).astype(np.float32)
 
 
-def sample(picture: np.ndarray, xy: np.ndarray) -> np.ndarray:
+def sample(image: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """Bilinear values (n, S) at pixel indices xy (n, S, 2); outside, the rim's.
 
     OpenCV 5 is exact here; OpenCV 4 rounds positions to 1/32 pixel.
@@ -38,7 +38,7 @@ def sample(picture: np.ndarray, xy: np.ndarray) -> np.ndarray:
     if not len(xy):
         return np.zeros(xy.shape[:-1], np.float32)
     x, y = (np.ascontiguousarray(xy[..., k], np.float32) for k in (0, 1))
-    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def offsets(step: float) -> np.ndarray:
@@ -65,14 +65,14 @@ class Patches:
         return Patches(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__dataclass_fields__))
 
 
-def take(picture: np.ndarray, xy: np.ndarray, step: float) -> Patches:
-    """Templates around xy (N, 2), pixel indices, of a picture from `smooth`."""
+def take(image: np.ndarray, xy: np.ndarray, step: float) -> Patches:
+    """Templates around xy (N, 2), pixel indices, of an image from `smooth`."""
     around = offsets(step)
     at = xy[:, None] + around
-    values = sample(picture, at)
+    values = sample(image, at)
     across, down = np.float32([0.5, 0]), np.float32([0, 0.5])
-    gx = sample(picture, at + across) - sample(picture, at - across)
-    gy = sample(picture, at + down) - sample(picture, at - down)
+    gx = sample(image, at + across) - sample(image, at - across)
+    gy = sample(image, at + down) - sample(image, at - down)
     radius = step * (GRID // 2)
     x, y = around[:, 0] / radius, around[:, 1] / radius
     jacobian = np.stack([gx, gy, gx * x, gx * y, gy * x, gy * y], 1)
@@ -97,10 +97,10 @@ def take(picture: np.ndarray, xy: np.ndarray, step: float) -> Patches:
     return Patches(values, solve, np.tile(np.eye(2, dtype=np.float32), (len(xy), 1, 1)), spread, contrast)
 
 
-def align(patches: Patches, picture: np.ndarray, xy: np.ndarray, step: float):
-    """Refine positions xy (N, 2) and the patches' warps in a picture from `smooth`.
+def align(patches: Patches, image: np.ndarray, xy: np.ndarray, step: float):
+    """Refine positions xy (N, 2) and the patches' warps in an image from `smooth`.
 
-    Returns positions (N, 2), new patches, and how alike (N,) the picture there is to the template (correlation -1..1).
+    Returns positions (N, 2), new patches, and how alike (N,) the image there is to the template (correlation -1..1).
     """
     around = offsets(step)
     radius = step * (GRID // 2)
@@ -108,7 +108,7 @@ def align(patches: Patches, picture: np.ndarray, xy: np.ndarray, step: float):
     alike = np.zeros(len(xy))
     for turn in range(ROUNDS + 1):
         where = at[:, None] + around @ warp.transpose(0, 2, 1)
-        values = sample(picture, where)
+        values = sample(image, where)
         values -= values.mean(1, keepdims=True)
         size = np.einsum("ns,ns->n", patches.values, patches.values)
         gain = np.einsum("ns,ns->n", values, patches.values) / np.maximum(size, 1e-6)
@@ -119,7 +119,7 @@ def align(patches: Patches, picture: np.ndarray, xy: np.ndarray, step: float):
         error = values / np.maximum(gain, 0.2)[:, None] - patches.values
         change = np.einsum("nks,ns->nk", patches.solve, error)
         change = np.clip(change, -1.5, 1.5)
-        # The step moves the template; the picture's warp takes its inverse from the right.
+        # The step moves the template; the image's warp takes its inverse from the right.
         turned = np.eye(2, dtype=np.float32) + change[:, 2:].reshape(-1, 2, 2) / radius
         back = np.linalg.inv(turned)
         at = at - np.einsum("nij,njk,nk->ni", warp, back, change[:, :2])

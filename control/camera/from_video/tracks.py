@@ -1,7 +1,7 @@
 """Points followed through a video: corners and blobs at two sizes, by Lucas-Kanade from frame to frame (SIFT where the
-picture jumps), then aligned with the frame in which they were first seen.
+image jumps), then aligned with the frame in which they were first seen.
 
-Positions are in pixels of the working picture, (0, 0) its corner: the center of the first pixel is (0.5, 0.5).
+Positions are in pixels of the working image, (0, 0) its corner: the center of the first pixel is (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from ... import libraries
 from . import patches as patch
 
-# The working picture's longer side: smaller ones are enlarged for the window to fit, larger ones are wasted time.
+# The working image's longer side: smaller ones are enlarged for the window to fit, larger ones are wasted time.
 SMALLEST, LARGEST = 384, 960
 COUNT = 700
-# Distance of a patch's samples in pixels of a picture 672 wide, and the share of the points.
+# Distance of a patch's samples in pixels of an image 672 wide, and the share of the points.
 SIZES = ((1.0, 0.5), (2.0, 0.3), (4.0, 0.2))
 # A position that its patch does not fix this well (pixels) is not worth having.
 VAGUE = 0.35
@@ -26,7 +26,7 @@ VAGUE = 0.35
 
 @dataclass
 class Tracks:
-    """xy (N, F, 2) float64 positions, NaN where a point is not followed; size (width, height) of the working picture;
+    """xy (N, F, 2) float64 positions, NaN where a point is not followed; size (width, height) of the working image;
     cuts: frames at which next to nothing of the frame before is seen."""
 
     xy: np.ndarray
@@ -43,13 +43,13 @@ opencv = partial(libraries.opencv, "finding a camera in a video")
 
 
 def gray(frames: np.ndarray) -> list[np.ndarray]:
-    """Frames (F, H, W, 3) or (F, H, W), uint8 or 0..1 float, as gray uint8 pictures of the working size."""
+    """Frames (F, H, W, 3) or (F, H, W), uint8 or 0..1 float, as gray uint8 images of the working size."""
     cv2 = opencv()
     height, width = frames.shape[1:3]
     longer = max(height, width)
     scale = min(max(longer, SMALLEST), LARGEST) / longer
     size = (max(round(width * scale), 16), max(round(height * scale), 16))
-    pictures = []
+    images = []
     for frame in frames:
         if frame.dtype != np.uint8:
             frame = (np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -57,28 +57,28 @@ def gray(frames: np.ndarray) -> list[np.ndarray]:
             frame = cv2.cvtColor(np.ascontiguousarray(frame[..., :3]), cv2.COLOR_RGB2GRAY)
         if size != (width, height):
             frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        pictures.append(frame)
-    return pictures
+        images.append(frame)
+    return images
 
 
 def follow(
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     allowed: list[np.ndarray] | None = None,
     count: int = COUNT,
     step: Callable[[], None] = lambda: None,
 ) -> Tracks:
     """Follow about `count` points per frame. allowed: per frame (H, W) uint8, 0 where nothing may be followed."""
-    height, width = pictures[0].shape
+    height, width = images[0].shape
     scale = max(height, width) / 672
-    layers = [Layer(len(pictures), apart * scale, round(share * count), scale) for apart, share in SIZES]
+    layers = [Layer(len(images), apart * scale, round(share * count), scale) for apart, share in SIZES]
     cuts = []
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         free = None if allowed is None else allowed[number]
-        lost = [layer.advance(pictures[number - 1], picture, number, free) for layer in layers] if number else []
+        lost = [layer.advance(images[number - 1], image, number, free) for layer in layers] if number else []
         if lost and all(lost):
             cuts.append(number)
         for layer in layers:
-            layer.replenish(picture, number, free)
+            layer.replenish(image, number, free)
         step()
     return Tracks(np.concatenate([layer.rows() for layer in layers]), (width, height), tuple(cuts))
 
@@ -126,13 +126,13 @@ class Layer:
             self.all[index][number] = point + 0.5
         return lost
 
-    def replenish(self, picture: np.ndarray, number: int, free: np.ndarray | None) -> None:
+    def replenish(self, image: np.ndarray, number: int, free: np.ndarray | None) -> None:
         """New points where there is room."""
         wanted = self.count - len(self.points)
         if wanted < (0.2 * self.count if number % 4 else 1):
             return
         cv2 = opencv()
-        height, width = picture.shape
+        height, width = image.shape
         rim = self.window // 2 + 1
         room = np.zeros((height, width), np.uint8)
         room[rim : height - rim, rim : width - rim] = 255
@@ -141,11 +141,11 @@ class Layer:
         for x, y in np.rint(self.points).astype(int):
             cv2.circle(room, (int(x), int(y)), int(self.spacing), 0, -1)
         block = self.window // 2 * 2 - 1
-        found = cv2.goodFeaturesToTrack(picture, wanted * 2, 0.001, self.spacing, mask=room, blockSize=block)
+        found = cv2.goodFeaturesToTrack(image, wanted * 2, 0.001, self.spacing, mask=room, blockSize=block)
         if found is None:
             return
         found = found.reshape(-1, 2)
-        fresh = patch.take(patch.smooth(picture, self.step), found, self.step)
+        fresh = patch.take(patch.smooth(image, self.step), found, self.step)
         worst = np.sqrt(np.linalg.eigvalsh(fresh.spread)[:, 1])
         good = np.flatnonzero(worst < VAGUE * self.scale)[:wanted]
         first = len(self.all)
@@ -160,7 +160,7 @@ class Layer:
 
 
 def _flow(cv2, before: np.ndarray, after: np.ndarray, points: np.ndarray, window: int, guess: np.ndarray | None = None):
-    """Positions (N, 2) in the next picture and whether the way back leads home, (N,) bool."""
+    """Positions (N, 2) in the next image and whether the way back leads home, (N,) bool."""
     setting = {
         "winSize": (window, window),
         "maxLevel": 4,
@@ -175,7 +175,7 @@ def _flow(cv2, before: np.ndarray, after: np.ndarray, points: np.ndarray, window
 
 
 def _inside(points: np.ndarray, shape: tuple[int, int], free: np.ndarray | None, margin: float) -> np.ndarray:
-    """(N,) bool: in the picture with room for most of the window, and not where masked."""
+    """(N,) bool: in the image with room for most of the window, and not where masked."""
     height, width = shape
     good = (points > margin).all(1) & (points[:, 0] < width - 1 - margin) & (points[:, 1] < height - 1 - margin)
     if free is not None:

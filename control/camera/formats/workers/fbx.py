@@ -69,7 +69,7 @@ def at(keys, time: float) -> float:
 
 
 def focal(scene, anim, camera, times: list[float], fps: float) -> tuple[list[float], list[float]]:
-    """fx and fy at every time, normalized by the picture's width and height."""
+    """fx and fy at every time, normalized by the image's width and height."""
     import ufbx
 
     angle = camera.field_of_view_deg

@@ -18,7 +18,7 @@ class FullDiTDepthPictures(io.ComfyNode):
             display_name="Depth for Other Models (FullDiT)",
             category="FullDiT/depth",
             description=(
-                "A depth clip as control pictures for core's VACE, Wan Fun Control and LTX nodes, in sizes and numbers "
+                "A depth clip as control images for core's VACE, Wan Fun Control and LTX nodes, in sizes and numbers "
                 "of frames that these take without cropping."
             ),
             search_aliases=["VACE depth", "Wan Fun Control", "LTX IC-LoRA", "control video", "depth to image"],
@@ -55,10 +55,10 @@ class FullDiTDepthPictures(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, target, width=0, height=0, frames=0, downscale=1) -> io.NodeOutput:
-        from ..control.depth.convert import control_pictures
+        from ..control.depth.convert import control_images
         from .sockets.arrays import to_tensor
 
-        pictures, said = control_pictures(depth, target, height or None, width or None, frames or None, downscale)
-        count, tall, wide = pictures.shape[:3]
+        images, said = control_images(depth, target, height or None, width or None, frames or None, downscale)
+        count, tall, wide = images.shape[:3]
         report = "\n".join([f"{count} frames of {wide}x{tall} for {TARGETS[target].says}.", *said])
-        return io.NodeOutput(to_tensor(pictures), report, ui={"text": [report]})
+        return io.NodeOutput(to_tensor(images), report, ui={"text": [report]})
