@@ -77,12 +77,12 @@ def measure(name: str, rounds: int) -> dict:
     x = torch.randn(1, config.in_dim, *config.geometry, device=device, dtype=dtype)
     t = torch.full((1,), 500.0, device=device)
     text = torch.randn(1, config.text_len, config.text_dim, device=device, dtype=dtype)
-    memory = decoupled.prefill(conditions)
+    kv_cache = decoupled.prefill(conditions)
     peer = plain_peer(config, device, dtype)
 
     variants = {
         "plain": lambda: decoupled(x, t, text),
-        "cached": lambda: decoupled(x, t, text, conditions, memory=memory),
+        "cached": lambda: decoupled(x, t, text, conditions, kv_cache=kv_cache),
         "recomputed": lambda: decoupled(x, t, text, conditions),
         "full": lambda: full(x, t, text, conditions),
     }
@@ -104,7 +104,7 @@ def measure(name: str, rounds: int) -> dict:
         "seconds": {key: round(value, 5) for key, value in median.items()},
         "ratio_to_plain": {key: round(value / median["plain"], 3) for key, value in median.items()},
         # K and V of every block, against the input of every block (half of it, but projected again every step).
-        "cache_bytes": {"keys_values": memory.nbytes, "block_inputs": memory.nbytes // 2},
+        "cache_bytes": {"keys_values": kv_cache.nbytes, "block_inputs": kv_cache.nbytes // 2},
         "machine": f"{platform.machine()}, {device}, {str(dtype)[6:]}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
     }

@@ -77,13 +77,13 @@ def _generate(args: argparse.Namespace) -> dict:
             for name in ("camera", "identity", "depth")
             if (scale := getattr(args, f"{name}_guidance")) is not None
         },
-        anchor=args.anchor,
+        first_frame_pass=args.first_frame_pass,
         compare=args.compare,
         progress=_progress(args.quiet),
         **size,
     )
-    for remark in report["asked"]["remarks"]:
-        print(f"note: {remark}", file=sys.stderr)
+    for warning in report["asked"]["warnings"]:
+        print(f"note: {warning}", file=sys.stderr)
     return report
 
 
@@ -130,7 +130,7 @@ def _bench(args: argparse.Namespace) -> dict:
         progress=_progress(args.quiet),
         family=args.family,
         masks=args.masks,
-        anchor=args.anchor,
+        first_frame_pass=args.first_frame_pass,
         vae=args.vae,
         estimators=args.estimators,
     )
@@ -234,7 +234,7 @@ def build_parser() -> argparse.ArgumentParser:
             f"--{name}-guidance", type=float, metavar="SCALE", help=f"a scale of its own for {name}, chained"
         )
     p.add_argument(
-        "--anchor",
+        "--first-frame-pass",
         type=float,
         metavar="SHARE",
         help="share of the steps that settle the first frame; the rest follows from it (default: the checkpoint's)",
@@ -268,7 +268,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
     p.add_argument("--masks", default="exact", choices=("exact", "painted"), help="painted: painted masks besides")
-    p.add_argument("--anchor", type=float, metavar="SHARE", help="as of generate (default: the checkpoint's)")
+    p.add_argument("--first-frame-pass", type=float, metavar="SHARE", help="as of generate (default: the checkpoint's)")
     p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
     p.add_argument("--json", metavar="FILE", help="write the figures here")

@@ -33,7 +33,7 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     condition_guidance: dict[str, float] | None = None,
-    anchor: float | None = None,
+    first_frame_pass: float | None = None,
     compare: bool = False,
     progress: Bar,
 ) -> dict:
@@ -66,7 +66,7 @@ def generate(
                 steps=steps,
                 guidance=guidance,
                 condition_guidance=condition_guidance,
-                anchor=anchor,
+                first_frame_pass=first_frame_pass,
                 conditions=conditions.select(names) if conditions is not None and names else None,
                 callback=lambda *_: step(),
             )
@@ -91,12 +91,12 @@ def generate(
     seconds["total"] = time.perf_counter() - began
 
     report = {
-        "asked": {"prompt": prompt, "conditions": list(controls.present()), "remarks": controls.remarks(), **size},
+        "asked": {"prompt": prompt, "conditions": list(controls.present()), "warnings": controls.warnings(), **size},
         "sampling": {
             "seed": seed,
             "steps": steps,
             "guidance": pipeline.config.guidance if guidance is None else guidance,
-            "anchor": pipeline.config.anchor if anchor is None else anchor,
+            "first_frame_pass": pipeline.config.first_frame_pass if first_frame_pass is None else first_frame_pass,
         },
         "tokens": conditions.tokens(pipeline.config) if conditions is not None else {},
         "measured": measured,

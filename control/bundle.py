@@ -78,7 +78,7 @@ class Controls:
                 track=np.clip(resize_clip(identity.track[indices(len(identity.track), frames)], height, width), 0, 1),
             )
             for identity in self.identities
-        )  # fmt: skip
+        )
         depth = self.depth
         if depth is not None:
             depth = DepthClip(depth.values[indices(depth.frames, frames)], depth.recipe).resized(height, width)
@@ -94,7 +94,7 @@ class Controls:
                 identity, track=np.clip(resize_clip(identity.track, height, width), 0, 1)
             )
             for identity in self.identities
-        )  # fmt: skip
+        )
         depth = None if self.depth is None else self.depth.resized(height, width)
         return dataclasses.replace(self, identities=identities, depth=depth)
 
@@ -132,37 +132,37 @@ class Controls:
         check_weight(self.camera_strength, *self.camera_range, "the camera")
         check_weight(self.depth_strength, *self.depth_range, "the depth")
 
-    def remarks(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Sentences about what is allowed but may not be meant: nothing given, still or huge camera, odd tracks."""
-        remarks = []
+        warnings = []
         if not self.present():
-            remarks.append("No condition is given, so the prompt alone decides.")
+            warnings.append("No condition is given, so the prompt alone decides.")
         if self.camera is not None:
             pose = self.camera.relative()
             moved = np.linalg.norm(pose.c2w[:, :, 3], axis=1).max()
             turned = np.degrees(np.arccos(np.clip(pose.c2w[:, 2, 2], -1, 1)).max())
             if moved > 2:
-                remarks.append(
+                warnings.append(
                     f"The camera moves {moved:.1f} times the {self.camera.unit}; if this was not meant,"
                     " the path is in another unit and needs scaling."
                 )
             if moved > 1e-6 and self.camera.unit != UNIT:
-                remarks.append(f"The camera's lengths are in {self.camera.unit} unit; the model takes the {UNIT}.")
+                warnings.append(f"The camera's lengths are in {self.camera.unit} unit; the model takes the {UNIT}.")
             if turned > 90:
-                remarks.append(f"The camera turns by {turned:.0f} degrees, away from everything in the first frame.")
-        remarks += track_report(self.identities)
+                warnings.append(f"The camera turns by {turned:.0f} degrees, away from everything in the first frame.")
+        warnings += track_report(self.identities)
         if self.depth is not None:
             unknown = self.depth.recipe.get("unknown", 0)
             if unknown > 0.05:
-                remarks.append(f"{unknown:.0%} of the depth clip is unknown and was taken as far away.")
-            remarks += self.depth.recipe.get("remarks", [])
+                warnings.append(f"{unknown:.0%} of the depth clip is unknown and was taken as far away.")
+            warnings += self.depth.recipe.get("warnings", [])
         weights = [("camera", self.camera is not None, self.camera_strength)]
         weights += [(f"identity '{identity.name}'", True, identity.strength) for identity in self.identities]
         weights += [("depth", self.depth is not None, self.depth_strength)]
-        remarks += [
+        warnings += [
             f"The strength of the {what} is 0, so it does nothing." for what, given, s in weights if given and s == 0
         ]
-        return remarks
+        return warnings
 
 
 def check_length(count: int, frames: int, what: str) -> None:

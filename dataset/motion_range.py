@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..control.camera.motion_range import Reach, measure
+from ..control.camera.motion_range import CameraMotionRange, measure
 from ..control.camera.trajectory import CameraTrajectory
 from .latents import EncodedClips
 
 
-def of_clips(clips: EncodedClips, fps: float, most: int = 2048) -> Reach:
+def of_clips(clips: EncodedClips, fps: float, most: int = 2048) -> CameraMotionRange:
     """The reach of encoded clips, at `fps` frames per second; of more than `most`, of so many evenly spread ones."""
     some = np.unique(np.linspace(0, len(clips) - 1, min(len(clips), most)).astype(int)).tolist()
     paths = zip(clips.get("c2w", some).numpy(), clips.get("intrinsics", some).numpy(), strict=True)

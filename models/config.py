@@ -18,7 +18,10 @@ from .conditioning.streams import STREAMS, STREAMS_OF
 CORE_FIELDS = (
     "model_type", "patch_size", "text_len", "in_dim", "dim", "ffn_dim", "freq_dim", "text_dim", "out_dim", "num_heads",
     "num_layers", "qk_norm", "cross_attn_norm", "eps",
-)  # fmt: skip
+)
+
+# Fields of earlier checkpoints under the names that they have now.
+_RENAMED = {"anchor": "first_frame_pass", "vae": "vae_fingerprint"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class FullDiTConfig:
     slots: how many identities. streams: names of the registry in streams.py. patches: (name, (frames, rows, columns))
     of the streams that are cut otherwise than the registry says, for a token budget of one's own. joint_text: words
     join the sequence instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on.
-    vae: fingerprint of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and
-    anchor are defaults of sampling.
+    vae_fingerprint: of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and
+    first_frame_pass are defaults of sampling.
     """
 
     dim: int = 192
@@ -56,12 +59,12 @@ class FullDiTConfig:
     height: int = 64
     width: int = 96
     fps: float = 8.0
-    vae: str = ""
+    vae_fingerprint: str = ""
     text: str = "bytes"
     steps: int = 20
     guidance: float = 3.0
     shift: float = 3.0
-    anchor: float = 0.0
+    first_frame_pass: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("patch_size", "streams"):
@@ -127,6 +130,7 @@ class FullDiTConfig:
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> FullDiTConfig:
         """A config from plain values; fields of another name or type are refused."""
+        given = {_RENAMED.get(name, name): value for name, value in given.items()}
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(set(given) - set(known))
         if unknown:
@@ -142,7 +146,7 @@ class FullDiTConfig:
 
 
 _WAN = {"text_dim": 4096, "text_len": 512, "text": "umt5", "frames": 77, "height": 384, "width": 672, "fps": 15.0,
-        "steps": 50, "guidance": 5.0}  # fmt: skip
+        "steps": 50, "guidance": 5.0}
 
 # In a clip of a hundred pixels a map cut as coarsely as the registry says has several objects in one token, and the
 # references are not bound to their places (checkpoints/README.md, "What was tried").
@@ -152,10 +156,10 @@ PRESETS: dict[str, FullDiTConfig] = {
     "debug": FullDiTConfig(
         dim=48, ffn_dim=96, num_layers=2, num_heads=2, text_dim=32, freq_dim=32, frames=5, height=32, width=48, steps=4
     ),
-    "mini-cpu": FullDiTConfig(patches=_FINE_MAP, anchor=0.3),
+    "mini-cpu": FullDiTConfig(patches=_FINE_MAP, first_frame_pass=0.3),
     "mini": FullDiTConfig(
         dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160, patches=_FINE_MAP,
-        anchor=0.3,
+        first_frame_pass=0.3,
     ),
     "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),
     "wan-14b": FullDiTConfig(dim=5120, ffn_dim=13824, num_layers=40, num_heads=40, **_WAN),

@@ -60,9 +60,9 @@ class Pipeline:
         dtype = pick_dtype(place)
         model, text, config = load_model(checkpoint or embedded_path("fulldit_mini"), device=place, dtype=dtype)
         autoencoder = load_vae(vae or embedded_path("fulldit_mini_vae"), device=place, dtype=dtype)
-        if config.vae and fingerprint(autoencoder) != config.vae:
+        if config.vae_fingerprint and fingerprint(autoencoder) != config.vae_fingerprint:
             raise UserError(
-                f"The checkpoint was trained with the VAE {config.vae[:12]}, but the VAE given is "
+                f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE given is "
                 f"{fingerprint(autoencoder)[:12]}. Use the VAE that came with the checkpoint."
             )
         return cls(model.eval(), text.eval(), autoencoder.eval(), config, place, dtype)
@@ -99,7 +99,7 @@ class Pipeline:
         steps: int | None = None,
         guidance: float | None = None,
         condition_guidance: dict[str, float] | None = None,
-        anchor: float | None = None,
+        first_frame_pass: float | None = None,
         conditions: Conditions | None = None,
         callback: Callable[[int, torch.Tensor], None] | None = None,
     ) -> Result:
@@ -127,7 +127,7 @@ class Pipeline:
             guidance=self.config.guidance if guidance is None else guidance,
             condition_guidance=condition_guidance or {},
             shift=self.config.shift,
-            anchor=self.config.anchor if anchor is None else anchor,
+            first_frame_pass=self.config.first_frame_pass if first_frame_pass is None else first_frame_pass,
             callback=callback,
         )
         seconds["sampling"] = time.perf_counter() - start

@@ -53,10 +53,10 @@ class FullDiTCameraPreview(io.ComfyNode):
 
         from ..control.camera.plucker import plucker
         from ..view import camera_plot
-        from .sockets.cameras import describe_path, limits, reach_of
+        from .sockets.cameras import camera_motion_range_of, describe_path, limits
 
         width = height * 3 // 2
-        most = limits(reach_of(model), camera.fps)
+        most = limits(camera_motion_range_of(model), camera.fps)
         aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
         high = max(32, height // (4 if layout == "sheet" else 2))
         rays = plucker(camera.relative(), high, max(32, round(high * aspect)))

@@ -131,4 +131,4 @@ class FullDiTConditions(io.ComfyNode):
         )
         request = Request.make(controls, frames, height, width, spread)
         # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
-        return io.NodeOutput(request, ui={"text": [describe(budget(request), request.controls.remarks())]})
+        return io.NodeOutput(request, ui={"text": [describe(budget(request), request.controls.warnings())]})

@@ -58,7 +58,7 @@ def _sources() -> list:
             _int("width", 96, 16, 2048, "Width in pixels.", 16),
             _int("height", 64, 16, 2048, "Height in pixels.", 16),
         ]),
-    ]  # fmt: skip
+    ]
 
 
 def _ranges() -> list:
@@ -73,7 +73,7 @@ def _ranges() -> list:
             _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if any)."),
             _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
         ]),
-    ]  # fmt: skip
+    ]
 
 
 class FullDiTExtractDepth(io.ComfyNode):

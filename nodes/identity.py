@@ -23,7 +23,7 @@ class FullDiTIdentity(io.ComfyNode):
             description="One person or thing: how it looks (images) and where it stands (a mask per frame).",
             search_aliases=["subject", "reference image", "character", "mask track"],
             inputs=[
-                io.String.Input("name", default="object", tooltip="How remarks and errors call it."),
+                io.String.Input("name", default="object", tooltip="How warnings and errors call it."),
                 io.Image.Input("image", tooltip="One or more images of it. Several at once are several views."),
                 io.Mask.Input(
                     "mask",

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from .sockets.types import Conditions
 
-ANCHOR = 0.3  # what the embedded model wants
+FIRST_FRAME_PASS = 0.3  # what the embedded model wants
 
 
 def _scale(name: str, what: str):
@@ -99,7 +99,7 @@ class FullDiTSampler(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "anchor",
-                    default=ANCHOR,
+                    default=FIRST_FRAME_PASS,
                     min=0.0,
                     max=0.9,
                     step=0.05,
@@ -132,7 +132,7 @@ class FullDiTSampler(io.ComfyNode):
         identity_guidance=0.0,
         depth_guidance=0.0,
         preview=True,
-        anchor=ANCHOR,
+        anchor=FIRST_FRAME_PASS,
     ) -> io.NodeOutput:
         from .bridge.sampling import sample
 
@@ -150,7 +150,7 @@ class FullDiTSampler(io.ComfyNode):
             sampler_name=sampler_name,
             scheduler=scheduler,
             scales={name: scale for name, scale in scales.items() if scale > 0},
-            anchor=anchor,
+            first_frame_pass=anchor,
             preview=preview,
         )
         return io.NodeOutput(latent)

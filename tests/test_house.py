@@ -115,7 +115,7 @@ def test_requirements_have_no_upper_pins():
     names = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert names == [
         "torch", "safetensors", "einops", "opencv-python", "numpy", "huggingface_hub", "comfyui-frontend-package",
-    ]  # fmt: skip
+    ]
 
 
 def test_every_json_in_the_repository_is_json():

@@ -22,7 +22,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Reach:
+class CameraMotionRange:
     """The range of movement of a set of clips, each relative to its first frame.
 
     pan, tilt, roll: degrees (right, up, clockwise are positive). right, down, forward: the camera's position in the
@@ -52,7 +52,7 @@ class Reach:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Reach:
+    def from_json(cls, value: Any) -> CameraMotionRange:
         """What `to_json` gave. Raises UserError for anything else."""
         names = {field.name: field.type for field in dataclasses.fields(cls)}
         if not isinstance(value, dict) or set(value) != set(names):
@@ -67,7 +67,7 @@ class Reach:
         return cls(**read)
 
 
-def measure(paths: Iterable[CameraTrajectory]) -> Reach:
+def measure(paths: Iterable[CameraTrajectory]) -> CameraMotionRange:
     """The reach that covers all the paths. Raises UserError for none."""
     lows, highs, maxima = [], [], []
     for path in paths:
@@ -87,25 +87,25 @@ def measure(paths: Iterable[CameraTrajectory]) -> Reach:
         )
     if not lows:
         raise UserError("no camera path was given to measure the reach of")
-    names = [field.name for field in dataclasses.fields(Reach)]
+    names = [field.name for field in dataclasses.fields(CameraMotionRange)]
     ranges = zip(np.min(lows, 0).tolist(), np.max(highs, 0).tolist(), strict=True)
     values: list[Any] = [*ranges, *np.max(maxima, 0).tolist(), len(lows)]
-    return Reach(**dict(zip(names, values, strict=True)))
+    return CameraMotionRange(**dict(zip(names, values, strict=True)))
 
 
 # Field, the verb, and how its negative and positive side are called.
 _ANGLES = (
     ("pan", "pans", "to the left", "to the right"), ("tilt", "tilts", "down", "up"),
     ("roll", "rolls", "counterclockwise", "clockwise"),
-)  # fmt: skip
+)
 _WAYS = (
     ("right", "moves", "to the left", "to the right"), ("down", "moves", "up", "down"),
     ("forward", "moves", "back", "forward"),
-)  # fmt: skip
+)
 _NEXT = "from one frame to the next"
 
 
-def outside(trajectory: CameraTrajectory, reach: Reach, margin: float = 0.05) -> list[str]:
+def outside(trajectory: CameraTrajectory, reach: CameraMotionRange, margin: float = 0.05) -> list[str]:
     """Plain sentences about what the path does beyond the reach, the most serious first; empty when it stays within.
 
     margin: the share by which it may go beyond without a word.

@@ -168,7 +168,7 @@ PRESETS: dict[str, Preset] = {
     "orbit_up": Preset("Circles up around the subject, facing it.", _DEGREES, 20.0, (-89, 89), _rise(1), True),
     "orbit_down": Preset("Circles down around the subject, facing it.", _DEGREES, 20.0, (-89, 89), _rise(-1), True),
     "fly_through": Preset("Flies past the subject, banking into the swing.", _LENGTH, 1.8, (0.1, 10), _fly_through),
-}  # fmt: skip
+}
 
 
 def handheld(times: np.ndarray, amount: float, seed: int = 0, start: float = 0.0, end: float = 1.0) -> Path:

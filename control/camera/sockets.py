@@ -273,7 +273,7 @@ def _camera_of(moment: np.ndarray, direction: np.ndarray, pixels: np.ndarray) ->
         np.concatenate([zero, -c * pixels, b * pixels], 1),
         np.concatenate([c * pixels, zero, -a * pixels], 1),
         np.concatenate([-b * pixels, a * pixels, zero], 1),
-    ])  # fmt: skip
+    ])
     homography = np.linalg.eigh(equations.T @ equations)[1][:, 0].reshape(3, 3)
     # R K^-1 with K^-1 upper triangular is a QR decomposition.
     turn, inverse = np.linalg.qr(homography * np.sign((direction * (pixels @ homography.T)).sum()))

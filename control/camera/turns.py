@@ -78,7 +78,7 @@ def _curve(times: np.ndarray, keys: np.ndarray, kind: str) -> Callable[[np.ndarr
         vector = (
             u * (1 - u) ** 2 * width * speeds[left]
             + u**2 * (3 - 2 * u) * arcs[left] + u**2 * (u - 1) * width * arriving[left]
-        )  # fmt: skip
+        )
         return keys[left] @ rotations.from_vector(vector)
 
     return evaluate

@@ -75,7 +75,7 @@ def clip_along(
             " If things move too much or too little, change the offset, or give metric depth."
         )
     sentences.append("Things that move by themselves stand still here: one frame says nothing about them.")
-    recipe = {key: value for key, value in clip.recipe.items() if key not in ("remarks", "unknown", "sky")}
+    recipe = {key: value for key, value in clip.recipe.items() if key not in ("warnings", "unknown", "sky")}
     return Along(DepthClip(values, {**recipe, "along": "a camera path", "holes": round(share, 6)}), holes, sentences)
 
 

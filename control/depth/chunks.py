@@ -30,21 +30,21 @@ class DepthState:
     """What a chunk hands to the next. `to_json` and `from_json` keep it in plain JSON values.
 
     recipe: how values become 0..1, for all chunks. frames: how many came out so far. anchor: the last frames (n, h, w)
-    of disparity in the first chunk's scale, small. stabilizer: where the stabilization stands. remarks: sentences.
+    of disparity in the first chunk's scale, small. stabilizer: where the stabilization stands. warnings: sentences.
     """
 
     recipe: dict
     frames: int = 0
     anchor: np.ndarray | None = None
     stabilizer: Stabilizer | None = None
-    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
         return {
             "format": "fulldit-depth-state", "version": VERSION, "recipe": self.recipe, "frames": self.frames,
             "anchor": None if self.anchor is None else pack(self.anchor),
-            "stabilizer": None if self.stabilizer is None else self.stabilizer.state(), "remarks": list(self.remarks),
-        }  # fmt: skip
+            "stabilizer": None if self.stabilizer is None else self.stabilizer.state(), "warnings": list(self.warnings),
+        }
 
     @classmethod
     def from_json(cls, value: dict) -> DepthState:
@@ -58,8 +58,8 @@ class DepthState:
             state = value["stabilizer"]
             made = cls(
                 dict(value["recipe"]), int(value["frames"]), anchor,
-                None if state is None else Stabilizer.from_state(state), [str(text) for text in value["remarks"]],
-            )  # fmt: skip
+                None if state is None else Stabilizer.from_state(state), [str(text) for text in value["warnings"]],
+            )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, UserError):
                 raise
@@ -105,25 +105,25 @@ def process_chunk(
         raise UserError(f"the chunk has {len(depth)} depth frames and {len(images)} images: give one for each")
     first = state is None
     if first:
-        remarks = []
+        warnings = []
         if recipe is None:
             recipe = measure_depth([depth], kind, low, high, near=near, far=far)
             if recipe["scope"] != "fixed":
                 recipe["scope"] = "first chunk"
-                remarks = ["The range of the first chunk holds for the whole clip: measure the clip before, or fix it."]
+                warnings = ["The range of the first chunk holds for the whole clip: measure the clip before, or fix it."]
         worker = Stabilizer(stabilizing or Stabilizing()) if images is not None else None
-        state = DepthState(recipe, stabilizer=worker, remarks=remarks)
+        state = DepthState(recipe, stabilizer=worker, warnings=warnings)
     if (images is not None) != (state.stabilizer is not None):
         raise UserError("some chunks of the clip have images and some have none: give them for all, or for none")
     values = np.stack([as_disparity(frame, state.recipe["kind"]) for frame in depth])
-    state = DepthState(dict(state.recipe), state.frames, state.anchor, state.stabilizer, list(state.remarks))
+    state = DepthState(dict(state.recipe), state.frames, state.anchor, state.stabilizer, list(state.warnings))
     kept = values[-overlap:]
     if not first and overlap:
         values, residual = _affine(values, state.anchor, overlap) if align else (values, 0.0)
         kept, values = values[-overlap:], values[overlap:]
         images = None if images is None else images[overlap:]
         if residual > MISMATCH:
-            state.remarks.append(
+            state.warnings.append(
                 f"From frame {state.frames} on, the depth chunks differ by {residual:.0%} of their range where they"
                 " overlap, more than scale and shift explain: check that the overlap is stated right."
             )
@@ -135,12 +135,12 @@ def process_chunk(
         values = np.stack([
             worker.step(frame, image, between(camera, worker.frames))
             for frame, image in zip(values, images, strict=True)
-        ])  # fmt: skip
+        ])
         state.stabilizer = worker
     state.frames += len(values)
     # Already growing toward the camera; an inverted clip's values were negated, and its range is that of the negated.
     clip = apply_recipe(values, {**state.recipe, "kind": "disparity"})
-    return DepthClip(clip, {**state.recipe, "remarks": state.recipe.get("remarks", []) + state.remarks}), state
+    return DepthClip(clip, {**state.recipe, "warnings": state.recipe.get("warnings", []) + state.warnings}), state
 
 
 def align_chunks(chunks: Iterable[np.ndarray], overlap: int) -> Iterator[np.ndarray]:

@@ -24,11 +24,11 @@ SKY_PROBABILITY = 0.3  # from here on Depth Anything 3 counts a pixel as sky
 
 class Geometry(NamedTuple):
     """Depth (F, H, W) float32 as a distance, infinite where sky, NaN where unknown; sky (F, H, W) bool or None;
-    remarks: sentences. For `normalize_depth(depth, "depth", sky=sky)`."""
+    warnings: sentences. For `normalize_depth(depth, "depth", sky=sky)`."""
 
     depth: np.ndarray
     sky: np.ndarray | None
-    remarks: list[str]
+    warnings: list[str]
 
 
 def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geometry:
@@ -39,23 +39,23 @@ def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geom
     """
     depth = _frames(geometry, "depth", "DA3_GEOMETRY")
     depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
-    sky, remarks = None, []
+    sky, warnings = None, []
     if geometry.get("sky") is not None:
         sky = _frames(geometry, "sky", "DA3_GEOMETRY", depth.shape) >= SKY_PROBABILITY
         depth[sky] = np.inf
     if least_confidence > 0:
         if geometry.get("confidence") is None:
-            remarks.append("This Depth Anything 3 model gives no confidence, so all of its depth is used.")
+            warnings.append("This Depth Anything 3 model gives no confidence, so all of its depth is used.")
         else:
             sure = _frames(geometry, "confidence", "DA3_GEOMETRY", depth.shape)
             low, high = float(np.nanmin(sure)), float(np.nanmax(sure))
             unsure = (sure - low) / max(high - low, 1e-12) < least_confidence
             depth[unsure if sky is None else unsure & ~sky] = np.nan
     if geometry.get("mode") == "mono" and len(depth) > 1:
-        remarks.append(
+        warnings.append(
             "Depth Anything 3 looked at every frame by itself, so its scale may change between them: stabilize it."
         )
-    return Geometry(depth.astype(np.float32), sky, remarks)
+    return Geometry(depth.astype(np.float32), sky, warnings)
 
 
 def from_moge(geometry: Mapping[str, Any]) -> Geometry:
@@ -69,10 +69,10 @@ def from_moge(geometry: Mapping[str, Any]) -> Geometry:
     if geometry.get("mask") is not None:
         sky |= _frames(geometry, "mask", "MOGE_GEOMETRY", depth.shape) < 0.5
     depth = np.where(sky, np.inf, np.where(np.isfinite(depth) & (depth > 0), depth, np.nan))
-    remarks = []
+    warnings = []
     if len(depth) > 1:
-        remarks.append("MoGe looks at every frame by itself, so its scale may change between them: stabilize it.")
-    return Geometry(depth.astype(np.float32), sky if sky.any() else None, remarks)
+        warnings.append("MoGe looks at every frame by itself, so its scale may change between them: stabilize it.")
+    return Geometry(depth.astype(np.float32), sky if sky.any() else None, warnings)
 
 
 def _frames(geometry: Mapping[str, Any], name: str, what: str, shape: tuple[int, ...] | None = None) -> np.ndarray:

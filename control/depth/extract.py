@@ -32,7 +32,7 @@ class Raw:
     says: what it is, for the report ("the small estimator"). frames: (F, H, W), an array or anything with a length that
     gives frames (H, W) each time it is iterated. kind: as `normalize_depth` has it. sky (F, H, W) bool or None.
     exact: it does not flicker, so it is never stabilized. absolute: its disparity is 0 at infinity, so that a camera
-    can be applied to it. remarks: sentences.
+    can be applied to it. warnings: sentences.
     """
 
     says: str
@@ -41,7 +41,7 @@ class Raw:
     sky: np.ndarray | None = None
     exact: bool = False
     absolute: bool = False
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ def extract(
     lines = [f"{count} frame{'s' if count > 1 else ''} of {raw.says}."]
     if state is not None:
         lines.append(f"They continue a clip of {began} frames.")
-    remarks = list(raw.remarks)
-    steady = _steady(raw, count, chunked, images, stabilizing, camera, remarks, began)
+    warnings = list(raw.warnings)
+    steady = _steady(raw, count, chunked, images, stabilizing, camera, warnings, began)
     camera = camera if raw.absolute else None
     with progress(count * (3 if steady else 2), "depth") as step:
         meter = _measured(raw, step)
         kind, said = meter.direction(raw.kind)
         if state is None:
-            remarks += said
+            warnings += said
         else:
             kind = state.recipe["kind"]
         frames, worker, sky = raw.frames, None, raw.sky
@@ -122,30 +122,30 @@ def extract(
             worker = _worker(state, stabilizing)
             frames = _stabilized(raw, kind, worker, images, camera, step)
             meter = _measured(Raw(raw.says, frames, "disparity", sky), None)
-        recipe = _recipe(meter, raw, kind, span, state, steady, chunked, remarks)
+        recipe = _recipe(meter, raw, kind, span, state, steady, chunked, warnings)
         values, ranges = _result(frames, kind, steady, recipe, span, sky, fill, size, step)
     lines += _described(recipe, span, worker, fill)
     if state is not None:
-        remarks += [text for text in state.remarks if text not in remarks]
-    kept = DepthState(recipe, began + count, None, worker, remarks)
+        warnings += [text for text in state.warnings if text not in warnings]
+    kept = DepthState(recipe, began + count, None, worker, warnings)
     shown = {**recipe, "source": raw.says, "stabilized": worker is not None}
     if ranges is not None:
         shown["range"] = ranges
-    clip = DepthClip(values, {**shown, **({"remarks": remarks} if remarks else {})})
+    clip = DepthClip(values, {**shown, **({"warnings": warnings} if warnings else {})})
     if ranges is not None and count > 4:
         shown["range"] = f"{count} ranges, one for each frame"
-    report = "\n".join([*lines, *remarks, f"Recipe: {json.dumps(shown)}"])
+    report = "\n".join([*lines, *warnings, f"Recipe: {json.dumps(shown)}"])
     return Extracted(clip, report, kept)
 
 
-def _steady(raw, count, chunked, images, stabilizing, camera, remarks, began) -> bool:
-    """Whether it is to be stabilized; appends to remarks why it is not."""
+def _steady(raw, count, chunked, images, stabilizing, camera, warnings, began) -> bool:
+    """Whether it is to be stabilized; appends to warnings why it is not."""
     if images is not None and len(images) != count:
         raise UserError(f"there are {count} depth frames and {len(images)} images: connect those of the same clip")
     if stabilizing is None or raw.exact or (count < 2 and not chunked):
         return False
     if images is None:
-        remarks.append("It was not stabilized: connect the images that the depth is of to images.")
+        warnings.append("It was not stabilized: connect the images that the depth is of to images.")
         return False
     if camera is not None and camera.frames < began + count:
         raise UserError(
@@ -153,7 +153,7 @@ def _steady(raw, count, chunked, images, stabilizing, camera, remarks, began) ->
             " for each frame, or none"
         )
     if camera is not None and not raw.absolute:
-        remarks.append("The camera was left out: this depth does not say what is infinitely far.")
+        warnings.append("The camera was left out: this depth does not say what is infinitely far.")
     return True
 
 
@@ -191,8 +191,8 @@ def _stabilized(raw, kind, worker, images, camera, step) -> np.ndarray:
     return result
 
 
-def _recipe(meter, raw, kind, span, state, steady, chunked, remarks) -> dict:
-    """How the values become 0..1; appends to remarks what is to be known about it."""
+def _recipe(meter, raw, kind, span, state, steady, chunked, warnings) -> dict:
+    """How the values become 0..1; appends to warnings what is to be known about it."""
     if state is not None:
         return dict(state.recipe)
     if steady:
@@ -203,12 +203,12 @@ def _recipe(meter, raw, kind, span, state, steady, chunked, remarks) -> dict:
     else:
         recipe = meter.recipe(kind, span.low, span.high, **span.ends())
     recipe.update(kind=kind, asked=raw.kind)
-    recipe.pop("remarks", None)  # those of the values as they were given are there already
+    recipe.pop("warnings", None)  # those of the values as they were given are there already
     if span.scope == "frame":
         recipe["scope"] = "per frame"
     elif chunked and recipe["scope"] != "fixed":
         recipe["scope"] = "first chunk"
-        remarks.append("The range of the first chunk holds for the whole clip: fix near and far where that clips.")
+        warnings.append("The range of the first chunk holds for the whole clip: fix near and far where that clips.")
     return recipe
 
 
@@ -240,12 +240,12 @@ def _own(frame, sky, used: dict, span: Span) -> dict:
 def _described(recipe: dict, span: Span, worker: Stabilizer | None, fill: bool) -> list[str]:
     taken = {
         "depth": "distances", "disparity": "disparity (near is large)", "inverted": "inverted (near is small)",
-    }[recipe["kind"]]  # fmt: skip
+    }[recipe["kind"]]
     ends = f"the {span.low:.0%} and {span.high:.0%} quantiles of"
     scopes = {
         "whole clip": f"{ends} the whole clip", "first chunk": f"{ends} the first chunk",
         "per frame": f"{ends} each frame by itself, which flickers", "fixed": f"near {span.near} and far {span.far}",
-    }  # fmt: skip
+    }
     lines = [f"Taken as {taken}; range: {scopes.get(recipe['scope'], recipe['scope'])}."]
     if recipe.get("sky"):
         lines.append(f"{recipe['sky']:.1%} is sky and became far.")

@@ -60,13 +60,13 @@ CONVENTIONS = {
     "ray centimetres": Convention("distance along the ray of each pixel in centimeters", "depth", 0.01, True),
     "disparity": Convention("near is bright or large, as most depth videos", "disparity"),
     "inverted": Convention("near is dark, as a Mist pass", "inverted"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
 class DepthFiles:
     """Files of one clip; iterating gives frames (H, W) float32 of `kind`: depth in meters, or numbers as they are
-    (whole numbers of a PNG as 0..1). remarks: sentences about what was found."""
+    (whole numbers of a PNG as 0..1). warnings: sentences about what was found."""
 
     paths: tuple[Path, ...]
     convention: Convention
@@ -74,7 +74,7 @@ class DepthFiles:
     width: int
     channel: str | None
     intrinsics: np.ndarray | None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -142,15 +142,15 @@ def open_depth(
                 f"'{path.name}' is {size[1]}x{size[0]}, '{paths[0].name}' {sizes[0][1]}x{sizes[0][0]}:"
                 " all must be alike"
             )
-    remarks = []
+    warnings = []
     if paths[0].suffix.lower() == ".exr":
         channel = _channel(paths[0], channel)
         for path in paths[1:]:
             if channel not in read_channels(path):
                 raise UserError(f"'{path.name}' has no channel '{channel}', which '{paths[0].name}' has")
     elif any(size[2] <= 8 for size in sizes):
-        remarks.append("The depth images have 8 bits, 256 steps from near to far: 16 bits or EXR are smoother.")
-    return DepthFiles(tuple(paths), means, *sizes[0][:2], channel, intrinsics, tuple(remarks))
+        warnings.append("The depth images have 8 bits, 256 steps from near to far: 16 bits or EXR are smoother.")
+    return DepthFiles(tuple(paths), means, *sizes[0][:2], channel, intrinsics, tuple(warnings))
 
 
 def ray_to_planar(distance: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:

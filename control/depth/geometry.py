@@ -203,7 +203,7 @@ def _sentences(
             f"The camera stands still, and so does the depth ({said})." if agrees
             else f"The camera stands still, but the depth moves ({said}): something moves, it flickers, or the path is"
             " not that of the clip."
-        ]  # fmt: skip
+        ]
     elif agrees:
         sentences = [f"Camera and depth agree ({said}; {unmoved:.1%} if the camera stood still)."]
     elif agrees is None:

@@ -114,7 +114,7 @@ class RangeMeter:
     def recipe(
         self, kind: str = "auto", low: float = 0.02, high: float = 0.98,
         near: float | None = None, far: float | None = None,
-    ) -> dict:  # fmt: skip
+    ) -> dict:
         """How the values become 0 (far) to 1 (near), as plain JSON values: see `normalize.apply_recipe`.
 
         Without near and far: the `low` and `high` quantiles of disparity. With both: these values of the clip itself
@@ -123,7 +123,7 @@ class RangeMeter:
         """
         if not 0 <= low < high <= 1:
             raise UserError(f"depth quantiles {low} and {high} were given; 0 <= low < high <= 1 was expected")
-        used, remarks = self.direction(kind)
+        used, warnings = self.direction(kind)
         samples = as_disparity(np.concatenate(self._kept) if self._kept else np.zeros(0, np.float32), used)
         samples = samples[np.isfinite(samples)]
         if not samples.size:
@@ -134,13 +134,13 @@ class RangeMeter:
         recipe = {
             "kind": used, "asked": kind, "quantiles": [low, high], "range": fixed_range(used, near, far),
             "unknown": round(unknown / max(self.pixels, 1), 6), "scope": "fixed", "near": 1, "far": 0,
-        }  # fmt: skip
+        }
         if recipe["range"] is None:
             recipe["range"], recipe["scope"] = self._quantiles(samples, used, low, high), "whole clip"
         if self.sky:
             recipe[SKY] = round(self.sky / max(self.pixels, 1), 6)
-        if remarks:
-            recipe["remarks"] = remarks
+        if warnings:
+            recipe["warnings"] = warnings
         return recipe
 
     def _quantiles(self, samples: np.ndarray, used: str, low: float, high: float) -> list[float]:

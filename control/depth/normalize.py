@@ -19,7 +19,7 @@ SCOPES = ("clip", "frame")
 __all__ = [
     "KINDS", "SCOPES", "DepthClip", "apply_recipe", "measure_depth", "normalize_depth", "normalize_stream",
     "to_disparity",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -169,7 +169,7 @@ class Stabilizer:
             "course": list(self._course), "correct": list(self._correct), "options": dict(vars(self.options)),
             "changes": list(self._changes),
             **{name: None if array is None else pack(array) for name, array in arrays.items()},
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_state(cls, state: dict) -> Stabilizer:
@@ -181,7 +181,7 @@ class Stabilizer:
                 tuple(_finite(v) for v in state["correct"]),
                 *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "gray")),
                 tuple(_finite(v) for v in state.get("changes", (0.0, 0.0, 0.0))),
-            )  # fmt: skip
+            )
             arrays = (made._raw, made._out, made._gray)
             if len(made._course) != 2 or len(made._correct) != 2 or len(made._changes) != 3 or made._correct[0] <= 0:
                 raise ValueError("course or correction")

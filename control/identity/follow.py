@@ -24,7 +24,7 @@ def follow(
     `at` names the frames of the masks (`given.masks_at`). progress is called after each frame; when cancel says yes,
     UserError is raised, as for masks that cannot be used.
     """
-    given, remarks = masks_at(masks, at, *frames.shape[:3])
+    given, warnings = masks_at(masks, at, *frames.shape[:3])
     track, found = propagate(frames, given, refine, progress, cancel)
     count = len(track)
     several = "s" * (len(given) != 1)
@@ -35,4 +35,4 @@ def follow(
         lines.append(f"The movement seen in the video vouches for {found.trust[followed].mean():.0%} of these masks.")
     # What was lost is named once, in the words that say what to do.
     odd = [line for line in track_report([NamedTrack("mask", track)]) if not (found.lost and " gaps" in line)]
-    return track, "\n".join([*lines, *remarks, *found.remarks, *odd])
+    return track, "\n".join([*lines, *warnings, *found.warnings, *odd])

@@ -84,7 +84,7 @@ def _once(numbers: list[int], what: str) -> list[int]:
 def masks_at(
     masks: np.ndarray, at: str, frames: int, height: int, width: int
 ) -> tuple[dict[int, np.ndarray], list[str]]:
-    """Which frame of a video of `frames` frames each of the masks (N, h, w) stands at, and remarks in sentences.
+    """Which frame of a video of `frames` frames each of the masks (N, h, w) stands at, and warnings in sentences.
 
     `at` names the frames: one for each mask, or some of as many masks as the video has frames. Empty, one mask stands
     at frame 0, and of as many masks as frames all that are not black stand where they are. Masks come out as
@@ -92,7 +92,7 @@ def masks_at(
     """
     numbers = frame_numbers(at, frames)
     count = len(masks)
-    remarks = []
+    warnings = []
     white = np.array([mask.max() > 0.5 for mask in masks])
     if not white.any():
         raise UserError(
@@ -109,7 +109,7 @@ def masks_at(
             )
         unused = sorted(set(np.flatnonzero(white).tolist()) - set(numbers))
         if unused:
-            remarks.append(f"Of {count} masks, those at frame {spans(np.sort(numbers))} were used, as 'at' names them.")
+            warnings.append(f"Of {count} masks, those at frame {spans(np.sort(numbers))} were used, as 'at' names them.")
     elif not numbers and count == 1:
         chosen = {0: 0}
     elif not numbers and count == frames:
@@ -121,8 +121,8 @@ def masks_at(
             f" frame that 'at' names, or one for every frame of the video"
         )
     if masks.shape[1:] != (height, width):
-        remarks.append(f"The masks were resized from {masks.shape[2]}x{masks.shape[1]} to {width}x{height}.")
+        warnings.append(f"The masks were resized from {masks.shape[2]}x{masks.shape[1]} to {width}x{height}.")
     return {
         number: fitted_mask(masks[place], height, width, f"the mask at frame {number}", "the video")
         for number, place in sorted(chosen.items())
-    }, remarks
+    }, warnings

@@ -195,7 +195,7 @@ def follow(
     progress: Callable[[int, int], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[tuple[MaskKey, ...], list[str]]:
-    """New keys, other than those given, that carry a mask along a part of a video, and remarks.
+    """New keys, other than those given, that carry a mask along a part of a video, and warnings.
 
     frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `keyframes`. first: the
     number of the first frame, in the frames of the keys. progress(done, total) is called as the work goes on. Raises
@@ -213,4 +213,4 @@ def follow(
     given = {int(at): resize(np.asarray(mask, np.float32), height, width) for at, mask in masks.items()}
     track, found = propagate(frames, given, progress=step, cancel=cancel)
     keys = keyframes(track, accuracy, progress=step, cancel=cancel).keys
-    return tuple(replace(key, frame=key.frame + first) for key in keys if key.frame not in given), list(found.remarks)
+    return tuple(replace(key, frame=key.frame + first) for key in keys if key.frame not in given), list(found.warnings)

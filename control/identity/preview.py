@@ -39,7 +39,7 @@ def slot_preview(
         raise UserError("there is nothing to show: none of the slots has a track (a mask for every frame)")
     first = next(iter(shown.values()))
     frames, height, width = np.shape(first.track)
-    remarks = []
+    warnings = []
     for slot in shown.values():
         check_range(slot.track, f"the track of '{slot.name}'")
         if len(slot.track) != frames:
@@ -48,7 +48,7 @@ def slot_preview(
                 f" one video have the same length"
             )
         if slot.track.shape != first.track.shape:
-            remarks.append(
+            warnings.append(
                 f"The track of '{slot.name}' is {slot.track.shape[2]}x{slot.track.shape[1]}, that of '{first.name}'"
                 f" {width}x{height}: it was stretched to this."
             )
@@ -59,9 +59,9 @@ def slot_preview(
         check_range(images, "the video")
         size = images.shape[1:3]
         if len(images) not in (1, frames):
-            remarks.append(f"The video has {len(images)} frames, the tracks {frames}: its frames are spread over them.")
+            warnings.append(f"The video has {len(images)} frames, the tracks {frames}: its frames are spread over them.")
         if abs(size[1] * height / (size[0] * width) - 1) > 0.02:
-            remarks.append(f"Tracks of {width}x{height} are stretched over a video of {size[1]}x{size[0]}.")
+            warnings.append(f"Tracks of {width}x{height} are stretched over a video of {size[1]}x{size[0]}.")
     over = np.empty((frames, *size, 3), np.float32)
     for number, under in enumerate(indices(len(images), frames)):
         colors = np.clip(resize(painted[number], *size), 0, 1)
@@ -70,7 +70,7 @@ def slot_preview(
         over[number] = np.clip(images[under] * (1 - opacity * cover) + opacity * colors, 0, 1)
         if progress is not None:
             progress()
-    return painted, over, "\n".join([*_lines(slots, frames, height, width), *remarks, *track_report([*shown.values()])])
+    return painted, over, "\n".join([*_lines(slots, frames, height, width), *warnings, *track_report([*shown.values()])])
 
 
 def sheet(images: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:

@@ -40,13 +40,13 @@ CUT_LEVELS = 30.0
 @dataclass(frozen=True)
 class PropagationReport:
     """What was done. trust (F,): the share of each mask that the flow vouches for, 1 where a mask was given, 0 where
-    there is none. lost: frames at which the thing was lost. cuts: frames that begin a new shot. remarks: sentences."""
+    there is none. lost: frames at which the thing was lost. cuts: frames that begin a new shot. warnings: sentences."""
 
     keys: tuple[int, ...]
     trust: np.ndarray
     lost: tuple[int, ...]
     cuts: tuple[int, ...]
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def propagate(
@@ -108,7 +108,7 @@ def propagate(
             told(len(between))
     lost = {number for number in lost if not track[number].any()}
     return track, PropagationReport(
-        tuple(keys), trust, tuple(sorted(lost)), tuple(sorted(cuts)), tuple(_remarks(trust, lost, cuts))
+        tuple(keys), trust, tuple(sorted(lost)), tuple(sorted(cuts)), tuple(_warnings(trust, lost, cuts))
     )
 
 
@@ -300,15 +300,15 @@ def _blended(
     return mask, (1 - share) * back_trust + share * forth_trust
 
 
-def _remarks(trust: np.ndarray, lost: set[int], cuts: set[int]) -> list[str]:
-    remarks = []
+def _warnings(trust: np.ndarray, lost: set[int], cuts: set[int]) -> list[str]:
+    warnings = []
     for number in sorted(cuts):
-        remarks.append(f"Frame {number} begins a new shot; masks do not go across it: paint one after it.")
+        warnings.append(f"Frame {number} begins a new shot; masks do not go across it: paint one after it.")
     if lost:
-        remarks.append(
+        warnings.append(
             f"The thing was lost in frames {spans(np.array(sorted(lost)))}: paint it there, or leave it out."
         )
     doubtful = np.flatnonzero((trust > 0) & (trust < 0.5))
     if len(doubtful):
-        remarks.append(f"In frames {spans(doubtful)} most of the mask rests on color alone: look at them.")
-    return remarks
+        warnings.append(f"In frames {spans(doubtful)} most of the mask rests on color alone: look at them.")
+    return warnings

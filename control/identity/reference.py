@@ -47,7 +47,7 @@ def crop_reference(
     result = np.full((height, width, 3), GRAY, np.float32)
     spans, places = [], []
     for first, length, new, full in ((rows[0], size[0], height, reference.shape[0]),
-                                     (columns[0], size[1], width, reference.shape[1])):  # fmt: skip
+                                     (columns[0], size[1], width, reference.shape[1])):
         middle, reach = first + length / 2, new / 2 / scale
         low, high = max(0, int(np.floor(middle - reach))), min(full, int(np.ceil(middle + reach)))
         spans.append((low, high))

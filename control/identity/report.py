@@ -87,27 +87,27 @@ def overlap(back: np.ndarray, front: np.ndarray) -> float:
 def track_report(identities: Sequence[Named]) -> list[str]:
     """Sentences about tracks that may not be meant: empty, with gaps or leaps, too small, too large, hidden."""
     with_track = [identity for identity in identities if identity.track is not None]
-    remarks = []
+    warnings = []
     for identity in with_track:
         name, figures = identity.name, track_figures(identity.track)
         if figures.first < 0:
-            remarks.append(f"The track of '{name}' is empty in every frame, so it stands nowhere.")
+            warnings.append(f"The track of '{name}' is empty in every frame, so it stands nowhere.")
             continue
         if figures.gaps:
-            remarks.append(f"The track of '{name}' has gaps: frames {spans(np.array(figures.gaps))} are empty.")
+            warnings.append(f"The track of '{name}' has gaps: frames {spans(np.array(figures.gaps))} are empty.")
         if figures.first > 0 or figures.last < len(figures.area) - 1:
-            remarks.append(
+            warnings.append(
                 f"'{name}' is seen in frames {figures.first} to {figures.last} only, of 0 to {len(figures.area) - 1}."
             )
         if figures.leaps:
-            remarks.append(
+            warnings.append(
                 f"The track of '{name}' leaps at frame {spans(np.array(figures.leaps))}: is it still the same thing?"
             )
         share = figures.area[figures.area > 0].mean()
         if share < TINY:
-            remarks.append(f"The track of '{name}' covers {share:.2%} of the image, too little to show it.")
+            warnings.append(f"The track of '{name}' covers {share:.2%} of the image, too little to show it.")
         if share > WHOLE:
-            remarks.append(
+            warnings.append(
                 f"The track of '{name}' covers {share:.0%} of the image: is it inverted? White is where it stands."
             )
     for index, back in enumerate(with_track):
@@ -116,8 +116,8 @@ def track_report(identities: Sequence[Named]) -> list[str]:
                 continue
             share = overlap(back.track, front.track)
             if share > 0.3:
-                remarks.append(f"'{front.name}' covers {share:.0%} of '{back.name}': later slots lie in front.")
-    return remarks
+                warnings.append(f"'{front.name}' covers {share:.0%} of '{back.name}': later slots lie in front.")
+    return warnings
 
 
 def whereabouts(track: np.ndarray) -> str:

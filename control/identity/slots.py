@@ -25,7 +25,7 @@ GRAY = 0.5
 class Identity:
     """One person or thing.
 
-    name: how remarks and errors call it.
+    name: how warnings and errors call it.
     images: one or more reference images (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
         where none is given; the others are laid on gray by theirs.
     mask: (H, W) of the first image: 1 on the identity, 0 elsewhere; None = the whole image.

@@ -66,7 +66,7 @@ def run_control(
     progress: Callable = quiet,
     *,
     guidance: float | None = None,
-    anchor: float | None = None,
+    first_frame_pass: float | None = None,
     family: str = "seen",
     masks: str = "exact",
     vae: str | Path | None = None,
@@ -101,14 +101,14 @@ def run_control(
         "estimators": fingerprint(*judge.estimators.modules().values()),
         "steps": config.steps if steps is None else steps,
         "guidance": config.guidance if guidance is None else guidance,
-        "anchor": config.anchor if anchor is None else anchor,
+        "first_frame_pass": config.first_frame_pass if first_frame_pass is None else first_frame_pass,
         "size": [config.frames, config.height, config.width],
         "family": family,
         "masks": masks,
         "world": WORLD_VERSION,
     }
     side = SideFile(Path(json).with_suffix(".scenes.jsonl") if json else None, setting, resume)
-    how = (setting["steps"], setting["guidance"], setting["anchor"])
+    how = (setting["steps"], setting["guidance"], setting["first_frame_pass"])
     torch.manual_seed(0)
     clips = len(SUBSETS) + 1 + (len(PAINTED) if masks == "painted" else 0)
     with progress(scenes * clips, "bench") as step:
@@ -136,7 +136,7 @@ def run_control(
             "width": config.width,
             "steps": setting["steps"],
             "guidance": setting["guidance"],
-            "anchor": setting["anchor"],
+            "first_frame_pass": setting["first_frame_pass"],
             "estimators": judge.estimators.about,
         },
         "machine": {
@@ -168,7 +168,7 @@ def measure_scene(
     scene: HeldOutScene,
     steps: int,
     guidance: float,
-    anchor: float,
+    first_frame_pass: float,
     step: Callable[[], None],
     masks: str = "exact",
 ) -> dict:
@@ -191,7 +191,7 @@ def measure_scene(
             seed=scene.seed,
             steps=steps,
             guidance=guidance,
-            anchor=anchor,
+            first_frame_pass=first_frame_pass,
             conditions=conditions,
         ).frames
 

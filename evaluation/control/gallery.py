@@ -94,7 +94,7 @@ def run_gallery(
     how = {
         "steps": config.steps if steps is None else steps,
         "guidance": config.guidance if guidance is None else guidance,
-        "anchor": config.anchor,
+        "first_frame_pass": config.first_frame_pass,
     }
     pool = max(scenes, pool)
     first = next(iter(RUNS))
@@ -253,7 +253,7 @@ def page(found: dict) -> str:
         "# Gallery",
         "",
         f"{len(found['scenes'])} held-out scenes ({found['family']} family) of {frames} frames, {height}x{width},"
-        f" {found['steps']} steps, guidance {found['guidance']:g}, anchor {found['anchor']:g}."
+        f" {found['steps']} steps, guidance {found['guidance']:g}, first-frame pass {found['first_frame_pass']:g}."
         " Above: what was asked, and the clip that it was taken from; below: what was made with all conditions, and the"
         " same seed with each taken away. Scenes are"
         f" shown in their order, unchosen; then, of the first {found['pool']}, those in which a condition is obeyed"

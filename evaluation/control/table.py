@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def markdown_table(result: dict, unseen: dict | None = None) -> str:
-    """One row per set of conditions and the floor, means with standard errors; then gains over none, remarks, and the
+    """One row per set of conditions and the floor, means with standard errors; then gains over none, warnings, and the
     targets. `unseen`: the result of the unseen family."""
     heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
     lines = ["| conditions | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
@@ -46,7 +46,7 @@ def markdown_table(result: dict, unseen: dict | None = None) -> str:
         lines += ["", *painted_lines(result)]
     swap = result["identity_swap"]
     failed = sum(row["n_failed"] for row in result["results"].values())
-    lines += ["", remarks(result, result["scenes"], swap, failed)]
+    lines += ["", warnings(result, result["scenes"], swap, failed)]
     approximate = "approximate" in ratios or (unseen is not None and "ratios" not in unseen)
     return "\n".join([*lines, "", "Targets:", "", targets_table(targets(result, unseen), approximate)])
 
@@ -70,7 +70,7 @@ def painted_lines(result: dict) -> list[str]:
     return lines
 
 
-def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
+def warnings(result: dict, scenes: dict, swap: dict, failed: int) -> str:
     """What the figures are of, in a few sentences."""
     exchanged = (
         f"When two references are exchanged, the objects are in {figure(swap['share'], swap['se'], 2)} of"
@@ -81,7 +81,7 @@ def remarks(result: dict, scenes: dict, swap: dict, failed: int) -> str:
     return (
         f"{scenes['count']} held-out scenes ({scenes['family']} family) of {scenes['frames']} frames,"
         f" {scenes['height']}x{scenes['width']}, {scenes['steps']} steps, guidance {scenes['guidance']:g},"
-        f" anchor {scenes.get('anchor', 0):g};"
+        f" first-frame pass {scenes.get('first_frame_pass', 0):g};"
         f" checkpoint `{result['checkpoint']['fingerprint']}`; {result['seconds']:.0f} s on"
         f" {result['machine']['cores']} cores ({result['machine']['device']})."
         f" Mean ± standard error. {failed} estimates failed (scored as the answer of a static camera). {exchanged}"

@@ -57,6 +57,8 @@ def read_result(path: str | Path) -> dict:
     rows = result.get("results") if isinstance(result, dict) else None
     if not isinstance(rows, dict) or not {"none", *GOVERNS.values(), ALL} <= set(rows) or "floor" not in result:
         raise UserError(f"'{path}' is no result of 'fulldit bench control --json'")
+    if "anchor" in result["scenes"]:  # the name of earlier versions
+        result["scenes"]["first_frame_pass"] = result["scenes"].pop("anchor")
     return result
 
 
@@ -179,7 +181,7 @@ def check_pair(seen: dict, unseen: dict) -> None:
         raise UserError(f"the results are of the families {families[0]} and {families[1]}: give seen and unseen")
     if seen["checkpoint"]["fingerprint"] != unseen["checkpoint"]["fingerprint"]:
         raise UserError("the two results are of different weights: measure both families with the same checkpoint")
-    for name in ("frames", "height", "width", "steps", "guidance", "anchor", "world"):
+    for name in ("frames", "height", "width", "steps", "guidance", "first_frame_pass", "world"):
         if seen["scenes"].get(name) != unseen["scenes"].get(name):
             raise UserError(
                 f"the two results differ in {name} ({seen['scenes'].get(name)} and {unseen['scenes'].get(name)}):"

@@ -86,7 +86,7 @@ def run_depth(
             "platform": platform.platform(terse=True), "processor": platform.machine(), "cores": os.cpu_count(),
             "threads": torch.get_num_threads(), "torch": torch.__version__,
         },
-    }  # fmt: skip
+    }
     if json:
         write_json(json, result)
     return result
@@ -221,7 +221,7 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
         "peak_memory_mb": _peak_memory(), "seconds_per_frame": (time.process_time() - began) / frames,
         "estimating": (estimated - began) / frames, "wall_seconds_per_frame": (time.perf_counter() - clock) / frames,
         "frames": frames, "height": LONG_HEIGHT, "width": LONG_WIDTH, "mean": total / frames,
-    }  # fmt: skip
+    }
     write_json(answer, result)
 
 

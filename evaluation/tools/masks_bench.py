@@ -48,7 +48,7 @@ OUTLINES: dict[str, list[tuple[float, float]]] = {
         (-0.25, 0), (-0.2, -0.25), (-0.05, -0.32), (-0.08, -0.42),
     ],
     "star": [(x / 2, y / 2) for x, y in _STAR],
-}  # fmt: skip
+}
 # From and to: center (shares of the image), size (image heights), turn (degrees).
 MOTIONS: dict[str, tuple[tuple, tuple]] = {
     "moves": (((0.4, 0.5), 0.5, 0.0), ((0.6, 0.45), 0.5, 0.0)),

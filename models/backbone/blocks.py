@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from .attention import Attention
-from .positions import rotate
+from .positions import apply_rope
 
-Table = tuple[torch.Tensor, torch.Tensor]
+Rope = tuple[torch.Tensor, torch.Tensor]
 KeyValue = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -67,25 +67,25 @@ class SelfAttention(nn.Module):
             norm = operations.RMSNorm(dim, eps=config.eps, elementwise_affine=True, device=device, dtype=dtype)
             setattr(self, name, norm if config.qk_norm else nn.Identity())
 
-    def query(self, x: torch.Tensor, table: Table | None) -> torch.Tensor:
-        """(B, L, D) -> (B, L, D): normalized and, with a table, turned."""
-        return self._turn(normalize(self.norm_q, self.q(x)), table)
+    def query(self, x: torch.Tensor, rope: Rope | None) -> torch.Tensor:
+        """(B, L, D) -> (B, L, D): normalized and, with a rope, turned."""
+        return self._apply_rope(normalize(self.norm_q, self.q(x)), rope)
 
-    def key_value(self, x: torch.Tensor, table: Table | None) -> KeyValue:
+    def key_value(self, x: torch.Tensor, rope: Rope | None) -> KeyValue:
         """What others see of x: keys, normalized and turned, and values."""
-        return self._turn(normalize(self.norm_k, self.k(x)), table), self.v(x)
+        return self._apply_rope(normalize(self.norm_k, self.k(x)), rope), self.v(x)
 
-    def _turn(self, x: torch.Tensor, table: Table | None) -> torch.Tensor:
-        if table is None:
+    def _apply_rope(self, x: torch.Tensor, rope: Rope | None) -> torch.Tensor:
+        if rope is None:
             return x
-        return rotate(x.unflatten(-1, (self.heads, -1)), table).flatten(2)
+        return apply_rope(x.unflatten(-1, (self.heads, -1)), rope).flatten(2)
 
     def forward(
         self,
         x: torch.Tensor,
-        table: Table | None,
+        rope: Rope | None,
         attention: Attention,
-        memory: KeyValue | None = None,
+        kv_cache: KeyValue | None = None,
         strength: torch.Tensor | None = None,
         transformer_options: dict | None = None,
         kind: str = "self",
@@ -94,15 +94,15 @@ class SelfAttention(nn.Module):
 
         `strength` (L, 1) scales the values of x as everyone sees them.
         """
-        q = self.query(x, table)
-        k, v = own = self.key_value(x, table)
+        q = self.query(x, rope)
+        k, v = own = self.key_value(x, rope)
         if strength is not None:
             v = v * strength.to(v)
-        if memory is not None:
+        if kv_cache is not None:
             batch = x.shape[0]
             k, v = (
                 torch.cat([mine, other.to(mine).expand(batch, -1, -1)], 1)
-                for mine, other in ((k, memory[0]), (v, memory[1]))
+                for mine, other in ((k, kv_cache[0]), (v, kv_cache[1]))
             )
         return self.o(attention(q, k, v, self.heads, transformer_options=transformer_options, kind=kind)), own
 
@@ -140,10 +140,10 @@ class Block(nn.Module):
         self,
         x: torch.Tensor,
         e: torch.Tensor,
-        table: Table,
+        rope: Rope,
         context: torch.Tensor | None,
         attention: Attention,
-        memory: KeyValue | None = None,
+        kv_cache: KeyValue | None = None,
         strength: torch.Tensor | None = None,
         transformer_options: dict | None = None,
         kind: str = "self",
@@ -155,7 +155,7 @@ class Block(nn.Module):
         options = transformer_options or {}
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation[:, None].to(e) + e).unbind(2)
         y, own = self.self_attn(
-            modulate(self.norm1(x), shift1, scale1), table, attention, memory, strength, transformer_options, kind
+            modulate(self.norm1(x), shift1, scale1), rope, attention, kv_cache, strength, transformer_options, kind
         )
         x = add_gated(x, y, gate1)
         if context is not None:
@@ -165,10 +165,10 @@ class Block(nn.Module):
         x = add_gated(x, self.ffn(modulate(self.norm2(x), shift2, scale2)), gate2)
         return x, own
 
-    def key_value(self, x: torch.Tensor, e: torch.Tensor, table: Table) -> KeyValue:
+    def key_value(self, x: torch.Tensor, e: torch.Tensor, rope: Rope) -> KeyValue:
         """The K and V of x in this block, without the rest of it."""
         shift, scale = (self.modulation[:, None].to(e) + e)[:, :, :2].unbind(2)
-        return self.self_attn.key_value(modulate(self.norm1(x), shift, scale), table)
+        return self.self_attn.key_value(modulate(self.norm1(x), shift, scale), rope)
 
 
 class Head(nn.Module):

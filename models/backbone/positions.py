@@ -51,7 +51,7 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     return grid(stream.time_positions(frames), centers(counts[0], steps[0]), centers(counts[1], steps[1]))
 
 
-def rotary_table(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+def make_rope(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions (L, 3) -> cosines and sines, each (L, 1, D) float32, every value twice for the pair it turns.
 
     The sines carry the sign of their place in the pair, so that `rotate` needs no sign of its own. The angles are
@@ -68,11 +68,11 @@ def rotary_table(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, 
     return cos.float()[:, None], sin.float()[:, None]
 
 
-def rotate(x: torch.Tensor, table: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Turn queries or keys x (B, L, heads, D) by a `rotary_table`; same shape and format.
+def apply_rope(x: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Turn queries or keys x (B, L, heads, D) by a `make_rope`; same shape and format.
 
-    The tables may be in a narrower format than float32, which training on a CPU asks for; the product is then too.
+    The ropes may be in a narrower format than float32, which training on a CPU asks for; the product is then too.
     """
-    cos, sin = table
+    cos, sin = rope
     swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     return torch.addcmul(x * cos, swapped, sin).to(x.dtype)

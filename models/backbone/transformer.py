@@ -21,34 +21,34 @@ from torch import nn
 from ...control.errors import UserError
 from ..conditioning.condition_streams import Conditions, Stream
 from ..conditioning.streams import STREAMS
-from ..conditioning.tokenizers import PatchTokenizer, VectorTokenizer, pad_to_patch, weight_format, widen_patch
+from ..conditioning.tokenizers import PatchTokenizer, VectorTokenizer, pad_to_patch, weight_dtype, widen_patch
 from ..config import FullDiTConfig
 from .attention import Attention, sdpa
-from .blocks import Block, Head, KeyValue, Table
-from .positions import grid, rotary_table, stream_positions
+from .blocks import Block, Head, KeyValue, Rope
+from .positions import grid, make_rope, stream_positions
 
 # Length of a slot's vector at the start of a training, as a share of sqrt(dim): about half of a reference token's.
 SLOT_SIZE = 0.3
-TABLES = 32  # rotary tables kept; a long video under context windows has a few per window length
+MAX_ROPES = 32  # kept; a long video under context windows has a few per window length
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
+class ConditionKVCache:
     """What the video needs of the conditions. `decoupled`: `layers`, K and V (B, L, D) of every block, V scaled by the
-    strengths. `full`: the embedded `tokens` (B, L, D), their `table` and `strength` (L, 1) or None."""
+    strengths. `full`: the embedded `tokens` (B, L, D), their `rope` and `strength` (L, 1) or None."""
 
     layers: tuple[KeyValue, ...] = ()
     tokens: torch.Tensor | None = None
-    table: Table | None = None
+    rope: Rope | None = None
     strength: torch.Tensor | None = None
 
-    def _map(self, change) -> Memory:
+    def _map(self, change) -> ConditionKVCache:
         def each(value):
             if isinstance(value, tuple):
                 return tuple(each(v) for v in value)
             return None if value is None else change(value)
 
-        return replace(self, **{name: each(getattr(self, name)) for name in ("layers", "tokens", "table", "strength")})
+        return replace(self, **{name: each(getattr(self, name)) for name in ("layers", "tokens", "rope", "strength")})
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +62,7 @@ class Memory:
         self._map(count)
         return total
 
-    def to(self, device: Any) -> Memory:
+    def to(self, device: Any) -> ConditionKVCache:
         return self._map(lambda value: value.to(device))
 
 
@@ -89,7 +89,7 @@ class FullDiT(nn.Module):
         self.config = config
         self.dtype = dtype
         self.attention: Attention = sdpa
-        self._tables: dict[tuple, Table] = {}
+        self._ropes: dict[tuple, Rope] = {}
         dim, patch = config.dim, config.patch_size
         place = {"device": device, "dtype": dtype}
         # As in Wan and ComfyUI, latents are embedded in float32 whatever the format of the rest.
@@ -127,7 +127,7 @@ class FullDiT(nn.Module):
         timestep: torch.Tensor,
         context: torch.Tensor,
         conditions: Conditions | None = None,
-        memory: Memory | None = None,
+        kv_cache: ConditionKVCache | None = None,
         transformer_options: dict | None = None,
     ) -> torch.Tensor:
         """x (B, C, T, h, w) at times `timestep`, 1000 t, (B,) or one per latent frame (B, T); context (B, L, text_dim).
@@ -137,7 +137,7 @@ class FullDiT(nn.Module):
         """
         options = {} if transformer_options is None else transformer_options
         geometry = tuple(x.shape[2:])
-        if memory is None and conditions is not None and conditions.streams:
+        if kv_cache is None and conditions is not None and conditions.streams:
             if conditions.geometry != geometry:
                 raise UserError(
                     f"The conditions belong to a video whose latent is {conditions.geometry} (frames, height, width), "
@@ -145,19 +145,19 @@ class FullDiT(nn.Module):
                 )
             if conditions.batch not in (1, x.shape[0]):
                 raise UserError(f"The conditions are a batch of {conditions.batch}, the latent one of {x.shape[0]}.")
-            memory = self.prefill(conditions, options, dtype=x.dtype)
+            kv_cache = self.prefill(conditions, options, dtype=x.dtype)
         tokens, shape = self.embed_video(x)
         options["grid_sizes"] = shape
         e, e0 = self.embed_time(timestep, x.dtype)
         context = self.embed_text(context.to(x.dtype))
-        table = self.table(grid(*(range(side) for side in shape)), ("video", shape), tokens.device, options)
-        tokens, e = self.run_blocks(x, tokens, e, e0, table, context, memory, options)
+        rope = self.rope(grid(*(range(side) for side in shape)), ("video", shape), tokens.device, options)
+        tokens, e = self.run_blocks(x, tokens, e, e0, rope, context, kv_cache, options)
         return self.to_latent(self.head(tokens, e), shape)[..., : geometry[0], : geometry[1], : geometry[2]]
 
     def embed_video(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int, int]]:
         """(B, C, T, h, w) -> tokens (B, L, D) and the sides of their grid; odd sides are padded."""
         x = pad_to_patch(x, self.config.patch_size)
-        tokens = self.patch_embedding(x.to(weight_format(self.patch_embedding))).to(x.dtype)
+        tokens = self.patch_embedding(x.to(weight_dtype(self.patch_embedding))).to(x.dtype)
         return tokens.flatten(2).transpose(1, 2), tuple(tokens.shape[2:])
 
     def embed_time(self, timestep: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,7 +178,7 @@ class FullDiT(nn.Module):
         x = patches.view(patches.shape[0], t, h, w, pt, ph, pw, self.config.out_dim)
         return x.permute(0, 7, 1, 4, 2, 5, 3, 6).reshape(x.shape[0], -1, t * pt, h * ph, w * pw)
 
-    def run_blocks(self, x, tokens, e, e0, table, context, memory, options) -> tuple[torch.Tensor, torch.Tensor]:
+    def run_blocks(self, x, tokens, e, e0, rope, context, kv_cache, options) -> tuple[torch.Tensor, torch.Tensor]:
         """All blocks over tokens (B, L, D): returns the video's tokens and the time embedding for the head.
 
         `options` may carry a host's hooks: patches_replace['dit'][('double_block', i)] instead of a block, and
@@ -187,13 +187,13 @@ class FullDiT(nn.Module):
         count = tokens.shape[1]
         strength = None
         words = context
-        joined: list[Memory] = [] if memory is None else [memory]
+        joined: list[ConditionKVCache] = [] if kv_cache is None else [kv_cache]
         layers: Sequence[KeyValue | None] = [None] * len(self.blocks)
         if self.config.joint_text:
             words = None
             joined.append(self._prefill_text(context, options))
         if self.config.attention == "full" and joined:
-            tokens, e0, table, strength = self._join(tokens, e0, table, joined)
+            tokens, e0, rope, strength = self._join(tokens, e0, rope, joined)
         elif joined:
             layers = [joined[0].layers[i] for i in range(len(self.blocks))]
             for more in joined[1:]:
@@ -210,10 +210,10 @@ class FullDiT(nn.Module):
                 out, _ = block(
                     args["img"], args["vec"], args["pe"], args["txt"], self.attention, layer, strength,
                     args["transformer_options"],
-                )  # fmt: skip
+                )
                 return {"img": out}
 
-            args = {"img": tokens, "txt": words, "vec": e0, "pe": table, "transformer_options": options}
+            args = {"img": tokens, "txt": words, "vec": e0, "pe": rope, "transformer_options": options}
             if ("double_block", i) in replace_blocks:
                 tokens = replace_blocks[("double_block", i)](args, {"original_block": run})["img"]
             else:
@@ -228,7 +228,7 @@ class FullDiT(nn.Module):
 
     def prefill(
         self, conditions: Conditions, transformer_options: dict | None = None, dtype: torch.dtype | None = None
-    ) -> Memory:
+    ) -> ConditionKVCache:
         """What the video will see of `conditions`, to be passed to `forward` as `memory` as often as wanted.
 
         It depends on the conditions and the weights (and, for a host, on its patches) and on nothing else. `dtype` is
@@ -238,7 +238,7 @@ class FullDiT(nn.Module):
         if dtype is None:
             dtype = self.dtype or self.time_embedding[0].weight.dtype
         if not conditions.streams:
-            return Memory()
+            return ConditionKVCache()
         batch = conditions.batch
         tokens, positions, strengths = [], [], []
         for stream in conditions.streams:
@@ -249,11 +249,11 @@ class FullDiT(nn.Module):
         joined = torch.cat(tokens, 1)
         place = torch.cat(positions)
         key = ("conditions", tuple(map(tuple, place.tolist())) if len(place) < 4096 else place.numpy().tobytes())
-        table = self.table(place, key, joined.device, options)
+        rope = self.rope(place, key, joined.device, options)
         strength = None
         if any(s != 1 for s in strengths):
             strength = torch.tensor(strengths, device=joined.device, dtype=torch.float32)[:, None]
-        return self._prefill_tokens(joined, table, strength, options)
+        return self._prefill_tokens(joined, rope, strength, options)
 
     def embed_stream(self, stream: Stream, dtype: torch.dtype) -> torch.Tensor:
         """The tokens (B, n, D) of one stream. Raises UserError where the checkpoint does not take it."""
@@ -274,47 +274,47 @@ class FullDiT(nn.Module):
             )
         return self.tokenizers[stream.name](stream.data, dtype, stream.slot)
 
-    def _prefill_tokens(self, tokens, table, strength, options) -> Memory:
+    def _prefill_tokens(self, tokens, rope, strength, options) -> ConditionKVCache:
         """Run tokens among themselves at t = 0 (decoupled), or keep them for the joined sequence (full)."""
         if self.config.attention == "full":
-            return Memory(tokens=tokens, table=table, strength=strength)
+            return ConditionKVCache(tokens=tokens, rope=rope, strength=strength)
         _, e0 = self.embed_time(torch.zeros(1, device=tokens.device), tokens.dtype)
         layers = []
         for i, block in enumerate(self.blocks):
             if i + 1 < len(self.blocks):
                 tokens, (k, v) = block(
-                    tokens, e0, table, None, self.attention, transformer_options=options, kind="condition"
+                    tokens, e0, rope, None, self.attention, transformer_options=options, kind="condition"
                 )
             else:
-                k, v = block.key_value(tokens, e0, table)  # nobody reads what would come after
+                k, v = block.key_value(tokens, e0, rope)  # nobody reads what would come after
             layers.append((k, v if strength is None else v * strength.to(v)))
-        return Memory(layers=tuple(layers))
+        return ConditionKVCache(layers=tuple(layers))
 
-    def _prefill_text(self, context: torch.Tensor, options: dict) -> Memory:
+    def _prefill_text(self, context: torch.Tensor, options: dict) -> ConditionKVCache:
         """Words as tokens of the sequence. They have no place in the video: position 0 turns nothing."""
         tokens = context + self.text_type.to(context)
         length = tokens.shape[1]
-        table = self.table(torch.zeros(length, 3), ("text", length), tokens.device, {})
-        return self._prefill_tokens(tokens, table, None, options)
+        rope = self.rope(torch.zeros(length, 3), ("text", length), tokens.device, {})
+        return self._prefill_tokens(tokens, rope, None, options)
 
-    def _join(self, tokens, e0, table, memories: Sequence[Memory]):
+    def _join(self, tokens, e0, rope, kv_caches: Sequence[ConditionKVCache]):
         """Put the tokens of all memories behind the video's, for full attention."""
         batch, count = tokens.shape[:2]
-        parts = [memory for memory in memories if memory.tokens is not None]
+        parts = [kv_cache for kv_cache in kv_caches if kv_cache.tokens is not None]
         extra = sum(part.tokens.shape[1] for part in parts)
         if e0.shape[1] > 1:  # a time per frame: given frames come first, so the last one's time is the sampler's
             e0 = torch.cat([e0.repeat_interleave(count // e0.shape[1], 1), e0[:, -1:].expand(-1, extra, -1, -1)], 1)
         tokens = torch.cat([tokens] + [part.tokens.to(tokens).expand(batch, -1, -1) for part in parts], 1)
-        table = tuple(torch.cat([own] + [part.table[i].to(own) for part in parts]) for i, own in enumerate(table))
+        rope = tuple(torch.cat([own] + [part.rope[i].to(own) for part in parts]) for i, own in enumerate(rope))
         strength = None
         if any(part.strength is not None for part in parts):
             ones = torch.ones(tokens.shape[1], 1, device=tokens.device)
             rows = [part.strength if part.strength is not None else ones[: part.tokens.shape[1]] for part in parts]
             strength = torch.cat([ones[:count], *rows])
-        return tokens, e0, table, strength
+        return tokens, e0, rope, strength
 
-    def table(self, positions: torch.Tensor, key: tuple, device: Any, options: dict) -> Table:
-        """The rotary table of `positions` (L, 3); tables are kept under `key`.
+    def rope(self, positions: torch.Tensor, key: tuple, device: Any, options: dict) -> Rope:
+        """The rope of `positions` (L, 3); ropes are kept under `key`.
 
         A host's `rope_options` (scale_t, shift_t, ... for t, y, x) stretch and move all positions alike.
         """
@@ -325,13 +325,13 @@ class FullDiT(nn.Module):
         # Autocast asks for speed: half-precision angles there, float32 everywhere else.
         fast = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
         key = (*key, *scale, *shift, device, fast)
-        if key not in self._tables:
-            if len(self._tables) >= TABLES:
-                self._tables.clear()
+        if key not in self._ropes:
+            if len(self._ropes) >= MAX_ROPES:
+                self._ropes.clear()
             moved = positions.float() * torch.tensor(scale) + torch.tensor(shift)
-            table = rotary_table(moved, self.config.dim // self.config.num_heads)
-            self._tables[key] = tuple(part.to(device, fast) for part in table)
-        return self._tables[key]
+            rope = make_rope(moved, self.config.dim // self.config.num_heads)
+            self._ropes[key] = tuple(part.to(device, fast) for part in rope)
+        return self._ropes[key]
 
 
 def _append(one: KeyValue, other: KeyValue) -> KeyValue:

@@ -68,7 +68,7 @@ def rebase_camera(features: torch.Tensor) -> torch.Tensor:
     return ((poses - mean) / scale).flatten(2).view(b, t, CAMERA_FEATURES)
 
 
-def weight_format(layer: nn.Module) -> torch.dtype:
+def weight_dtype(layer: nn.Module) -> torch.dtype:
     """The format that a layer computes in: its weight's, or float32 where that is a format for storage only (fp8)."""
     dtype = layer.weight.dtype
     return dtype if dtype.is_floating_point and dtype.itemsize > 1 else torch.float32
@@ -108,7 +108,7 @@ class VectorTokenizer(Tokenizer):
 
     def forward(self, data: torch.Tensor, dtype: torch.dtype, slot: int | None = None) -> torch.Tensor:
         with torch.autocast(data.device.type, enabled=False):
-            tokens = self.net(data.to(weight_format(self.net[0])))
+            tokens = self.net(data.to(weight_dtype(self.net[0])))
         return self.mark(tokens.to(dtype), slot)
 
 
@@ -125,7 +125,7 @@ class PatchTokenizer(Tokenizer):
 
     def forward(self, data: torch.Tensor, dtype: torch.dtype, slot: int | None = None) -> torch.Tensor:
         data = pad_to_patch(data, self.patch)
-        tokens = self.patch_embedding(data.to(weight_format(self.patch_embedding))).to(dtype).flatten(2).transpose(1, 2)
+        tokens = self.patch_embedding(data.to(weight_dtype(self.patch_embedding))).to(dtype).flatten(2).transpose(1, 2)
         return self.mark(tokens, slot)
 
 

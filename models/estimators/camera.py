@@ -92,7 +92,7 @@ class CameraNet(nn.Module):
         a, b, c = widths
         self.body = nn.Sequential(
             Conv(9 * 4 + 2, a), Conv(a, b, 2), Residual(b), Conv(b, c, 2), Residual(c), Conv(c, 32, 1, 1)
-        )  # fmt: skip
+        )
         self.flatten = nn.Linear(32 * (HALF[0] // 8) * (HALF[1] // 8), dim)
         self.focal = nn.Linear(1, dim)
         self.overview = nn.Linear(2 * dim, dim)

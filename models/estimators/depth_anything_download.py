@@ -72,7 +72,7 @@ MODELS = {
     ),
     "Base": Published("depth-anything/Depth-Anything-V2-Base-hf", "CC-BY-NC-4.0, not for commercial use"),
     "Large": Published("depth-anything/Depth-Anything-V2-Large-hf", "CC-BY-NC-4.0, not for commercial use"),
-}  # fmt: skip
+}
 
 
 def look_up(model: Published, endpoint: str | None = None, timeout: float = 10) -> Published:
@@ -158,7 +158,7 @@ def download(
     write_json(waiting / "source.json", {
         "repository": model.repository, "revision": model.revision, "license": model.license,
         "files": {name: {"size": part.size, "digest": part.digest} for name, part in parts.items()},
-    })  # fmt: skip
+    })
     os.replace(waiting, folder)
     return folder
 

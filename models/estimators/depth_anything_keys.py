@@ -103,4 +103,4 @@ def sizes(given: dict[str, Tensor]) -> dict[str, Any]:
         "neck_hidden_sizes": [given[f"depth_head.projects.{part}.weight"].shape[0] for part in range(4)],
         "fusion_hidden_size": given["depth_head.scratch.layer1_rn.weight"].shape[0],
         "head_hidden_size": given["depth_head.scratch.output_conv2.0.weight"].shape[0],
-    }  # fmt: skip
+    }

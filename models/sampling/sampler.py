@@ -57,7 +57,7 @@ class GuidedVelocity:
         self.shift = shift
         self.given = 0
         self.passes = 0  # network passes so far, for reports
-        self._memories: dict[tuple, tuple] = {}
+        self._kv_caches: dict[tuple, tuple] = {}
         if self.scales:
             given = tuple(conditions.names) if conditions is not None else ()
             for name in self.scales:
@@ -86,14 +86,14 @@ class GuidedVelocity:
         dtype = context.dtype
         if not streams:
             return self.model(x.to(dtype), timestep, context).float()
-        conditions, memory = self._memory(streams)
-        return self.model(x.to(dtype), timestep, context, conditions, memory=memory).float()
+        conditions, kv_cache = self._kv_cache(streams)
+        return self.model(x.to(dtype), timestep, context, conditions, kv_cache=kv_cache).float()
 
-    def _memory(self, streams: tuple[int, ...]) -> tuple:
-        if streams not in self._memories:
+    def _kv_cache(self, streams: tuple[int, ...]) -> tuple:
+        if streams not in self._kv_caches:
             conditions = self.conditions.subset(streams)
-            self._memories[streams] = (conditions, self.model.prefill(conditions))
-        return self._memories[streams]
+            self._kv_caches[streams] = (conditions, self.model.prefill(conditions))
+        return self._kv_caches[streams]
 
     def __call__(self, x: torch.Tensor, t: float) -> torch.Tensor:
         """x (B, C, T, h, w) float32 at time t -> velocity, float32."""
@@ -158,19 +158,19 @@ def sample(
     schedule_name: str = "shifted",
     shift: float = SHIFT,
     solver: str = "euler",
-    anchor: float = 0.0,
+    first_frame_pass: float = 0.0,
     callback: Callback | None = None,
 ) -> torch.Tensor:
     """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
 
-    `anchor` is the share of the steps that settle the first latent frame beforehand: they walk the whole way, then the
+    `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way, then the
     rest of the clip is made once more from the same noise, with that frame given (`anchor_steps`).
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
     schedule or solver, and for guidance of a condition that is not given, before the first pass.
     """
     if solver not in SOLVERS:
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
-    before = anchor_steps(steps, anchor, noise.shape[2])
+    before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
     times = schedule(schedule_name, steps - before, shift)
     velocity = GuidedVelocity(model, context, null_context, conditions, guidance, condition_guidance, shift)
     x = noise.float()
@@ -182,9 +182,9 @@ def sample(
     return SOLVERS[solver](velocity, x, times, told)
 
 
-def anchor_steps(steps: int, anchor: float, frames: int) -> int:
+def first_frame_steps(steps: int, first_frame_pass: float, frames: int) -> int:
     """How many of `steps` settle the first of `frames` latent frames: 0 where there is no other frame, or no step left
     for them. Raises UserError for a share outside 0 to 1."""
-    if not 0 <= anchor < 1:
-        raise UserError(f"The anchor is {anchor:g}, but it is a share of the steps: from 0 to below 1.")
-    return max(0, min(round(anchor * steps), steps - 1)) if frames > 1 else 0
+    if not 0 <= first_frame_pass < 1:
+        raise UserError(f"The first-frame pass is {first_frame_pass:g}, but it is a share of the steps: from 0 to below 1.")
+    return max(0, min(round(first_frame_pass * steps), steps - 1)) if frames > 1 else 0

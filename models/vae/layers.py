@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
         self.residual = nn.Sequential(
             RMSNorm(channels), nn.SiLU(), CausalConv3d(channels, out, 3),
             RMSNorm(out), nn.SiLU(), nn.Identity(), CausalConv3d(out, out, 3),
-        )  # fmt: skip
+        )
         self.shortcut = CausalConv3d(channels, out, 1) if channels != out else nn.Identity()
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:

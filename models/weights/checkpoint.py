@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ...control.camera.motion_range import Reach
+from ...control.camera.motion_range import CameraMotionRange
 from ...control.errors import UserError
 from ..backbone.transformer import FullDiT
 from ..conditioning.text import TextEncoder
@@ -66,11 +66,11 @@ def read_config(path: str | os.PathLike) -> FullDiTConfig:
         raise UserError(f"'{path}': {error}") from error
 
 
-def read_reach(path: str | os.PathLike) -> Reach | None:
+def read_camera_motion_range(path: str | os.PathLike) -> CameraMotionRange | None:
     """The range of camera movement that a checkpoint was trained on (`camera_reach` in its metadata). None where there
     is none, or a damaged one: a warning is not worth refusing a checkpoint for."""
     try:
-        return Reach.from_json(json.loads(read_metadata(path).get("camera_reach", "null")))
+        return CameraMotionRange.from_json(json.loads(read_metadata(path).get("camera_reach", "null")))
     except ValueError:
         return None
 

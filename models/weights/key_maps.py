@@ -33,7 +33,7 @@ _BLOCK_NAMES: tuple[tuple[str, str], ...] = (
     ("norm2.", "norm3."),
     ("ffn.net.0.proj.", "ffn.0."),
     ("ffn.net.2.", "ffn.2."),
-)  # fmt: skip
+)
 
 
 def is_diffusers(state: Mapping[str, torch.Tensor]) -> bool:

@@ -34,12 +34,12 @@ def check_model(model: Any) -> Any:
 
 def check_vae(vae: Any, config: Any) -> None:
     """Raise UserError unless `vae` is the one that the checkpoint was trained with."""
-    if not config.vae:
+    if not config.vae_fingerprint:
         return
     given = vae_fingerprint(vae)
-    if given != config.vae:
+    if given != config.vae_fingerprint:
         raise UserError(
-            f"The checkpoint was trained with the VAE {config.vae[:12]}, but the VAE connected is {given[:12]}: its "
+            f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE connected is {given[:12]}: its "
             f"latents would mean nothing to the model. Connect the VAE of Load FullDiT."
         )
 

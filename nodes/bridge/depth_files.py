@@ -68,7 +68,7 @@ def model_names() -> list[str]:
     others = {
         entry.name for place in model_folders() if place.is_dir() for entry in place.iterdir()
         if (is_model(entry) and entry.name not in known) or is_original(entry)
-    }  # fmt: skip
+    }
     return [*NAMES, *sorted(others)]
 
 

@@ -21,7 +21,7 @@ from ...models.conditioning.text import TextEncoder
 from ...models.devices import pick_dtype
 from ...models.vae import fingerprint, load_vae
 from ...models.vae.vae_file import read_metadata as vae_metadata
-from ...models.weights.checkpoint import TEXT, read_config, read_reach
+from ...models.weights.checkpoint import TEXT, read_camera_motion_range, read_config
 from ...models.weights.tensor_file import load_strict, read_tensors
 from ...models.weights.tensor_file import read_metadata as file_metadata
 from .base_model import HostConfig
@@ -35,9 +35,9 @@ def load_all(checkpoint: Path, vae: Path, precision: str = "default") -> tuple[A
     """(MODEL, CLIP, VAE). Raises UserError for files that are missing, pickled, cut short, foreign or not a pair."""
     config = read_config(checkpoint)
     autoencoder = load_host_vae(str(vae))
-    if config.vae and autoencoder.fulldit_fingerprint != config.vae:
+    if config.vae_fingerprint and autoencoder.fulldit_fingerprint != config.vae_fingerprint:
         raise UserError(
-            f"'{checkpoint.name}' was trained with the VAE {config.vae[:12]}, but '{vae.name}' is "
+            f"'{checkpoint.name}' was trained with the VAE {config.vae_fingerprint[:12]}, but '{vae.name}' is "
             f"{autoencoder.fulldit_fingerprint[:12]}: its latents would mean nothing to the model. "
             f"Choose the VAE that came with the checkpoint."
         )
@@ -73,7 +73,7 @@ def load_model_patcher(path: str, precision: str, preview: Any, disable_dynamic:
     host.set_inference_dtype(dtype, cast, device=load_device)
 
     model = host.get_model(weights)
-    model.camera_reach = read_reach(path)  # Camera Preview warns of what lies beyond
+    model.camera_motion_range = read_camera_motion_range(path)  # Camera Preview warns of what lies beyond
     plain = comfy.model_patcher.ModelPatcher
     kind = plain if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain)
     patcher = kind(model, load_device=load_device, offload_device=offload_device)
@@ -87,7 +87,7 @@ def load_model_patcher(path: str, precision: str, preview: Any, disable_dynamic:
 
 def _after_run(patcher: Any) -> None:
     """Keep the K/V of conditions for the next prompt or seed only where it is small."""
-    patcher.model.diffusion_model.memories.trim(KEEP_AFTER_RUN, spared=0)
+    patcher.model.diffusion_model.kv_caches.trim(KEEP_AFTER_RUN, spared=0)
 
 
 def load_host_clip(path: str, disable_dynamic: bool = False) -> Any:

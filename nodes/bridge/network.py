@@ -10,14 +10,14 @@ import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 
-from ...models.backbone.transformer import FullDiT, Memory
+from ...models.backbone.transformer import ConditionKVCache, FullDiT
 from .cond import ARGUMENT
 
 KEEP_AFTER_RUN = 256 * 2**20  # bytes of K and V that may stay for the next prompt or seed
 KEEP_IN_RUN = 4 * 2**30  # context windows each have their own
 
 
-class MemoryStore:
+class KVCacheStore:
     """K and V of condition tokens by what they were computed from; least recently used goes first."""
 
     def __init__(self, limit: int = KEEP_IN_RUN):
@@ -63,7 +63,7 @@ class HostFullDiT(FullDiT):
     def __init__(self, config: Any, device: Any = None, dtype: torch.dtype | None = None, operations: Any = None):
         super().__init__(config, operations=operations, device=device, dtype=dtype)
         self.attention = host_attention
-        self.memories = MemoryStore()
+        self.kv_caches = KVCacheStore()
 
     def forward(
         self, x, timestep, context, clip_fea=None, time_dim_concat=None, transformer_options=None, **kwargs
@@ -82,10 +82,10 @@ class HostFullDiT(FullDiT):
         held = kwargs.get(ARGUMENT)
         # Frames that are given have the time 0; the others' is the sampler's.
         conditions = None if held is None else held.active(float(timestep.max()) / 1000)
-        memory = None if conditions is None else self._memory(conditions, x, transformer_options)
-        return FullDiT.forward(self, x, timestep, context, memory=memory, transformer_options=transformer_options)
+        kv_cache = None if conditions is None else self._kv_cache(conditions, x, transformer_options)
+        return FullDiT.forward(self, x, timestep, context, kv_cache=kv_cache, transformer_options=transformer_options)
 
-    def _memory(self, conditions: Any, x: torch.Tensor, options: dict) -> Memory:
+    def _kv_cache(self, conditions: Any, x: torch.Tensor, options: dict) -> ConditionKVCache:
         """K and V of these conditions, computed once per weights, patches, device, format and attention."""
         key = (
             conditions.key,
@@ -96,8 +96,8 @@ class HostFullDiT(FullDiT):
             tuple(sorted((options.get("rope_options") or {}).items())),
         )
 
-        def make() -> Memory:
+        def make() -> ConditionKVCache:
             latents = conditions.to(x.device, x.dtype)
             return self.prefill(latents, {**options, "patches": {}, "patches_replace": {}}, dtype=x.dtype)
 
-        return self.memories.get(key, make)
+        return self.kv_caches.get(key, make)

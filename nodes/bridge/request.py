@@ -93,10 +93,10 @@ def budget(request: Request, model: str = "mini-cpu") -> dict[str, int]:
 NAMES = {"camera": "camera", "reference": "references", "identity_map": "who is where", "depth": "depth"}
 
 
-def describe(counts: dict[str, int], remarks: list[str]) -> str:
-    """The budget and the remarks, in lines short enough for the node on the page."""
+def describe(counts: dict[str, int], warnings: list[str]) -> str:
+    """The budget and the warnings, in lines short enough for the node on the page."""
     video = counts["video"]
     parts = [f"{NAMES.get(name, name)} {count:,}" for name, count in counts.items() if name != "video"]
     lines = [f"{sum(counts.values()) - video:,} tokens, video {video:,}"]
     lines += [", ".join(parts[i : i + 2]) for i in range(0, len(parts), 2)]
-    return "\n".join([*lines, *remarks])
+    return "\n".join([*lines, *warnings])

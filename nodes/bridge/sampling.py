@@ -13,7 +13,7 @@ import latent_preview
 import torch
 
 from ...control.errors import UserError
-from ...models.sampling.sampler import anchor_steps
+from ...models.sampling.sampler import first_frame_steps
 from .conditioning import empty_latent, encode, with_conditions
 from .request import Request
 
@@ -68,12 +68,12 @@ def sample(
     sampler_name: str = "euler",
     scheduler: str = "simple",
     scales: Mapping[str, float] | None = None,
-    anchor: float = 0.0,
+    first_frame_pass: float = 0.0,
     preview: bool = True,
 ) -> dict[str, torch.Tensor]:
     """The LATENT of a prompt under the conditions of `request`.
 
-    `scales` gives conditions a guidance scale of their own. `anchor` is the share of the steps that settle the first
+    `scales` gives conditions a guidance scale of their own. `first_frame_pass` is the share of the steps that settle the first
     latent frame beforehand, as in models.sampler.sample. Raises UserError before the first step.
     """
     scales = dict(scales or {})
@@ -101,7 +101,7 @@ def sample(
         guider.set_chain(chain)
 
     noise = comfy.sample.prepare_noise(latent["samples"], seed)
-    before = anchor_steps(steps, anchor, noise.shape[2])
+    before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
 
     def sigmas(count: int) -> torch.Tensor:
         return comfy.samplers.KSampler(

@@ -1,7 +1,7 @@
 """What the page asks the server for beside runs: a mask carried along the frames that the painter shows.
 
 POST /fulldit/propagate with {"id", "stage", "masks": [{"frame", "size": [width, height], "runs"}, ...], "first",
-"last", "accuracy"} gives {"keys": [...], "remarks": [...]} for the frames first..last, or {"error": sentence} with a
+"last", "accuracy"} gives {"keys": [...], "warnings": [...]} for the frames first..last, or {"error": sentence} with a
 status of 400 (what came cannot be used), 409 (another one is under way) or 499 (stopped). POST /fulldit/propagate/stop
 with {"id"} stops it; so does closing the page. Progress goes to the page as the event "fulldit.propagate": {"id",
 "done", "total"}.
@@ -38,8 +38,8 @@ def propagate(request: Any, progress: Callable[[int, int], None], cancel: Callab
     accuracy = request.get("accuracy", 0.95)
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)) or not 0.5 <= accuracy <= 0.99:
         raise UserError("The accuracy of a propagation is a number from 0.5 to 0.99.")
-    keys, remarks = paint.follow(frames, masks, accuracy, first, progress, cancel)
-    return {"keys": [key_to_json(key) for key in keys], "remarks": remarks}
+    keys, warnings = paint.follow(frames, masks, accuracy, first, progress, cancel)
+    return {"keys": [key_to_json(key) for key in keys], "warnings": warnings}
 
 
 def _whole(value: Any, name: str) -> int:

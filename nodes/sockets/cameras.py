@@ -10,7 +10,7 @@ import numpy as np
 from ...control.camera import CameraTrajectory, sockets
 from ...control.camera.easing import eased
 from ...control.camera.formats import UNKNOWN
-from ...control.camera.motion_range import Reach, outside
+from ...control.camera.motion_range import CameraMotionRange, outside
 from ...control.camera.plucker import plucker
 from ...control.camera.rotations import angle_between
 from ...control.errors import UserError
@@ -107,7 +107,7 @@ def from_geometry(geometry: Mapping[str, Any], fps: float) -> CameraTrajectory:
 def tracks(
     trajectory: CameraTrajectory, width: int, height: int, length: int, columns: int, rows: int,
     depth: float = 1.0, geometry: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """TRACKS as core's Wan Move nodes take them: `track_path` (frames, points, 2) pixels, `track_visibility`.
 
     geometry: a DA3_GEOMETRY whose first depth map, in units of its median, says how far each point is.
@@ -130,12 +130,12 @@ def tracks(
     }
 
 
-def reach_of(model: Any) -> Reach | None:
+def camera_motion_range_of(model: Any) -> CameraMotionRange | None:
     """What the cameras of a MODEL's training did; None for a model that does not say."""
-    return getattr(getattr(model, "model", None), "camera_reach", None)
+    return getattr(getattr(model, "model", None), "camera_motion_range", None)
 
 
-def limits(reach: Reach | None, fps: float) -> dict[str, float] | None:
+def limits(reach: CameraMotionRange | None, fps: float) -> dict[str, float] | None:
     """The fastest movement and turn that a model has seen, per second at `fps`."""
     return None if reach is None else {"speed": reach.distance_step * fps, "angular": reach.turn_step * fps}
 
@@ -155,7 +155,7 @@ def describe_path(path: CameraTrajectory, model: Any = None) -> str:
         f"unit: {'unknown' if path.unit == UNKNOWN else path.unit}",
     ]
     if model is not None:
-        reach = reach_of(model)
+        reach = camera_motion_range_of(model)
         if reach is None:
             lines.append("The model does not say which movements it was trained on.")
         else:

@@ -51,7 +51,7 @@ def embedded(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
         mean = clip_mean(images, cancel=stop_if_canceled)
     with progress(len(images)) as step:
         depth = estimate_depth(images, step, stop_if_canceled, mean=mean)
-    raw = Raw("depth from the small estimator for the demo", depth, "disparity", absolute=True, remarks=(NOTICE,))
+    raw = Raw("depth from the small estimator for the demo", depth, "disparity", absolute=True, warnings=(NOTICE,))
     return Found(raw, images, tuple(images.shape[1:3]), mean)
 
 
@@ -101,7 +101,7 @@ def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     frames = images
     if frames is None and given.get("image") is not None:
         frames = to_images(given["image"], "the geometry's image")
-    raw = Raw(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, remarks=tuple(found.remarks))
+    raw = Raw(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, warnings=tuple(found.warnings))
     return Found(raw, frames)
 
 
@@ -132,8 +132,8 @@ def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     frames = shrunk(whole.part(start, stop), choice.get("longest", 0))
     raw = Raw(
         f"depth files ({len(whole)} in '{choice['files']}', {convention})", frames, whole.kind,
-        absolute=whole.kind == "depth", remarks=whole.remarks,
-    )  # fmt: skip
+        absolute=whole.kind == "depth", warnings=whole.warnings,
+    )
     return Found(raw, images, last=stop == end)
 
 
@@ -157,7 +157,7 @@ def world(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
 SOURCES: dict[str, Callable[[dict, np.ndarray | None, Piece], Found]] = {
     "embedded": embedded, "depth_anything_v2": depth_anything_v2, "geometry": geometry, "depth_video": depth_video,
     "files": files, "world": world,
-}  # fmt: skip
+}
 
 
 def _needed(images: np.ndarray | None, what: str) -> np.ndarray:

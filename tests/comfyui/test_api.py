@@ -39,12 +39,12 @@ def prompt(camera: dict, frames: int = 5, steps: int = 2, **conditions) -> dict:
         "frames": node("FullDiTPreview", conditions=["conditions", 0], layout="frames", height=64),
         "look": node("PreviewImage", images=["decode", 0]),
         "asked": node("PreviewImage", images=["frames", 0]),
-    }  # fmt: skip
+    }
 
 
 def test_a_preset_with_its_amount_and_two_identities(server):
     camera = node("FullDiTCameraPreset", **{"movement": "dolly_in", "movement.amount": 0.3}, frames=5, fps=8.0,
-                  ease="linear")  # fmt: skip
+                  ease="linear")
     history = server.wait(server.queue(prompt(camera)))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     assert len(history["outputs"]["look"]["images"]) == 5 and len(history["outputs"]["asked"]["images"]) == 5

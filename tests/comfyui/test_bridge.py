@@ -36,7 +36,7 @@ def files(host, tmp_path_factory):
     vae_parts, configs, networks = module("models.vae"), module("models.config"), module("models.transformer")
     vae_parts.save_vae(folder / "vae.safetensors", vae_parts.VAE(dim=8).eval())
     mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
-    config = dataclasses.replace(configs.PRESETS["debug"], vae=mark, frames=FRAMES)
+    config = dataclasses.replace(configs.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES)
     network = networks.FullDiT(config)
     networks.initialize(network)
     for name, parameter in network.named_parameters():
@@ -82,7 +82,7 @@ def sample(loaded, model=None, request=None, **options):
         return run(model or loaded.model, loaded.clip, loaded.vae, request, "a red ball", **given)["samples"]
 
 
-def own_sample(loaded, files, request, steps=STEPS, scales=None, anchor=0.0, seed=3):
+def own_sample(loaded, files, request, steps=STEPS, scales=None, first_frame_pass=0.0, seed=3):
     """The same walk by models/sampling/sampler.py, as a raw latent."""
     network, text, config = module("models.checkpoint").load_model(files[0])
     conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, request)
@@ -91,8 +91,8 @@ def own_sample(loaded, files, request, steps=STEPS, scales=None, anchor=0.0, see
         words = text.encode(["a red ball", ""])
         latent = module("models.sampler").sample(
             network, noise, words[:1], words[1:], conditions, steps=steps, guidance=2.5,
-            condition_guidance=scales or {}, shift=config.shift, anchor=anchor,
-        )  # fmt: skip
+            condition_guidance=scales or {}, shift=config.shift, first_frame_pass=first_frame_pass,
+        )
     return module("models.vae.latent").denormalize_latent(latent)
 
 
@@ -132,8 +132,8 @@ def test_the_first_frame_may_be_settled_first(loaded, files):
     """Two passes, as our own sampler has them: the second keeps the first pass's first latent frame. (The host's times
     come from a table of 1000, and agree with ours for numbers of steps that divide it.)"""
     request = make_request()
-    theirs = sample(loaded, request=request, anchor=0.5, steps=8)
-    ours = own_sample(loaded, files, request, anchor=0.5, steps=8)
+    theirs = sample(loaded, request=request, first_frame_pass=0.5, steps=8)
+    ours = own_sample(loaded, files, request, first_frame_pass=0.5, steps=8)
     assert (theirs - ours).abs().max() / ours.abs().max() < 1e-4
     first = sample(loaded, request=request, steps=4)
     assert torch.allclose(theirs[:, :, :1], first[:, :, :1], atol=1e-5)
@@ -183,7 +183,7 @@ def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
 
 
 def test_keys_and_values_are_computed_once_for_all_steps_and_seeds(loaded):
-    store = loaded.model.model.diffusion_model.memories
+    store = loaded.model.model.diffusion_model.kv_caches
     sample(loaded)
     before = store.made
     sample(loaded, seed=4)
@@ -221,7 +221,7 @@ def test_a_lora_changes_the_output_and_the_cache_and_leaves_no_trace(loaded):
         f"diffusion_model.{key}.lora_B.weight": torch.randn(out, 2, generator=numbers),
     }
     patched, _ = comfy.sd.load_lora_for_models(loaded.model, loaded.clip, lora, 1.0, 0.0)
-    store = loaded.model.model.diffusion_model.memories
+    store = loaded.model.model.diffusion_model.kv_caches
     before = store.made
     changed = sample(loaded, model=patched)
     assert (changed - plain).abs().max() > 1e-3

@@ -292,7 +292,7 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(page, report):
         "script_cpu_ms_per_frame": cpu["ScriptDuration"], "whole_thread_cpu_ms_per_frame": cpu["TaskDuration"],
         "frame_ms_without_drawing": round(found["frame_ms"], 1),
         "frame_ms_drawn_in_software": round(drawn["frame_ms"], 1),
-    }  # fmt: skip
+    }
     # The bounds are loose, for a busy machine; the report has the figures.
     assert cpu["ScriptDuration"] < 16 and page.opening_cpu < 1000
     assert page.evaluate("() => N.fulldit.poses.length") == 77

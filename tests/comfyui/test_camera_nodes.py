@@ -75,7 +75,7 @@ def test_a_chain_of_camera_nodes_through_the_server(server):
         "look": node("FullDiTCameraPreview", camera=["shake", 0], layout="sheet", height=256, model=["load", 0]),
         "text": node("PreviewAny", source=["look", 3]),
         **{name: node("PreviewImage", images=["look", at]) for at, name in enumerate(("path", "curves", "rays"))},
-    }  # fmt: skip
+    }
     history = server.wait(server.queue(chain))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     report = history["outputs"]["look"]["text"][0]
@@ -110,7 +110,7 @@ def wan_files(server, host):
     torch.manual_seed(0)
     network = CameraWanModel(model_type="camera", in_dim=32, dim=128, ffn_dim=256, text_dim=128, num_heads=1,
                              num_layers=2, operations=comfy.ops.manual_cast, device="cpu",
-                             dtype=torch.float32)  # fmt: skip
+                             dtype=torch.float32)
     weights = {name: torch.randn(value.shape) * 0.08 for name, value in network.state_dict().items()}
     about = {"config": json.dumps({"transformer": {"text_dim": 128}})}
     name = "wan2.1_fun_camera_v1.1_1.3B_bf16.safetensors"
@@ -170,7 +170,7 @@ def test_the_converters_meet_cores_own_nodes(server):
     """Core's camera_info and embedding come in, its tracks go out and are drawn, and a list of views has a camera per
     frame."""
     orbit = {"mode": "orbit", "mode.pitch": 10.0, "mode.distance": 4.0, "target_x": 0.0, "target_y": 0.0,
-             "target_z": 0.0, "roll": 0.0, "fov": 40.0, "zoom": 1.0, "camera_type": "perspective"}  # fmt: skip
+             "target_z": 0.0, "roll": 0.0, "fov": 40.0, "zoom": 1.0, "camera_type": "perspective"}
     prompt = {
         "left": node("CreateCameraInfo", **orbit, **{"mode.yaw": -20.0}),
         "right": node("CreateCameraInfo", **orbit, **{"mode.yaw": 20.0}),
@@ -191,7 +191,7 @@ def test_the_converters_meet_cores_own_nodes(server):
         "rows": node("FullDiTCameraToPoses", camera=["views", 0], frames=5, scale=1.0),
         "again": node("FullDiTCameraFromPoses", poses=["rows", 0], fps=8.0),
         "short": node("FullDiTCameraPreview", camera=["again", 0], layout="sheet", height=128),
-    }  # fmt: skip
+    }
     history = server.wait(server.queue(prompt))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     said = {name: "\n".join(out.get("text", [])) for name, out in history["outputs"].items()}

@@ -54,7 +54,7 @@ def test_every_source_without_weights(server):
                          source__fov=50.0, source__start=0, source__count=0, source__longest=1280),
         **{f"see_{name}": node("PreviewAny", source=[name, 2])
            for name in ("scene", "small", "video", "geometry", "files")},
-    }  # fmt: skip
+    }
     history = server.wait(server.queue(prompt))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     said = {name: text_of(history, f"see_{name}") for name in ("scene", "small", "video", "geometry", "files")}
@@ -101,7 +101,7 @@ def test_a_long_clip_goes_through_videohelpersuite_in_pieces(server):
             "save": node("VHS_VideoCombine", images=["depth", 1], frame_rate=8, loop_count=0, filename_prefix=prefix,
                          format="video/h264-mp4", pix_fmt="yuv420p", crf=1, save_metadata=False,
                          trim_to_audio=False, pingpong=False, save_output=True, **manager),
-        }  # fmt: skip
+        }
         if batch is not None:
             made["batches"] = node("VHS_BatchManager", frames_per_batch=batch)
         return made
@@ -149,11 +149,11 @@ def chain() -> dict:
                            height=64, spread=False, camera_strength=1.0, depth_strength=1.0),
         "asked": node("FullDiTPreview", conditions=["conditions", 0], layout="frames", height=64),
         "seen": node("PreviewImage", images=["asked", 0]),
-    }  # fmt: skip
+    }
 
 
 PLACES = {"scene": (0, 0), "camera": (400, 620), "along": (400, 0), "check": (800, 0), "vace": (800, 330),
-          "look": (1180, 0)}  # fmt: skip
+          "look": (1180, 0)}
 NODES = ("FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures")
 
 

@@ -85,7 +85,7 @@ def chain() -> dict:
         "tracks": node("FullDiTIdentityMap", track1=["slots", 0], track2=["slots", 1], opacity=0.5),
         "saved": node("PreviewImage", images=["map", 0]),
         "over": node("PreviewImage", images=["map", 1]),
-    }  # fmt: skip
+    }
 
 
 def test_a_chain_of_mask_nodes_through_the_server(server):
@@ -121,7 +121,7 @@ def test_masks_that_cannot_be_used_end_the_run_with_a_sentence(server):
 
 
 PLACES = {"example": (0, 0), "found": (0, 320), "slots": (330, 0), "follow": (330, 420), "cut": (720, 0),
-          "one": (1080, 0), "two": (1080, 330), "map": (1440, 0)}  # fmt: skip
+          "one": (1080, 0), "two": (1080, 330), "map": (1440, 0)}
 STARTS = {
     "FullDiTPropagateMask": "17 frames from the masks",
     "FullDiTMasksFromTrack": "2 objects in",
@@ -168,7 +168,7 @@ def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # 
         page.evaluate(FIT)  # images are loaded when they are in sight
         if nodes2:  # what is said and shown stands in the node's own element
             ids = page.evaluate("(kinds) => kinds.map((k) => window.app.graph._nodes.find((n) => n.type === k).id)",
-                                list(STARTS))  # fmt: skip
+                                list(STARTS))
             for at, start in zip(ids, STARTS.values(), strict=True):
                 page.locator(f'[data-node-id="{at}"]', has_text=start).wait_for()
             page.locator(f'[data-node-id="{ids[-1]}"] img').first.wait_for()

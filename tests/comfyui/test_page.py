@@ -28,7 +28,7 @@ UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))
 SWITCHES = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+]
 
 # The dialog of the first start is done with, and nothing covers the graph.
 SETTINGS = {
@@ -71,7 +71,7 @@ def report(server):
     """What the tests of this file found, written when they are done."""
     system = server.get("/system_stats")["system"]
     found = {"comfyui": system["comfyui_version"], "python": system["python_version"].split()[0],
-             "pytorch": system["pytorch_version"], "workflows": {}}  # fmt: skip
+             "pytorch": system["pytorch_version"], "workflows": {}}
     yield found
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "report.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

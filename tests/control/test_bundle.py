@@ -56,7 +56,7 @@ def test_what_fits_is_taken():
         ((17, 33, 48), "take 32"),
         ((17, 32, 0), "width is 0"), ((17, 8, 48), "take 16"),
     ],
-)  # fmt: skip
+)
 def test_sizes_that_the_vae_cannot_pack(size, says):
     with pytest.raises(UserError, match=says):
         Controls().validate(*size)
@@ -98,13 +98,13 @@ def test_fitted_makes_other_lengths_and_sizes_fit():
 
 
 def test_remarks():
-    assert everything().remarks() == []
-    assert "prompt alone" in Controls().remarks()[0]
+    assert everything().warnings() == []
+    assert "prompt alone" in Controls().warnings()[0]
     odd = Controls(
         camera=preset("truck_left", amount=4), depth=DepthClip(ramp().values, {"unknown": 0.3}), depth_strength=0
     )
-    text = " ".join(odd.remarks())
+    text = " ".join(odd.warnings())
     assert "moves 4.0 times the median depth" in text and "30% of the depth clip" in text and "does nothing" in text
-    assert "turns by 120 degrees" in " ".join(Controls(camera=preset("pan_left", amount=120)).remarks())
+    assert "turns by 120 degrees" in " ".join(Controls(camera=preset("pan_left", amount=120)).warnings())
     unknown = preset("truck_left").replace(unit="an unknown")
-    assert "an unknown unit" in " ".join(Controls(camera=unknown).remarks())
+    assert "an unknown unit" in " ".join(Controls(camera=unknown).warnings())

@@ -115,7 +115,7 @@ def test_chunked_is_unchunked(size):
         part, state = process_chunk(chunk, state, recipe=recipe, overlap=2)
         state = DepthState.from_json(json.loads(json.dumps(state.to_json())))
         parts.append(part.values)
-    assert state.frames == 29 and not state.remarks
+    assert state.frames == 29 and not state.warnings
     assert np.abs(np.concatenate(parts) - whole).max() < 1e-3
 
 
@@ -142,7 +142,7 @@ def test_the_range_of_the_first_chunk_holds_and_is_said():
     first, state = process_chunk(values[:8], kind="disparity")
     second, after = process_chunk(values[8:], state)
     assert first.recipe["scope"] == second.recipe["scope"] == "first chunk"
-    assert "range of the first chunk" in " ".join(second.recipe["remarks"])
+    assert "range of the first chunk" in " ".join(second.recipe["warnings"])
     assert after.frames == 20 and state.frames == 8
     assert np.concatenate([first.values, second.values]) == pytest.approx(apply_recipe(values, state.recipe))
 
@@ -164,7 +164,7 @@ def test_chunks_that_do_not_belong_together_are_noticed():
     _, state = process_chunk(values[:6], kind="disparity", overlap=2)
     other = np.random.default_rng(0).uniform(0, 1, (6, 24, 36)) + values[4:10]
     _, after = process_chunk(other, state, overlap=2)
-    assert "differ by" in after.remarks[-1]
+    assert "differ by" in after.warnings[-1]
     for chunk, options, says in (
         (1 - values[4:10], {"overlap": 2}, "opposite"),
         (values[4:10, :8], {"overlap": 2}, "another size"),

@@ -23,11 +23,11 @@ def test_depth_anything_3():
     sure[:, 8, 8] = 0
     found = from_da3({"depth": depth, "sky": sky, "confidence": sure, "mode": "mono", "image": None}, 0.5)
     assert np.isinf(found.depth[:, :4]).all() and found.sky[:, :4].all() and np.isnan(found.depth[:, 8, 8]).all()
-    assert "stabilize" in found.remarks[0] and depth[0, 0, 0] == 3
+    assert "stabilize" in found.warnings[0] and depth[0, 0, 0] == 3
     clip = normalize_depth(found.depth, "depth", sky=found.sky)
     assert (clip.values[:, :4] == 0).all() and clip.values[:, -1, 0].min() == 1
     plain = from_da3({"depth": meters(), "mode": "multiview"}, 0.5)
-    assert plain.sky is None and "no confidence" in plain.remarks[0] and np.array_equal(plain.depth, meters())
+    assert plain.sky is None and "no confidence" in plain.warnings[0] and np.array_equal(plain.depth, meters())
 
 
 def test_moge():
@@ -38,7 +38,7 @@ def test_moge():
     assert np.isinf(found.depth[:, :2]).all() and found.sky.sum() == 2 * 24 * 3 and np.isnan(found.depth[0, 5, 5])
     points = np.stack([np.zeros_like(depth), np.zeros_like(depth), meters()], -1)
     assert np.array_equal(from_moge({"points": points}).depth, meters())
-    assert from_moge({"depth": meters(1)}).remarks == []
+    assert from_moge({"depth": meters(1)}).warnings == []
 
 
 @pytest.mark.parametrize("reader", [from_da3, from_moge])

@@ -70,7 +70,7 @@ def test_near_and_far_are_the_source_s_own(scene):
         expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
         for steady in (None, Stabilizing(memory=0, leak=1)):
             found = extract(Raw("a test", values, kind), Span("fixed", near=ends[0], far=ends[1]),
-                            images=scene[1], stabilizing=steady)  # fmt: skip
+                            images=scene[1], stabilizing=steady)
             assert found.clip.recipe["range"] == expected.recipe["range"] and found.clip.recipe["scope"] == "fixed"
             if steady is None:
                 assert np.array_equal(found.clip.values, expected.values)
@@ -113,9 +113,9 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
     state, parts = None, []
     for part in (slice(0, 4), slice(4, 5), slice(5, 9)):
         made = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
-                       chunked=True, state=state)  # fmt: skip
+                       chunked=True, state=state)
         again = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
-                        chunked=True, state=state)  # fmt: skip
+                        chunked=True, state=state)
         assert np.array_equal(made.clip.values, again.clip.values), "the state that was handed in is not used up"
         state = made.state
         parts.append(made.clip.values)

@@ -220,7 +220,7 @@ def test_cut_short_and_colored_png_is_refused(tmp_path):
     colors[..., 0] = 200
     save_png(path, colors)
     files = open_depth(path, "disparity")
-    assert "8 bits" in files.remarks[0]
+    assert "8 bits" in files.warnings[0]
     with pytest.raises(UserError, match="color map"):
         files.frame(0)
 

@@ -97,18 +97,18 @@ def test_auto_sees_which_way_images_point():
     near_is_bright = np.nan_to_num(1 / landscape())
     assert normalize_depth(near_is_bright).recipe["kind"] == "disparity"
     dark = normalize_depth(1 - near_is_bright)
-    assert dark.recipe["kind"] == "inverted" and "inverted" in dark.recipe["remarks"][0]
+    assert dark.recipe["kind"] == "inverted" and "inverted" in dark.recipe["warnings"][0]
     assert dark.values == pytest.approx(normalize_depth(near_is_bright).values, abs=1e-5)
     assert normalize_depth(landscape()).recipe["kind"] == "depth"
     raw = normalize_depth(near_is_bright * 40)  # disparity of an estimator, in no unit
-    assert raw.recipe["kind"] == "disparity" and "distances" in raw.recipe["remarks"][0]
+    assert raw.recipe["kind"] == "disparity" and "distances" in raw.recipe["warnings"][0]
 
 
 def test_a_stated_kind_is_taken_and_doubted_aloud():
     for values, kind in ((1 - np.nan_to_num(1 / landscape()), "disparity"), (1 / landscape(), "inverted")):
         clip = normalize_depth(values, kind)
-        assert clip.recipe["kind"] == kind and "exchanged" in clip.recipe["remarks"][0]
-    assert "remarks" not in normalize_depth(landscape(), "depth").recipe
+        assert clip.recipe["kind"] == kind and "exchanged" in clip.recipe["warnings"][0]
+    assert "warnings" not in normalize_depth(landscape(), "depth").recipe
 
 
 @pytest.mark.parametrize("kind", ["depth", "disparity", "inverted", "auto"])

@@ -46,7 +46,7 @@ def test_out_is_in_played_backwards_and_in_out_is_both(kind):
         ("quart_in_out", 0.25, 0.03125), ("quint_in", 0.5, 0.03125), ("expo_in", 0.5, (2**-5 - 2**-10) / (1 - 2**-10)),
         ("circ_in", 0.6, 0.2), ("back_in", 0.5, 0.25 * (2.70158 * 0.5 - 1.70158)),
     ],
-)  # fmt: skip
+)
 def test_known_values(kind, at, value):
     assert eased(at, kind) == pytest.approx(value, abs=1e-14)
 

@@ -28,7 +28,7 @@ SECONDS = 5.0
 TOKENS = (
     b"NaN", b"Infinity", b"-1", b"0", b"1e308", b"1e-308", b"999999999999", b"null", b"true", b"[", b"]", b"{", b"}",
     b'"', b",", b"\n", b"\0", b"#", b" ", b"-", b".", b"e", b"[[[[[[[[", b"\xff\xfe", b"1" * 400, b"frame0", b"../..",
-)  # fmt: skip
+)
 VALUES = (None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1e308, -1e308, 0.5, "", "x", [], {}, [[]], "../../x", [0] * 16)
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 0x7FF8000000000000)
 
@@ -41,7 +41,7 @@ def seeds(folder: Path, slow: bool) -> list[tuple[str, Path]]:
         json.dumps({"format": "fulldit-camera", "version": 1, "ease": "smooth", "keys": [
             {"time": 0, "target": [0, 0, 1]}, {"time": 1, "position": [0.4, 0, 0], "turn": [1, 2, 3], "fov": 40},
         ]})
-    )  # fmt: skip
+    )
     if not slow:
         found.append(("fulldit", folder / "fulldit_keys.json"))
     for name, entry in FORMATS.items():

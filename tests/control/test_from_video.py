@@ -96,7 +96,7 @@ def test_a_pan_is_a_pan_and_invents_no_translation():
     assert found.movement == "turning"
     assert rotation_error(found.trajectory, path) < 0.05
     assert np.abs(found.trajectory.c2w[:, :, 3]).max() == 0
-    assert any("turns" in remark for remark in found.remarks)
+    assert any("turns" in warning for warning in found.warnings)
     # The camera that pans right looks toward +x.
     assert found.trajectory.c2w[-1, 0, 2] == pytest.approx(np.sin(np.radians(12)), abs=1e-3)
 
@@ -104,7 +104,7 @@ def test_a_pan_is_a_pan_and_invents_no_translation():
 def test_a_zoom_is_said_to_be_one():
     frames, path = filmed("zoom_in", 1.4)
     found = estimate_camera(frames, focal=float(path.intrinsics[0, 0]))
-    assert found.movement == "zooming" and any("zoom" in remark for remark in found.remarks)
+    assert found.movement == "zooming" and any("zoom" in warning for warning in found.warnings)
     ratio = found.trajectory.intrinsics[-1, 0] / found.trajectory.intrinsics[0, 0]
     assert ratio == pytest.approx(1.4, abs=0.01)
     assert rotation_error(found.trajectory, path) < 0.2
@@ -116,7 +116,7 @@ def test_a_still_camera_stands_still():
     found = estimate_camera(np.clip(frames + noise, 0, 255).astype(np.uint8))
     assert found.movement == "static"
     assert np.abs(found.trajectory.c2w - np.eye(3, 4)).max() == 0
-    assert not found.focal_known and any("guess" in remark for remark in found.remarks)
+    assert not found.focal_known and any("guess" in warning for warning in found.warnings)
 
 
 def test_an_unknown_lens_is_estimated_where_the_camera_turns():
@@ -152,7 +152,7 @@ def test_a_cut_is_reported():
     other = np.roll(other[:, ::-1], 77, 2)
     found = estimate_camera(np.concatenate([first, other]), focal=float(path.intrinsics[0, 0]))
     assert set(range(9, 13)) <= set(found.failed)
-    assert any("no pose" in remark for remark in found.remarks)
+    assert any("no pose" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_bundle_adjustment_finds_exact_cameras():
         shift + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
         np.full(6, 700.0), points + random.normal(0, 0.1, points.shape), camera, point, at,
         np.tile(np.eye(2), (240, 1, 1)),
-    )  # fmt: skip
+    )
     found = adjust(start, free_parameters(6), 10.0, rounds=60, tolerance=0)
     assert np.abs(found.residuals()).max() < 1e-5
     assert np.degrees(rotations.angle_between(found.rotation, rotation)).max() < 1e-5

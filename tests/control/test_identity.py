@@ -105,7 +105,7 @@ def test_remarks_on_tracks():
     gap, late = box(), box()
     gap[2] = 0
     late[:2] = 0
-    remarks = " ".join(
+    warnings = " ".join(
         track_report(
             [
                 Identity("gap", (RED,), track=gap),
@@ -115,10 +115,10 @@ def test_remarks_on_tracks():
             ]
         )
     )
-    assert "'gap' has gaps: frames 2 are empty" in remarks
-    assert "'late' is seen in frames 2 to 4 only" in remarks
-    assert "'none' is empty in every frame" in remarks
-    assert "'late' covers 50% of 'gap'" in remarks and "free" not in remarks
+    assert "'gap' has gaps: frames 2 are empty" in warnings
+    assert "'late' is seen in frames 2 to 4 only" in warnings
+    assert "'none' is empty in every frame" in warnings
+    assert "'late' covers 50% of 'gap'" in warnings and "free" not in warnings
     assert track_report([Identity("a", (RED,), track=box())]) == []
 
 

@@ -190,7 +190,7 @@ def test_a_reference_takes_alpha_and_does_without_a_mask():
     whole, cover = crop_reference(image[..., :3], None, True, 32, 32)
     assert whole.shape == (32, 32, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
     for fields, says in (({"mask": np.ones((10, 10))}, "cannot belong"), ({"margin": 0.5}, "margin"),
-                         ({"mask": np.zeros((10, 20))}, "empty"), ({"height": 0}, "at least 1")):  # fmt: skip
+                         ({"mask": np.zeros((10, 20))}, "empty"), ({"height": 0}, "at least 1")):
         with pytest.raises(UserError, match=says):
             crop_reference(image, **fields)
 
@@ -203,7 +203,7 @@ def test_leaps_and_inverted_masks_are_remarked():
     figures = track_figures(track)
     assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
     assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
-    remarks = " ".join(track_report([Identity("cup", (image,), track=track)]))
-    assert "'cup' leaps at frame 3" in remarks
+    warnings = " ".join(track_report([Identity("cup", (image,), track=track)]))
+    assert "'cup' leaps at frame 3" in warnings
     assert "is it inverted" in " ".join(track_report([Identity("cup", (image,), track=1 - track * 0)]))
     assert track_figures(track * 0).empty == (0, 1, 2, 3, 4, 5)

@@ -96,7 +96,7 @@ def test_masks_do_not_cross_a_cut_and_the_report_says_where_it_is():
     track, report = propagate(cut, {1: masks[1]})
     assert track[3].any() and not track[4:].any()
     assert report.cuts == (4,) and report.lost == (4, 5, 6, 7)
-    assert "Frame 4 begins a new shot" in report.remarks[0] and "frames 4-7" in report.remarks[1]
+    assert "Frame 4 begins a new shot" in report.warnings[0] and "frames 4-7" in report.warnings[1]
     track, report = propagate(cut, {6: masks[1]})
     assert report.cuts == (4,) and not track[:4].any()
 
@@ -113,7 +113,7 @@ def test_several_things_share_the_flow_of_one_clip():
 def test_one_frame_and_tiny_images_do_not_break():
     video, masks = clip(1)
     track, report = propagate(video, {0: masks[0]})
-    assert (track == masks).all() and report.remarks == ()
+    assert (track == masks).all() and report.warnings == ()
     tiny = np.random.default_rng(0).random((3, 5, 7, 3), np.float32)
     mask = np.zeros((5, 7), np.float32)
     mask[1:4, 2:5] = 1

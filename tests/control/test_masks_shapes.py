@@ -22,7 +22,7 @@ from comfyui_fulldit.control.identity.shapes import (
     from_json,
     rasterize,
     to_json,
-)  # fmt: skip
+)
 
 
 @given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 1000), st.floats(0, 1))
@@ -114,7 +114,7 @@ def test_a_brush_is_round_and_follows_the_pen():
     assert stroke[50, 100] == 1
     # One point within another's disc adds nothing.
     assert (rasterize(Brush(((0.5, 0.5, 0.2), (0.5, 0.5, 0.1))), 64, 64)
-            == rasterize(Brush(((0.5, 0.5, 0.2),)), 64, 64)).all()  # fmt: skip
+            == rasterize(Brush(((0.5, 0.5, 0.2),)), 64, 64)).all()
 
 
 def test_shapes_add_and_take_away_in_order():

@@ -119,7 +119,7 @@ def test_foreign_files_are_refused(tmp_path):
         (media.read_video, "v.mp4"), (media.read_image, "a.png"), (media.read_image, "none.png"),
         (media.read_video, "none.mp4"),
         (media.read_video, "empty"), (media.frame_rate, "v.mp4"), (media.read_image, "empty"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError, match=name):
             read(tmp_path / name)
 
@@ -172,7 +172,7 @@ def test_everything_from_files(files):
         17, 32, 48, camera="orbit_right:15,ease=linear,fov=60",
         identities=[f"cup={files}/cup.png,{files}/mask.png,{files}/track.mp4,strength=0.5", f"{files}/cup.png"],
         depth=files / "depth.mp4",
-    )  # fmt: skip
+    )
     assert controls.present() == ("camera", "identity", "depth")
     assert controls.camera.fov()[0, 0] == pytest.approx(60)
     cup, plain = controls.identities
@@ -207,7 +207,7 @@ def test_other_lengths_are_refused_or_spread(files):
     controls = load_controls(
         13, 32, 48, camera=files / "camera.json", depth=files / "depth.npy",
         identities=[f"cup={files}/cup.png,,{files}/track.mp4"], fit=True,
-    )  # fmt: skip
+    )
     assert controls.camera.frames == 13 and controls.camera.fps == 8 and controls.depth.recipe["kind"] == "depth"
 
 

@@ -27,7 +27,7 @@ def travel(name: str, point=SUBJECT, **options) -> np.ndarray:
         ("pan_right", 0, -1), ("pan_left", 0, 1), ("tilt_up", 1, 1), ("tilt_down", 1, -1),
         ("truck_right", 0, -1), ("truck_left", 0, 1), ("pedestal_up", 1, 1), ("pedestal_down", 1, -1),
     ],
-)  # fmt: skip
+)
 def test_the_subject_moves_against_the_camera(name, axis, sign):
     moved = travel(name)
     assert sign * moved[axis] > 0.1
@@ -139,7 +139,7 @@ def test_fov_and_aspect_make_square_pixels():
         ({"name": "pan_left", "ease": "bouncy"}, "smooth"), ({"name": "static", "fov": 200}, "field of view"),
         ({"name": "static", "aspect": 0}, "width / height"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused(arguments, says):
     with pytest.raises(UserError, match=says):
         preset(**arguments)

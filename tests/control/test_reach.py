@@ -7,7 +7,7 @@ import json
 import pytest
 
 from comfyui_fulldit.control.camera import edit
-from comfyui_fulldit.control.camera.motion_range import Reach, measure, outside
+from comfyui_fulldit.control.camera.motion_range import CameraMotionRange, measure, outside
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -60,7 +60,7 @@ def test_beyond_the_reach_says_what_and_by_how_much(path, words):
 
 def test_together_too_much_though_each_way_is_known():
     path = edit.compose(preset("truck_right", amount=0.5), preset("dolly_in", amount=0.4))
-    wide = Reach(**{**SEEN.__dict__, "distance_step": 1.0})
+    wide = CameraMotionRange(**{**SEEN.__dict__, "distance_step": 1.0})
     assert "0.64 away in all" in " ".join(outside(path, wide))
 
 
@@ -71,10 +71,10 @@ def test_a_pan_beyond_half_a_turn_counts_on():
 
 def test_it_travels_as_json():
     value = json.loads(json.dumps(SEEN.to_json()))
-    assert Reach.from_json(value).to_json() == SEEN.to_json()
+    assert CameraMotionRange.from_json(value).to_json() == SEEN.to_json()
     for broken in ({}, [], {**value, "pan": [1]}, {**value, "turn": "far"}, {**value, "pan": [0, float("nan")]}):
         with pytest.raises(UserError):
-            Reach.from_json(broken)
+            CameraMotionRange.from_json(broken)
 
 
 def test_no_clips_are_refused():

@@ -35,7 +35,7 @@ def cases() -> dict[str, dict]:
             {"time": float(times[k]), "position": random.normal(0, 0.4, 3).tolist(),
              "turn": (random.uniform(-1, 1, 3) * (150, 80, 60)).tolist(), "fov": float(random.uniform(25, 90)), **more}
             for k in range(count)
-        ]  # fmt: skip
+        ]
 
     free = wander(6)
     eases = ("smooth", "back_in_out", "linear", "expo_in", "back_out", "in")
@@ -79,7 +79,7 @@ def cases() -> dict[str, dict]:
         "over the target": {
             "keys": [{"time": t, "position": [0, y, 1], "target": SUBJECT} for t, y in ((0, -1), (1, 1))]
         },
-    }  # fmt: skip
+    }
 
 
 def fixture() -> dict:
@@ -189,7 +189,7 @@ def test_the_ease_of_a_key_holds_until_the_next_and_one_of_the_path_for_all():
         ({"keys": [{"time": 0}, {"time": 2}]}, "increasing times"),
         ("[" * 100_000, "not JSON"),
     ],
-)  # fmt: skip
+)
 def test_states_that_are_refused(state, says):
     with pytest.raises(UserError, match=says):
         path_from_state(state)

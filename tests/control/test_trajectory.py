@@ -185,7 +185,7 @@ def test_keys_from_a_widget():
         ('[{"time": 0, "speed": 3}]', "speed"), ('[{"time": 0, "position": [0, 0]}]', "three numbers"),
         ('[{"time": "soon"}]', "a number"),
     ],
-)  # fmt: skip
+)
 def test_broken_keys_are_refused(text, says):
     with pytest.raises(UserError, match=says):
         keys_from_json(text)

@@ -27,7 +27,7 @@ def test_layout_and_pairs(benched):
     assert set(result) == {
         "results", "floor", "paired", "identity_swap", "ratios", "targets", "checkpoint", "scenes", "machine", "clip",
         "seconds",
-    }  # fmt: skip
+    }
     # The stand-in shows the truth under all conditions: exactly the floor, the whole way.
     everything = result["results"][KEYS[-1]]
     assert everything == result["floor"]
@@ -100,7 +100,7 @@ def test_painted_masks_beside_exact_ones(benched, stand_in, judge, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"masks": "painted"}, {"family": "unseen"}, {"steps": 4}, {"guidance": 1.0}, {"anchor": 0.5}]
+    "change", [{"masks": "painted"}, {"family": "unseen"}, {"steps": 4}, {"guidance": 1.0}, {"first_frame_pass": 0.5}]
 )
 def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, tmp_path, monkeypatch):
     """A run that was stopped leaves what it measured; a run of other settings begins anew."""

@@ -17,7 +17,7 @@ from comfyui_fulldit.evaluation.metrics import ratio_and_error
 FLOOR = {
     "rot_err": 0.5, "trans_err": 0.5, "cam_mc": 1.0, "depth_mae": 10.0, "identity_accuracy": 0.95, "mask_iou": 0.9,
     "smoothness": 0.98, "dynamic_degree": 2.0,
-}  # fmt: skip
+}
 FAR = {"rot_err": 2.0, "trans_err": 1.0, "cam_mc": 3.0, "depth_mae": 20.0, "identity_accuracy": 0.8, "mask_iou": 0.7}
 
 
@@ -218,7 +218,7 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
         "2",
         "--masks",
         "painted",
-        "--anchor",
+        "--first-frame-pass",
         "0.5",
         "--card",
         str(card),
@@ -230,8 +230,8 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
     given.pop("progress")
     assert given == {
         "checkpoint": "c", "scenes": 3, "steps": 2, "full": False, "json": None, "family": "seen", "masks": "painted",
-        "anchor": 0.5, "vae": "v", "estimators": "e",
-    }  # fmt: skip
+        "first_frame_pass": 0.5, "vae": "v", "estimators": "e",
+    }
     table = capsys.readouterr().err
     assert "unseen, of seen" in table and "| identity | painted |" in table
     assert "unseen, of seen" in card.read_text()

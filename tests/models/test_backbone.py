@@ -220,7 +220,7 @@ def test_every_layer_with_weights_comes_from_operations():
 
 
 def test_config_round_trip_and_refusals():
-    config = small(attention="full", vae="abc", streams=("camera", "depth"))
+    config = small(attention="full", vae_fingerprint="abc", streams=("camera", "depth"))
     assert FullDiTConfig.from_json(config.to_json()) == config
     assert config.conditions == ("camera", "depth")
     cut = small(patches=(("depth", (1, 4, 4)),))

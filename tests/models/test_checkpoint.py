@@ -18,7 +18,7 @@ from .nets import conditions, latent, randomized, small, words
 
 @pytest.fixture
 def saved(tmp_path):
-    config = small(vae="mark")
+    config = small(vae_fingerprint="mark")
     model, text = randomized(config), TextEncoder(dim=config.text_dim)
     path = tmp_path / "model.safetensors"
     save_model(path, model, text, config, {"training": {"step": 3}, "note": "plain"}, dtype=None)

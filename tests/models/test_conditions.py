@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.models.backbone.positions import grid, rotary_table, rotate, stream_positions
+from comfyui_fulldit.models.backbone.positions import apply_rope, grid, make_rope, stream_positions
 from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
 from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 from comfyui_fulldit.models.conditioning.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
@@ -27,9 +27,9 @@ def test_order_memory_and_effect(attention, joint):
     found = model(x, T, context, given)
     assert found.shape == x.shape
     assert apart(model(x, T, context, given.subset(reversed(range(5)))), found) < 2e-6
-    memory = model.prefill(given)
-    assert torch.equal(model(x, T, context, given, memory=memory), found)
-    assert torch.equal(model(x, T, context, memory=memory), found)
+    kv_cache = model.prefill(given)
+    assert torch.equal(model(x, T, context, given, kv_cache=kv_cache), found)
+    assert torch.equal(model(x, T, context, kv_cache=kv_cache), found)
     for name in given.names:
         assert apart(model(x, T, context, given.select([n for n in given.names if n != name])), found) > 1e-3
     assert apart(model(x, T, words(model.config, seed=3), given), found) > 1e-3
@@ -41,14 +41,14 @@ def test_order_memory_and_effect(attention, joint):
 def test_memory_holds_for_every_time_prompt_and_batch():
     model = randomized(small())
     given = conditions()
-    memory = model.prefill(given)
-    assert memory.nbytes == 2 * model.config.num_layers * sum(s.tokens for s in given.streams) * model.config.dim * 4
+    kv_cache = model.prefill(given)
+    assert kv_cache.nbytes == 2 * model.config.num_layers * sum(s.tokens for s in given.streams) * model.config.dim * 4
     for t in (0.0, 333.0, 1000.0):
         x, context = latent(batch=3, seed=int(t)), words(model.config, 3, seed=int(t))
         times = torch.full((3,), t)
-        found = model(x, times, context, memory=memory.to("cpu"))
+        found = model(x, times, context, kv_cache=kv_cache.to("cpu"))
         assert torch.equal(found, model(x, times, context, given))
-        one = model(x[1:2], times[:1], context[1:2], memory=memory)
+        one = model(x[1:2], times[:1], context[1:2], kv_cache=kv_cache)
         assert apart(one, found[1:2]) < 1e-5
 
 
@@ -126,8 +126,8 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
     q, k = (torch.randn(1, 1, 1, 32, generator=generator) for _ in range(2))
 
     def score(a, b):
-        tables = [rotary_table(torch.tensor([p]), 32) for p in (a, b)]
-        return (rotate(q, tables[0]) * rotate(k, tables[1])).sum().item()
+        tables = [make_rope(torch.tensor([p]), 32) for p in (a, b)]
+        return (apply_rope(q, tables[0]) * apply_rope(k, tables[1])).sum().item()
 
     assert score((0.0, 0, 0), (0.0, 0, 0)) == pytest.approx((q * k).sum().item(), rel=1e-6)
     assert score((3.8, 1, 2), (7.6, 0.5, 2)) == pytest.approx(score((13.8, 4, 0), (17.6, 3.5, 0)), abs=1e-5)

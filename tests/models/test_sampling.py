@@ -10,7 +10,7 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
 from comfyui_fulldit.models.sampling.flow import add_noise, to_data, velocity
-from comfyui_fulldit.models.sampling.sampler import GuidedVelocity, anchor_steps, euler, heun, sample
+from comfyui_fulldit.models.sampling.sampler import GuidedVelocity, euler, first_frame_steps, heun, sample
 from comfyui_fulldit.models.sampling.schedules import SCHEDULES, percent_to_time, schedule, shifted_time
 
 SHAPE = (2, 16, 3, 4, 6)
@@ -76,8 +76,8 @@ class Counting:
         self.prefilled.append(conditions.indices)
         return conditions
 
-    def __call__(self, x, timestep, context, conditions=None, memory=None):
-        assert (conditions is None) == (memory is None)
+    def __call__(self, x, timestep, context, conditions=None, kv_cache=None):
+        assert (conditions is None) == (kv_cache is None)
         total = (
             context.sum() + sum(self.WORTH[s.condition] for s in conditions.streams) if conditions else context.sum()
         )
@@ -139,7 +139,7 @@ def test_sample_walks_in_float32_and_reports_every_step():
     out = sample(
         Counting(), X.bfloat16(), TEXT.bfloat16(), NULL.bfloat16(), Bundle(ALL), steps=4, guidance=1.0,
         callback=lambda step, denoised: seen.append((step, denoised.shape)),
-    )  # fmt: skip
+    )
     assert out.dtype == torch.float32 and [step for step, _ in seen] == [0, 1, 2, 3]
     assert torch.allclose(out, X - 111.5)
 
@@ -163,7 +163,7 @@ def test_the_first_frame_may_be_settled_first():
     model, steps = FirstFrame(), []
     noise = torch.randn(1, 16, 3, 2, 2)
     out = sample(
-        model, noise, TEXT, NULL, steps=10, guidance=1.0, anchor=0.4, callback=lambda step, _: steps.append(step)
+        model, noise, TEXT, NULL, steps=10, guidance=1.0, first_frame_pass=0.4, callback=lambda step, _: steps.append(step)
     )
     assert steps == list(range(10)) and [one.ndim for one in model.times] == [1] * 4 + [2] * 6
     assert torch.allclose(out[:, :, 0], torch.tensor(-1.0), atol=1e-5)
@@ -172,6 +172,6 @@ def test_the_first_frame_may_be_settled_first():
 
 
 def test_an_anchor_needs_other_frames_and_steps_for_them():
-    assert [anchor_steps(*given) for given in ((20, 0.45, 5), (20, 0.0, 5), (20, 0.45, 1), (1, 0.9, 5))] == [9, 0, 0, 0]
+    assert [first_frame_steps(*given) for given in ((20, 0.45, 5), (20, 0.0, 5), (20, 0.45, 1), (1, 0.9, 5))] == [9, 0, 0, 0]
     with pytest.raises(UserError, match="from 0 to below 1"):
-        anchor_steps(20, 1.0, 5)
+        first_frame_steps(20, 1.0, 5)

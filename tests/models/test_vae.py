@@ -27,7 +27,7 @@ def diffusers_key(key: str) -> str:
     for ours, theirs in {
         "residual.0.": "norm1.", "residual.2.": "conv1.", "residual.3.": "norm2.", "residual.6.": "conv2.",
         "shortcut.": "conv_shortcut.", "head.0.": "norm_out.", "head.2.": "conv_out.",
-    }.items():  # fmt: skip
+    }.items():
         key = key.replace(ours, theirs)
     key = re.sub(r"^(encoder|decoder)\.conv1\.", r"\1.conv_in.", key)
     return re.sub(r"^conv1\.", "quant_conv.", re.sub(r"^conv2\.", "post_quant_conv.", key))

@@ -20,7 +20,7 @@ def run(host, node, **inputs):
 
 def trained(path):
     """What the nodes see of a MODEL that was trained on this path alone."""
-    return SimpleNamespace(model=SimpleNamespace(camera_reach=reach.measure([path])))
+    return SimpleNamespace(model=SimpleNamespace(camera_motion_range=reach.measure([path])))
 
 
 def test_every_format_that_is_written_comes_back(host):
@@ -99,7 +99,7 @@ def test_every_operation_runs_with_what_the_page_sends(host):
         ({"operation": "look at", "x": 0.0, "y": 0.0, "z": 5.0, "keep_roll": False},
          lambda a, b: np.allclose(np.cross(b.c2w[:, :, 2], [0, 0, 5] - b.c2w[:, :, 3]), 0)),
     ],
-)  # fmt: skip
+)
 def test_operations_do_what_they_say(host, operation, check):
     path = preset("truck_right", frames=9)
     (changed,) = run(host, "FullDiTTransformCamera", camera=path, operation=operation).args
@@ -144,7 +144,7 @@ def test_a_clip_whose_camera_pans_is_found_to_pan(host):
     path = preset("pan_right", frames=6, amount=8.0, ease="linear", fov=60.0)
     width, height = 240, 160
     lens = np.array([[path.intrinsics[0, 0] * width, 0, width / 2], [0, path.intrinsics[0, 1] * height, height / 2],
-                     [0, 0, 1]])  # fmt: skip
+                     [0, 0, 1]])
     far = np.array([[lens[0, 0], 0, 350], [0, lens[1, 1], 150], [0, 0, 1]])  # the wall as the first camera sees it
     frames = [
         cv2.warpPerspective(wall, lens @ pose[:, :3].T @ np.linalg.inv(far), (width, height)) for pose in path.c2w

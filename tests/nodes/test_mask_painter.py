@@ -200,7 +200,7 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
         return asyncio.run(routes.Jobs().run(request, told.append, gone))
 
     status, answer = go(request)
-    assert status == 200 and answer["remarks"] == [], answer
+    assert status == 200 and answer["warnings"] == [], answer
     keys = [key_from_json(key, 9) for key in answer["keys"]]
     assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
     (last,) = MaskTrack((keys[-1],), 9).rasterize(48, 96, 1)

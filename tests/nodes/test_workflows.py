@@ -14,7 +14,7 @@ STOCK = {
     "VAEDecode", "PreviewImage", "KSampler", "CLIPTextEncode", "VHS_VideoCombine", "MarkdownNote", "UNETLoader",
     "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "LoadImage", "WanCameraImageToVideo",
     "ModelSamplingSD3", "VHS_LoadVideo",
-}  # fmt: skip
+}
 # What each graph feeds to Conditions.
 CONDITIONS = {
     "fulldit_camera_path": {"camera", "identities.identity0"},
@@ -32,7 +32,7 @@ SHOWN = {
     "fulldit_video_controls": ["VHS_LoadVideo", "FullDiTMaskPainter", "FullDiTPropagateMask", "FullDiTEditTrack",
                                "FullDiTCropReference", "FullDiTCameraFromVideo", "FullDiTExtractDepth",
                                "FullDiTIdentityMap"],
-}  # fmt: skip
+}
 
 
 def test_the_workflows_are_there():

@@ -23,7 +23,7 @@ SURFACE = {
         [p[:, 0] * np.cos(a) + p[:, 2] * np.sin(a) for a in np.arange(6) * np.pi / 3], 0) - np.cos(np.pi / 6),
         np.abs(p[:, 1]) - 1),
     "ring": lambda p: np.hypot(np.hypot(p[:, 0], p[:, 1]) - TORUS_RING, p[:, 2]) - TORUS_TUBE,
-}  # fmt: skip
+}
 
 
 def unproject(clips, index: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_unseen_shares_nothing_with_seen():
         lambda scene: {scene.camera.kind}, lambda scene: {scene.surroundings.pattern},
         lambda scene: {scene.surroundings.place.name}, lambda scene: {thing.solid for thing in scene.things},
         lambda scene: {thing.pattern for thing in scene.things},
-    ):  # fmt: skip
+    ):
         a, b = (set().union(*map(what, scenes)) for scenes in (seen, unseen))
         assert a and b and not a & b
     assert {scene.camera.kind for scene in unseen} == set(cameras.UNSEEN)

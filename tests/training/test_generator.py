@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.camera.motion_range import Reach, measure
+from comfyui_fulldit.control.camera.motion_range import CameraMotionRange, measure
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.dataset.latents import (
@@ -28,7 +28,7 @@ from comfyui_fulldit.dataset.motion_range import of_clips
 from comfyui_fulldit.models.config import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
-from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, read_reach
+from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_camera_motion_range, read_config
 from comfyui_fulldit.scenes import render
 from comfyui_fulldit.training.common.log import read_log
 from comfyui_fulldit.training.common.settings import config_path, read_settings
@@ -79,7 +79,7 @@ def test_encoded_clips_are_what_was_rendered(place, clips):
     assert clips.get("video", [0]).shape == (1, 16, *DEBUG.geometry) and clips.get("video", [0]).dtype == torch.bfloat16
 
 
-def of_world(seeds, size) -> Reach:
+def of_world(seeds, size) -> CameraMotionRange:
     """The reach of scenes as they are rendered."""
     scenes = render(seeds, *size)
     paths = zip(*(values.numpy() for values in scenes.trajectories()), strict=True)
@@ -91,13 +91,13 @@ def test_the_reach_of_the_clips_is_that_of_the_world(clips):
     ours, worlds = of_clips(clips, DEBUG.fps).to_json(), of_world(range(len(clips)), SIZE).to_json()
     assert ours["clips"] == worlds["clips"] == len(clips)
     assert np.allclose(np.concatenate([np.ravel(v) for v in ours.values()]),
-                       np.concatenate([np.ravel(v) for v in worlds.values()]), atol=1e-4)  # fmt: skip
+                       np.concatenate([np.ravel(v) for v in worlds.values()]), atol=1e-4)
     assert of_clips(clips, DEBUG.fps, most=3).clips == 3
 
 
 def test_the_shipped_weights_know_the_reach_of_what_they_saw():
     """Some of the clips that the embedded model was trained on lie within its reach, which is a plausible one."""
-    known = read_reach(embedded_path("fulldit_mini"))
+    known = read_camera_motion_range(embedded_path("fulldit_mini"))
     config = read_config(embedded_path("fulldit_mini"))
     some = of_world(range(100, 108), (config.frames, config.height, config.width))
     assert known.clips >= 1000
@@ -191,7 +191,7 @@ def test_two_processes_train_one_model(place, tmp_path):
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
         environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
         done = subprocess.run([*command, script, place, tmp_path, str(until)], env=environment, capture_output=True,
-                              text=True, timeout=300)  # fmt: skip
+                              text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-20000:]
         one, two = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))
         assert one["step"] == two["step"] == until and one["samples"] == 8 * until
@@ -264,9 +264,9 @@ def test_times_cover_the_line_and_lead_only_in_their_share():
     generator = torch.Generator().manual_seed(0)
     t = torch.cat([draw_times(16, 3, 3.0, 0.0, generator) for _ in range(50)])
     assert t.min() >= 0 and t.max() <= 1 and abs(t.median() - 0.75) < 0.02
-    lead = draw_times(64, 3, 3.0, 1.0, generator)
-    assert lead.shape == (64, 3) and (lead[:, 0] <= lead[:, 1]).all() and torch.equal(lead[:, 1], lead[:, 2])
-    assert 0.3 < (lead[:, 0] == 0).float().mean() < 0.7
+    clean_first_frame_prob = draw_times(64, 3, 3.0, 1.0, generator)
+    assert clean_first_frame_prob.shape == (64, 3) and (clean_first_frame_prob[:, 0] <= clean_first_frame_prob[:, 1]).all() and torch.equal(clean_first_frame_prob[:, 1], clean_first_frame_prob[:, 2])
+    assert 0.3 < (clean_first_frame_prob[:, 0] == 0).float().mean() < 0.7
 
 
 def test_the_batched_road_equals_the_users_road(place):
@@ -307,9 +307,9 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     assert all(value > 0 for value in held_out.values())
     assert (tmp_path / "whole" / "loss.png").exists() and list((tmp_path / "whole" / "sheets").glob("*.png"))
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
-    assert config.vae == whole.config.vae
+    assert config.vae_fingerprint == whole.config.vae_fingerprint
     reach = of_clips(whole.clips, DEBUG.fps)
-    assert read_reach(tmp_path / "whole" / "weights.safetensors") == Reach.from_json(reach.to_json())
+    assert read_camera_motion_range(tmp_path / "whole" / "weights.safetensors") == CameraMotionRange.from_json(reach.to_json())
     trained = whole.average.values["model.head.head.weight"]
     assert torch.allclose(model.state_dict()["head.head.weight"], trained, atol=1e-2)
 

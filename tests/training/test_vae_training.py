@@ -14,7 +14,7 @@ from comfyui_fulldit.models.vae.latent import LATENT_STD, normalize_latent
 from comfyui_fulldit.models.vae.vae_file import load_vae, read_metadata
 from comfyui_fulldit.training.common.optimizers import orthogonalize
 from comfyui_fulldit.training.vae import quality as vae_metrics
-from comfyui_fulldit.training.vae.activation_limiter import Reins
+from comfyui_fulldit.training.vae.activation_limiter import ActivationLimiter
 from comfyui_fulldit.training.vae.finish import fold, latent_pixels, preview_factors
 from comfyui_fulldit.training.vae.initialize import initialize
 from comfyui_fulldit.training.vae.quality import psnr
@@ -175,12 +175,12 @@ def test_muon_steps_are_nearly_orthogonal_for_wide_and_tall() -> None:
 def test_reins_shrink_only_what_grew() -> None:
     vae = VAE(dim=8)
     initialize(vae)
-    reins = Reins(vae)
+    limiter = ActivationLimiter(vae)
     with torch.no_grad():
         vae.encoder.downsamples[2].resample[1].weight.mul_(50)
     before = {name: p.detach().clone() for name, p in vae.named_parameters()}
     vae.decode(vae.encode(torch.rand(1, 3, 5, 16, 16)))
-    reins.pull()
+    limiter.pull()
     after = dict(vae.named_parameters())
     grown = "encoder.downsamples.2.resample.1.weight"
     assert (after[grown].abs() < before[grown].abs()).any()

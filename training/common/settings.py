@@ -55,7 +55,7 @@ def read_settings(path: Path, kind: type[T]) -> T:
     missing = sorted(
         name for name, f in known.items()
         if name not in values and f.default is MISSING and f.default_factory is MISSING
-    )  # fmt: skip
+    )
     if unknown or missing:
         raise UserError(
             f"The config {path} has unknown entries ({', '.join(unknown) or 'none'}) or lacks some "

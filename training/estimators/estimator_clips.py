@@ -62,8 +62,8 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
     picks = still_frames(frames)  # what perception and identity learn from
     small, flow = [], []
     for seed, clip in zip(seeds, clips.video, strict=True):
-        worn = degrade(clip.transpose(0, 1), torch.Generator().manual_seed(seed))
-        images, motion = camera_input(worn.permute(0, 2, 3, 1).numpy())
+        degraded = degrade(clip.transpose(0, 1), torch.Generator().manual_seed(seed))
+        images, motion = camera_input(degraded.permute(0, 2, 3, 1).numpy())
         small.append(images)
         flow.append(motion)
     poses, intrinsics = clips.trajectories()

@@ -60,7 +60,7 @@ def normalized(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tens
     return ((disparity - bottom) / (top - bottom).clamp(min=1e-4)).clamp(0, 1)
 
 
-def worn_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
+def degraded_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
     """(N, H, W) masks moved by up to two pixels, grown or shrunk by one, as generated objects miss theirs."""
     found = []
     for mask in masks:
@@ -88,7 +88,7 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
     clips, stills, slots = rows[order[first]].unbind(1)
     frames = bank["frames"][clips, stills].float() / 255
     frames = torch.cat([degrade(frame[None], generator) for frame in frames])
-    masks = worn_masks((bank["identity"][clips, stills] == slots[:, None, None]).float(), generator)
+    masks = degraded_masks((bank["identity"][clips, stills] == slots[:, None, None]).float(), generator)
     references = bank["references"][clips, slots].float() / 255
     reference_masks = bank["reference_masks"][clips, slots].float() / 255
     if torch.rand((), generator=generator) < 0.3:
@@ -138,7 +138,7 @@ def camera_loss(net: CameraNet, bank: Bank, batch: int, generator: torch.Generat
         true_turns[..., 2, 1] - true_turns[..., 1, 2],
         true_turns[..., 0, 2] - true_turns[..., 2, 0],
         true_turns[..., 1, 0] - true_turns[..., 0, 1],
-    ], -1) / 2  # fmt: skip
+    ], -1) / 2
     small = (steps - torch.cat([vector, true_moves], -1)).abs().sum((1, 2)).mean()
     return {"turn": turn, "place": place, "steps": small}
 

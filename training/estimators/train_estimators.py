@@ -83,7 +83,7 @@ def train_stage(
         save_state(path, {
             "net": net.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in found],
             "average": average.values, "step": step, "seconds": spent + computing(settings) - began,
-        })  # fmt: skip
+        })
 
     sums: dict[str, float] = {}
     while True:

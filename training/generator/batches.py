@@ -212,7 +212,7 @@ def make_batch(
     return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), maps)
 
 
-def draw_times(size: int, frames: int, shift: float, lead: float, generator: torch.Generator) -> torch.Tensor:
+def draw_times(size: int, frames: int, shift: float, clean_first_frame_prob: float, generator: torch.Generator) -> torch.Tensor:
     """Times t: (B,), or (B, T) in the share `lead` of the calls.
 
     Uniform and stratified over the batch, then shifted toward noise. With `lead`, the first latent frame is cleaner
@@ -223,7 +223,7 @@ def draw_times(size: int, frames: int, shift: float, lead: float, generator: tor
     even = (torch.arange(size) + torch.rand(size, generator=generator)) / size
     even = even[torch.randperm(size, generator=generator)]
     t = torch.tensor([shifted_time(float(u), shift) for u in even])
-    if float(torch.rand((), generator=generator)) >= lead:
+    if float(torch.rand((), generator=generator)) >= clean_first_frame_prob:
         return t
     share = torch.rand(size, generator=generator) * (torch.rand(size, generator=generator) < 0.5)
     per_frame = t[:, None].repeat(1, frames)

@@ -78,7 +78,7 @@ class HeldOut:
                     latent = sample(
                         learner.model, noise, context, null, batch.conditions,
                         steps=steps, guidance=self.config.guidance, shift=self.config.shift,
-                    )  # fmt: skip
+                    )
                     rows.append(self.decode(latent))
         write_sheet(path, rows)
 

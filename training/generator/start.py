@@ -35,21 +35,21 @@ def config_of(model: str) -> FullDiTConfig:
     return PRESETS[model] if path is None else read_config(path)
 
 
-def networks(model: str, vae: str) -> tuple[FullDiT, TextEncoder, FullDiTConfig]:
-    """Network and text encoder in float32, for latents of the VAE with the fingerprint `vae`.
+def networks(model: str, vae_fingerprint: str) -> tuple[FullDiT, TextEncoder, FullDiTConfig]:
+    """Network and text encoder in float32, for latents of the VAE with the `vae_fingerprint`.
 
     Raises UserError where a checkpoint was trained on latents of another VAE.
     """
     path = checkpoint_of(model)
     if path is None:
-        config = replace(PRESETS[model], vae=vae)
+        config = replace(PRESETS[model], vae_fingerprint=vae_fingerprint)
         network = FullDiT(config)
         initialize(network)
         return network, TextEncoder(dim=config.text_dim), config
     network, text, config = load_model(path)
-    if config.vae != vae:
+    if config.vae_fingerprint != vae_fingerprint:
         raise UserError(
-            f"{path.name} was trained on latents of the VAE {config.vae}, but the VAE at hand is {vae}. "
+            f"{path.name} was trained on latents of the VAE {config.vae_fingerprint}, but the VAE at hand is {vae_fingerprint}. "
             f"Go on with the VAE that belongs to it, or start from a preset."
         )
     return network.train(), text.train(), config

@@ -53,7 +53,7 @@ class GeneratorSettings:
     warmup: int = 50
     clip: float = 1.0
     shift: float = 3.0
-    lead: float = 0.3
+    clean_first_frame_prob: float = 0.3
     plain_captions: float = 0.5
     plain_with_conditions: float = 0.8
     map_dropped: float = 0.1
@@ -144,11 +144,11 @@ class Trainer:
             self.clips, without(settings.phases, settings.never), self.config,
             settings.seed + self.accelerator.process_index,
             settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
-        )  # fmt: skip
+        )
         self.held_out = HeldOut(
             write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, size, self.device),
             vae, self.config, settings.held_out_time, self.device,
-        )  # fmt: skip
+        )
         self.generator = torch.Generator().manual_seed(settings.seed + 1 + self.accelerator.process_index)
         self.step = self.samples = 0
         self.minutes = 0.0
@@ -199,7 +199,7 @@ class Trainer:
         s = self.settings
         size = max(1, s.batch // s.micro_batches)
         batch = self.batches.draw(size, self.progress)
-        t = draw_times(size, self.config.geometry[0], s.shift, s.lead, self.generator)
+        t = draw_times(size, self.config.geometry[0], s.shift, s.clean_first_frame_prob, self.generator)
         noise = torch.randn(batch.video.shape, generator=self.generator)
         loss = self.learner(batch.to(self.device), noise.to(self.device), t.to(self.device)).mean()
         self.accelerator.backward(loss / s.micro_batches)
@@ -299,7 +299,7 @@ class Trainer:
         self.log.write(
             step=self.step, samples=self.samples, minutes=self.minutes, progress=self.progress, rate=lr,
             clips=len(self.clips), loss=sum(values) / max(1, len(values)), subsets=means,
-        )  # fmt: skip
+        )
 
     def do_held_out(self) -> None:
         losses = self.held_out.losses(self.averaged(), self.settings.precision == "bf16")
@@ -328,7 +328,7 @@ class Trainer:
             "parameters": sum(p.numel() for p in self.bare.parameters()), "finished": self.progress >= 1,
             "held_out_time": self.settings.held_out_time, "held_out": held_out[-1] if held_out else None,
             "settings": asdict(self.settings),
-        }  # fmt: skip
+        }
         if self.accelerator.is_main_process:
             write_json(self.out / "record.json", found)
         return found

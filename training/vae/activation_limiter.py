@@ -9,7 +9,7 @@ from ...models.vae import layers
 from ...models.vae.autoencoder import VAE
 
 
-class Reins:
+class ActivationLimiter:
     """Keeps the outputs of the inner convolutions from growing: weights whose output passes a limit shrink a little.
 
     The norms before the branches and the head make the network blind to the size of its trunk. Left alone the trunk

@@ -56,7 +56,7 @@ def finish(
     size: tuple[int, int, int],
     out: Path,
     held_out: dict[str, Tensor],
-    story: dict,
+    provenance: dict,
     count: int = 128,
 ) -> Path:
     """Measures the latents of `count` clips, folds, fits the preview and writes `vae.safetensors` and `vae.json`.
@@ -72,7 +72,7 @@ def finish(
     factors, bias = preview_factors(*latent_pixels(latents, clips))
     rounded = [[round(value, 4) for value in row] for row in factors]
     metadata = {
-        "fulldit_vae": {"dim": vae.dim, "latent": "Wan21", **story},
+        "fulldit_vae": {"dim": vae.dim, "latent": "Wan21", **provenance},
         "latent_rgb_factors": rounded,
         "latent_rgb_factors_bias": [round(value, 4) for value in bias],
     }
@@ -86,7 +86,7 @@ def finish(
         "latent_mean": [round(value, 3) for value in latents.mean((0, 2, 3, 4)).tolist()],
         "latent_std": [round(value, 3) for value in latents.std((0, 2, 3, 4)).tolist()],
         "fingerprint": fingerprint(shipped),
-        **story,
+        **provenance,
     }
     write_json(out / "vae.json", figures)
     print(json.dumps(figures))

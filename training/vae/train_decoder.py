@@ -35,12 +35,12 @@ class DecoderTrainer(Trainer):
     def finish(self) -> Path:
         """Writes `vae.safetensors` with the new decoder and `vae.json` with its figures; latents are bit-equal."""
         held_out = self.held_out()
-        story = {"decoder_steps": self.step, "decoder_minutes": round(self.seconds / 60, 1)}
-        metadata = {**self.metadata, "fulldit_vae": {**self.metadata.get("fulldit_vae", {}), **story}}
+        provenance = {"decoder_steps": self.step, "decoder_minutes": round(self.seconds / 60, 1)}
+        metadata = {**self.metadata, "fulldit_vae": {**self.metadata.get("fulldit_vae", {}), **provenance}}
         path = save_vae(self.out / "vae.safetensors", self.averaged(), metadata)
         shipped = load_vae(path)
         figures = {"psnr": evaluate(shipped, held_out), "errors": errors(shipped, held_out["video"])}
-        figures |= {"fingerprint": fingerprint(shipped), **story}
+        figures |= {"fingerprint": fingerprint(shipped), **provenance}
         write_json(self.out / "vae.json", figures)
         print(json.dumps(figures))
         return path

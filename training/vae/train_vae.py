@@ -19,7 +19,7 @@ from ...models.vae import layers
 from ...models.vae.autoencoder import VAE
 from ..common.optimizers import Muon
 from ..common.state import load_state, save_state
-from .activation_limiter import Reins
+from .activation_limiter import ActivationLimiter
 from .finish import finish
 from .initialize import compiled_rms_silu, initialize, lay_out
 from .quality import channels_last, evaluate
@@ -88,7 +88,7 @@ class Trainer:
             Muon(hidden, like_adam=True),
             torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0),
         ]
-        self.reins = Reins(self.vae)
+        self.limiter = ActivationLimiter(self.vae)
         self.phases = [Phase(**phase) for phase in config["phases"]]
         size = (config["frames"], config["height"], config["width"])
         self.pool = ClipPool(config["seed"], *size, mix=config["mix"], make=make)
@@ -124,7 +124,7 @@ class Trainer:
             if math.isfinite(norm):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.reins.pull()
+        self.limiter.pull()
         self.step += 1
         decay = min(self.config["ema"], (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.ema.values()), [p.detach() for p in self.vae.parameters()], 1 - decay)
@@ -174,9 +174,9 @@ class Trainer:
 
     def finish(self) -> Path:
         """Folds the averaged weights to Wan 2.1's latent statistics and writes the file."""
-        story = {"steps": self.step, "minutes": round(self.seconds / 60, 1), "seed": self.config["seed"]}
+        provenance = {"steps": self.step, "minutes": round(self.seconds / 60, 1), "seed": self.config["seed"]}
         clips = self.config["finish_clips"]
-        return finish(self.averaged(), self.make, self.size, self.out, self.held_out(), story, clips)
+        return finish(self.averaged(), self.make, self.size, self.out, self.held_out(), provenance, clips)
 
     def run(self) -> None:
         """Trains until time or steps are up."""

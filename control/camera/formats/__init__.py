@@ -28,7 +28,7 @@ from .videox import VIDEOX, from_list, is_list
 __all__ = [
     "DEFAULT_ASPECT", "DEFAULT_FOV", "FORMAT", "FORMATS", "UNKNOWN", "VERSION", "Format",
     "endings", "from_json", "read_camera", "to_json", "to_realestate", "write_camera",
-]  # fmt: skip
+]
 
 # In the order in which they are tried. An ending alone chooses the first format whose usual ending it is.
 FORMATS: dict[str, Format] = {

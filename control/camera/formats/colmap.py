@@ -40,7 +40,7 @@ MODELS = {
     "OPENCV": (4, 8, 2), "OPENCV_FISHEYE": (5, 8, 2), "FULL_OPENCV": (6, 12, 2), "FOV": (7, 5, 2),
     "SIMPLE_RADIAL_FISHEYE": (8, 4, 1), "RADIAL_FISHEYE": (9, 5, 1), "THIN_PRISM_FISHEYE": (10, 12, 2),
     "RAD_TAN_THIN_PRISM_FISHEYE": (11, 16, 2),
-}  # fmt: skip
+}
 # Longer than any line of an image without its points.
 _START = 4096
 

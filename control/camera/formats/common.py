@@ -23,7 +23,7 @@ from ...errors import UserError
 from ..presets import intrinsics_of
 from ..trajectory import CameraTrajectory
 
-# Files that say nothing about their unit of length get this one, and `Controls.remarks` says so.
+# Files that say nothing about their unit of length get this one, and `Controls.warnings` says so.
 UNKNOWN = "an unknown"
 METER = "metre"
 # What poses without intrinsics are taken to be filmed with: degrees across, width over height, frames per second.
@@ -261,7 +261,7 @@ def from_quaternion(wxyz: np.ndarray, what: str = "a quaternion") -> np.ndarray:
         1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
         2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
         2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
+    ]
     return np.stack(entries, -1).reshape(*w.shape, 3, 3)
 
 

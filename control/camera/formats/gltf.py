@@ -54,7 +54,7 @@ class Track:
             return (
                 (1 + 2 * u) * (1 - u) ** 2 * first + u * (1 - u) ** 2 * width * before
                 + u**2 * (3 - 2 * u) * second + u**2 * (u - 1) * width * after
-            )  # fmt: skip
+            )
         if not turns:
             return first + (second - first) * u
         return _slerp(first, second, u)
@@ -90,7 +90,7 @@ def read_gltf(source: Source, reading: Reading) -> CameraTrajectory:
     return CameraTrajectory(
         upright(np.broadcast_to(matrix, (len(times), 4, 4))), intrinsics, fps=fps,
         pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(about.get("unit", METER))[:100],
-    )  # fmt: skip
+    )
 
 
 def _notes(node: dict) -> dict:

@@ -31,7 +31,7 @@ def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
     node = {
         "name": "Camera", "camera": 0, "translation": matrix[0, :3, 3].tolist(), "rotation": turn[0].tolist(),
         "extras": {"fulldit": notes},
-    }  # fmt: skip
+    }
     lens = {"yfov": float(yfov[0]), "aspectRatio": float(ratio[0]), "znear": 0.01, "zfar": 1000.0}
     value: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "ComfyUI-FullDiT"},

@@ -91,7 +91,7 @@ def to_transforms(trajectory: CameraTrajectory) -> dict:
     shared = dict(zip(names, pixels[0].tolist(), strict=True)) if steady else {}
     return {
         "camera_model": "PINHOLE", "w": width, "h": height, **shared, "fps": trajectory.fps, "frames": frames,
-    }  # fmt: skip
+    }
 
 
 def from_camera_path(value: dict) -> CameraTrajectory:
@@ -120,7 +120,7 @@ def to_camera_path(trajectory: CameraTrajectory) -> dict:
     return {
         "camera_type": "perspective", "render_width": width, "render_height": height, "fps": trajectory.fps,
         "seconds": trajectory.frames / trajectory.fps, "camera_path": frames, "is_cycle": False,
-    }  # fmt: skip
+    }
 
 
 def is_transforms(value: dict) -> bool:

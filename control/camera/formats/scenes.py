@@ -71,7 +71,7 @@ def trajectory_of(result: dict[str, Any]) -> CameraTrajectory:
         upright(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"), intrinsics,
         fps=positive(notes.get("fps", result["fps"]), "fps"),
         pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(notes.get("unit", METER))[:100],
-    )  # fmt: skip
+    )
 
 
 def _read_usd(source: Source, reading: Reading) -> CameraTrajectory:
@@ -106,7 +106,7 @@ def to_usda(trajectory: CameraTrajectory) -> str:
     lens = {
         "focalLength": film * fx, "horizontalAperture": np.full_like(fx, film), "verticalAperture": height,
         "horizontalApertureOffset": (0.5 - cx) * film, "verticalApertureOffset": (cy - 0.5) * height,
-    }  # fmt: skip
+    }
     lines = [
         "#usda 1.0",
         "(",

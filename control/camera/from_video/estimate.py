@@ -37,7 +37,7 @@ class Estimate:
     movement: 'static', 'turning', 'zooming' (turning with a lens that zooms) or 'moving'.
     points (N, 3): what was triangulated, in the first camera's axes and the trajectory's unit (directions at
         distance 1 where the camera does not move).
-    remarks: sentences that a user should read.
+    warnings: sentences that a user should read.
     """
 
     trajectory: CameraTrajectory
@@ -47,7 +47,7 @@ class Estimate:
     focal_known: bool
     movement: str
     points: np.ndarray
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     scale: str = SCALE
     method: str = field(default="sift")
 
@@ -61,7 +61,7 @@ class Estimate:
             f"Scale: {self.scale}.",
             f"Frames without a pose of their own: {', '.join(map(str, self.failed)) or 'none'}.",
         ]
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*lines, *self.warnings])
 
 
 def estimate_camera(
@@ -162,7 +162,7 @@ def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]
     c2w = compose(start, c2w)
     points = bundle.points @ start[0, :, :3].T + start[0, :, 3]
     trusted = np.bincount(bundle.point, agree, len(points)) >= 3
-    remarks = [*_about_support(inliers), *doubts]
+    warnings = [*_about_support(inliers), *doubts]
     if fit.kind == "moving":
         unit = _unit(bundle, points, trusted)
         c2w[:, :, 3] /= unit
@@ -171,15 +171,15 @@ def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]
     intrinsics = np.stack([focal, focal * aspect, *np.full((2, len(focal)), 0.5)], 1)
     trajectory = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNIT)
     if tracks.cuts:
-        remarks.append(f"Next to nothing is seen again at frame {', '.join(map(str, tracks.cuts))}: a cut?")
+        warnings.append(f"Next to nothing is seen again at frame {', '.join(map(str, tracks.cuts))}: a cut?")
     if len(failed):
-        remarks.append(f"{len(failed)} of {problem.frames} frames have no pose of their own; theirs lies in between.")
+        warnings.append(f"{len(failed)} of {problem.frames} frames have no pose of their own; theirs lies in between.")
     if not problem.known:
-        remarks.append(_about_focal(fit, float(focal[0])))
+        warnings.append(_about_focal(fit, float(focal[0])))
     return Estimate(
         trajectory, inliers, tuple(map(int, failed)), float(focal[0]), problem.known, fit.kind, points[trusted],
-        tuple(remarks),
-    )  # fmt: skip
+        tuple(warnings),
+    )
 
 
 def _about_focal(fit: models.Fit, focal: float) -> str:
@@ -221,13 +221,13 @@ def _by_colmap(images, allowed, focal: float | None, fps: float, aspect: float) 
     points = (solved.points @ start[0, :, :3].T + start[0, :, 3]) / unit
     fx = solved.focal / width
     failed = tuple(map(int, np.flatnonzero(~sure)))
-    remarks = [*_about_support(solved.agreeing), f"COLMAP placed {int(sure.sum())} of {len(sure)} frames."]
+    warnings = [*_about_support(solved.agreeing), f"COLMAP placed {int(sure.sum())} of {len(sure)} frames."]
     if failed:
-        remarks.append("The pose of the others lies between their neighbors'.")
+        warnings.append("The pose of the others lies between their neighbors'.")
     return Estimate(
         CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT), solved.agreeing, failed, fx,
-        focal is not None, "moving", points, tuple(remarks), method="colmap",
-    )  # fmt: skip
+        focal is not None, "moving", points, tuple(warnings), method="colmap",
+    )
 
 
 def _unit(bundle, points: np.ndarray, trusted: np.ndarray) -> float:

@@ -189,7 +189,7 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Fit 
     bundle = ba.Bundle(
         rotation, translation, np.full(len(frames), problem.focal), np.zeros((len(tracks), 3)), camera, point, at,
         plain(len(at)),
-    )  # fmt: skip
+    )
     bundle, solid = triangulate(bundle, placed)
     left = [k for k in range(len(frames)) if not placed[k]]
     since = 0
@@ -303,12 +303,12 @@ def _refine(bundle: ba.Bundle, placed, solid, problem: Problem, rounds: int, sca
     part = ba.Bundle(
         bundle.rotation[cameras], bundle.shift[cameras], bundle.focal[cameras], bundle.points[points],
         to_camera[bundle.camera[use]], to_point[bundle.point[use]], bundle.at[use], bundle.trust[use],
-    )  # fmt: skip
+    )
     part = ba.adjust(part, freedom("moving", len(cameras), problem.known), scale * problem.pixel, rounds=rounds)
     bundle = replace(
         bundle, rotation=bundle.rotation.copy(), shift=bundle.shift.copy(), focal=bundle.focal.copy(),
         points=bundle.points.copy(),
-    )  # fmt: skip
+    )
     bundle.rotation[cameras], bundle.shift[cameras] = part.rotation, part.shift
     bundle.focal[:] = part.focal.mean()
     bundle.points[points] = part.points
@@ -326,7 +326,7 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
     part = replace(
         part, rotation=part.rotation[placed], shift=part.shift[placed], focal=part.focal[placed],
         camera=to_camera[part.camera],
-    )  # fmt: skip
+    )
     free = freedom(fit.kind, len(placed), problem.known)
     support = 0
     for apart, scale in SCHEDULE:
@@ -342,7 +342,7 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
     bundle = replace(
         fit.bundle, rotation=fit.bundle.rotation.copy(), shift=fit.bundle.shift.copy(),
         focal=fit.bundle.focal.copy(), points=part.points,
-    )  # fmt: skip
+    )
     bundle.rotation[placed], bundle.shift[placed], bundle.focal[placed] = part.rotation, part.shift, part.focal
     return replace(fit, bundle=bundle, support=support)
 

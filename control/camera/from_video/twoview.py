@@ -107,7 +107,7 @@ def pose_from_points(points: np.ndarray, rays: np.ndarray, pixel: float):
     done, vector, shift, inside = cv2.solvePnPRansac(
         points, rays, np.eye(3), None, iterationsCount=300, reprojectionError=3 * pixel, confidence=0.999,
         flags=cv2.SOLVEPNP_SQPNP,
-    )  # fmt: skip
+    )
     if not done or inside is None or len(inside) < 8:
         return None
     mask = np.zeros(len(points), bool)

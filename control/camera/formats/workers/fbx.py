@@ -97,7 +97,7 @@ def read(path: str) -> dict:
     scene = kept(ufbx.load_file(
         path, ignore_geometry=True, ignore_embedded=True, load_external_files=False,
         target_axes=axes, target_camera_axes=axes, target_unit_meters=1.0,
-    ))  # fmt: skip
+    ))
     cameras = [camera for camera in items(scene.cameras) if len(camera.instances)]
     if not cameras:
         raise Refused("it has no camera: export it with cameras")
