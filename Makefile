@@ -16,6 +16,7 @@ test: $(VENV)/.dev lint
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 test-comfyui:
 	$(PYTHON) tests/comfyui/run.py

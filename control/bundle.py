@@ -73,7 +73,9 @@ class Controls:
     def fitted(self, frames: int, height: int, width: int) -> Controls:
         """Every part spread over `frames` frames and resized: how controls of another length are used."""
         identities = tuple(
-            identity if identity.track is None else dataclasses.replace(
+            identity
+            if identity.track is None
+            else dataclasses.replace(
                 identity,
                 track=np.clip(resize_clip(identity.track[indices(len(identity.track), frames)], height, width), 0, 1),
             )
@@ -90,9 +92,9 @@ class Controls:
     def resized(self, height: int, width: int) -> Controls:
         """Tracks and depth resized to the video, lengths as they are."""
         identities = tuple(
-            identity if identity.track is None else dataclasses.replace(
-                identity, track=np.clip(resize_clip(identity.track, height, width), 0, 1)
-            )
+            identity
+            if identity.track is None
+            else dataclasses.replace(identity, track=np.clip(resize_clip(identity.track, height, width), 0, 1))
             for identity in self.identities
         )
         depth = None if self.depth is None else self.depth.resized(height, width)

@@ -179,9 +179,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 def _images(folder: str | os.PathLike) -> list[Path]:
     found = sorted(p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() in IMAGES)
     if not found:
-        raise UserError(
-            f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected"
-        )
+        raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
     return found
 
 

@@ -46,7 +46,10 @@ def intrinsics(camera, render):
     focal = camera.lens / film * side
     # Shifts count in the side to which the sensor is fitted; a shift up moves what is seen down in the image.
     return [
-        focal / width, focal / height, 0.5 - camera.shift_x * side / width, 0.5 + camera.shift_y * side / height,
+        focal / width,
+        focal / height,
+        0.5 - camera.shift_x * side / width,
+        0.5 + camera.shift_y * side / height,
     ]
 
 

@@ -16,8 +16,20 @@ from ..control.errors import UserError
 from .conditioning.streams import STREAMS, STREAMS_OF
 
 CORE_FIELDS = (
-    "model_type", "patch_size", "text_len", "in_dim", "dim", "ffn_dim", "freq_dim", "text_dim", "out_dim", "num_heads",
-    "num_layers", "qk_norm", "cross_attn_norm", "eps",
+    "model_type",
+    "patch_size",
+    "text_len",
+    "in_dim",
+    "dim",
+    "ffn_dim",
+    "freq_dim",
+    "text_dim",
+    "out_dim",
+    "num_heads",
+    "num_layers",
+    "qk_norm",
+    "cross_attn_norm",
+    "eps",
 )
 
 # Fields of earlier checkpoints under the names that they have now.
@@ -145,8 +157,17 @@ class FullDiTConfig:
         return cls(**given)
 
 
-_WAN = {"text_dim": 4096, "text_len": 512, "text": "umt5", "frames": 77, "height": 384, "width": 672, "fps": 15.0,
-        "steps": 50, "guidance": 5.0}
+_WAN = {
+    "text_dim": 4096,
+    "text_len": 512,
+    "text": "umt5",
+    "frames": 77,
+    "height": 384,
+    "width": 672,
+    "fps": 15.0,
+    "steps": 50,
+    "guidance": 5.0,
+}
 
 # In a clip of a hundred pixels a map cut as coarsely as the registry says has several objects in one token, and the
 # references are not bound to their places (checkpoints/README.md, "What was tried").
@@ -158,7 +179,14 @@ PRESETS: dict[str, FullDiTConfig] = {
     ),
     "mini-cpu": FullDiTConfig(patches=_FINE_MAP, first_frame_pass=0.3),
     "mini": FullDiTConfig(
-        dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160, patches=_FINE_MAP,
+        dim=256,
+        ffn_dim=1024,
+        num_layers=8,
+        num_heads=8,
+        frames=25,
+        height=96,
+        width=160,
+        patches=_FINE_MAP,
         first_frame_pass=0.3,
     ),
     "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),

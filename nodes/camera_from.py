@@ -11,7 +11,6 @@ from .sockets.types import Camera, Geometry, Poses, Viewport, WanCamera
 VIEWS = 8
 
 
-
 class FullDiTCameraFromLoad3D(io.ComfyNode):
     """A path through the cameras of core's 3D views."""
 

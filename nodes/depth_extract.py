@@ -25,39 +25,77 @@ def _sources() -> list:
     option = io.DynamicCombo.Option
     return [
         option("embedded", []),
-        option("depth_anything_v2", [
-            io.Combo.Input("model", options=model_names(), default="Small",
-                           tooltip="Small: Apache-2.0. Base and Large: CC-BY-NC-4.0, not for commercial use."),
-            io.Combo.Input("download", options=["no", "ask", "yes"], default="no",
-                           tooltip="For a model that is not there. no: the network is left alone. ask: its size, "
-                           "license and SHA-256 are shown. yes: it is fetched."),
-        ]),
-        option("geometry", [
-            AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),
-            _float("confidence", 0.0, 0.0, 1.0, 0.05, "Depth Anything 3: what it is less sure of counts as unknown."),
-        ]),
-        option("depth_video", [
-            io.Image.Input("depth", tooltip="Depth images of another node or a video, one per frame."),
-            io.Combo.Input("kind", options=KINDS, default="auto",
-                           tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: looks."),
-        ]),
-        option("files", [
-            io.Combo.Input("files", options=depth_folders(),
-                           tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder."),
-            io.Combo.Input("convention", options=list(CONVENTIONS), default="metres",
-                           tooltip="What a number in the files means. The help page explains each."),
-            io.String.Input("channel", default="", tooltip="The EXR channel. Empty: the one that looks like depth."),
-            _float("fov", 50.0, 1.0, 170.0, 1.0, "Field of view across in degrees, for distances along rays."),
-            _int("start", 0, 0, 1_000_000, "The first file that is taken, counted from 0."),
-            _int("count", 0, 0, 1_000_000, "How many files are taken. 0: all."),
-            _int("longest", 1280, 0, 8192, "Files with a longer side than this are made smaller. 0: never.", 16),
-        ]),
-        option("world", [
-            _int("scene", 0, 0, 2**31 - 1, "The number of a procedural scene; another shows another."),
-            _int("frames", 17, 1, 1025, "Length of the clip.", 4),
-            _int("width", 96, 16, 2048, "Width in pixels.", 16),
-            _int("height", 64, 16, 2048, "Height in pixels.", 16),
-        ]),
+        option(
+            "depth_anything_v2",
+            [
+                io.Combo.Input(
+                    "model",
+                    options=model_names(),
+                    default="Small",
+                    tooltip="Small: Apache-2.0. Base and Large: CC-BY-NC-4.0, not for commercial use.",
+                ),
+                io.Combo.Input(
+                    "download",
+                    options=["no", "ask", "yes"],
+                    default="no",
+                    tooltip="For a model that is not there. no: the network is left alone. ask: its size, "
+                    "license and SHA-256 are shown. yes: it is fetched.",
+                ),
+            ],
+        ),
+        option(
+            "geometry",
+            [
+                AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),
+                _float(
+                    "confidence", 0.0, 0.0, 1.0, 0.05, "Depth Anything 3: what it is less sure of counts as unknown."
+                ),
+            ],
+        ),
+        option(
+            "depth_video",
+            [
+                io.Image.Input("depth", tooltip="Depth images of another node or a video, one per frame."),
+                io.Combo.Input(
+                    "kind",
+                    options=KINDS,
+                    default="auto",
+                    tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: looks.",
+                ),
+            ],
+        ),
+        option(
+            "files",
+            [
+                io.Combo.Input(
+                    "files",
+                    options=depth_folders(),
+                    tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder.",
+                ),
+                io.Combo.Input(
+                    "convention",
+                    options=list(CONVENTIONS),
+                    default="metres",
+                    tooltip="What a number in the files means. The help page explains each.",
+                ),
+                io.String.Input(
+                    "channel", default="", tooltip="The EXR channel. Empty: the one that looks like depth."
+                ),
+                _float("fov", 50.0, 1.0, 170.0, 1.0, "Field of view across in degrees, for distances along rays."),
+                _int("start", 0, 0, 1_000_000, "The first file that is taken, counted from 0."),
+                _int("count", 0, 0, 1_000_000, "How many files are taken. 0: all."),
+                _int("longest", 1280, 0, 8192, "Files with a longer side than this are made smaller. 0: never.", 16),
+            ],
+        ),
+        option(
+            "world",
+            [
+                _int("scene", 0, 0, 2**31 - 1, "The number of a procedural scene; another shows another."),
+                _int("frames", 17, 1, 1025, "Length of the clip.", 4),
+                _int("width", 96, 16, 2048, "Width in pixels.", 16),
+                _int("height", 64, 16, 2048, "Height in pixels.", 16),
+            ],
+        ),
     ]
 
 
@@ -69,10 +107,13 @@ def _ranges() -> list:
     return [
         option("clip", quantiles),
         option("frame", quantiles),
-        option("fixed", [
-            _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if any)."),
-            _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
-        ]),
+        option(
+            "fixed",
+            [
+                _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if any)."),
+                _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
+            ],
+        ),
     ]
 
 

@@ -51,9 +51,7 @@ class FullDiTIdentityMap(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, opacity=0.5, identities=None, track1=None, track2=None, track3=None, images=None
-    ) -> io.NodeOutput:
+    def execute(cls, opacity=0.5, identities=None, track1=None, track2=None, track3=None, images=None) -> io.NodeOutput:
         from comfy_api.latest import UI
 
         from ..control.identity.preview import sheet, slot_preview

@@ -22,9 +22,7 @@ def fps(tooltip: str = "Frames per second of the video.", **more: Any) -> io.Flo
 
 def aspect(tooltip: str, **more: Any) -> io.Float.Input:
     """Width divided by height."""
-    return io.Float.Input(
-        "aspect", default=1.5, min=0.1, max=10.0, step=0.05, round=0.001, tooltip=tooltip, **more
-    )
+    return io.Float.Input("aspect", default=1.5, min=0.1, max=10.0, step=0.05, round=0.001, tooltip=tooltip, **more)
 
 
 def scale(tooltip: str) -> io.Float.Input:

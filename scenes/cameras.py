@@ -12,7 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 SEEN = (
-    "static", "pan", "tilt", "roll", "truck", "pedestal", "dolly", "orbit", "arc", "crane", "zoom", "handheld",
+    "static",
+    "pan",
+    "tilt",
+    "roll",
+    "truck",
+    "pedestal",
+    "dolly",
+    "orbit",
+    "arc",
+    "crane",
+    "zoom",
+    "handheld",
     "spline",
 )
 UNSEEN = ("spiral", "dolly_zoom", "pan_dolly", "zigzag", "orbit_roll")
@@ -81,8 +92,16 @@ def _smooth_noise(rng: np.random.Generator, frames: int, channels: int) -> np.nd
     return np.sin(2 * np.pi * rate * s + phase).sum(-1) / 1.7
 
 
-def make_path(rng: np.random.Generator, kind: str, frames: int, distance: float, elevation: float, target: np.ndarray,
-              fx: float, aspect: float) -> CameraPath:
+def make_path(
+    rng: np.random.Generator,
+    kind: str,
+    frames: int,
+    distance: float,
+    elevation: float,
+    target: np.ndarray,
+    fx: float,
+    aspect: float,
+) -> CameraPath:
     """A path of `kind` whose composed view looks at `target` (3,) from `distance` and `elevation` (radians)."""
     sign = 1 if rng.random() < 0.5 else -1
     center = rng.uniform(0.25, 0.75)

@@ -96,11 +96,14 @@ class Clips:
         identities = []
         for slot in self.present[index].nonzero().squeeze(1).tolist():
             thing = self.scenes[index].things[slot]
-            identities.append(Identity(
-                name=f"{thing.colors[0]} and {thing.colors[1]} {thing.solid}",
-                images=(self.references[index, slot].permute(1, 2, 0).cpu().numpy(),),
-                mask=self.reference_masks[index, slot].cpu().numpy(),
-                track=(self.identity[index] == slot).float().cpu().numpy()))
+            identities.append(
+                Identity(
+                    name=f"{thing.colors[0]} and {thing.colors[1]} {thing.solid}",
+                    images=(self.references[index, slot].permute(1, 2, 0).cpu().numpy(),),
+                    mask=self.reference_masks[index, slot].cpu().numpy(),
+                    track=(self.identity[index] == slot).float().cpu().numpy(),
+                )
+            )
         depth = normalize_depth(self.depth[index].cpu().numpy(), kind="depth")
         return Controls(camera=camera, identities=tuple(identities), depth=depth)
 
@@ -135,7 +138,12 @@ def render(
             rows[name].append(value)
         cameras.append((tracer.c2w, tracer.intrinsics))
     present = torch.tensor([[k < len(scene.things) for k in range(SLOTS)] for scene in scenes], device=device)
-    return Clips(**{name: torch.stack(values) for name, values in rows.items()}, present=present,
-                 c2w=torch.stack([c for c, _ in cameras]), intrinsics=torch.stack([k for _, k in cameras]),
-                 captions=[captions.caption(s) for s in scenes],
-                 plain_captions=[captions.plain_caption(s) for s in scenes], scenes=scenes)
+    return Clips(
+        **{name: torch.stack(values) for name, values in rows.items()},
+        present=present,
+        c2w=torch.stack([c for c, _ in cameras]),
+        intrinsics=torch.stack([k for _, k in cameras]),
+        captions=[captions.caption(s) for s in scenes],
+        plain_captions=[captions.plain_caption(s) for s in scenes],
+        scenes=scenes,
+    )

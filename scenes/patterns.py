@@ -33,8 +33,7 @@ OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "two-sided": lambda x, y, z: (x > 0).to(x.dtype),
     "striped": lambda x, y, z: _odd(y * 1.4 + 0.5),
     "banded": lambda x, y, z: (y.abs() < 0.3).to(y.dtype),
-    "checked": lambda x, y, z: _odd(
-        (0.97 * x).floor() + (0.97 * y).floor() + (0.97 * z).floor() + 0.5),
+    "checked": lambda x, y, z: _odd((0.97 * x).floor() + (0.97 * y).floor() + (0.97 * z).floor() + 0.5),
     "dotted": lambda x, y, z: (
         _from_middle(_turn(x, z) * 4).square() * (x * x + z * z) * 1.6 + _from_middle(y).square() < 0.12
     ).to(x.dtype),
@@ -52,8 +51,9 @@ GROUND_PATTERNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "stripes": lambda u, v: _odd(u),
     "dots": lambda u, v: (_from_middle(u).square() + _from_middle(v).square() < 0.13).to(u.dtype),
     "tiles": lambda u, v: (torch.maximum(_from_middle(u).abs(), _from_middle(v).abs()) > 0.36).to(u.dtype),
-    "blotches": lambda u, v: ((torch.sin(2.3 * u + 1.4 * torch.sin(1.9 * v)) + torch.sin(2.6 * v + 0.9 * u)) * 2.5
-                              + 0.5).clamp(0, 1),
+    "blotches": lambda u, v: (
+        (torch.sin(2.3 * u + 1.4 * torch.sin(1.9 * v)) + torch.sin(2.6 * v + 0.9 * u)) * 2.5 + 0.5
+    ).clamp(0, 1),
     "bricks": lambda u, v: _odd(u + 0.5 * _odd(v)),
 }
 UNSEEN_GROUND_PATTERNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -22,8 +22,9 @@ _LOOK = 48
 _SUN = np.array([-0.45, -0.70, -0.55])
 
 
-def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: torch.device | str = "cpu"
-              ) -> tuple[Tensor, Tensor]:
+def reference(
+    scene: SceneSpec, thing: Thing, height: int, width: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Image (3,H,W) in [0,1] and mask (H,W) in [0,1] (its edge is soft)."""
     size = float(np.linalg.norm(thing.half_size))
     distance = 5.0 * size
@@ -46,7 +47,11 @@ def reference(scene: SceneSpec, thing: Thing, height: int, width: int, device: t
     rows, columns = mask.amax(1).nonzero().squeeze(1).tolist(), mask.amax(0).nonzero().squeeze(1).tolist()
     top, bottom, left, right = (v / _LOOK for v in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
     scale = FILL / max(bottom - top, right - left)
-    intrinsics = [scale * f / aspect, scale * f,
-                  0.5 - scale * ((left + right) / 2 - 0.5), 0.5 - scale * ((top + bottom) / 2 - 0.5)]
+    intrinsics = [
+        scale * f / aspect,
+        scale * f,
+        0.5 - scale * ((left + right) / 2 - 0.5),
+        0.5 - scale * ((top + bottom) / 2 - 0.5),
+    ]
     color, mask = look(intrinsics, 2 * height, 2 * width)
     return F.avg_pool2d(color.clamp(0, 1)[None], 2)[0], F.avg_pool2d(mask[None, None], 2)[0, 0]

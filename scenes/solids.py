@@ -92,8 +92,11 @@ def cone(o: Triple, d: Triple) -> Hit:
     t = torch.where(on_base, base, t)
     p = _at(o, d, t)
     zero, one = torch.zeros_like(t), torch.ones_like(t)
-    return t, (torch.where(on_base, zero, p[0]), torch.where(on_base, one, -0.25 * (p[1] + 1)),
-               torch.where(on_base, zero, p[2]))
+    return t, (
+        torch.where(on_base, zero, p[0]),
+        torch.where(on_base, one, -0.25 * (p[1] + 1)),
+        torch.where(on_base, zero, p[2]),
+    )
 
 
 def pill(o: Triple, d: Triple) -> Hit:
@@ -167,14 +170,29 @@ def torus(o: Triple, d: Triple, steps: int = 48) -> Hit:
 
 
 SOLIDS: dict[str, Callable[[Triple, Triple], Hit]] = {
-    "ball": ball, "cube": box, "cylinder": cylinder, "cone": cone, "pill": pill, "egg": ball,
-    "pyramid": pyramid, "diamond": diamond, "hexagonal prism": hexagon, "ring": torus,
+    "ball": ball,
+    "cube": box,
+    "cylinder": cylinder,
+    "cone": cone,
+    "pill": pill,
+    "egg": ball,
+    "pyramid": pyramid,
+    "diamond": diamond,
+    "hexagonal prism": hexagon,
+    "ring": torus,
 }
 SEEN = ("ball", "cube", "cylinder", "cone", "pill", "egg")
 UNSEEN = ("pyramid", "diamond", "hexagonal prism", "ring")
 # Width over height of each solid, as a range to draw from; depth equals width.
 PROPORTIONS: dict[str, tuple[float, float]] = {
-    "ball": (1.0, 1.0), "cube": (0.8, 1.15), "cylinder": (0.6, 1.0), "cone": (0.75, 1.05), "pill": (0.5, 0.5),
-    "egg": (0.62, 0.72), "pyramid": (0.9, 1.2), "diamond": (0.75, 1.0), "hexagonal prism": (0.7, 1.0),
+    "ball": (1.0, 1.0),
+    "cube": (0.8, 1.15),
+    "cylinder": (0.6, 1.0),
+    "cone": (0.75, 1.05),
+    "pill": (0.5, 0.5),
+    "egg": (0.62, 0.72),
+    "pyramid": (0.9, 1.2),
+    "diamond": (0.75, 1.0),
+    "hexagonal prism": (0.7, 1.0),
     "ring": (1.0, 1.0),
 }

@@ -69,11 +69,15 @@ class _Solid:
         self.matrix = to_local[0].tolist() if thing.motion != "spin" else None
         self.center = put(thing.center)
         self.inverse_half = [float(1 / h) for h in half]
-        self.radius2 = float((half[0] ** 2 + half[2] ** 2 + half[1] ** 2) if thing.solid not in ("ball", "egg", "pill")
-                             else half.max() ** 2)
+        self.radius2 = float(
+            (half[0] ** 2 + half[2] ** 2 + half[1] ** 2)
+            if thing.solid not in ("ball", "egg", "pill")
+            else half.max() ** 2
+        )
 
-    def local(self, origin: Tensor, direction: tuple[Tensor, Tensor, Tensor], frame: Tensor
-              ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def local(
+        self, origin: Tensor, direction: tuple[Tensor, Tensor, Tensor], frame: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """World rays in unit coordinates. `origin` is (T,3), one per frame."""
         start = torch.einsum("tij,tj->ti", self.to_local, origin - self.center)
         return tuple(_take(start[:, i], frame) for i in range(3)), self.turned(direction, frame)
@@ -119,8 +123,11 @@ class Tracer:
             vs = torch.cat([row + (0.5 + dv) for _, dv in _SAMPLES])
             fine = self.cast(self._rays_at(us / width, vs / height, frame.repeat(4)), height)[0]
             _put(color, index, fine.view(3, 4, -1).mean(1))
-        return (color.clamp_(0, 1).view(3, frames, height, width), depth.view(frames, height, width),
-                slot.view(frames, height, width))
+        return (
+            color.clamp_(0, 1).view(3, frames, height, width),
+            depth.view(frames, height, width),
+            slot.view(frames, height, width),
+        )
 
     def camera_rays(self, height: int, width: int) -> Rays:
         """Rays through all pixel centers, T*H*W of them."""
@@ -138,8 +145,9 @@ class Tracer:
         """Rays through image points (N,) in [0, 1] of given frames."""
         fx, fy, cx, cy = (_take(self.intrinsics[:, k], frame) for k in range(4))
         x, y = (u - cx) / fx, (v - cy) / fy
-        parts = [_take(r[:, 0], frame) * x + _take(r[:, 1], frame) * y + _take(r[:, 2], frame)
-                 for r in self.c2w.unbind(1)]
+        parts = [
+            _take(r[:, 0], frame) * x + _take(r[:, 1], frame) * y + _take(r[:, 2], frame) for r in self.c2w.unbind(1)
+        ]
         return Rays(*parts, frame, self.c2w[:, :, 3])
 
     # ---- casting --------------------------------------------------------------------------------------------------
@@ -221,8 +229,10 @@ class Tracer:
     def _wall_color(self, rays: Rays, t: Tensor, index: Tensor) -> Tensor:
         _, tall, panels = self.scene.surroundings.wall
         frame, t = _take(rays.frame, index), _take(t, index)
-        x, y, z = (_take(start, frame) + t * _take(step, index)
-                   for start, step in zip(rays.origin.unbind(1), (rays.x, rays.y, rays.z), strict=True))
+        x, y, z = (
+            _take(start, frame) + t * _take(step, index)
+            for start, step in zip(rays.origin.unbind(1), (rays.x, rays.y, rays.z), strict=True)
+        )
         around = torch.atan2(z, x) * (panels / (2 * math.pi))
         row = (y > -0.45 * tall).to(t.dtype)
         cell = around.floor() + row

@@ -108,10 +108,16 @@ def _surroundings(rng: np.random.Generator, family: str) -> Surroundings:
     if rng.random() < 0.35:
         wall = (float(rng.uniform(5.5, 9.0)), float(rng.uniform(1.2, 3.2)), int(rng.integers(5, 9)) * 2)
     return Surroundings(
-        place, pattern, cell=float(rng.uniform(1.1, 1.9)), angle=float(rng.uniform(0, np.pi)),
+        place,
+        pattern,
+        cell=float(rng.uniform(1.1, 1.9)),
+        angle=float(rng.uniform(0, np.pi)),
         offset=(float(rng.uniform(0, 8)), float(rng.uniform(0, 8))),
         ground=(_jitter(rng, place.ground[0], 0.06), _jitter(rng, place.ground[1], 0.06)),
-        sun=sun, hills=hills, wall=wall)
+        sun=sun,
+        hills=hills,
+        wall=wall,
+    )
 
 
 def _identity(rng: np.random.Generator, family: str, used: set[str]) -> tuple[str, str, tuple[str, str]]:
@@ -127,8 +133,9 @@ def _identity(rng: np.random.Generator, family: str, used: set[str]) -> tuple[st
             return solid, pattern, (first, second)
 
 
-def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distance: float, fx: float, aspect: float
-            ) -> tuple[Thing, ...]:
+def _things(
+    rng: np.random.Generator, options: WorldOptions, frames: int, distance: float, fx: float, aspect: float
+) -> tuple[Thing, ...]:
     count = int(rng.integers(options.objects[0], options.objects[1] + 1))
     heights = {1: (0.38, 0.60), 2: (0.34, 0.50), 3: (0.29, 0.42)}.get(count, (0, 0))
     places = {1: (0.0,), 2: (-0.19, 0.19), 3: (-0.29, 0.0, 0.29)}.get(count, ())
@@ -167,8 +174,19 @@ def _things(rng: np.random.Generator, options: WorldOptions, frames: int, distan
             center[:, 2] += radius * (np.sin(start + sign * 4.5 * s) - np.sin(start))
         # The reference shows the object from another side than the first frame does.
         side = turn[0] + (1 if rng.random() < 0.5 else -1) * rng.uniform(np.radians(25), np.radians(70))
-        things.append(Thing(solid, pattern, colors, half, center, axis_rotation(1, turn), motion,
-                            float(side), float(np.radians(rng.uniform(6, 22)))))
+        things.append(
+            Thing(
+                solid,
+                pattern,
+                colors,
+                half,
+                center,
+                axis_rotation(1, turn),
+                motion,
+                float(side),
+                float(np.radians(rng.uniform(6, 22))),
+            )
+        )
     return tuple(things)
 
 

@@ -114,7 +114,13 @@ def test_nothing_large_but_the_weights():
 def test_requirements_have_no_upper_pins():
     names = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert names == [
-        "torch", "safetensors", "einops", "opencv-python", "numpy", "huggingface_hub", "comfyui-frontend-package",
+        "torch",
+        "safetensors",
+        "einops",
+        "opencv-python",
+        "numpy",
+        "huggingface_hub",
+        "comfyui-frontend-package",
     ]
 
 

@@ -95,11 +95,13 @@ def measure(paths: Iterable[CameraTrajectory]) -> CameraMotionRange:
 
 # Field, the verb, and how its negative and positive side are called.
 _ANGLES = (
-    ("pan", "pans", "to the left", "to the right"), ("tilt", "tilts", "down", "up"),
+    ("pan", "pans", "to the left", "to the right"),
+    ("tilt", "tilts", "down", "up"),
     ("roll", "rolls", "counterclockwise", "clockwise"),
 )
 _WAYS = (
-    ("right", "moves", "to the left", "to the right"), ("down", "moves", "up", "down"),
+    ("right", "moves", "to the left", "to the right"),
+    ("down", "moves", "up", "down"),
     ("forward", "moves", "back", "forward"),
 )
 _NEXT = "from one frame to the next"

@@ -269,11 +269,13 @@ def _camera_of(moment: np.ndarray, direction: np.ndarray, pixels: np.ndarray) ->
     # d x (H p) = 0 for all pixels: H = R K^-1 up to scale.
     a, b, c = direction.T[:, :, None]
     zero = np.zeros_like(pixels)
-    equations = np.concatenate([
-        np.concatenate([zero, -c * pixels, b * pixels], 1),
-        np.concatenate([c * pixels, zero, -a * pixels], 1),
-        np.concatenate([-b * pixels, a * pixels, zero], 1),
-    ])
+    equations = np.concatenate(
+        [
+            np.concatenate([zero, -c * pixels, b * pixels], 1),
+            np.concatenate([c * pixels, zero, -a * pixels], 1),
+            np.concatenate([-b * pixels, a * pixels, zero], 1),
+        ]
+    )
     homography = np.linalg.eigh(equations.T @ equations)[1][:, 0].reshape(3, 3)
     # R K^-1 with K^-1 upper triangular is a QR decomposition.
     turn, inverse = np.linalg.qr(homography * np.sign((direction * (pixels @ homography.T)).sum()))

@@ -182,8 +182,10 @@ def _cubic(times: np.ndarray, points: np.ndarray, at: np.ndarray) -> np.ndarray:
     width = steps[left]
     u = (at - times[left])[:, None] / width
     return (
-        (1 + 2 * u) * (1 - u) ** 2 * points[left] + u * (1 - u) ** 2 * width * tangents[left]
-        + u**2 * (3 - 2 * u) * points[left + 1] + u**2 * (u - 1) * width * tangents[left + 1]
+        (1 + 2 * u) * (1 - u) ** 2 * points[left]
+        + u * (1 - u) ** 2 * width * tangents[left]
+        + u**2 * (3 - 2 * u) * points[left + 1]
+        + u**2 * (u - 1) * width * tangents[left + 1]
     )
 
 

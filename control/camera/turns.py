@@ -77,7 +77,8 @@ def _curve(times: np.ndarray, keys: np.ndarray, kind: str) -> Callable[[np.ndarr
         u = (at - times[left])[:, None] / width
         vector = (
             u * (1 - u) ** 2 * width * speeds[left]
-            + u**2 * (3 - 2 * u) * arcs[left] + u**2 * (u - 1) * width * arriving[left]
+            + u**2 * (3 - 2 * u) * arcs[left]
+            + u**2 * (u - 1) * width * arriving[left]
         )
         return keys[left] @ rotations.from_vector(vector)
 

@@ -41,9 +41,13 @@ class DepthState:
 
     def to_json(self) -> dict:
         return {
-            "format": "fulldit-depth-state", "version": VERSION, "recipe": self.recipe, "frames": self.frames,
+            "format": "fulldit-depth-state",
+            "version": VERSION,
+            "recipe": self.recipe,
+            "frames": self.frames,
             "anchor": None if self.anchor is None else pack(self.anchor),
-            "stabilizer": None if self.stabilizer is None else self.stabilizer.state(), "warnings": list(self.warnings),
+            "stabilizer": None if self.stabilizer is None else self.stabilizer.state(),
+            "warnings": list(self.warnings),
         }
 
     @classmethod
@@ -57,8 +61,11 @@ class DepthState:
             anchor = None if value["anchor"] is None else unpack(value["anchor"])
             state = value["stabilizer"]
             made = cls(
-                dict(value["recipe"]), int(value["frames"]), anchor,
-                None if state is None else Stabilizer.from_state(state), [str(text) for text in value["warnings"]],
+                dict(value["recipe"]),
+                int(value["frames"]),
+                anchor,
+                None if state is None else Stabilizer.from_state(state),
+                [str(text) for text in value["warnings"]],
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, UserError):
@@ -110,7 +117,9 @@ def process_chunk(
             recipe = measure_depth([depth], kind, low, high, near=near, far=far)
             if recipe["scope"] != "fixed":
                 recipe["scope"] = "first chunk"
-                warnings = ["The range of the first chunk holds for the whole clip: measure the clip before, or fix it."]
+                warnings = [
+                    "The range of the first chunk holds for the whole clip: measure the clip before, or fix it."
+                ]
         worker = Stabilizer(stabilizing or Stabilizing()) if images is not None else None
         state = DepthState(recipe, stabilizer=worker, warnings=warnings)
     if (images is not None) != (state.stabilizer is not None):
@@ -132,10 +141,12 @@ def process_chunk(
     if images is not None:
         # A worker of its own: the state that was handed in stays as it was, and may be used again.
         worker = Stabilizer.from_state(state.stabilizer.state()) if not first else state.stabilizer
-        values = np.stack([
-            worker.step(frame, image, between(camera, worker.frames))
-            for frame, image in zip(values, images, strict=True)
-        ])
+        values = np.stack(
+            [
+                worker.step(frame, image, between(camera, worker.frames))
+                for frame, image in zip(values, images, strict=True)
+            ]
+        )
         state.stabilizer = worker
     state.frames += len(values)
     # Already growing toward the camera; an inverted clip's values were negated, and its range is that of the negated.

@@ -239,12 +239,16 @@ def _own(frame, sky, used: dict, span: Span) -> dict:
 
 def _described(recipe: dict, span: Span, worker: Stabilizer | None, fill: bool) -> list[str]:
     taken = {
-        "depth": "distances", "disparity": "disparity (near is large)", "inverted": "inverted (near is small)",
+        "depth": "distances",
+        "disparity": "disparity (near is large)",
+        "inverted": "inverted (near is small)",
     }[recipe["kind"]]
     ends = f"the {span.low:.0%} and {span.high:.0%} quantiles of"
     scopes = {
-        "whole clip": f"{ends} the whole clip", "first chunk": f"{ends} the first chunk",
-        "per frame": f"{ends} each frame by itself, which flickers", "fixed": f"near {span.near} and far {span.far}",
+        "whole clip": f"{ends} the whole clip",
+        "first chunk": f"{ends} the first chunk",
+        "per frame": f"{ends} each frame by itself, which flickers",
+        "fixed": f"near {span.near} and far {span.far}",
     }
     lines = [f"Taken as {taken}; range: {scopes.get(recipe['scope'], recipe['scope'])}."]
     if recipe.get("sky"):

@@ -49,11 +49,15 @@ CONVENTIONS = {
         "distance along the camera's axis in meters, as Blender's Depth pass (Z)", "depth", endless=1e9
     ),
     "centimetres": Convention(
-        "distance along the camera's axis in centimeters, as Unreal's SceneDepth (from 655 m on it is sky)", "depth",
-        0.01, endless=65500,
+        "distance along the camera's axis in centimeters, as Unreal's SceneDepth (from 655 m on it is sky)",
+        "depth",
+        0.01,
+        endless=65500,
     ),
     "millimetres": Convention(
-        "whole millimeters along the camera's axis, 0 = unknown, as depth cameras write 16-bit PNG", "depth", 0.001,
+        "whole millimeters along the camera's axis, 0 = unknown, as depth cameras write 16-bit PNG",
+        "depth",
+        0.001,
         unknown_zero=True,
     ),
     "ray metres": Convention("distance along the ray of each pixel in meters", "depth", ray=True, endless=1e9),

@@ -200,7 +200,8 @@ def _sentences(
     said = f"residual {residual:.1%} of the depth range"
     if not moves:
         sentences = [
-            f"The camera stands still, and so does the depth ({said})." if agrees
+            f"The camera stands still, and so does the depth ({said})."
+            if agrees
             else f"The camera stands still, but the depth moves ({said}): something moves, it flickers, or the path is"
             " not that of the clip."
         ]

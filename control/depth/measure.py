@@ -112,8 +112,12 @@ class RangeMeter:
         return kind, []
 
     def recipe(
-        self, kind: str = "auto", low: float = 0.02, high: float = 0.98,
-        near: float | None = None, far: float | None = None,
+        self,
+        kind: str = "auto",
+        low: float = 0.02,
+        high: float = 0.98,
+        near: float | None = None,
+        far: float | None = None,
     ) -> dict:
         """How the values become 0 (far) to 1 (near), as plain JSON values: see `normalize.apply_recipe`.
 
@@ -132,8 +136,14 @@ class RangeMeter:
             )
         unknown = self.unknown + (self.not_positive if used == "depth" else self.endless)
         recipe = {
-            "kind": used, "asked": kind, "quantiles": [low, high], "range": fixed_range(used, near, far),
-            "unknown": round(unknown / max(self.pixels, 1), 6), "scope": "fixed", "near": 1, "far": 0,
+            "kind": used,
+            "asked": kind,
+            "quantiles": [low, high],
+            "range": fixed_range(used, near, far),
+            "unknown": round(unknown / max(self.pixels, 1), 6),
+            "scope": "fixed",
+            "near": 1,
+            "far": 0,
         }
         if recipe["range"] is None:
             recipe["range"], recipe["scope"] = self._quantiles(samples, used, low, high), "whole clip"

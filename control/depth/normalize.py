@@ -17,7 +17,13 @@ from .measure import KINDS, RangeMeter, as_disparity, to_disparity
 
 SCOPES = ("clip", "frame")
 __all__ = [
-    "KINDS", "SCOPES", "DepthClip", "apply_recipe", "measure_depth", "normalize_depth", "normalize_stream",
+    "KINDS",
+    "SCOPES",
+    "DepthClip",
+    "apply_recipe",
+    "measure_depth",
+    "normalize_depth",
+    "normalize_stream",
     "to_disparity",
 ]
 

@@ -165,8 +165,13 @@ class Stabilizer:
         """Everything that the next frame needs, as plain JSON values: some bytes for every pixel of a frame."""
         arrays = {"raw": self._raw, "out": self._out, "gray": self._gray}
         return {
-            "frames": self.frames, "cuts": list(self.cuts), "range": self._range, "middle": self._middle,
-            "course": list(self._course), "correct": list(self._correct), "options": dict(vars(self.options)),
+            "frames": self.frames,
+            "cuts": list(self.cuts),
+            "range": self._range,
+            "middle": self._middle,
+            "course": list(self._course),
+            "correct": list(self._correct),
+            "options": dict(vars(self.options)),
             "changes": list(self._changes),
             **{name: None if array is None else pack(array) for name, array in arrays.items()},
         }
@@ -176,8 +181,12 @@ class Stabilizer:
         """Where `state` left off. Raises UserError for what is no such state."""
         try:
             made = cls(
-                Stabilizing(**state["options"]), int(state["frames"]), [int(cut) for cut in state["cuts"]],
-                _finite(state["range"]), _finite(state["middle"]), tuple(_finite(v) for v in state["course"]),
+                Stabilizing(**state["options"]),
+                int(state["frames"]),
+                [int(cut) for cut in state["cuts"]],
+                _finite(state["range"]),
+                _finite(state["middle"]),
+                tuple(_finite(v) for v in state["course"]),
                 tuple(_finite(v) for v in state["correct"]),
                 *(None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "gray")),
                 tuple(_finite(v) for v in state.get("changes", (0.0, 0.0, 0.0))),

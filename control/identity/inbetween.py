@@ -211,8 +211,10 @@ class Between:
             return float(total)
 
         moments = Between._turned(one, other) if stated is None else 0.0
-        starts = ([*_shift(one, other), 0.0, 0.0],
-                  [*(other.center - one.center), moments, np.log(other.scale / one.scale)])
+        starts = (
+            [*_shift(one, other), 0.0, 0.0],
+            [*(other.center - one.center), moments, np.log(other.scale / one.scale)],
+        )
         steps = [one.scale / 8, one.scale / 8, 10.0 if stated is None else 0.0, 1 / 8]
         best, _ = min((_descend(cost, start, steps) for start in starts), key=lambda found: found[1])
         self.growth, self.angle = float(np.exp(best[3])), float(np.radians(best[2] if stated is None else stated))

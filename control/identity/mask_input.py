@@ -109,7 +109,9 @@ def masks_at(
             )
         unused = sorted(set(np.flatnonzero(white).tolist()) - set(numbers))
         if unused:
-            warnings.append(f"Of {count} masks, those at frame {spans(np.sort(numbers))} were used, as 'at' names them.")
+            warnings.append(
+                f"Of {count} masks, those at frame {spans(np.sort(numbers))} were used, as 'at' names them."
+            )
     elif not numbers and count == 1:
         chosen = {0: 0}
     elif not numbers and count == frames:

@@ -59,7 +59,9 @@ def slot_preview(
         check_range(images, "the video")
         size = images.shape[1:3]
         if len(images) not in (1, frames):
-            warnings.append(f"The video has {len(images)} frames, the tracks {frames}: its frames are spread over them.")
+            warnings.append(
+                f"The video has {len(images)} frames, the tracks {frames}: its frames are spread over them."
+            )
         if abs(size[1] * height / (size[0] * width) - 1) > 0.02:
             warnings.append(f"Tracks of {width}x{height} are stretched over a video of {size[1]}x{size[0]}.")
     over = np.empty((frames, *size, 3), np.float32)
@@ -70,7 +72,11 @@ def slot_preview(
         over[number] = np.clip(images[under] * (1 - opacity * cover) + opacity * colors, 0, 1)
         if progress is not None:
             progress()
-    return painted, over, "\n".join([*_lines(slots, frames, height, width), *warnings, *track_report([*shown.values()])])
+    return (
+        painted,
+        over,
+        "\n".join([*_lines(slots, frames, height, width), *warnings, *track_report([*shown.values()])]),
+    )
 
 
 def sheet(images: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:

@@ -237,9 +237,7 @@ def _anchor(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return small, np.where(cover > 0.5, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
 
 
-def _cut(
-    image: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
+def _cut(image: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """A moved mask (h, w) cut anew by color within its bytes (h, w, 3): float32 with soft edges."""
     cv2 = opencv()
     height, width = _small(moved.shape, CUT_PIXELS)

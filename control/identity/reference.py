@@ -46,8 +46,10 @@ def crop_reference(
     # As much of the image as the new one shows: whole pixels of it, of which the outermost are cut.
     result = np.full((height, width, 3), GRAY, np.float32)
     spans, places = [], []
-    for first, length, new, full in ((rows[0], size[0], height, reference.shape[0]),
-                                     (columns[0], size[1], width, reference.shape[1])):
+    for first, length, new, full in (
+        (rows[0], size[0], height, reference.shape[0]),
+        (columns[0], size[1], width, reference.shape[1]),
+    ):
         middle, reach = first + length / 2, new / 2 / scale
         low, high = max(0, int(np.floor(middle - reach))), min(full, int(np.ceil(middle + reach)))
         spans.append((low, high))

@@ -83,8 +83,11 @@ def run_depth(
         "long": long,
         "setting": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH, "estimates": [64, 96], "margin": MARGIN},
         "machine": {
-            "platform": platform.platform(terse=True), "processor": platform.machine(), "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(), "torch": torch.__version__,
+            "platform": platform.platform(terse=True),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
         },
     }
     if json:
@@ -218,9 +221,14 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
         )
         total += float(large.mean())
     result = {
-        "peak_memory_mb": _peak_memory(), "seconds_per_frame": (time.process_time() - began) / frames,
-        "estimating": (estimated - began) / frames, "wall_seconds_per_frame": (time.perf_counter() - clock) / frames,
-        "frames": frames, "height": LONG_HEIGHT, "width": LONG_WIDTH, "mean": total / frames,
+        "peak_memory_mb": _peak_memory(),
+        "seconds_per_frame": (time.process_time() - began) / frames,
+        "estimating": (estimated - began) / frames,
+        "wall_seconds_per_frame": (time.perf_counter() - clock) / frames,
+        "frames": frames,
+        "height": LONG_HEIGHT,
+        "width": LONG_WIDTH,
+        "mean": total / frames,
     }
     write_json(answer, result)
 

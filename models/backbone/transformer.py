@@ -208,7 +208,13 @@ class FullDiT(nn.Module):
 
             def run(args, block=block, layer=layers[i]):
                 out, _ = block(
-                    args["img"], args["vec"], args["pe"], args["txt"], self.attention, layer, strength,
+                    args["img"],
+                    args["vec"],
+                    args["pe"],
+                    args["txt"],
+                    self.attention,
+                    layer,
+                    strength,
                     args["transformer_options"],
                 )
                 return {"img": out}

@@ -66,7 +66,9 @@ class Published:
 # Figures of Small are those of the hub's page for this revision. Base and Large are not for commercial use.
 MODELS = {
     "Small": Published(
-        "depth-anything/Depth-Anything-V2-Small-hf", "Apache-2.0", "5426e4f0f36572d16453bbda7a8389317b1bef99",
+        "depth-anything/Depth-Anything-V2-Small-hf",
+        "Apache-2.0",
+        "5426e4f0f36572d16453bbda7a8389317b1bef99",
         Part(950, "sha256:c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75"),
         Part(99173660, "sha256:3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70"),
     ),
@@ -155,10 +157,15 @@ def download(
         if wrong:
             shutil.rmtree(waiting, ignore_errors=True)
             raise UserError(f"{name} of {model.repository} is not what was announced: {wrong}. Nothing was kept of it.")
-    write_json(waiting / "source.json", {
-        "repository": model.repository, "revision": model.revision, "license": model.license,
-        "files": {name: {"size": part.size, "digest": part.digest} for name, part in parts.items()},
-    })
+    write_json(
+        waiting / "source.json",
+        {
+            "repository": model.repository,
+            "revision": model.revision,
+            "license": model.license,
+            "files": {name: {"size": part.size, "digest": part.digest} for name, part in parts.items()},
+        },
+    )
     os.replace(waiting, folder)
     return folder
 

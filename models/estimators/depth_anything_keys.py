@@ -71,10 +71,10 @@ def renamed(given: dict[str, Tensor]) -> dict[str, Tensor]:
             for name, part in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 made[f"backbone.encoder.layer.{layer}.attention.attention.{name}.{kind}"] = part.contiguous()
         elif found := RN.match(key):
-            made[f"neck.convs.{int(found[1]) - 1}.{key[found.end():]}"] = value
+            made[f"neck.convs.{int(found[1]) - 1}.{key[found.end() :]}"] = value
         elif found := FUSE.match(key):
             unit = "projection" if found[2] == "out_conv" else f"residual_layer{found[3]}.convolution{found[4]}"
-            made[f"neck.fusion_stage.layers.{4 - int(found[1])}.{unit}.{key[found.end():]}"] = value
+            made[f"neck.fusion_stage.layers.{4 - int(found[1])}.{unit}.{key[found.end() :]}"] = value
         else:
             for pattern, name in NAMES:
                 new, count = re.subn(pattern, name, key)
@@ -94,9 +94,14 @@ def sizes(given: dict[str, Tensor]) -> dict[str, Any]:
     outputs = OUTPUTS.get(layers, tuple(max(1, layers * quarter // 4) for quarter in (1, 2, 3, 4)))
     return {
         "backbone": {
-            "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": max(1, hidden // HEAD),
-            "mlp_ratio": given["pretrained.blocks.0.mlp.fc1.weight"].shape[0] // hidden, "patch_size": PATCH,
-            "image_size": side * PATCH, "out_indices": list(outputs), "apply_layernorm": True,
+            "hidden_size": hidden,
+            "num_hidden_layers": layers,
+            "num_attention_heads": max(1, hidden // HEAD),
+            "mlp_ratio": given["pretrained.blocks.0.mlp.fc1.weight"].shape[0] // hidden,
+            "patch_size": PATCH,
+            "image_size": side * PATCH,
+            "out_indices": list(outputs),
+            "apply_layernorm": True,
             "reshape_hidden_states": False,
         },
         "reassemble_hidden_size": hidden,

@@ -163,8 +163,8 @@ def sample(
 ) -> torch.Tensor:
     """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
 
-    `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way, then the
-    rest of the clip is made once more from the same noise, with that frame given (`anchor_steps`).
+    `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way,
+    then the rest of the clip is made once more from the same noise, with that frame clean (`first_frame_steps`).
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
     schedule or solver, and for guidance of a condition that is not given, before the first pass.
     """
@@ -186,5 +186,7 @@ def first_frame_steps(steps: int, first_frame_pass: float, frames: int) -> int:
     """How many of `steps` settle the first of `frames` latent frames: 0 where there is no other frame, or no step left
     for them. Raises UserError for a share outside 0 to 1."""
     if not 0 <= first_frame_pass < 1:
-        raise UserError(f"The first-frame pass is {first_frame_pass:g}, but it is a share of the steps: from 0 to below 1.")
+        raise UserError(
+            f"The first-frame pass is {first_frame_pass:g}, but it is a share of the steps: from 0 to below 1."
+        )
     return max(0, min(round(first_frame_pass * steps), steps - 1)) if frames > 1 else 0

@@ -94,8 +94,13 @@ class ResidualBlock(nn.Module):
         super().__init__()
         # Places 1, 4 and 5 hold activation and dropout in Wan's file: the numbers are part of the keys.
         self.residual = nn.Sequential(
-            RMSNorm(channels), nn.SiLU(), CausalConv3d(channels, out, 3),
-            RMSNorm(out), nn.SiLU(), nn.Identity(), CausalConv3d(out, out, 3),
+            RMSNorm(channels),
+            nn.SiLU(),
+            CausalConv3d(channels, out, 3),
+            RMSNorm(out),
+            nn.SiLU(),
+            nn.Identity(),
+            CausalConv3d(out, out, 3),
         )
         self.shortcut = CausalConv3d(channels, out, 1) if channels != out else nn.Identity()
 

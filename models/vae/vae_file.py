@@ -27,9 +27,7 @@ def read_metadata(path: str | Path) -> dict[str, object]:
     return {key: json.loads(value) for key, value in safefile.read_metadata(path).items() if key != "format"}
 
 
-def load_vae(
-    path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> VAE:
+def load_vae(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> VAE:
     """Reads a Wan 2.1 VAE of any width, ready to use (no gradients).
 
     Raises UserError for a missing, truncated or foreign file, and for pickles, which could run code.

@@ -27,8 +27,11 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("proj_out.", "head.head."),
 )
 _BLOCK_NAMES: tuple[tuple[str, str], ...] = (
-    *((f"attn{n}.to_{d}.", f"{w}.{o}.") for n, w in ((1, "self_attn"), (2, "cross_attn"))
-      for d, o in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))),
+    *(
+        (f"attn{n}.to_{d}.", f"{w}.{o}.")
+        for n, w in ((1, "self_attn"), (2, "cross_attn"))
+        for d, o in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))
+    ),
     *((f"attn{n}.norm_{x}.", f"{w}.norm_{x}.") for n, w in ((1, "self_attn"), (2, "cross_attn")) for x in "qk"),
     ("norm2.", "norm3."),
     ("ffn.net.0.proj.", "ffn.0."),

@@ -39,8 +39,8 @@ def check_vae(vae: Any, config: Any) -> None:
     given = vae_fingerprint(vae)
     if given != config.vae_fingerprint:
         raise UserError(
-            f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE connected is {given[:12]}: its "
-            f"latents would mean nothing to the model. Connect the VAE of Load FullDiT."
+            f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE connected is "
+            f"{given[:12]}: its latents would mean nothing to the model. Connect the VAE of Load FullDiT."
         )
 
 
@@ -95,9 +95,7 @@ def encode(model: Any, vae: Any, request: Request) -> Any | None:
     if key in _encoded:
         _encoded.move_to_end(key)
         return _encoded[key]
-    streams = encode_controls(
-        request.controls, HostVAE(vae), config, request.frames, request.height, request.width
-    )
+    streams = encode_controls(request.controls, HostVAE(vae), config, request.frames, request.height, request.width)
     if not streams.streams:  # every strength is 0
         return None
     _encoded[key] = streams

@@ -66,7 +66,10 @@ def model_names() -> list[str]:
 
     known = {model.folder for model in published.values()}
     others = {
-        entry.name for place in model_folders() if place.is_dir() for entry in place.iterdir()
+        entry.name
+        for place in model_folders()
+        if place.is_dir()
+        for entry in place.iterdir()
         if (is_model(entry) and entry.name not in known) or is_original(entry)
     }
     return [*NAMES, *sorted(others)]

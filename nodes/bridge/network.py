@@ -70,9 +70,7 @@ class HostFullDiT(FullDiT):
     ) -> torch.Tensor:
         """Wan's positional order, which EasyCache and others rely on."""
         options = {} if transformer_options is None else transformer_options
-        wrappers = comfy.patcher_extension.get_all_wrappers(
-            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
-        )
+        wrappers = comfy.patcher_extension.get_all_wrappers(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options)
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
         return executor.execute(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
 

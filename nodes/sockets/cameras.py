@@ -105,8 +105,14 @@ def from_geometry(geometry: Mapping[str, Any], fps: float) -> CameraTrajectory:
 
 
 def tracks(
-    trajectory: CameraTrajectory, width: int, height: int, length: int, columns: int, rows: int,
-    depth: float = 1.0, geometry: Mapping[str, Any] | None = None,
+    trajectory: CameraTrajectory,
+    width: int,
+    height: int,
+    length: int,
+    columns: int,
+    rows: int,
+    depth: float = 1.0,
+    geometry: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """TRACKS as core's Wan Move nodes take them: `track_path` (frames, points, 2) pixels, `track_visibility`.
 

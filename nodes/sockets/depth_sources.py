@@ -131,8 +131,11 @@ def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     stop = min(end, start + piece.count) if piece.count else end
     frames = shrunk(whole.part(start, stop), choice.get("longest", 0))
     raw = Raw(
-        f"depth files ({len(whole)} in '{choice['files']}', {convention})", frames, whole.kind,
-        absolute=whole.kind == "depth", warnings=whole.warnings,
+        f"depth files ({len(whole)} in '{choice['files']}', {convention})",
+        frames,
+        whole.kind,
+        absolute=whole.kind == "depth",
+        warnings=whole.warnings,
     )
     return Found(raw, images, last=stop == end)
 
@@ -155,8 +158,12 @@ def world(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
 
 
 SOURCES: dict[str, Callable[[dict, np.ndarray | None, Piece], Found]] = {
-    "embedded": embedded, "depth_anything_v2": depth_anything_v2, "geometry": geometry, "depth_video": depth_video,
-    "files": files, "world": world,
+    "embedded": embedded,
+    "depth_anything_v2": depth_anything_v2,
+    "geometry": geometry,
+    "depth_video": depth_video,
+    "files": files,
+    "world": world,
 }
 
 

@@ -32,8 +32,17 @@ def prompt(camera: dict, frames: int = 5, steps: int = 2, **conditions) -> dict:
             **conditions,
         ),
         "sampler": node(
-            "FullDiTSampler", model=["load", 0], clip=["load", 1], vae=["load", 2], conditions=["conditions", 0],
-            prompt="a ball", seed=1, steps=steps, cfg=2.0, sampler_name="euler", scheduler="simple",
+            "FullDiTSampler",
+            model=["load", 0],
+            clip=["load", 1],
+            vae=["load", 2],
+            conditions=["conditions", 0],
+            prompt="a ball",
+            seed=1,
+            steps=steps,
+            cfg=2.0,
+            sampler_name="euler",
+            scheduler="simple",
         ),
         "decode": node("VAEDecode", samples=["sampler", 0], vae=["load", 2]),
         "frames": node("FullDiTPreview", conditions=["conditions", 0], layout="frames", height=64),
@@ -43,8 +52,9 @@ def prompt(camera: dict, frames: int = 5, steps: int = 2, **conditions) -> dict:
 
 
 def test_a_preset_with_its_amount_and_two_identities(server):
-    camera = node("FullDiTCameraPreset", **{"movement": "dolly_in", "movement.amount": 0.3}, frames=5, fps=8.0,
-                  ease="linear")
+    camera = node(
+        "FullDiTCameraPreset", **{"movement": "dolly_in", "movement.amount": 0.3}, frames=5, fps=8.0, ease="linear"
+    )
     history = server.wait(server.queue(prompt(camera)))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     assert len(history["outputs"]["look"]["images"]) == 5 and len(history["outputs"]["asked"]["images"]) == 5

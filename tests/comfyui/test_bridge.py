@@ -60,9 +60,11 @@ def make_request(**changes):
     numbers = torch.Generator().manual_seed(1)
     track = torch.zeros(frames, HEIGHT, WIDTH)
     track[:, 8:24, 10:30] = 1
-    identity = module("nodes.identity").FullDiTIdentity.execute(
-        "ball", torch.rand(1, 20, 20, 3, generator=numbers), track=track
-    ).args[0]
+    identity = (
+        module("nodes.identity")
+        .FullDiTIdentity.execute("ball", torch.rand(1, 20, 20, 3, generator=numbers), track=track)
+        .args[0]
+    )
     clip = torch.rand(frames, HEIGHT, WIDTH, 3, generator=numbers)
     controls = module("control.bundle").Controls(
         camera=module("control.camera.presets").preset("orbit_right", frames=frames),
@@ -90,8 +92,16 @@ def own_sample(loaded, files, request, steps=STEPS, scales=None, first_frame_pas
     with torch.inference_mode():
         words = text.encode(["a red ball", ""])
         latent = module("models.sampler").sample(
-            network, noise, words[:1], words[1:], conditions, steps=steps, guidance=2.5,
-            condition_guidance=scales or {}, shift=config.shift, first_frame_pass=first_frame_pass,
+            network,
+            noise,
+            words[:1],
+            words[1:],
+            conditions,
+            steps=steps,
+            guidance=2.5,
+            condition_guidance=scales or {},
+            shift=config.shift,
+            first_frame_pass=first_frame_pass,
         )
     return module("models.vae.latent").denormalize_latent(latent)
 
@@ -173,9 +183,11 @@ def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
     with torch.inference_mode():
         encode = stock.CLIPTextEncode().encode
         positive, negative = encode(loaded.clip, "a red ball")[0], encode(loaded.clip, "")[0]
-        out = module("nodes.apply").FullDiTApply.execute(
-            loaded.model, loaded.vae, positive, negative, loaded.request
-        ).args
+        out = (
+            module("nodes.apply")
+            .FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.request)
+            .args
+        )
         (latent,) = stock.KSampler().sample(loaded.model, 3, STEPS, 2.5, "euler", "simple", *out, denoise=1.0)
         images = stock.VAEDecode().decode(loaded.vae, latent)[0]
     assert torch.equal(latent["samples"], sample(loaded))

@@ -289,7 +289,8 @@ def test_it_opens_fast_and_keeps_up_with_the_hand(page, report):
     cpu = {name: round((after[name] - before[name]) / 90 * 1000, 2) for name in ("ScriptDuration", "TaskDuration")}
     drawn = page.evaluate(DRAG, True)
     entry["drag_77_frustums"] = {
-        "script_cpu_ms_per_frame": cpu["ScriptDuration"], "whole_thread_cpu_ms_per_frame": cpu["TaskDuration"],
+        "script_cpu_ms_per_frame": cpu["ScriptDuration"],
+        "whole_thread_cpu_ms_per_frame": cpu["TaskDuration"],
         "frame_ms_without_drawing": round(found["frame_ms"], 1),
         "frame_ms_drawn_in_software": round(drawn["frame_ms"], 1),
     }

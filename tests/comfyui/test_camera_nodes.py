@@ -64,12 +64,27 @@ def test_a_chain_of_camera_nodes_through_the_server(server):
     preset = {"frames": 9, "fps": 8.0, "ease": "smooth"}
     chain = {
         "one": node("FullDiTCameraPreset", **{"movement": "pan_right", "movement.amount": 50.0}, **preset),
-        "two": node("FullDiTCameraPreset", **{"movement": "combination",
-                    "movement.text": "dolly_in:0.3@0-0.5 + pan_right:40@0.5-1"}, **preset),
-        "join": node("FullDiTTransformCamera", camera=["one", 0], **{"operation": "append",
-                     "operation.second": ["two", 0], "operation.continuous": True}),
-        "shake": node("FullDiTTransformCamera", camera=["join", 0], **{"operation": "shake", "operation.degrees": 0.5,
-                      "operation.distance": 0.01, "operation.take": 3, "operation.hertz": 1.0}),
+        "two": node(
+            "FullDiTCameraPreset",
+            **{"movement": "combination", "movement.text": "dolly_in:0.3@0-0.5 + pan_right:40@0.5-1"},
+            **preset,
+        ),
+        "join": node(
+            "FullDiTTransformCamera",
+            camera=["one", 0],
+            **{"operation": "append", "operation.second": ["two", 0], "operation.continuous": True},
+        ),
+        "shake": node(
+            "FullDiTTransformCamera",
+            camera=["join", 0],
+            **{
+                "operation": "shake",
+                "operation.degrees": 0.5,
+                "operation.distance": 0.01,
+                "operation.take": 3,
+                "operation.hertz": 1.0,
+            },
+        ),
         "save": node("FullDiTSaveCamera", camera=["shake", 0], format="fulldit", filename_prefix="cam/chain"),
         "load": node("FullDiTLoad", checkpoint="embedded", vae="embedded"),
         "look": node("FullDiTCameraPreview", camera=["shake", 0], layout="sheet", height=256, model=["load", 0]),
@@ -108,9 +123,18 @@ def wan_files(server, host):
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    network = CameraWanModel(model_type="camera", in_dim=32, dim=128, ffn_dim=256, text_dim=128, num_heads=1,
-                             num_layers=2, operations=comfy.ops.manual_cast, device="cpu",
-                             dtype=torch.float32)
+    network = CameraWanModel(
+        model_type="camera",
+        in_dim=32,
+        dim=128,
+        ffn_dim=256,
+        text_dim=128,
+        num_heads=1,
+        num_layers=2,
+        operations=comfy.ops.manual_cast,
+        device="cpu",
+        dtype=torch.float32,
+    )
     weights = {name: torch.randn(value.shape) * 0.08 for name, value in network.state_dict().items()}
     about = {"config": json.dumps({"transformer": {"text_dim": 128}})}
     name = "wan2.1_fun_camera_v1.1_1.3B_bf16.safetensors"
@@ -169,21 +193,45 @@ def test_the_wan_workflow_follows_the_edited_path(server, page, wan_files):  # n
 def test_the_converters_meet_cores_own_nodes(server):
     """Core's camera_info and embedding come in, its tracks go out and are drawn, and a list of views has a camera per
     frame."""
-    orbit = {"mode": "orbit", "mode.pitch": 10.0, "mode.distance": 4.0, "target_x": 0.0, "target_y": 0.0,
-             "target_z": 0.0, "roll": 0.0, "fov": 40.0, "zoom": 1.0, "camera_type": "perspective"}
+    orbit = {
+        "mode": "orbit",
+        "mode.pitch": 10.0,
+        "mode.distance": 4.0,
+        "target_x": 0.0,
+        "target_y": 0.0,
+        "target_z": 0.0,
+        "roll": 0.0,
+        "fov": 40.0,
+        "zoom": 1.0,
+        "camera_type": "perspective",
+    }
     prompt = {
         "left": node("CreateCameraInfo", **orbit, **{"mode.yaw": -20.0}),
         "right": node("CreateCameraInfo", **orbit, **{"mode.yaw": 20.0}),
-        "views": node("FullDiTCameraFromLoad3D", **{"views.view0": ["left", 0], "views.view1": ["right", 0]},
-                      frames=9, fps=8.0, ease="linear", aspect=1.5),
+        "views": node(
+            "FullDiTCameraFromLoad3D",
+            **{"views.view0": ["left", 0], "views.view1": ["right", 0]},
+            frames=9,
+            fps=8.0,
+            ease="linear",
+            aspect=1.5,
+        ),
         "way": node("FullDiTCameraPreview", camera=["views", 0], layout="sheet", height=128),
         "back": node("FullDiTCameraToLoad3D", camera=["views", 0], start=["left", 0], scale=1.0),
         "each": node("PreviewAny", source=["back", 0]),
-        "tracks": node("FullDiTCameraToTracks", camera=["views", 0], width=96, height=64, length=9, columns=4, rows=3,
-                       depth=1.0),
+        "tracks": node(
+            "FullDiTCameraToTracks", camera=["views", 0], width=96, height=64, length=9, columns=4, rows=3, depth=1.0
+        ),
         "paper": node("EmptyImage", width=96, height=64, batch_size=9, color=0),
-        "drawn": node("WanMoveVisualizeTracks", images=["paper", 0], tracks=["tracks", 0], line_resolution=24,
-                      circle_size=2, opacity=1.0, line_width=2),
+        "drawn": node(
+            "WanMoveVisualizeTracks",
+            images=["paper", 0],
+            tracks=["tracks", 0],
+            line_resolution=24,
+            circle_size=2,
+            opacity=1.0,
+            line_width=2,
+        ),
         "seen": node("PreviewImage", images=["drawn", 0]),
         "core": node("WanCameraEmbedding", camera_pose="Pan Right", width=96, height=64, length=17, speed=1.0),
         "inside": node("FullDiTCameraFromPlucker", camera_embedding=["core", 0], fps=8.0),

@@ -50,10 +50,20 @@ def test_every_source_without_weights(server):
         "video": extract("depth_video", source__depth=["example", 3], source__kind="disparity"),
         "made": node("FullDiTTestGeometry", disparity=["example", 3], images=["example", 3]),
         "geometry": extract("geometry", source__geometry=["made", 0], source__confidence=0.0),
-        "files": extract("files", source__files="renders/z/", source__convention="millimetres", source__channel="",
-                         source__fov=50.0, source__start=0, source__count=0, source__longest=1280),
-        **{f"see_{name}": node("PreviewAny", source=[name, 2])
-           for name in ("scene", "small", "video", "geometry", "files")},
+        "files": extract(
+            "files",
+            source__files="renders/z/",
+            source__convention="millimetres",
+            source__channel="",
+            source__fov=50.0,
+            source__start=0,
+            source__count=0,
+            source__longest=1280,
+        ),
+        **{
+            f"see_{name}": node("PreviewAny", source=[name, 2])
+            for name in ("scene", "small", "video", "geometry", "files")
+        },
     }
     history = server.wait(server.queue(prompt))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
@@ -95,12 +105,34 @@ def test_a_long_clip_goes_through_videohelpersuite_in_pieces(server):
     def graph(batch: int | None, prefix: str) -> dict:
         manager = {} if batch is None else {"meta_batch": ["batches", 0]}
         made = {
-            "load": node("VHS_LoadVideo", video=VIDEO, force_rate=0, custom_width=192, custom_height=128,
-                         frame_load_cap=0, skip_first_frames=0, select_every_nth=1, format="None", **manager),
+            "load": node(
+                "VHS_LoadVideo",
+                video=VIDEO,
+                force_rate=0,
+                custom_width=192,
+                custom_height=128,
+                frame_load_cap=0,
+                skip_first_frames=0,
+                select_every_nth=1,
+                format="None",
+                **manager,
+            ),
             "depth": extract("embedded", FIXED, images=["load", 0], **manager),
-            "save": node("VHS_VideoCombine", images=["depth", 1], frame_rate=8, loop_count=0, filename_prefix=prefix,
-                         format="video/h264-mp4", pix_fmt="yuv420p", crf=1, save_metadata=False,
-                         trim_to_audio=False, pingpong=False, save_output=True, **manager),
+            "save": node(
+                "VHS_VideoCombine",
+                images=["depth", 1],
+                frame_rate=8,
+                loop_count=0,
+                filename_prefix=prefix,
+                format="video/h264-mp4",
+                pix_fmt="yuv420p",
+                crf=1,
+                save_metadata=False,
+                trim_to_audio=False,
+                pingpong=False,
+                save_output=True,
+                **manager,
+            ),
         }
         if batch is not None:
             made["batches"] = node("VHS_BatchManager", frames_per_batch=batch)
@@ -139,21 +171,41 @@ def chain() -> dict:
     """A scene's depth, carried along a preset, checked against it, and as images for VACE."""
     return {
         "scene": world(4),
-        "camera": node("FullDiTCameraPreset", **{"movement": "arc_right", "movement.amount": 7.0}, frames=17, fps=8.0,
-                       ease="smooth"),
+        "camera": node(
+            "FullDiTCameraPreset",
+            **{"movement": "arc_right", "movement.amount": 7.0},
+            frames=17,
+            fps=8.0,
+            ease="smooth",
+        ),
         "along": node("FullDiTDepthAlong", depth=["scene", 0], camera=["camera", 0]),
         "check": node("FullDiTDepthAgreement", camera=["camera", 0], depth=["along", 0]),
         "vace": node("FullDiTDepthPictures", depth=["along", 0], target="vace", width=192, height=128, frames=17),
         "look": node("PreviewImage", images=["vace", 0]),
-        "conditions": node("FullDiTConditions", camera=["camera", 0], depth=["along", 0], frames=17, width=96,
-                           height=64, spread=False, camera_strength=1.0, depth_strength=1.0),
+        "conditions": node(
+            "FullDiTConditions",
+            camera=["camera", 0],
+            depth=["along", 0],
+            frames=17,
+            width=96,
+            height=64,
+            spread=False,
+            camera_strength=1.0,
+            depth_strength=1.0,
+        ),
         "asked": node("FullDiTPreview", conditions=["conditions", 0], layout="frames", height=64),
         "seen": node("PreviewImage", images=["asked", 0]),
     }
 
 
-PLACES = {"scene": (0, 0), "camera": (400, 620), "along": (400, 0), "check": (800, 0), "vace": (800, 330),
-          "look": (1180, 0)}
+PLACES = {
+    "scene": (0, 0),
+    "camera": (400, 620),
+    "along": (400, 0),
+    "check": (800, 0),
+    "vace": (800, 330),
+    "look": (1180, 0),
+}
 NODES = ("FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures")
 
 

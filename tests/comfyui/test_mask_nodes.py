@@ -75,13 +75,25 @@ def chain() -> dict:
         "found": node("FullDiTTestSam3", one=["example", 2]),
         "slots": node("FullDiTMasksFromTrack", track=["found", 0], order="given", objects=""),
         "follow": node("FullDiTPropagateMask", images=["example", 3], mask=["example", 2], at="0, 8, 16", refine=True),
-        "cut": node("FullDiTCropReference", image=["example", 0], mask=["example", 1], keep_background=False, width=96,
-                    height=64, margin=0.06),
+        "cut": node(
+            "FullDiTCropReference",
+            image=["example", 0],
+            mask=["example", 1],
+            keep_background=False,
+            width=96,
+            height=64,
+            margin=0.06,
+        ),
         "one": node("FullDiTIdentity", name="one", image=["cut", 0], mask=["cut", 1], track=["slots", 0], strength=1.0),
-        "two": node("FullDiTIdentity", name="two", image=["cut", 0], mask=["cut", 1], track=["follow", 0],
-                    strength=1.0),
-        "map": node("FullDiTIdentityMap", **{"identities.identity0": ["one", 0], "identities.identity1": ["two", 0]},
-                    images=["example", 3], opacity=0.5),
+        "two": node(
+            "FullDiTIdentity", name="two", image=["cut", 0], mask=["cut", 1], track=["follow", 0], strength=1.0
+        ),
+        "map": node(
+            "FullDiTIdentityMap",
+            **{"identities.identity0": ["one", 0], "identities.identity1": ["two", 0]},
+            images=["example", 3],
+            opacity=0.5,
+        ),
         "tracks": node("FullDiTIdentityMap", track1=["slots", 0], track2=["slots", 1], opacity=0.5),
         "saved": node("PreviewImage", images=["map", 0]),
         "over": node("PreviewImage", images=["map", 1]),
@@ -120,8 +132,16 @@ def test_masks_that_cannot_be_used_end_the_run_with_a_sentence(server):
     assert "frame 99 was named, but the video has the frames 0 to 16" in error["exception_message"]
 
 
-PLACES = {"example": (0, 0), "found": (0, 320), "slots": (330, 0), "follow": (330, 420), "cut": (720, 0),
-          "one": (1080, 0), "two": (1080, 330), "map": (1440, 0)}
+PLACES = {
+    "example": (0, 0),
+    "found": (0, 320),
+    "slots": (330, 0),
+    "follow": (330, 420),
+    "cut": (720, 0),
+    "one": (1080, 0),
+    "two": (1080, 330),
+    "map": (1440, 0),
+}
 STARTS = {
     "FullDiTPropagateMask": "17 frames from the masks",
     "FullDiTMasksFromTrack": "2 objects in",
@@ -167,8 +187,9 @@ def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # 
             page.wait_for_function(f"(kind) => ({SAID})(kind).startsWith({json.dumps(start)})", arg=kind)
         page.evaluate(FIT)  # images are loaded when they are in sight
         if nodes2:  # what is said and shown stands in the node's own element
-            ids = page.evaluate("(kinds) => kinds.map((k) => window.app.graph._nodes.find((n) => n.type === k).id)",
-                                list(STARTS))
+            ids = page.evaluate(
+                "(kinds) => kinds.map((k) => window.app.graph._nodes.find((n) => n.type === k).id)", list(STARTS)
+            )
             for at, start in zip(ids, STARTS.values(), strict=True):
                 page.locator(f'[data-node-id="{at}"]', has_text=start).wait_for()
             page.locator(f'[data-node-id="{ids[-1]}"] img').first.wait_for()

@@ -26,8 +26,14 @@ TOKENS = {
 WORKFLOWS = [ROOT / "workflows" / f"{name}.json" for name in TOKENS]
 UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))
 SWITCHES = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 
 # The dialog of the first start is done with, and nothing covers the graph.
@@ -70,8 +76,12 @@ FIT = """() => {
 def report(server):
     """What the tests of this file found, written when they are done."""
     system = server.get("/system_stats")["system"]
-    found = {"comfyui": system["comfyui_version"], "python": system["python_version"].split()[0],
-             "pytorch": system["pytorch_version"], "workflows": {}}
+    found = {
+        "comfyui": system["comfyui_version"],
+        "python": system["python_version"].split()[0],
+        "pytorch": system["pytorch_version"],
+        "workflows": {},
+    }
     yield found
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "report.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

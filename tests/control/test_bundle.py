@@ -52,9 +52,12 @@ def test_what_fits_is_taken():
 @pytest.mark.parametrize(
     ("size", "says"),
     [
-        ((16, 32, 48), "take 13 or 17"), ((0, 32, 48), "take 1 or 5"), ((-4, 32, 48), "expected"),
+        ((16, 32, 48), "take 13 or 17"),
+        ((0, 32, 48), "take 1 or 5"),
+        ((-4, 32, 48), "expected"),
         ((17, 33, 48), "take 32"),
-        ((17, 32, 0), "width is 0"), ((17, 8, 48), "take 16"),
+        ((17, 32, 0), "width is 0"),
+        ((17, 8, 48), "take 16"),
     ],
 )
 def test_sizes_that_the_vae_cannot_pack(size, says):

@@ -132,9 +132,10 @@ def test_chunked_and_stabilized_is_unchunked_and_stabilized():
         state = DepthState.from_json(json.loads(json.dumps(state.to_json())))
         parts.append(part.values)
     assert np.array_equal(np.concatenate(parts), whole.values)
-    assert np.abs(np.diff(whole.values[:, -3:], axis=0)).mean() < 0.5 * np.abs(
-        np.diff(apply_recipe(values, recipe)[:, -3:], axis=0)
-    ).mean()
+    assert (
+        np.abs(np.diff(whole.values[:, -3:], axis=0)).mean()
+        < 0.5 * np.abs(np.diff(apply_recipe(values, recipe)[:, -3:], axis=0)).mean()
+    )
 
 
 def test_the_range_of_the_first_chunk_holds_and_is_said():

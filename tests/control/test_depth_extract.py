@@ -69,8 +69,12 @@ def test_near_and_far_are_the_source_s_own(scene):
         values = depth if kind == "depth" else scene[0]
         expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
         for steady in (None, Stabilizing(memory=0, leak=1)):
-            found = extract(Raw("a test", values, kind), Span("fixed", near=ends[0], far=ends[1]),
-                            images=scene[1], stabilizing=steady)
+            found = extract(
+                Raw("a test", values, kind),
+                Span("fixed", near=ends[0], far=ends[1]),
+                images=scene[1],
+                stabilizing=steady,
+            )
             assert found.clip.recipe["range"] == expected.recipe["range"] and found.clip.recipe["scope"] == "fixed"
             if steady is None:
                 assert np.array_equal(found.clip.values, expected.values)
@@ -112,10 +116,22 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
     whole = extract(Raw("a test", values, "disparity"), span, images=images, stabilizing=steady)
     state, parts = None, []
     for part in (slice(0, 4), slice(4, 5), slice(5, 9)):
-        made = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
-                       chunked=True, state=state)
-        again = extract(Raw("a test", values[part], "disparity"), span, images=images[part], stabilizing=steady,
-                        chunked=True, state=state)
+        made = extract(
+            Raw("a test", values[part], "disparity"),
+            span,
+            images=images[part],
+            stabilizing=steady,
+            chunked=True,
+            state=state,
+        )
+        again = extract(
+            Raw("a test", values[part], "disparity"),
+            span,
+            images=images[part],
+            stabilizing=steady,
+            chunked=True,
+            state=state,
+        )
         assert np.array_equal(made.clip.values, again.clip.values), "the state that was handed in is not used up"
         state = made.state
         parts.append(made.clip.values)

@@ -127,9 +127,7 @@ def test_disparity_whose_zero_is_unknown_is_fitted(clips):
 
 def test_short_and_other_lengths(clips):
     camera, depth = clips["dolly"].camera, clips["dolly"].depth
-    one = agreement(
-        CameraTrajectory(camera.c2w[:1], camera.intrinsics[:1]), DepthClip(depth.values[:1], depth.recipe)
-    )
+    one = agreement(CameraTrajectory(camera.c2w[:1], camera.intrinsics[:1]), DepthClip(depth.values[:1], depth.recipe))
     assert one.agrees is None and "One frame" in one.sentences[0]
     with pytest.raises(UserError, match="9 frames"):
         agreement(camera, DepthClip(depth.values[:4], depth.recipe))

@@ -52,9 +52,10 @@ def test_exact_depth_does_not_flicker(clips):
     for kind, clip in clips.items():
         found = clip.flicker(clip.exact)
         assert found.unexplained < 2e-3 and found.points > 10_000, kind
-    assert clips["dolly"].flicker(clips["dolly"].exact).whole > 5 * clips["dolly"].flicker(
-        clips["dolly"].exact
-    ).unexplained, "a camera that moves in changes depth, which is no flicker"
+    assert (
+        clips["dolly"].flicker(clips["dolly"].exact).whole
+        > 5 * clips["dolly"].flicker(clips["dolly"].exact).unexplained
+    ), "a camera that moves in changes depth, which is no flicker"
 
 
 def test_flicker_is_what_it_says(clips):

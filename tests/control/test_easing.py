@@ -41,10 +41,18 @@ def test_out_is_in_played_backwards_and_in_out_is_both(kind):
 @pytest.mark.parametrize(
     ("kind", "at", "value"),
     [
-        ("smooth", 0.25, 0.15625), ("in", 0.5, 0.25), ("out", 0.5, 0.75), ("smoother", 0.25, 0.103515625),
-        ("sine_in", 0.5, 1 - np.sqrt(0.5)), ("quad_in", 0.3, 0.09), ("cubic_out", 0.5, 0.875),
-        ("quart_in_out", 0.25, 0.03125), ("quint_in", 0.5, 0.03125), ("expo_in", 0.5, (2**-5 - 2**-10) / (1 - 2**-10)),
-        ("circ_in", 0.6, 0.2), ("back_in", 0.5, 0.25 * (2.70158 * 0.5 - 1.70158)),
+        ("smooth", 0.25, 0.15625),
+        ("in", 0.5, 0.25),
+        ("out", 0.5, 0.75),
+        ("smoother", 0.25, 0.103515625),
+        ("sine_in", 0.5, 1 - np.sqrt(0.5)),
+        ("quad_in", 0.3, 0.09),
+        ("cubic_out", 0.5, 0.875),
+        ("quart_in_out", 0.25, 0.03125),
+        ("quint_in", 0.5, 0.03125),
+        ("expo_in", 0.5, (2**-5 - 2**-10) / (1 - 2**-10)),
+        ("circ_in", 0.6, 0.2),
+        ("back_in", 0.5, 0.25 * (2.70158 * 0.5 - 1.70158)),
     ],
 )
 def test_known_values(kind, at, value):

@@ -26,8 +26,33 @@ from comfyui_fulldit.control.errors import UserError
 FIXTURES = Path(__file__).parent / "camera_files"
 SECONDS = 5.0
 TOKENS = (
-    b"NaN", b"Infinity", b"-1", b"0", b"1e308", b"1e-308", b"999999999999", b"null", b"true", b"[", b"]", b"{", b"}",
-    b'"', b",", b"\n", b"\0", b"#", b" ", b"-", b".", b"e", b"[[[[[[[[", b"\xff\xfe", b"1" * 400, b"frame0", b"../..",
+    b"NaN",
+    b"Infinity",
+    b"-1",
+    b"0",
+    b"1e308",
+    b"1e-308",
+    b"999999999999",
+    b"null",
+    b"true",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b'"',
+    b",",
+    b"\n",
+    b"\0",
+    b"#",
+    b" ",
+    b"-",
+    b".",
+    b"e",
+    b"[[[[[[[[",
+    b"\xff\xfe",
+    b"1" * 400,
+    b"frame0",
+    b"../..",
 )
 VALUES = (None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1e308, -1e308, 0.5, "", "x", [], {}, [[]], "../../x", [0] * 16)
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 0x7FF8000000000000)
@@ -38,9 +63,17 @@ def seeds(folder: Path, slow: bool) -> list[tuple[str, Path]]:
     found = []
     path = preset("arc_left", 4, fps=12)
     (folder / "fulldit_keys.json").write_text(
-        json.dumps({"format": "fulldit-camera", "version": 1, "ease": "smooth", "keys": [
-            {"time": 0, "target": [0, 0, 1]}, {"time": 1, "position": [0.4, 0, 0], "turn": [1, 2, 3], "fov": 40},
-        ]})
+        json.dumps(
+            {
+                "format": "fulldit-camera",
+                "version": 1,
+                "ease": "smooth",
+                "keys": [
+                    {"time": 0, "target": [0, 0, 1]},
+                    {"time": 1, "position": [0.4, 0, 0], "turn": [1, 2, 3], "fov": 40},
+                ],
+            }
+        )
     )
     if not slow:
         found.append(("fulldit", folder / "fulldit_keys.json"))

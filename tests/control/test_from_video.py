@@ -186,7 +186,11 @@ def test_bundle_adjustment_finds_exact_cameras():
     start = Bundle(
         rotations.from_vector(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
         shift + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
-        np.full(6, 700.0), points + random.normal(0, 0.1, points.shape), camera, point, at,
+        np.full(6, 700.0),
+        points + random.normal(0, 0.1, points.shape),
+        camera,
+        point,
+        at,
         np.tile(np.eye(2), (240, 1, 1)),
     )
     found = adjust(start, free_parameters(6), 10.0, rounds=60, tolerance=0)

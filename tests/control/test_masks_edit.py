@@ -189,8 +189,12 @@ def test_a_reference_takes_alpha_and_does_without_a_mask():
     assert cover.sum() == pytest.approx(28 * 28, rel=0.1) and cropped.shape == (32, 32, 3)
     whole, cover = crop_reference(image[..., :3], None, True, 32, 32)
     assert whole.shape == (32, 32, 3) and cover.mean() == pytest.approx(0.5, abs=0.02)
-    for fields, says in (({"mask": np.ones((10, 10))}, "cannot belong"), ({"margin": 0.5}, "margin"),
-                         ({"mask": np.zeros((10, 20))}, "empty"), ({"height": 0}, "at least 1")):
+    for fields, says in (
+        ({"mask": np.ones((10, 10))}, "cannot belong"),
+        ({"margin": 0.5}, "margin"),
+        ({"mask": np.zeros((10, 20))}, "empty"),
+        ({"height": 0}, "at least 1"),
+    ):
         with pytest.raises(UserError, match=says):
             crop_reference(image, **fields)
 

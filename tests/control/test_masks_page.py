@@ -220,28 +220,72 @@ def broken() -> list[str]:
         change(value)
         texts.append(json.dumps(value))
 
-    for name, wrong in (("format", "x"), ("version", 2), ("size", [64]), ("size", [0, 48]), ("size", [1.5, 2]),
-                        ("size", "64x48"), ("frames", 0), ("frames", True), ("frames", 2.5), ("frames", 10001),
-                        ("slots", {}), ("slots", [{}] * 9), ("slots", [3]), ("slots", [{"names": 1}]),
-                        ("slots", [{"name": " "}]), ("slots", [{"name": "x" * 201}]), ("slots", [{"name": None}]),
-                        ("slots", [{"colour": "red"}]), ("slots", [{"visible": 1}]),
-                        ("slots", [{"keys": {}}])):
+    for name, wrong in (
+        ("format", "x"),
+        ("version", 2),
+        ("size", [64]),
+        ("size", [0, 48]),
+        ("size", [1.5, 2]),
+        ("size", "64x48"),
+        ("frames", 0),
+        ("frames", True),
+        ("frames", 2.5),
+        ("frames", 10001),
+        ("slots", {}),
+        ("slots", [{}] * 9),
+        ("slots", [3]),
+        ("slots", [{"names": 1}]),
+        ("slots", [{"name": " "}]),
+        ("slots", [{"name": "x" * 201}]),
+        ("slots", [{"name": None}]),
+        ("slots", [{"colour": "red"}]),
+        ("slots", [{"visible": 1}]),
+        ("slots", [{"keys": {}}]),
+    ):
         with_(lambda value, name=name, wrong=wrong: value.update({name: wrong}))
     for name in ("size", "frames", "slots"):
         with_(lambda value, name=name: value.pop(name))
-    for key in (3, {}, {"frame": 1, "time": 0}, {"frame": 9}, {"frame": -0.5}, {"time": 1.5}, {"frame": "1"},
-                {"frame": 3}, {"frame": 1, "x": 0, "b": 1}, {"frame": 1, "ease": "sudden"}, {"frame": 1, "ease": None},
-                {"frame": 1, "shapes": {}}, {"frame": 1, "shapes": [box] * 501}, {"frame": 1, "turn": "x"},
-                {"frame": 1, "turn": 100000}):
+    for key in (
+        3,
+        {},
+        {"frame": 1, "time": 0},
+        {"frame": 9},
+        {"frame": -0.5},
+        {"time": 1.5},
+        {"frame": "1"},
+        {"frame": 3},
+        {"frame": 1, "x": 0, "b": 1},
+        {"frame": 1, "ease": "sudden"},
+        {"frame": 1, "ease": None},
+        {"frame": 1, "shapes": {}},
+        {"frame": 1, "shapes": [box] * 501},
+        {"frame": 1, "turn": "x"},
+        {"frame": 1, "turn": 100000},
+    ):
         with_(lambda value, key=key: value["slots"][0]["keys"].append(key))
-    for wrong in (None, {"kind": "star"}, {"kind": ["box"]}, {**box, "op": "cut"}, {**box, "x": 1}, {"kind": "box"},
-                  {**box, "centre": [0.5]}, {**box, "centre": [0.5, None]}, {**box, "size": [0.5, 0.0001, 1]},
-                  {**box, "size": [0, 0.5]}, {**box, "turn": [1]}, {"kind": "polygon", "points": [[0.1, 0.2]] * 2},
-                  {"kind": "polygon", "points": [[0.1, 0.2]] * 5001}, {"kind": "polygon", "points": [[0.1, 9.5]] * 3},
-                  {"kind": "brush", "points": []}, {"kind": "brush", "points": [[0.1, 0.1]]},
-                  {"kind": "brush", "points": [[0.1, 0.1, 0]]}, {"kind": "bitmap", "size": [4, 4], "runs": 3},
-                  {"kind": "bitmap", "size": [4, 4], "runs": "!"}, {"kind": "bitmap", "size": [4, 4], "runs": "AA=="},
-                  {"kind": "bitmap", "size": [4, 0], "runs": "IA=="}):
+    for wrong in (
+        None,
+        {"kind": "star"},
+        {"kind": ["box"]},
+        {**box, "op": "cut"},
+        {**box, "x": 1},
+        {"kind": "box"},
+        {**box, "centre": [0.5]},
+        {**box, "centre": [0.5, None]},
+        {**box, "size": [0.5, 0.0001, 1]},
+        {**box, "size": [0, 0.5]},
+        {**box, "turn": [1]},
+        {"kind": "polygon", "points": [[0.1, 0.2]] * 2},
+        {"kind": "polygon", "points": [[0.1, 0.2]] * 5001},
+        {"kind": "polygon", "points": [[0.1, 9.5]] * 3},
+        {"kind": "brush", "points": []},
+        {"kind": "brush", "points": [[0.1, 0.1]]},
+        {"kind": "brush", "points": [[0.1, 0.1, 0]]},
+        {"kind": "bitmap", "size": [4, 4], "runs": 3},
+        {"kind": "bitmap", "size": [4, 4], "runs": "!"},
+        {"kind": "bitmap", "size": [4, 4], "runs": "AA=="},
+        {"kind": "bitmap", "size": [4, 0], "runs": "IA=="},
+    ):
         with_(lambda value, wrong=wrong: value["slots"][0]["keys"][1].update(shapes=[box, wrong]))
     return texts
 

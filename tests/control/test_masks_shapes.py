@@ -113,8 +113,9 @@ def test_a_brush_is_round_and_follows_the_pen():
     assert (stroke[:, 45] > 0.5).sum() < (stroke[:, 150] > 0.5).sum()
     assert stroke[50, 100] == 1
     # One point within another's disc adds nothing.
-    assert (rasterize(Brush(((0.5, 0.5, 0.2), (0.5, 0.5, 0.1))), 64, 64)
-            == rasterize(Brush(((0.5, 0.5, 0.2),)), 64, 64)).all()
+    assert (
+        rasterize(Brush(((0.5, 0.5, 0.2), (0.5, 0.5, 0.1))), 64, 64) == rasterize(Brush(((0.5, 0.5, 0.2),)), 64, 64)
+    ).all()
 
 
 def test_shapes_add_and_take_away_in_order():

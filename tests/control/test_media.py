@@ -116,9 +116,13 @@ def test_foreign_files_are_refused(tmp_path):
     media.write_image(tmp_path / "empty" / "x.png", clip(1)[0])
     (tmp_path / "empty" / "x.png").unlink()
     for read, name in (
-        (media.read_video, "v.mp4"), (media.read_image, "a.png"), (media.read_image, "none.png"),
+        (media.read_video, "v.mp4"),
+        (media.read_image, "a.png"),
+        (media.read_image, "none.png"),
         (media.read_video, "none.mp4"),
-        (media.read_video, "empty"), (media.frame_rate, "v.mp4"), (media.read_image, "empty"),
+        (media.read_video, "empty"),
+        (media.frame_rate, "v.mp4"),
+        (media.read_image, "empty"),
     ):
         with pytest.raises(UserError, match=name):
             read(tmp_path / name)
@@ -169,7 +173,10 @@ def files(tmp_path):
 
 def test_everything_from_files(files):
     controls = load_controls(
-        17, 32, 48, camera="orbit_right:15,ease=linear,fov=60",
+        17,
+        32,
+        48,
+        camera="orbit_right:15,ease=linear,fov=60",
         identities=[f"cup={files}/cup.png,{files}/mask.png,{files}/track.mp4,strength=0.5", f"{files}/cup.png"],
         depth=files / "depth.mp4",
     )
@@ -205,8 +212,13 @@ def test_other_lengths_are_refused_or_spread(files):
     with pytest.raises(UserError, match="'cup'.*17 frames, the video 13.*fit"):
         load_controls(13, 32, 48, identities=[f"cup={files}/cup.png,,{files}/track.mp4"])
     controls = load_controls(
-        13, 32, 48, camera=files / "camera.json", depth=files / "depth.npy",
-        identities=[f"cup={files}/cup.png,,{files}/track.mp4"], fit=True,
+        13,
+        32,
+        48,
+        camera=files / "camera.json",
+        depth=files / "depth.npy",
+        identities=[f"cup={files}/cup.png,,{files}/track.mp4"],
+        fit=True,
     )
     assert controls.camera.frames == 13 and controls.camera.fps == 8 and controls.depth.recipe["kind"] == "depth"
 

@@ -24,8 +24,14 @@ def travel(name: str, point=SUBJECT, **options) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "axis", "sign"),
     [
-        ("pan_right", 0, -1), ("pan_left", 0, 1), ("tilt_up", 1, 1), ("tilt_down", 1, -1),
-        ("truck_right", 0, -1), ("truck_left", 0, 1), ("pedestal_up", 1, 1), ("pedestal_down", 1, -1),
+        ("pan_right", 0, -1),
+        ("pan_left", 0, 1),
+        ("tilt_up", 1, 1),
+        ("tilt_down", 1, -1),
+        ("truck_right", 0, -1),
+        ("truck_left", 0, 1),
+        ("pedestal_up", 1, 1),
+        ("pedestal_down", 1, -1),
     ],
 )
 def test_the_subject_moves_against_the_camera(name, axis, sign):
@@ -133,10 +139,13 @@ def test_fov_and_aspect_make_square_pixels():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"name": "pan_up"}, "pan_left"), ({"name": "nonsense"}, "truck_left"),
+        ({"name": "pan_up"}, "pan_left"),
+        ({"name": "nonsense"}, "truck_left"),
         ({"name": "zoom_in", "amount": 0}, "1 to 8"),
-        ({"name": "pan_left", "amount": float("nan")}, "-360 to 360"), ({"name": "static", "frames": 0}, "at least 1"),
-        ({"name": "pan_left", "ease": "bouncy"}, "smooth"), ({"name": "static", "fov": 200}, "field of view"),
+        ({"name": "pan_left", "amount": float("nan")}, "-360 to 360"),
+        ({"name": "static", "frames": 0}, "at least 1"),
+        ({"name": "pan_left", "ease": "bouncy"}, "smooth"),
+        ({"name": "static", "fov": 200}, "field of view"),
         ({"name": "static", "aspect": 0}, "width / height"),
     ],
 )

@@ -74,8 +74,11 @@ def test_an_orbit_circles_the_subject_wherever_the_camera_is(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "dolly_zoom:0.4", "dolly_in:0.4@0-0.5 + dolly_zoom:0.3@0.5-1", "dolly_out:1 + dolly_zoom:-0.5",
-        "orbit_left:30 + dolly_zoom:0.4@0.3-1", "dolly_out:0.5@0-0.3 + dolly_zoom:0.4@0.3-0.6 + dolly_zoom:0.4@0.6-1",
+        "dolly_zoom:0.4",
+        "dolly_in:0.4@0-0.5 + dolly_zoom:0.3@0.5-1",
+        "dolly_out:1 + dolly_zoom:-0.5",
+        "orbit_left:30 + dolly_zoom:0.4@0.3-1",
+        "dolly_out:0.5@0-0.3 + dolly_zoom:0.4@0.3-0.6 + dolly_zoom:0.4@0.6-1",
     ],
 )
 def test_a_dolly_zoom_keeps_the_size_at_the_distance_there_is(text):
@@ -155,9 +158,16 @@ def test_any_text_is_a_path_or_a_clear_error(text):
 @pytest.mark.parametrize(
     ("text", "means"),
     [
-        ("pan_right", True), ("pan_right:20.5", True), ("pan_right:20@0-0.5 + dolly_in:0.3@0.25-1", True),
-        ("sideways:3@0-0.5", True), ("camera.json", False), ("pan_right.json", False), ("paths/pan_right", False),
-        ("C:\\camera.txt", False), ("../pan_right:20", False), ("dolly_in:0.3 ", True),
+        ("pan_right", True),
+        ("pan_right:20.5", True),
+        ("pan_right:20@0-0.5 + dolly_in:0.3@0.25-1", True),
+        ("sideways:3@0-0.5", True),
+        ("camera.json", False),
+        ("pan_right.json", False),
+        ("paths/pan_right", False),
+        ("C:\\camera.txt", False),
+        ("../pan_right:20", False),
+        ("dolly_in:0.3 ", True),
     ],
 )
 def test_texts_and_files_are_told_apart(text, means):

@@ -32,8 +32,13 @@ def cases() -> dict[str, dict]:
     def wander(count, **more):
         times = np.linspace(0.05, 0.95, count) + random.uniform(-0.02, 0.02, count)
         return [
-            {"time": float(times[k]), "position": random.normal(0, 0.4, 3).tolist(),
-             "turn": (random.uniform(-1, 1, 3) * (150, 80, 60)).tolist(), "fov": float(random.uniform(25, 90)), **more}
+            {
+                "time": float(times[k]),
+                "position": random.normal(0, 0.4, 3).tolist(),
+                "turn": (random.uniform(-1, 1, 3) * (150, 80, 60)).tolist(),
+                "fov": float(random.uniform(25, 90)),
+                **more,
+            }
             for k in range(count)
         ]
 
@@ -43,15 +48,18 @@ def cases() -> dict[str, dict]:
     return {
         "one key": {"keys": [{"time": 0.4, "turn": [20, 0, 0]}]},
         "two keys": {
-            "keys": [{"time": 0}, {"time": 1, "position": [0.3, 0, 0.2], "turn": [40, 10, -5]}], "ease": "smooth"
+            "keys": [{"time": 0}, {"time": 1, "position": [0.3, 0, 0.2], "turn": [40, 10, -5]}],
+            "ease": "smooth",
         },
         "fluid": {"keys": free, "turns": "fluid"},
         "exact": {"keys": free, "turns": "exact"},
         "fluid, small turns": {
-            "keys": [{"time": k / 4, "turn": [1e-3 * k * k, 2e-4 * k, 0]} for k in range(5)], "turns": "fluid"
+            "keys": [{"time": k / 4, "turn": [1e-3 * k * k, 2e-4 * k, 0]} for k in range(5)],
+            "turns": "fluid",
         },
         "fluid, near half turns": {
-            "keys": [{"time": k / 3, "turn": [179.0 * k, 10 * (-1) ** k, 0]} for k in range(4)], "turns": "fluid"
+            "keys": [{"time": k / 3, "turn": [179.0 * k, 10 * (-1) ** k, 0]} for k in range(4)],
+            "turns": "fluid",
         },
         "many keys": {"keys": wander(25), "turns": "fluid", "ease": "sine_in_out"},
         "held turns": {
@@ -60,16 +68,25 @@ def cases() -> dict[str, dict]:
         },
         "an ease on every key": {
             "keys": [{**key, "ease": ease} for key, ease in zip(free, eases, strict=True)],
-            "turns": "fluid", "ease": "quad_out",
+            "turns": "fluid",
+            "ease": "quad_out",
         },
         "looking at the subject": {
-            "keys": [{"time": t, "position": p, "target": SUBJECT, "turn": [0, 0, r]}
-                     for t, p, r in ((0, [0, 0, 0], 0), (0.5, [1, -0.4, 1], 10), (1, [0, 0.1, 2], -15))],
+            "keys": [
+                {"time": t, "position": p, "target": SUBJECT, "turn": [0, 0, r]}
+                for t, p, r in ((0, [0, 0, 0], 0), (0.5, [1, -0.4, 1], 10), (1, [0, 0.1, 2], -15))
+            ],
             "turns": "fluid",
         },
         "a target that comes and goes": {
-            "keys": [{**free[0]}, {**free[1], "target": SUBJECT}, {**free[2], "target": [0.2, 0.1, 1.4]},
-                     {**free[3]}, {**free[4], "target": SUBJECT}, free[5]],
+            "keys": [
+                {**free[0]},
+                {**free[1], "target": SUBJECT},
+                {**free[2], "target": [0.2, 0.1, 1.4]},
+                {**free[3]},
+                {**free[4], "target": SUBJECT},
+                free[5],
+            ],
             "turns": "exact",
         },
         "quaternions": {
@@ -181,7 +198,9 @@ def test_the_ease_of_a_key_holds_until_the_next_and_one_of_the_path_for_all():
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("{", "not JSON"), ("[]", "object with keys"), ('{"frames": []}', "object with keys"),
+        ("{", "not JSON"),
+        ("[]", "object with keys"),
+        ('{"frames": []}', "object with keys"),
         ({"keys": [{"time": 0, "ease": "wobble"}]}, "ease of camera key 0"),
         ({"keys": [{"time": 0, "rotation": [0, 0, 0, 0]}]}, "quaternion"),
         ({"keys": [{"time": 0}, {"time": 1}], "turns": "jerky"}, "jerky"),
@@ -235,7 +254,7 @@ def test_the_page_costs_little_until_the_editor_is_wanted():
     assert [path.name for path in scripts] == ["fulldit.js"]
     assert scripts[0].stat().st_size < 10_000
     text = scripts[0].read_text(encoding="utf-8")
-    assert "await import(module)" in text and "from \"./" not in text, "nothing is loaded with the page"
+    assert "await import(module)" in text and 'from "./' not in text, "nothing is loaded with the page"
     for editor in ("camera_path", "mask_painter"):
         assert f'"./{editor}/attach.mjs"' in text and (ROOT / "web" / editor / "attach.mjs").is_file()
 

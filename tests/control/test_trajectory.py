@@ -181,8 +181,11 @@ def test_keys_from_a_widget():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[{", "not JSON"), ("{}", "list of objects"), ('[{"position": [0, 0, 0]}]', "no time"),
-        ('[{"time": 0, "speed": 3}]', "speed"), ('[{"time": 0, "position": [0, 0]}]', "three numbers"),
+        ("[{", "not JSON"),
+        ("{}", "list of objects"),
+        ('[{"position": [0, 0, 0]}]', "no time"),
+        ('[{"time": 0, "speed": 3}]', "speed"),
+        ('[{"time": 0, "position": [0, 0]}]', "three numbers"),
         ('[{"time": "soon"}]', "a number"),
     ],
 )

@@ -35,7 +35,9 @@ class StandIn:
 
     truth: dict
     config: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(frames=5, height=64, width=96, steps=7, guidance=2.0, first_frame_pass=0.0)
+        default_factory=lambda: SimpleNamespace(
+            frames=5, height=64, width=96, steps=7, guidance=2.0, first_frame_pass=0.0
+        )
     )
     device: str = "cpu"
     encoded: int = 0
@@ -56,7 +58,9 @@ class StandIn:
         streams.append(Stream("depth", torch.zeros(1, 16, 2, 8, 12)))
         return Conditions(tuple(streams), (2, 8, 12))
 
-    def generate(self, prompt, controls, *, frames, height, width, seed, steps, guidance, conditions, first_frame_pass=0.0):
+    def generate(
+        self, prompt, controls, *, frames, height, width, seed, steps, guidance, conditions, first_frame_pass=0.0
+    ):
         self.asked.append((seed, steps, guidance, controls.present(), conditions))
         if len(controls.present()) == 3:
             return SimpleNamespace(frames=self.truth[seed])

@@ -25,7 +25,16 @@ def test_layout_and_pairs(benched):
         assert set(row) == {*METRICS, "se", "n", "n_failed"}
         assert row["n"] == 2 and set(row["se"]) == set(METRICS)
     assert set(result) == {
-        "results", "floor", "paired", "identity_swap", "ratios", "targets", "checkpoint", "scenes", "machine", "clip",
+        "results",
+        "floor",
+        "paired",
+        "identity_swap",
+        "ratios",
+        "targets",
+        "checkpoint",
+        "scenes",
+        "machine",
+        "clip",
         "seconds",
     }
     # The stand-in shows the truth under all conditions: exactly the floor, the whole way.

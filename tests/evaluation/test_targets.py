@@ -15,8 +15,14 @@ from comfyui_fulldit.evaluation.control.targets import NAMES, read_result, run_t
 from comfyui_fulldit.evaluation.metrics import ratio_and_error
 
 FLOOR = {
-    "rot_err": 0.5, "trans_err": 0.5, "cam_mc": 1.0, "depth_mae": 10.0, "identity_accuracy": 0.95, "mask_iou": 0.9,
-    "smoothness": 0.98, "dynamic_degree": 2.0,
+    "rot_err": 0.5,
+    "trans_err": 0.5,
+    "cam_mc": 1.0,
+    "depth_mae": 10.0,
+    "identity_accuracy": 0.95,
+    "mask_iou": 0.9,
+    "smoothness": 0.98,
+    "dynamic_degree": 2.0,
 }
 FAR = {"rot_err": 2.0, "trans_err": 1.0, "cam_mc": 3.0, "depth_mae": 20.0, "identity_accuracy": 0.8, "mask_iou": 0.7}
 
@@ -229,8 +235,16 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
     (given,) = asked
     given.pop("progress")
     assert given == {
-        "checkpoint": "c", "scenes": 3, "steps": 2, "full": False, "json": None, "family": "seen", "masks": "painted",
-        "first_frame_pass": 0.5, "vae": "v", "estimators": "e",
+        "checkpoint": "c",
+        "scenes": 3,
+        "steps": 2,
+        "full": False,
+        "json": None,
+        "family": "seen",
+        "masks": "painted",
+        "first_frame_pass": 0.5,
+        "vae": "v",
+        "estimators": "e",
     }
     table = capsys.readouterr().err
     assert "unseen, of seen" in table and "| identity | painted |" in table

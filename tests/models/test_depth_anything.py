@@ -39,12 +39,23 @@ def tiny(tmp_path_factory) -> Path:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     backbone = transformers.Dinov2Config(
-        hidden_size=64, num_hidden_layers=4, num_attention_heads=1, image_size=70, patch_size=14, mlp_ratio=2,
-        out_indices=[1, 2, 3, 4], apply_layernorm=True, reshape_hidden_states=False,
+        hidden_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=1,
+        image_size=70,
+        patch_size=14,
+        mlp_ratio=2,
+        out_indices=[1, 2, 3, 4],
+        apply_layernorm=True,
+        reshape_hidden_states=False,
     )
     config = transformers.DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=64, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
-        head_hidden_size=8, depth_estimation_type="relative",
+        backbone_config=backbone,
+        reassemble_hidden_size=64,
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=8,
+        depth_estimation_type="relative",
     )
     network = transformers.DepthAnythingForDepthEstimation(config).eval()
     for weight in network.parameters():  # a fresh head gives zeros
@@ -64,8 +75,14 @@ def test_it_gives_what_transformers_gives(tiny, size):
     network = load_depth_anything(tiny)
     found = estimate_depth_anything(network, frames, side=70, batch=2)
     processor = transformers.DPTImageProcessor(
-        size={"height": 70, "width": 70}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3, do_rescale=True,
-        do_normalize=True, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
+        size={"height": 70, "width": 70},
+        keep_aspect_ratio=True,
+        ensure_multiple_of=14,
+        resample=3,
+        do_rescale=True,
+        do_normalize=True,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
     )
     inputs = processor(images=list(frames), return_tensors="pt")["pixel_values"]
     mine = prepare(torch.from_numpy(frames).permute(0, 3, 1, 2) / 255, 70)

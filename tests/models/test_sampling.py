@@ -137,7 +137,13 @@ def test_ranges_take_streams_in_and_out_and_memories_are_kept():
 def test_sample_walks_in_float32_and_reports_every_step():
     seen = []
     out = sample(
-        Counting(), X.bfloat16(), TEXT.bfloat16(), NULL.bfloat16(), Bundle(ALL), steps=4, guidance=1.0,
+        Counting(),
+        X.bfloat16(),
+        TEXT.bfloat16(),
+        NULL.bfloat16(),
+        Bundle(ALL),
+        steps=4,
+        guidance=1.0,
         callback=lambda step, denoised: seen.append((step, denoised.shape)),
     )
     assert out.dtype == torch.float32 and [step for step, _ in seen] == [0, 1, 2, 3]
@@ -163,7 +169,14 @@ def test_the_first_frame_may_be_settled_first():
     model, steps = FirstFrame(), []
     noise = torch.randn(1, 16, 3, 2, 2)
     out = sample(
-        model, noise, TEXT, NULL, steps=10, guidance=1.0, first_frame_pass=0.4, callback=lambda step, _: steps.append(step)
+        model,
+        noise,
+        TEXT,
+        NULL,
+        steps=10,
+        guidance=1.0,
+        first_frame_pass=0.4,
+        callback=lambda step, _: steps.append(step),
     )
     assert steps == list(range(10)) and [one.ndim for one in model.times] == [1] * 4 + [2] * 6
     assert torch.allclose(out[:, :, 0], torch.tensor(-1.0), atol=1e-5)
@@ -172,6 +185,11 @@ def test_the_first_frame_may_be_settled_first():
 
 
 def test_an_anchor_needs_other_frames_and_steps_for_them():
-    assert [first_frame_steps(*given) for given in ((20, 0.45, 5), (20, 0.0, 5), (20, 0.45, 1), (1, 0.9, 5))] == [9, 0, 0, 0]
+    assert [first_frame_steps(*given) for given in ((20, 0.45, 5), (20, 0.0, 5), (20, 0.45, 1), (1, 0.9, 5))] == [
+        9,
+        0,
+        0,
+        0,
+    ]
     with pytest.raises(UserError, match="from 0 to below 1"):
         first_frame_steps(20, 1.0, 5)

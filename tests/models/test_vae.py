@@ -25,8 +25,13 @@ def diffusers_key(key: str) -> str:
         key = key.replace(match[0], f"decoder.up_blocks.{level}.{part}.")
     key = key.replace("encoder.downsamples.", "encoder.down_blocks.")
     for ours, theirs in {
-        "residual.0.": "norm1.", "residual.2.": "conv1.", "residual.3.": "norm2.", "residual.6.": "conv2.",
-        "shortcut.": "conv_shortcut.", "head.0.": "norm_out.", "head.2.": "conv_out.",
+        "residual.0.": "norm1.",
+        "residual.2.": "conv1.",
+        "residual.3.": "norm2.",
+        "residual.6.": "conv2.",
+        "shortcut.": "conv_shortcut.",
+        "head.0.": "norm_out.",
+        "head.2.": "conv_out.",
     }.items():
         key = key.replace(ours, theirs)
     key = re.sub(r"^(encoder|decoder)\.conv1\.", r"\1.conv_in.", key)

@@ -90,14 +90,20 @@ def test_every_operation_runs_with_what_the_page_sends(host):
     ("operation", "check"),
     [
         ({"operation": "reverse"}, lambda a, b: np.allclose(b.c2w, a.c2w[::-1])),
-        ({"operation": "scale movement", "distance": 2.0, "turn": 1.0, "zoom": 1.0},
-         lambda a, b: b.distance()[-1] == pytest.approx(2 * a.distance()[-1])),
-        ({"operation": "focal length", "focal_mm": 18.0, "sensor_mm": 36.0, "keep_zoom": True},
-         lambda a, b: b.fov()[0, 0] == pytest.approx(90)),
+        (
+            {"operation": "scale movement", "distance": 2.0, "turn": 1.0, "zoom": 1.0},
+            lambda a, b: b.distance()[-1] == pytest.approx(2 * a.distance()[-1]),
+        ),
+        (
+            {"operation": "focal length", "focal_mm": 18.0, "sensor_mm": 36.0, "keep_zoom": True},
+            lambda a, b: b.fov()[0, 0] == pytest.approx(90),
+        ),
         ({"operation": "resample", "frames": 5, "fps": 0.0}, lambda a, b: (b.frames, b.fps) == (5, a.fps)),
         ({"operation": "resample", "frames": 5, "fps": 24.0}, lambda a, b: b.fps == 24),
-        ({"operation": "look at", "x": 0.0, "y": 0.0, "z": 5.0, "keep_roll": False},
-         lambda a, b: np.allclose(np.cross(b.c2w[:, :, 2], [0, 0, 5] - b.c2w[:, :, 3]), 0)),
+        (
+            {"operation": "look at", "x": 0.0, "y": 0.0, "z": 5.0, "keep_roll": False},
+            lambda a, b: np.allclose(np.cross(b.c2w[:, :, 2], [0, 0, 5] - b.c2w[:, :, 3]), 0),
+        ),
     ],
 )
 def test_operations_do_what_they_say(host, operation, check):
@@ -143,8 +149,9 @@ def test_a_clip_whose_camera_pans_is_found_to_pan(host):
     wall = (wall - wall.min()) / np.ptp(wall)
     path = preset("pan_right", frames=6, amount=8.0, ease="linear", fov=60.0)
     width, height = 240, 160
-    lens = np.array([[path.intrinsics[0, 0] * width, 0, width / 2], [0, path.intrinsics[0, 1] * height, height / 2],
-                     [0, 0, 1]])
+    lens = np.array(
+        [[path.intrinsics[0, 0] * width, 0, width / 2], [0, path.intrinsics[0, 1] * height, height / 2], [0, 0, 1]]
+    )
     far = np.array([[lens[0, 0], 0, 350], [0, lens[1, 1], 150], [0, 0, 1]])  # the wall as the first camera sees it
     frames = [
         cv2.warpPerspective(wall, lens @ pose[:, :3].T @ np.linalg.inv(far), (width, height)) for pose in path.c2w

@@ -74,8 +74,12 @@ def test_a_path_starts_at_the_view_and_circles_its_target(host):
 def geometry(path, height=70, width=98, depth=3.0):
     """DA3_GEOMETRY of a path in a scene that is everywhere `depth` away."""
     extrinsics, intrinsics = sockets.to_geometry(path.scaled(depth), height, width)
-    return {"extrinsics": torch.from_numpy(extrinsics), "intrinsics": torch.from_numpy(intrinsics), "mode": "multiview",
-            "depth": torch.full((path.frames, height, width), depth)}
+    return {
+        "extrinsics": torch.from_numpy(extrinsics),
+        "intrinsics": torch.from_numpy(intrinsics),
+        "mode": "multiview",
+        "depth": torch.full((path.frames, height, width), depth),
+    }
 
 
 def test_geometry_gives_its_cameras_in_median_depths_and_identities_are_refused(host):

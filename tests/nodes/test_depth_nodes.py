@@ -227,8 +227,9 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     # The first chunk's view of the clip holds for all; against the whole clip's own, that is an estimator's choice.
     manager, parts = Manager(6), []
     for start in (0, 6, 12):
-        made = extract(host, {"source": "embedded"}, FIXED, images=images[start : start + 6], stabilise=steady,
-                       meta_batch=manager)
+        made = extract(
+            host, {"source": "embedded"}, FIXED, images=images[start : start + 6], stabilise=steady, meta_batch=manager
+        )
         parts.append(made[0].values)
     joined = np.concatenate(parts)
     assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]

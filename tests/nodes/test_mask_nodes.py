@@ -180,8 +180,13 @@ def objects() -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("order", "objects_", "expected"),
-    [("given", "", [0, 1, 3]), ("area", "", [1, 3, 0]), ("seen", "", [0, 3, 1]), ("left", "", [1, 3, 0]),
-     ("area", "3, 0", [3, 0])],
+    [
+        ("given", "", [0, 1, 3]),
+        ("area", "", [1, 3, 0]),
+        ("seen", "", [0, 3, 1]),
+        ("left", "", [1, 3, 0]),
+        ("area", "3, 0", [3, 0]),
+    ],
 )
 def test_objects_of_sam3_go_to_the_slots(host, order, objects_, expected):
     out = run(host, "FullDiTMasksFromTrack", track=sam3(objects(), scores=[0.9, 0.8]), order=order, objects=objects_)
@@ -400,8 +405,13 @@ def test_references_that_cannot_be_cropped(host, mask, says):
     ],
 )
 def test_conditions_with_tracks_of_another_length_or_size(host, track, spread, says):
-    given = {"frames": 5, "width": 48, "height": 32, "spread": spread,
-             "identities": {"identity0": identity(host, track=track)}}
+    given = {
+        "frames": 5,
+        "width": 48,
+        "height": 32,
+        "spread": spread,
+        "identities": {"identity0": identity(host, track=track)},
+    }
     if says:
         with pytest.raises(UserError, match=says):
             run(host, "FullDiTConditions", **given)

@@ -11,9 +11,21 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 SCHEMAS = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 STOCK = {
-    "VAEDecode", "PreviewImage", "KSampler", "CLIPTextEncode", "VHS_VideoCombine", "MarkdownNote", "UNETLoader",
-    "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "LoadImage", "WanCameraImageToVideo",
-    "ModelSamplingSD3", "VHS_LoadVideo",
+    "VAEDecode",
+    "PreviewImage",
+    "KSampler",
+    "CLIPTextEncode",
+    "VHS_VideoCombine",
+    "MarkdownNote",
+    "UNETLoader",
+    "CLIPLoader",
+    "VAELoader",
+    "CLIPVisionLoader",
+    "CLIPVisionEncode",
+    "LoadImage",
+    "WanCameraImageToVideo",
+    "ModelSamplingSD3",
+    "VHS_LoadVideo",
 }
 # What each graph feeds to Conditions.
 CONDITIONS = {
@@ -29,9 +41,16 @@ SHOWN = {
     "fulldit_embedded": ["FullDiTDepth", "FullDiTPreview"],
     "fulldit_embedded_ksampler": ["FullDiTDepth", "FullDiTPreview"],
     "fulldit_paint_masks": ["FullDiTMaskPainter", "FullDiTCropReference", "FullDiTIdentityMap"],
-    "fulldit_video_controls": ["VHS_LoadVideo", "FullDiTMaskPainter", "FullDiTPropagateMask", "FullDiTEditTrack",
-                               "FullDiTCropReference", "FullDiTCameraFromVideo", "FullDiTExtractDepth",
-                               "FullDiTIdentityMap"],
+    "fulldit_video_controls": [
+        "VHS_LoadVideo",
+        "FullDiTMaskPainter",
+        "FullDiTPropagateMask",
+        "FullDiTEditTrack",
+        "FullDiTCropReference",
+        "FullDiTCameraFromVideo",
+        "FullDiTExtractDepth",
+        "FullDiTIdentityMap",
+    ],
 }
 
 

@@ -15,13 +15,18 @@ SURFACE = {
     "cube": lambda p: np.abs(p).max(-1) - 1,
     "cylinder": lambda p: np.maximum(np.hypot(p[:, 0], p[:, 2]), np.abs(p[:, 1])) - 1,
     "cone": lambda p: np.maximum(np.hypot(p[:, 0], p[:, 2]) - (p[:, 1] + 1) / 2, p[:, 1] - 1),
-    "pill": lambda p: np.linalg.norm(
-        np.stack([p[:, 0], 2 * np.sign(p[:, 1]) * np.maximum(np.abs(p[:, 1]) - 0.5, 0), p[:, 2]], -1), axis=-1) - 1,
+    "pill": lambda p: (
+        np.linalg.norm(
+            np.stack([p[:, 0], 2 * np.sign(p[:, 1]) * np.maximum(np.abs(p[:, 1]) - 0.5, 0), p[:, 2]], -1), axis=-1
+        )
+        - 1
+    ),
     "pyramid": lambda p: np.maximum(2 * np.maximum(np.abs(p[:, 0]), np.abs(p[:, 2])) - p[:, 1] - 1, p[:, 1] - 1),
     "diamond": lambda p: np.abs(p).sum(-1) - 1,
-    "hexagonal prism": lambda p: np.maximum(np.max(
-        [p[:, 0] * np.cos(a) + p[:, 2] * np.sin(a) for a in np.arange(6) * np.pi / 3], 0) - np.cos(np.pi / 6),
-        np.abs(p[:, 1]) - 1),
+    "hexagonal prism": lambda p: np.maximum(
+        np.max([p[:, 0] * np.cos(a) + p[:, 2] * np.sin(a) for a in np.arange(6) * np.pi / 3], 0) - np.cos(np.pi / 6),
+        np.abs(p[:, 1]) - 1,
+    ),
     "ring": lambda p: np.hypot(np.hypot(p[:, 0], p[:, 1]) - TORUS_RING, p[:, 2]) - TORUS_TUBE,
 }
 

@@ -60,8 +60,10 @@ def test_no_two_objects_of_a_clip_share_a_color():
 def test_unseen_shares_nothing_with_seen():
     seen, unseen = ([make_scene(s, 2, options=WorldOptions(family=f)) for s in range(150)] for f in ("seen", "unseen"))
     for what in (
-        lambda scene: {scene.camera.kind}, lambda scene: {scene.surroundings.pattern},
-        lambda scene: {scene.surroundings.place.name}, lambda scene: {thing.solid for thing in scene.things},
+        lambda scene: {scene.camera.kind},
+        lambda scene: {scene.surroundings.pattern},
+        lambda scene: {scene.surroundings.place.name},
+        lambda scene: {thing.solid for thing in scene.things},
         lambda scene: {thing.pattern for thing in scene.things},
     ):
         a, b = (set().union(*map(what, scenes)) for scenes in (seen, unseen))

@@ -73,9 +73,7 @@ def test_encoded_clips_are_what_was_rendered(place, clips):
     assert row_text(clips.get("captions", [1])[0]) == rendered.captions[1]
     assert torch.equal(clips.get("present", [0, 1]).bool(), rendered.present)
     c2w, intrinsics = rendered.trajectories()
-    assert torch.allclose(clips.get("c2w", [0, 1]), c2w) and torch.allclose(
-        clips.get("intrinsics", [0, 1]), intrinsics
-    )
+    assert torch.allclose(clips.get("c2w", [0, 1]), c2w) and torch.allclose(clips.get("intrinsics", [0, 1]), intrinsics)
     assert clips.get("video", [0]).shape == (1, 16, *DEBUG.geometry) and clips.get("video", [0]).dtype == torch.bfloat16
 
 
@@ -90,8 +88,11 @@ def test_the_reach_of_the_clips_is_that_of_the_world(clips):
     """Measured from the encoded clips or from the world they were rendered from: the same figures."""
     ours, worlds = of_clips(clips, DEBUG.fps).to_json(), of_world(range(len(clips)), SIZE).to_json()
     assert ours["clips"] == worlds["clips"] == len(clips)
-    assert np.allclose(np.concatenate([np.ravel(v) for v in ours.values()]),
-                       np.concatenate([np.ravel(v) for v in worlds.values()]), atol=1e-4)
+    assert np.allclose(
+        np.concatenate([np.ravel(v) for v in ours.values()]),
+        np.concatenate([np.ravel(v) for v in worlds.values()]),
+        atol=1e-4,
+    )
     assert of_clips(clips, DEBUG.fps, most=3).clips == 3
 
 
@@ -190,8 +191,13 @@ def test_two_processes_train_one_model(place, tmp_path):
     for until in (2, 4):
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
         environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*command, script, place, tmp_path, str(until)], env=environment, capture_output=True,
-                              text=True, timeout=300)
+        done = subprocess.run(
+            [*command, script, place, tmp_path, str(until)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr[-20000:]
         one, two = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))
         assert one["step"] == two["step"] == until and one["samples"] == 8 * until
@@ -265,7 +271,11 @@ def test_times_cover_the_line_and_lead_only_in_their_share():
     t = torch.cat([draw_times(16, 3, 3.0, 0.0, generator) for _ in range(50)])
     assert t.min() >= 0 and t.max() <= 1 and abs(t.median() - 0.75) < 0.02
     clean_first_frame_prob = draw_times(64, 3, 3.0, 1.0, generator)
-    assert clean_first_frame_prob.shape == (64, 3) and (clean_first_frame_prob[:, 0] <= clean_first_frame_prob[:, 1]).all() and torch.equal(clean_first_frame_prob[:, 1], clean_first_frame_prob[:, 2])
+    assert (
+        clean_first_frame_prob.shape == (64, 3)
+        and (clean_first_frame_prob[:, 0] <= clean_first_frame_prob[:, 1]).all()
+        and torch.equal(clean_first_frame_prob[:, 1], clean_first_frame_prob[:, 2])
+    )
     assert 0.3 < (clean_first_frame_prob[:, 0] == 0).float().mean() < 0.7
 
 
@@ -309,7 +319,9 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
     assert config.vae_fingerprint == whole.config.vae_fingerprint
     reach = of_clips(whole.clips, DEBUG.fps)
-    assert read_camera_motion_range(tmp_path / "whole" / "weights.safetensors") == CameraMotionRange.from_json(reach.to_json())
+    assert read_camera_motion_range(tmp_path / "whole" / "weights.safetensors") == CameraMotionRange.from_json(
+        reach.to_json()
+    )
     trained = whole.average.values["model.head.head.weight"]
     assert torch.allclose(model.state_dict()["head.head.weight"], trained, atol=1e-2)
 

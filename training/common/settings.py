@@ -53,7 +53,8 @@ def read_settings(path: Path, kind: type[T]) -> T:
     known = {f.name: f for f in fields(kind)}
     unknown = sorted(set(values) - set(known))
     missing = sorted(
-        name for name, f in known.items()
+        name
+        for name, f in known.items()
         if name not in values and f.default is MISSING and f.default_factory is MISSING
     )
     if unknown or missing:

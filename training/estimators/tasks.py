@@ -134,11 +134,17 @@ def camera_loss(net: CameraNet, bank: Bank, batch: int, generator: torch.Generat
     before = poses[:, :-1, :, :3].transpose(-1, -2)
     true_turns = before @ poses[:, 1:, :, :3]
     true_moves = (before @ (poses[:, 1:, :, 3:] - poses[:, :-1, :, 3:]))[..., 0]
-    vector = torch.stack([
-        true_turns[..., 2, 1] - true_turns[..., 1, 2],
-        true_turns[..., 0, 2] - true_turns[..., 2, 0],
-        true_turns[..., 1, 0] - true_turns[..., 0, 1],
-    ], -1) / 2
+    vector = (
+        torch.stack(
+            [
+                true_turns[..., 2, 1] - true_turns[..., 1, 2],
+                true_turns[..., 0, 2] - true_turns[..., 2, 0],
+                true_turns[..., 1, 0] - true_turns[..., 0, 1],
+            ],
+            -1,
+        )
+        / 2
+    )
     small = (steps - torch.cat([vector, true_moves], -1)).abs().sum((1, 2)).mean()
     return {"turn": turn, "place": place, "steps": small}
 

@@ -80,10 +80,16 @@ def train_stage(
     began, saved_at = computing(settings), time.perf_counter()
 
     def save() -> None:
-        save_state(path, {
-            "net": net.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in found],
-            "average": average.values, "step": step, "seconds": spent + computing(settings) - began,
-        })
+        save_state(
+            path,
+            {
+                "net": net.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in found],
+                "average": average.values,
+                "step": step,
+                "seconds": spent + computing(settings) - began,
+            },
+        )
 
     sums: dict[str, float] = {}
     while True:

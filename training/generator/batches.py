@@ -212,7 +212,9 @@ def make_batch(
     return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), maps)
 
 
-def draw_times(size: int, frames: int, shift: float, clean_first_frame_prob: float, generator: torch.Generator) -> torch.Tensor:
+def draw_times(
+    size: int, frames: int, shift: float, clean_first_frame_prob: float, generator: torch.Generator
+) -> torch.Tensor:
     """Times t: (B,), or (B, T) in the share `lead` of the calls.
 
     Uniform and stratified over the batch, then shifted toward noise. With `lead`, the first latent frame is cleaner

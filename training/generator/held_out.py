@@ -76,8 +76,14 @@ class HeldOut:
                     batch = batch.to(self.device)
                     context, null = learner.text(batch.tokens), learner.text(nothing.tokens)
                     latent = sample(
-                        learner.model, noise, context, null, batch.conditions,
-                        steps=steps, guidance=self.config.guidance, shift=self.config.shift,
+                        learner.model,
+                        noise,
+                        context,
+                        null,
+                        batch.conditions,
+                        steps=steps,
+                        guidance=self.config.guidance,
+                        shift=self.config.shift,
                     )
                     rows.append(self.decode(latent))
         write_sheet(path, rows)

@@ -49,7 +49,7 @@ def networks(model: str, vae_fingerprint: str) -> tuple[FullDiT, TextEncoder, Fu
     network, text, config = load_model(path)
     if config.vae_fingerprint != vae_fingerprint:
         raise UserError(
-            f"{path.name} was trained on latents of the VAE {config.vae_fingerprint}, but the VAE at hand is {vae_fingerprint}. "
-            f"Go on with the VAE that belongs to it, or start from a preset."
+            f"{path.name} was trained on latents of the VAE {config.vae_fingerprint}, but the VAE at hand is "
+            f"{vae_fingerprint}. Go on with the VAE that belongs to it, or start from a preset."
         )
     return network.train(), text.train(), config

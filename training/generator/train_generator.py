@@ -134,20 +134,25 @@ class Trainer:
         self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
         blank = blank_map(vae, size) if settings.object_weight != 1 else None
         learner = Learner(model, text, self.weights, blank, settings.object_weight)
-        found = optimizers(
-            learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
-        )
+        found = optimizers(learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay)
         self.learner, *self.optimizers = self.accelerator.prepare(learner, *found)
         self.bare = self.accelerator.unwrap_model(self.learner)
         self.average = Average(self.bare, settings.average)
         self.batches = Batches(
-            self.clips, without(settings.phases, settings.never), self.config,
+            self.clips,
+            without(settings.phases, settings.never),
+            self.config,
             settings.seed + self.accelerator.process_index,
-            settings.plain_captions, settings.plain_with_conditions, settings.map_dropped,
+            settings.plain_captions,
+            settings.plain_with_conditions,
+            settings.map_dropped,
         )
         self.held_out = HeldOut(
             write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, size, self.device),
-            vae, self.config, settings.held_out_time, self.device,
+            vae,
+            self.config,
+            settings.held_out_time,
+            self.device,
         )
         self.generator = torch.Generator().manual_seed(settings.seed + 1 + self.accelerator.process_index)
         self.step = self.samples = 0
@@ -239,9 +244,7 @@ class Trainer:
             "minutes": round(self.minutes, 1),
         }
         reach = of_clips(self.clips, self.config.fps).to_json()
-        save_model(
-            self.export, learner.model, learner.text, self.config, {"training": record, "camera_reach": reach}
-        )
+        save_model(self.export, learner.model, learner.text, self.config, {"training": record, "camera_reach": reach})
 
     def run(self, until: float | None = None) -> dict:
         """Train to the end of the budget, or to the step `until`; returns the record of the run."""
@@ -297,8 +300,14 @@ class Trainer:
         values = [v for group in gathered.values() for v in group]
         lr = rate(self.progress, self.step, self.settings.warmup)
         self.log.write(
-            step=self.step, samples=self.samples, minutes=self.minutes, progress=self.progress, rate=lr,
-            clips=len(self.clips), loss=sum(values) / max(1, len(values)), subsets=means,
+            step=self.step,
+            samples=self.samples,
+            minutes=self.minutes,
+            progress=self.progress,
+            rate=lr,
+            clips=len(self.clips),
+            loss=sum(values) / max(1, len(values)),
+            subsets=means,
         )
 
     def do_held_out(self) -> None:
@@ -324,9 +333,14 @@ class Trainer:
         """What a model card says about the run; also written to `record.json`."""
         held_out = [line["held_out"] for line in self.log.lines() if "held_out" in line]
         found = {
-            "clips": len(self.clips), "steps": self.step, "samples": self.samples, "minutes": round(self.minutes, 2),
-            "parameters": sum(p.numel() for p in self.bare.parameters()), "finished": self.progress >= 1,
-            "held_out_time": self.settings.held_out_time, "held_out": held_out[-1] if held_out else None,
+            "clips": len(self.clips),
+            "steps": self.step,
+            "samples": self.samples,
+            "minutes": round(self.minutes, 2),
+            "parameters": sum(p.numel() for p in self.bare.parameters()),
+            "finished": self.progress >= 1,
+            "held_out_time": self.settings.held_out_time,
+            "held_out": held_out[-1] if held_out else None,
             "settings": asdict(self.settings),
         }
         if self.accelerator.is_main_process:

@@ -26,8 +26,19 @@ from .tum import KITTI, TUM
 from .videox import VIDEOX, from_list, is_list
 
 __all__ = [
-    "DEFAULT_ASPECT", "DEFAULT_FOV", "FORMAT", "FORMATS", "UNKNOWN", "VERSION", "Format",
-    "endings", "from_json", "read_camera", "to_json", "to_realestate", "write_camera",
+    "DEFAULT_ASPECT",
+    "DEFAULT_FOV",
+    "FORMAT",
+    "FORMATS",
+    "UNKNOWN",
+    "VERSION",
+    "Format",
+    "endings",
+    "from_json",
+    "read_camera",
+    "to_json",
+    "to_realestate",
+    "write_camera",
 ]
 
 # In the order in which they are tried. An ending alone chooses the first format whose usual ending it is.

@@ -36,9 +36,17 @@ from .common import (
 # Model name: number in binary files, number of parameters, number of focal lengths among them
 # (src/colmap/sensor/models.h; focal lengths come first, then the principal point).
 MODELS = {
-    "SIMPLE_PINHOLE": (0, 3, 1), "PINHOLE": (1, 4, 2), "SIMPLE_RADIAL": (2, 4, 1), "RADIAL": (3, 5, 1),
-    "OPENCV": (4, 8, 2), "OPENCV_FISHEYE": (5, 8, 2), "FULL_OPENCV": (6, 12, 2), "FOV": (7, 5, 2),
-    "SIMPLE_RADIAL_FISHEYE": (8, 4, 1), "RADIAL_FISHEYE": (9, 5, 1), "THIN_PRISM_FISHEYE": (10, 12, 2),
+    "SIMPLE_PINHOLE": (0, 3, 1),
+    "PINHOLE": (1, 4, 2),
+    "SIMPLE_RADIAL": (2, 4, 1),
+    "RADIAL": (3, 5, 1),
+    "OPENCV": (4, 8, 2),
+    "OPENCV_FISHEYE": (5, 8, 2),
+    "FULL_OPENCV": (6, 12, 2),
+    "FOV": (7, 5, 2),
+    "SIMPLE_RADIAL_FISHEYE": (8, 4, 1),
+    "RADIAL_FISHEYE": (9, 5, 1),
+    "THIN_PRISM_FISHEYE": (10, 12, 2),
     "RAD_TAN_THIN_PRISM_FISHEYE": (11, 16, 2),
 }
 # Longer than any line of an image without its points.

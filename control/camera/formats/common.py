@@ -258,9 +258,15 @@ def from_quaternion(wxyz: np.ndarray, what: str = "a quaternion") -> np.ndarray:
         raise UserError(f"{what} has the length 0 or is not finite")
     w, x, y, z = np.moveaxis(wxyz / length, -1, 0)
     entries = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
-        2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
-        2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - z * w),
+        2 * (x * z + y * w),
+        2 * (x * y + z * w),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - x * w),
+        2 * (x * z - y * w),
+        2 * (y * z + x * w),
+        1 - 2 * (x * x + y * y),
     ]
     return np.stack(entries, -1).reshape(*w.shape, 3, 3)
 

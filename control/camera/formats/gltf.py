@@ -52,8 +52,10 @@ class Track:
         if self.tangents is not None:
             before, after = self.tangents[1][left], self.tangents[0][left + 1]
             return (
-                (1 + 2 * u) * (1 - u) ** 2 * first + u * (1 - u) ** 2 * width * before
-                + u**2 * (3 - 2 * u) * second + u**2 * (u - 1) * width * after
+                (1 + 2 * u) * (1 - u) ** 2 * first
+                + u * (1 - u) ** 2 * width * before
+                + u**2 * (3 - 2 * u) * second
+                + u**2 * (u - 1) * width * after
             )
         if not turns:
             return first + (second - first) * u
@@ -88,8 +90,11 @@ def read_gltf(source: Source, reading: Reading) -> CameraTrajectory:
         matrix = matrix @ _local(node, index, loaded, times)
     intrinsics = _intrinsics(camera, nodes[-1]["camera"], loaded, times, reading.aspect)
     return CameraTrajectory(
-        upright(np.broadcast_to(matrix, (len(times), 4, 4))), intrinsics, fps=fps,
-        pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(about.get("unit", METER))[:100],
+        upright(np.broadcast_to(matrix, (len(times), 4, 4))),
+        intrinsics,
+        fps=fps,
+        pixel_aspect=positive(about.get("pixel_aspect", 1.0), "pixel_aspect"),
+        unit=str(about.get("unit", METER))[:100],
     )
 
 

@@ -29,7 +29,10 @@ def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
     ratio = trajectory.intrinsics[:, 1] / trajectory.intrinsics[:, 0]
     notes = {"fps": trajectory.fps, "unit": trajectory.unit, "pixel_aspect": trajectory.pixel_aspect}
     node = {
-        "name": "Camera", "camera": 0, "translation": matrix[0, :3, 3].tolist(), "rotation": turn[0].tolist(),
+        "name": "Camera",
+        "camera": 0,
+        "translation": matrix[0, :3, 3].tolist(),
+        "rotation": turn[0].tolist(),
         "extras": {"fulldit": notes},
     }
     lens = {"yfov": float(yfov[0]), "aspectRatio": float(ratio[0]), "znear": 0.01, "zfar": 1000.0}

@@ -90,7 +90,12 @@ def to_transforms(trajectory: CameraTrajectory) -> dict:
         frames.append({"file_path": f"images/frame_{frame + 1:05d}.png", **entry, "transform_matrix": matrix.tolist()})
     shared = dict(zip(names, pixels[0].tolist(), strict=True)) if steady else {}
     return {
-        "camera_model": "PINHOLE", "w": width, "h": height, **shared, "fps": trajectory.fps, "frames": frames,
+        "camera_model": "PINHOLE",
+        "w": width,
+        "h": height,
+        **shared,
+        "fps": trajectory.fps,
+        "frames": frames,
     }
 
 
@@ -118,8 +123,13 @@ def to_camera_path(trajectory: CameraTrajectory) -> dict:
         fov = math.degrees(2 * math.atan(0.5 / fy))
         frames.append({"camera_to_world": matrix.ravel().tolist(), "fov": fov, "aspect": fy / fx})
     return {
-        "camera_type": "perspective", "render_width": width, "render_height": height, "fps": trajectory.fps,
-        "seconds": trajectory.frames / trajectory.fps, "camera_path": frames, "is_cycle": False,
+        "camera_type": "perspective",
+        "render_width": width,
+        "render_height": height,
+        "fps": trajectory.fps,
+        "seconds": trajectory.frames / trajectory.fps,
+        "camera_path": frames,
+        "is_cycle": False,
     }
 
 

@@ -68,9 +68,11 @@ def trajectory_of(result: dict[str, Any]) -> CameraTrajectory:
     intrinsics = array(np.array(columns, np.float64).T, (len(matrices), 4), "its lens")
     notes = result.get("notes", {})
     return CameraTrajectory(
-        upright(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"), intrinsics,
+        upright(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"),
+        intrinsics,
         fps=positive(notes.get("fps", result["fps"]), "fps"),
-        pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"), unit=str(notes.get("unit", METER))[:100],
+        pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"),
+        unit=str(notes.get("unit", METER))[:100],
     )
 
 
@@ -104,8 +106,11 @@ def to_usda(trajectory: CameraTrajectory) -> str:
     fx, fy, cx, cy = trajectory.intrinsics.T
     height = film * fx / fy
     lens = {
-        "focalLength": film * fx, "horizontalAperture": np.full_like(fx, film), "verticalAperture": height,
-        "horizontalApertureOffset": (0.5 - cx) * film, "verticalApertureOffset": (cy - 0.5) * height,
+        "focalLength": film * fx,
+        "horizontalAperture": np.full_like(fx, film),
+        "verticalAperture": height,
+        "horizontalApertureOffset": (0.5 - cx) * film,
+        "verticalApertureOffset": (cy - 0.5) * height,
     }
     lines = [
         "#usda 1.0",

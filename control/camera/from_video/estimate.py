@@ -177,7 +177,13 @@ def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]
     if not problem.known:
         warnings.append(_about_focal(fit, float(focal[0])))
     return Estimate(
-        trajectory, inliers, tuple(map(int, failed)), float(focal[0]), problem.known, fit.kind, points[trusted],
+        trajectory,
+        inliers,
+        tuple(map(int, failed)),
+        float(focal[0]),
+        problem.known,
+        fit.kind,
+        points[trusted],
         tuple(warnings),
     )
 
@@ -225,8 +231,15 @@ def _by_colmap(images, allowed, focal: float | None, fps: float, aspect: float) 
     if failed:
         warnings.append("The pose of the others lies between their neighbors'.")
     return Estimate(
-        CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT), solved.agreeing, failed, fx,
-        focal is not None, "moving", points, tuple(warnings), method="colmap",
+        CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT),
+        solved.agreeing,
+        failed,
+        fx,
+        focal is not None,
+        "moving",
+        points,
+        tuple(warnings),
+        method="colmap",
     )
 
 

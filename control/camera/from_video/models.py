@@ -187,7 +187,13 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Fit 
     placed = np.zeros(len(frames), bool)
     placed[[first, second]] = True
     bundle = ba.Bundle(
-        rotation, translation, np.full(len(frames), problem.focal), np.zeros((len(tracks), 3)), camera, point, at,
+        rotation,
+        translation,
+        np.full(len(frames), problem.focal),
+        np.zeros((len(tracks), 3)),
+        camera,
+        point,
+        at,
         plain(len(at)),
     )
     bundle, solid = triangulate(bundle, placed)
@@ -301,12 +307,21 @@ def _refine(bundle: ba.Bundle, placed, solid, problem: Problem, rounds: int, sca
     if use.sum() < 20:
         return bundle
     part = ba.Bundle(
-        bundle.rotation[cameras], bundle.shift[cameras], bundle.focal[cameras], bundle.points[points],
-        to_camera[bundle.camera[use]], to_point[bundle.point[use]], bundle.at[use], bundle.trust[use],
+        bundle.rotation[cameras],
+        bundle.shift[cameras],
+        bundle.focal[cameras],
+        bundle.points[points],
+        to_camera[bundle.camera[use]],
+        to_point[bundle.point[use]],
+        bundle.at[use],
+        bundle.trust[use],
     )
     part = ba.adjust(part, freedom("moving", len(cameras), problem.known), scale * problem.pixel, rounds=rounds)
     bundle = replace(
-        bundle, rotation=bundle.rotation.copy(), shift=bundle.shift.copy(), focal=bundle.focal.copy(),
+        bundle,
+        rotation=bundle.rotation.copy(),
+        shift=bundle.shift.copy(),
+        focal=bundle.focal.copy(),
         points=bundle.points.copy(),
     )
     bundle.rotation[cameras], bundle.shift[cameras] = part.rotation, part.shift
@@ -324,7 +339,10 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
     use = fit.placed[fit.bundle.camera]
     part = fit.bundle.only(use)
     part = replace(
-        part, rotation=part.rotation[placed], shift=part.shift[placed], focal=part.focal[placed],
+        part,
+        rotation=part.rotation[placed],
+        shift=part.shift[placed],
+        focal=part.focal[placed],
         camera=to_camera[part.camera],
     )
     free = freedom(fit.kind, len(placed), problem.known)
@@ -340,8 +358,11 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
         )
         step()
     bundle = replace(
-        fit.bundle, rotation=fit.bundle.rotation.copy(), shift=fit.bundle.shift.copy(),
-        focal=fit.bundle.focal.copy(), points=part.points,
+        fit.bundle,
+        rotation=fit.bundle.rotation.copy(),
+        shift=fit.bundle.shift.copy(),
+        focal=fit.bundle.focal.copy(),
+        points=part.points,
     )
     bundle.rotation[placed], bundle.shift[placed], bundle.focal[placed] = part.rotation, part.shift, part.focal
     return replace(fit, bundle=bundle, support=support)

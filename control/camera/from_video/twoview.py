@@ -105,7 +105,13 @@ def pose_from_points(points: np.ndarray, rays: np.ndarray, pixel: float):
         return None
     cv2.setRNGSeed(0)
     done, vector, shift, inside = cv2.solvePnPRansac(
-        points, rays, np.eye(3), None, iterationsCount=300, reprojectionError=3 * pixel, confidence=0.999,
+        points,
+        rays,
+        np.eye(3),
+        None,
+        iterationsCount=300,
+        reprojectionError=3 * pixel,
+        confidence=0.999,
         flags=cv2.SOLVEPNP_SQPNP,
     )
     if not done or inside is None or len(inside) < 8:

@@ -94,10 +94,17 @@ def read(path: str) -> dict:
     import ufbx
 
     axes = ufbx.axes_right_handed_y_up
-    scene = kept(ufbx.load_file(
-        path, ignore_geometry=True, ignore_embedded=True, load_external_files=False,
-        target_axes=axes, target_camera_axes=axes, target_unit_meters=1.0,
-    ))
+    scene = kept(
+        ufbx.load_file(
+            path,
+            ignore_geometry=True,
+            ignore_embedded=True,
+            load_external_files=False,
+            target_axes=axes,
+            target_camera_axes=axes,
+            target_unit_meters=1.0,
+        )
+    )
     cameras = [camera for camera in items(scene.cameras) if len(camera.instances)]
     if not cameras:
         raise Refused("it has no camera: export it with cameras")
