@@ -73,8 +73,8 @@ def sample(
 ) -> dict[str, torch.Tensor]:
     """The LATENT of a prompt under the conditions of `request`.
 
-    `scales` gives conditions a guidance scale of their own. `first_frame_pass` is the share of the steps that settle the
-    first latent frame beforehand, as in models.sampler.sample. Raises UserError before the first step.
+    `scales` gives conditions a guidance scale of their own. `first_frame_pass` is the share of the steps that settle
+    the first latent frame beforehand, as in models.sampler.sample. Raises UserError before the first step.
     """
     scales = dict(scales or {})
     given = request.controls.present()

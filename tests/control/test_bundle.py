@@ -78,8 +78,8 @@ def test_sizes_that_the_vae_cannot_pack(size, says):
         ({"identities": tuple(cup(str(k)) for k in range(4))}, "3 slots: leave 1 out"),
         ({"identities": (cup(), cup())}, "same name"),
         ({"camera_strength": 9}, "strength 9"),
-        ({"depth_range": (0.5, 0.5)}, "the depth holds from 0.5 to 0.5"),
-        ({"camera_range": (-1, 1)}, "the camera holds from -1"),
+        ({"depth_range": (0.5, 0.5)}, "The depth holds from 0.5 to 0.5"),
+        ({"camera_range": (-1, 1)}, "The camera holds from -1"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, says):

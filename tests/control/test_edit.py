@@ -189,7 +189,7 @@ SHORT = preset("truck_right", frames=5)
     ("call", "says"),
     [
         (lambda: edit.concatenate([]), "at least one"),
-        (lambda: edit.concatenate([SHORT, SHORT.replace(pixel_aspect=2)]), "camera path 2 has pixels of aspect 2"),
+        (lambda: edit.concatenate([SHORT, SHORT.replace(pixel_aspect=2)]), "Camera path 2 has pixels of aspect 2"),
         (lambda: edit.scale_movement(SHORT, distance=np.nan), "distance"),
         (lambda: edit.look_at(SHORT, (0, 0)), "three numbers"),
         (lambda: edit.look_at(SHORT, (0.3, 0, 0)), "frame 4 stands at the point"),

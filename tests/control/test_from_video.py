@@ -158,7 +158,7 @@ def test_a_cut_is_reported():
 @pytest.mark.parametrize(
     ("frames", "options", "word"),
     [
-        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "too few points"),
+        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "Too few points"),
         (np.zeros((1, 64, 96, 3), np.uint8), {}, "at least 2"),
         (np.zeros((5, 64, 96), np.uint8), {}, "expected"),
         (np.zeros((5, 16, 96, 3), np.uint8), {}, "32x32"),

@@ -72,7 +72,7 @@ def test_small_holes_are_filled_and_specks_dropped():
         (lambda: grow(DISC, float("nan")), "nan pixels"),
         (lambda: feather(DISC, -1), "at least 0"),
         (lambda: fill_holes(DISC, 2), "0 to 1"),
-        (lambda: union(), "no mask"),
+        (lambda: union(), "No mask"),
         (lambda: invert(DISC * 255), "divide 8-bit"),
         (lambda: grow(DISC[0], 1), "shape"),
         (lambda: keyframes(DISC), "frames, height, width"),
@@ -146,7 +146,7 @@ def test_objects_go_to_slots_in_the_order_that_is_asked_for(order, expected, pac
     ("masks", "fields", "says"),
     [
         (np.zeros((2, 3, 4)), {}, "frames, objects, height, width"),
-        (np.zeros((2, 3, 4, 8)), {}, "none of the objects is seen"),
+        (np.zeros((2, 3, 4, 8)), {}, "None of the objects is seen"),
         (np.zeros((2, 3, 4, 8)), {"order": [3]}, "objects 0 to 2"),
         (np.zeros((2, 3, 4, 8)), {"order": "size"}, "given, area, seen, left"),
         (np.zeros((2, 3, 4, 8)), {"packed": True}, "bytes"),

@@ -297,7 +297,7 @@ def test_the_page_refuses_what_python_refuses_in_the_same_words():
             state_from_json(text)
         assert found.startswith("Error: "), text
         if "not JSON" in str(error.value):  # in the words of either reader
-            assert "the masks are not JSON" in found
+            assert "The masks are not JSON" in found
         else:
             assert found == f"Error: {error.value}", text
 

@@ -161,7 +161,7 @@ def test_json_gives_every_shape_back(shape):
         ({"kind": "ellipse", "centre": [0.5, 0.5], "size": [0, 1]}, "above 0"),
         ({"kind": "ellipse", "centre": [0.5, 0.5], "size": [1, 1], "turn": True}, "'turn' of shape 2"),
         ({"kind": "polygon", "points": [[0, 0], [1, 1]]}, "2 points; a list of 3"),
-        ({"kind": "polygon", "points": [[0, 0], [1, 1], [1]]}, "point 2 of shape 2"),
+        ({"kind": "polygon", "points": [[0, 0], [1, 1], [1]]}, "Point 2 of shape 2"),
         ({"kind": "polygon", "points": "abc"}, "'points'"),
         ({"kind": "brush", "points": [[0, 0, 0]]}, "radius"),
         ({"kind": "brush", "points": [[0, 0, 0.1]] * 6000}, "6000 points"),

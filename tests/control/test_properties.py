@@ -228,7 +228,7 @@ def test_speeds_of_a_known_movement():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda p: p.relative(5), "frame 5 of a camera path of 3"),
+        (lambda p: p.relative(5), "Frame 5 of a camera path of 3"),
         (lambda p: p.absolute(np.eye(3)), "shape"),
         (lambda p: p.absolute("here"), "regular array"),
         (lambda p: p.at([]), "list of numbers"),

@@ -78,5 +78,5 @@ def test_it_travels_as_json():
 
 
 def test_no_clips_are_refused():
-    with pytest.raises(UserError, match="no camera path"):
+    with pytest.raises(UserError, match="No camera path"):
         measure([])

@@ -155,9 +155,9 @@ def test_refusals():
         bench.run_control(scenes=1)
     with pytest.raises(UserError, match="at least 1"):
         bench.run_control(scenes=2, steps=0)
-    with pytest.raises(UserError, match="family is 'old'; expected one of seen, unseen"):
+    with pytest.raises(UserError, match="Family is 'old'; expected one of seen, unseen"):
         bench.run_control(scenes=2, family="old")
-    with pytest.raises(UserError, match="masks is 'none'"):
+    with pytest.raises(UserError, match="Masks is 'none'"):
         bench.run_control(scenes=2, masks="none")
 
 

@@ -91,7 +91,7 @@ def test_refusals_come_first(tmp_path):
     for words, changes in (
         ("at least 1 of both", {"scenes": 0}),
         ("at least 1 was", {"steps": 0}),
-        ("family is 'old'", {"family": "old"}),
+        ("Family is 'old'", {"family": "old"}),
     ):
         with pytest.raises(UserError, match=words):
             run_gallery(tmp_path / "out", **changes)

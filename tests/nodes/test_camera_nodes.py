@@ -194,7 +194,7 @@ def test_several_movements_in_one_line(host):
     assert np.allclose(path.c2w[4, :, :3], preset("pan_right", frames=2, amount=20.0).c2w[-1, :, :3])
     assert np.linalg.norm(path.c2w[4, :, 3]) < 1e-9
     assert np.linalg.norm(path.c2w[-1, :, 3]) == pytest.approx(0.3)
-    with pytest.raises(UserError, match="part 2.*dolly_inn"):
+    with pytest.raises(UserError, match="Part 2.*dolly_inn"):
         broken = {"movement": "combination", "text": "pan_right + dolly_inn:0.3"}
         run(host, "FullDiTCameraPreset", movement=broken, frames=9, fps=8.0, ease="linear")
 

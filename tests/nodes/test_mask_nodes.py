@@ -96,8 +96,8 @@ def test_a_clip_of_one_frame_gives_its_mask_back(host):
 @pytest.mark.parametrize(
     ("mask", "at", "says"),
     [
-        (torch.zeros(1, HEIGHT, WIDTH), "0", "the mask is black"),
-        (torch.zeros(FRAMES, HEIGHT, WIDTH), "", "all 7 masks are black"),
+        (torch.zeros(1, HEIGHT, WIDTH), "0", "The mask is black"),
+        (torch.zeros(FRAMES, HEIGHT, WIDTH), "", "All 7 masks are black"),
         (torch.from_numpy(disc(24)), "0, 3", "1 mask came, 'at' names 2 frames, and the video has 7"),
         (torch.ones(5, HEIGHT, WIDTH), "", "5 masks came, 'at' is empty"),
         (torch.ones(5, HEIGHT, WIDTH), "0", "a mask for each frame that 'at' names"),

@@ -145,9 +145,9 @@ def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
     one, two, three, _, state = editor.execute("", track, track3=track.flip(2)).args
     assert not two.any() and iou(three[0], track.flip(2)[0]) > 0.99
     assert [slot.color for slot in state_from_json(state).slots] == ["#ff0000", "#00ff00", "#0000ff"]
-    with pytest.raises(UserError, match="track2 is 4 frames of 72x48, but track1 is 5 frames of 72x48"):
+    with pytest.raises(UserError, match="Track2 is 4 frames of 72x48, but track1 is 5 frames of 72x48"):
         editor.execute("", track, track2=track[:4])
-    with pytest.raises(UserError, match="track1"):
+    with pytest.raises(UserError, match="Track1"):
         editor.execute("", track * 3)
     *tracks, report, state = editor.execute("", torch.zeros(1, 8, 8)).args
     assert not any(track.any() for track in tracks) and "empty in every frame" in report
@@ -209,7 +209,7 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
 
     assert go({**request, "stage": "../../input"})[0] == 400
     assert "cannot be read" in go({**request, "masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]})[1]["error"]
-    assert "no mask was given" in go({**request, "masks": []})[1]["error"]
+    assert "No mask was given" in go({**request, "masks": []})[1]["error"]
     assert go({**request, "first": -1})[0] == go({**request, "last": "x"})[0] == go(None)[0] == 400
     assert go({**request, "accuracy": 2})[0] == go({**request, "first": 8, "last": 2})[0] == 400
     status, answer = go(request, gone=lambda: True)

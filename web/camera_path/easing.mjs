@@ -1,5 +1,7 @@
 // How the speed of a movement is spread over its time: the same curves as control/camera/easing.py, by the same names.
 // The shared fixtures of the tests hold every name and value to Python's.
+import { UserError } from "../shared/errors.mjs";
+
 const BEYOND = 1.70158;
 const STARTS = {
   sine: (x) => 1 - Math.cos((Math.PI / 2) * x),
@@ -28,6 +30,6 @@ for (const [name, start] of Object.entries(STARTS)) {
 /** Progress 0..1 with its speed shaped by the curve `kind`; outside 0..1 counts as the end. */
 export function eased(x, kind) {
   const curve = EASINGS[kind];
-  if (!curve) throw new Error(`the ease '${kind}' is unknown`);
+  if (!curve) throw new UserError(`the ease '${kind}' is unknown`);
   return curve(Math.min(Math.max(x, 0), 1));
 }

@@ -5,12 +5,13 @@ import {
   apply, fromQuaternion, fromTurn, fromVector, length, looking, multiply, radians, sub, transpose,
 } from "./rotations.mjs"; // prettier-ignore
 import { segmentOf, slopes, turning } from "./turns.mjs";
+import { UserError } from "../shared/errors.mjs";
 
 /** The camera-to-world rotation of a key. Throws where it looks at the point where it stands. */
 export function keyMatrix(key) {
   if (key.target) {
     const forward = sub(key.target, key.position ?? [0, 0, 0]);
-    if (length(forward) < 1e-6) throw new Error(`the key at ${key.time} looks at the point where it stands`);
+    if (length(forward) < 1e-6) throw new UserError(`the key at ${key.time} looks at the point where it stands`);
     return multiply(looking(forward), fromVector([0, 0, radians(key.turn?.[2] ?? 0)]));
   }
   return key.rotation ? fromQuaternion(key.rotation) : fromTurn(key.turn ?? [0, 0, 0]);
@@ -50,10 +51,10 @@ function aimedRuns(times, keys) {
  */
 export function pathOf(state) {
   const keys = state.keys;
-  if (!keys?.length) throw new Error("a camera path needs at least one key");
+  if (!keys?.length) throw new UserError("a camera path needs at least one key");
   const times = keys.map((key) => key.time);
   if (times.some((time, k) => !(time >= 0 && time <= 1) || (k > 0 && time - times[k - 1] < 1e-6)))
-    throw new Error("the times of the keys must increase within 0..1");
+    throw new UserError("the times of the keys must increase within 0..1");
   const position = cubic(times, keys.map((key) => key.position ?? [0, 0, 0]));
   const fov = cubic(times, keys.map((key) => [key.fov ?? 50]));
   const rotation = turning(times, keys.map(keyMatrix), state.turns ?? "exact");

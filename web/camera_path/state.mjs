@@ -4,6 +4,7 @@ import { eased, EASINGS } from "./easing.mjs";
 import { apply, looking, sub, toTurn } from "./rotations.mjs";
 import { keyMatrix, pathOf } from "./path.mjs";
 import { TURNS } from "./turns.mjs";
+import { UserError } from "../shared/errors.mjs";
 
 export const FORMAT = "fulldit-camera";
 export const SUBJECT = [0, 0, 1];
@@ -20,21 +21,21 @@ export function parse(text) {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`the camera path is not JSON (${error.message})`);
+    throw new UserError(`the camera path is not JSON (${error.message})`);
   }
   if (!value || typeof value !== "object" || !Array.isArray(value.keys))
-    throw new Error("the camera path must be a JSON object with keys");
+    throw new UserError("the camera path must be a JSON object with keys");
   const state = { format: FORMAT, version: 1, ease: value.ease ?? "linear", turns: value.turns ?? "exact", keys: [] };
-  if (!EASINGS[state.ease]) throw new Error(`the ease '${state.ease}' is unknown`);
-  if (!TURNS.includes(state.turns)) throw new Error(`turns of the kind '${state.turns}' are unknown`);
+  if (!EASINGS[state.ease]) throw new UserError(`the ease '${state.ease}' is unknown`);
+  if (!TURNS.includes(state.turns)) throw new UserError(`turns of the kind '${state.turns}' are unknown`);
   value.keys.forEach((key, k) => {
     const made = { time: key?.time, position: key?.position ?? [0, 0, 0], fov: key?.fov ?? 50, ease: key?.ease ?? "linear" };
     for (const name of ["target", "turn", "rotation"]) if (key?.[name] != null) made[name] = key[name];
     const sizes = [["position", 3], ["target", 3], ["turn", 3], ["rotation", 4]];
     for (const [name, size] of sizes)
-      if (made[name] && !vector(made[name], size)) throw new Error(`'${name}' of camera key ${k} must be ${size} numbers`);
-    if (!number(made.time) || !number(made.fov)) throw new Error(`time and fov of camera key ${k} must be numbers`);
-    if (!EASINGS[made.ease]) throw new Error(`the ease of camera key ${k} is unknown`);
+      if (made[name] && !vector(made[name], size)) throw new UserError(`'${name}' of camera key ${k} must be ${size} numbers`);
+    if (!number(made.time) || !number(made.fov)) throw new UserError(`time and fov of camera key ${k} must be numbers`);
+    if (!EASINGS[made.ease]) throw new UserError(`the ease of camera key ${k} is unknown`);
     state.keys.push(made);
   });
   pathOf(state); // throws what Python would

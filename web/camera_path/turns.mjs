@@ -1,5 +1,6 @@
 // Smooth turning through key rotations: control/camera/turns.py in JavaScript, with the solver behind 'fluid' written out.
 import { add, apply, cross, dot, fromVector, length, multiply, scale, sub, toVector, transpose } from "./rotations.mjs";
+import { UserError } from "../shared/errors.mjs";
 
 export const TURNS = ["fluid", "exact"];
 const HELD = 1e-9;
@@ -35,7 +36,7 @@ export function slopes(steps, rates) {
 
 /** A function of time that gives the rotation; `times` increase, `keys` are matrices. */
 export function turning(times, keys, kind) {
-  if (!TURNS.includes(kind)) throw new Error(`turns of the kind '${kind}' are unknown`);
+  if (!TURNS.includes(kind)) throw new UserError(`turns of the kind '${kind}' are unknown`);
   if (keys.length === 1) return () => keys[0];
   const runs = [];
   let start = 0;

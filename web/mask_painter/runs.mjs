@@ -1,4 +1,6 @@
 // Black-and-white pictures as short text: the same bytes as control/identity/runs.py, whose docstring has the format.
+import { UserError } from "../shared/errors.mjs";
+
 const MOST_PIXELS = 2 ** 24;
 const MOST_CHARACTERS = 2 ** 22;
 
@@ -42,33 +44,33 @@ export function encode(mask, height, width) {
 export function decode(text, height, width) {
   const total = height * width;
   if (!(total > 0 && total <= MOST_PIXELS))
-    throw new Error(`a picture of ${width}x${height} is empty or larger than ${MOST_PIXELS} pixels`);
+    throw new UserError(`a picture of ${width}x${height} is empty or larger than ${MOST_PIXELS} pixels`);
   if (text.length > Math.min(MOST_CHARACTERS, 8 * total + 8))
-    throw new Error(`${text.length} characters are more than a picture of ${width}x${height} can need`);
+    throw new UserError(`${text.length} characters are more than a picture of ${width}x${height} can need`);
   let data;
   // Python reads strictly: nothing but the alphabet, padded to groups of four.
-  if (text.length % 4 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new Error("the runs are no base64 text");
+  if (text.length % 4 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new UserError("the runs are no base64 text");
   try {
     data = atob(text);
   } catch {
-    throw new Error("the runs are no base64 text");
+    throw new UserError("the runs are no base64 text");
   }
-  if (!data.length || data.charCodeAt(data.length - 1) > 127) throw new Error("the runs are empty or cut short");
+  if (!data.length || data.charCodeAt(data.length - 1) > 127) throw new UserError("the runs are empty or cut short");
   const mask = new Uint8Array(total);
   const sums = [0, 0]; // of the black runs, and of the white ones
   let at = 0, number = 0, place = 0, count = 0;
   for (let k = 0; k < data.length; k++) {
     const byte = data.charCodeAt(k);
-    if (place > 4) throw new Error("the runs hold a number that is too large");
+    if (place > 4) throw new UserError("the runs hold a number that is too large");
     number += (byte & 127) * 2 ** (7 * place++);
     if (byte > 127) continue;
     const run = (sums[count & 1] += number % 2 ? -(number + 1) / 2 : number / 2);
-    if (run < 0 || at + run > total) throw new Error(`the runs do not add up to ${width}x${height} pixels`);
+    if (run < 0 || at + run > total) throw new UserError(`the runs do not add up to ${width}x${height} pixels`);
     if (count & 1) mask.fill(1, at, at + run);
     at += run;
     number = place = 0;
     count++;
   }
-  if (at !== total) throw new Error(`the runs do not add up to ${width}x${height} pixels`);
+  if (at !== total) throw new UserError(`the runs do not add up to ${width}x${height} pixels`);
   return mask;
 }

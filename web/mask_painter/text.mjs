@@ -4,6 +4,7 @@
 // null. States never change: edits.mjs makes new ones that share the rest.
 import { MASK_EASES } from "./keyframes.mjs";
 import { pixelsOf } from "./shapes.mjs";
+import { UserError } from "../shared/errors.mjs";
 
 export const FORMAT = "fulldit-masks";
 export const VERSION = 1;
@@ -47,8 +48,8 @@ function numbers(value, count, what, low, high, whole = false) {
   let fits = Array.isArray(value) && value.length === count;
   fits = fits && value.every((entry) => typeof entry === "number" && entry >= low && entry <= high);
   if (!fits || (whole && !value.every(Number.isInteger))) {
-    if (count === 1) throw new Error(`${what} is ${shown(value[0])}; a number from ${limit(low)} to ${limit(high)} was expected`);
-    throw new Error(
+    if (count === 1) throw new UserError(`${what} is ${shown(value[0])}; a number from ${limit(low)} to ${limit(high)} was expected`);
+    throw new UserError(
       `${what} is ${shown(value)}; ${count} ${whole ? "whole numbers" : "numbers"} from ${limit(low)} to ${limit(high)} were expected`,
     );
   }
@@ -86,65 +87,65 @@ function normalized(shape) {
 }
 
 function readShape(value, where) {
-  if (!plain(value)) throw new Error(`${where} is ${shown(value)}; an object with a kind was expected`);
+  if (!plain(value)) throw new UserError(`${where} is ${shown(value)}; an object with a kind was expected`);
   const kind = field(value, "kind", null);
   if (typeof kind !== "string" || !Object.hasOwn(FIELDS, kind))
-    throw new Error(`the kind of ${where} is ${shown(kind)}: choose one of ${Object.keys(FIELDS).join(", ")}`);
+    throw new UserError(`the kind of ${where} is ${shown(kind)}: choose one of ${Object.keys(FIELDS).join(", ")}`);
   const op = field(value, "op", "add");
-  if (op !== "add" && op !== "subtract") throw new Error(`the op of ${where} is ${shown(op)}: choose add or subtract`);
+  if (op !== "add" && op !== "subtract") throw new UserError(`the op of ${where} is ${shown(op)}: choose add or subtract`);
   const unknown = Object.keys(value).filter((name) => !FIELDS[kind].includes(name) && name !== "kind" && name !== "op");
   const missing = FIELDS[kind].filter((name) => name !== "turn" && !Object.hasOwn(value, name));
   if (unknown.length || missing.length) {
     const name = (unknown.length ? unknown : missing).sort()[0];
-    throw new Error(
+    throw new UserError(
       `${where} ${unknown.length ? "has the unknown field" : "lacks the field"} '${name}':` +
         ` ${"aeiou".includes(kind[0]) ? "an" : "a"} ${kind} has ${FIELDS[kind].join(", ")}`,
     );
   }
   if (kind === "bitmap") {
     numbers(value.size, 2, `'size' of ${where}`, 1, 16384, true);
-    if (typeof value.runs !== "string") throw new Error(`'runs' of ${where} is ${shown(value.runs)}; a text was expected`);
+    if (typeof value.runs !== "string") throw new UserError(`'runs' of ${where} is ${shown(value.runs)}; a text was expected`);
     try {
       pixelsOf(value);
     } catch (error) {
-      throw new Error(`'runs' of ${where} cannot be read: ${error.message}; was the state cut or changed?`);
+      throw new UserError(`'runs' of ${where} cannot be read: ${error.message}; was the state cut or changed?`);
     }
   } else if (kind === "polygon" || kind === "brush") {
     const [least, size] = kind === "polygon" ? [3, 2] : [1, 3];
     const { points } = value;
     if (!Array.isArray(points) || points.length < least || points.length > MOST_POINTS) {
       const count = Array.isArray(points) ? `${points.length} points` : shown(points);
-      throw new Error(`'points' of ${where} is ${count}; a list of ${least} to ${MOST_POINTS} was expected`);
+      throw new UserError(`'points' of ${where} is ${count}; a list of ${least} to ${MOST_POINTS} was expected`);
     }
     points.forEach((point, number) => numbers(point, size, `point ${number} of ${where}`, -4, 5));
     if (kind === "brush" && points.some((point) => !(point[2] > 0 && point[2] <= 1)))
-      throw new Error(`a radius of ${where} is not above 0 and at most 1 (shares of the height)`);
+      throw new UserError(`a radius of ${where} is not above 0 and at most 1 (shares of the height)`);
   } else {
     numbers(value.centre, 2, `'centre' of ${where}`, -4, 5);
     numbers(value.size, 2, `'size' of ${where}`, 0, 10);
     numbers([field(value, "turn", 0)], 1, `'turn' of ${where}`, -1e6, 1e6);
     if (Math.min(...value.size) <= 0)
-      throw new Error(`'size' of ${where} is ${shown(value.size)}; two numbers above 0 were expected`);
+      throw new UserError(`'size' of ${where} is ${shown(value.size)}; two numbers above 0 were expected`);
   }
   return normal(value);
 }
 
 function readKey(value, frames, where) {
-  if (!plain(value)) throw new Error(`${where} is ${shown(value)}; an object with a frame and shapes was expected`);
+  if (!plain(value)) throw new UserError(`${where} is ${shown(value)}; an object with a frame and shapes was expected`);
   const unknown = Object.keys(value).filter((name) => !["frame", "time", "shapes", "ease", "turn"].includes(name));
   if (unknown.length)
-    throw new Error(`${where} has the unknown field '${unknown.sort()[0]}': a key has frame (or time), shapes, ease, turn`);
+    throw new UserError(`${where} has the unknown field '${unknown.sort()[0]}': a key has frame (or time), shapes, ease, turn`);
   const [framed, timed] = [Object.hasOwn(value, "frame"), Object.hasOwn(value, "time")];
-  if (framed === timed) throw new Error(`${where} has ${framed ? "both a frame and a time" : "no frame"}: give one of them`);
+  if (framed === timed) throw new UserError(`${where} has ${framed ? "both a frame and a time" : "no frame"}: give one of them`);
   const frame = framed
     ? numbers([value.frame], 1, `'frame' of ${where}`, 0, frames - 1)[0]
     : numbers([value.time], 1, `'time' of ${where}`, 0, 1)[0] * (frames - 1);
   const listed = field(value, "shapes", []);
   if (!Array.isArray(listed) || listed.length > MOST_SHAPES)
-    throw new Error(`'shapes' of ${where} is no list of at most ${MOST_SHAPES} shapes`);
+    throw new UserError(`'shapes' of ${where} is no list of at most ${MOST_SHAPES} shapes`);
   const ease = field(value, "ease", "linear");
   if (!MASK_EASES.includes(ease))
-    throw new Error(`the ease of ${where} is ${shown(ease)}: choose one of ${MASK_EASES.join(", ")}`);
+    throw new UserError(`the ease of ${where} is ${shown(ease)}: choose one of ${MASK_EASES.join(", ")}`);
   const turn = value.turn ?? null;
   if (turn !== null) numbers([turn], 1, `'turn' of ${where}`, -36000, 36000);
   const shapes = listed.map((shape, number) => readShape(shape, `shape ${number} of ${where}`));
@@ -160,28 +161,28 @@ export const nameText = (text) =>
 
 function readSlot(value, number, frames) {
   let where = `slot ${number}`;
-  if (!plain(value)) throw new Error(`${where} of the masks is ${shown(value)}; an object with name and keys was expected`);
+  if (!plain(value)) throw new UserError(`${where} of the masks is ${shown(value)}; an object with name and keys was expected`);
   const unknown = Object.keys(value).filter((name) => !["name", "colour", "visible", "keys"].includes(name));
   if (unknown.length)
-    throw new Error(`${where} has the unknown field '${unknown.sort()[0]}': a slot has name, colour, visible, keys`);
+    throw new UserError(`${where} has the unknown field '${unknown.sort()[0]}': a slot has name, colour, visible, keys`);
   const name = field(value, "name", `object ${number + 1}`);
   const length = typeof name === "string" ? [...name.replace(EDGES, "")].length : 0;
   if (!(length > 0 && length <= 200))
-    throw new Error(`the name of ${where} is ${shown(name)}; a text of 1 to 200 characters was expected`);
+    throw new UserError(`the name of ${where} is ${shown(name)}; a text of 1 to 200 characters was expected`);
   where = `slot '${name}'`;
   const colour = field(value, "colour", COLORS[number]);
   if (typeof colour !== "string" || !/^#[0-9a-fA-F]{6}$/.test(colour))
-    throw new Error(`the color of ${where} is ${shown(colour)}; one like #ff8000 was expected`);
+    throw new UserError(`the color of ${where} is ${shown(colour)}; one like #ff8000 was expected`);
   const visible = field(value, "visible", true);
   if (typeof visible !== "boolean")
-    throw new Error(`'visible' of ${where} is ${shown(visible)}; true or false was expected`);
+    throw new UserError(`'visible' of ${where} is ${shown(visible)}; true or false was expected`);
   const listed = field(value, "keys", []);
   if (!Array.isArray(listed) || listed.length > MOST_KEYS)
-    throw new Error(`'keys' of ${where} is ${shown(listed)}; a list of at most ${MOST_KEYS} was expected`);
+    throw new UserError(`'keys' of ${where} is ${shown(listed)}; a list of at most ${MOST_KEYS} was expected`);
   const keys = listed.map((key, n) => readKey(key, frames, `key ${n} of ${where}`)).sort((a, b) => a.frame - b.frame);
   keys.forEach((key, n) => {
     if (n && keys[n - 1].frame === key.frame)
-      throw new Error(`${where}: two mask keys stand at frame ${key.frame}: keep one of them`);
+      throw new UserError(`${where}: Two mask keys stand at frame ${key.frame}: keep one of them`);
   });
   return { name: nameText(name), colour, visible, keys };
 }
@@ -192,23 +193,23 @@ function readSlot(value, number, frames) {
  */
 export function parse(text) {
   if (text.length > MOST_CHARACTERS)
-    throw new Error(`the masks are a text of ${text.length} characters; at most ${MOST_CHARACTERS} are read`);
+    throw new UserError(`the masks are a text of ${text.length} characters; at most ${MOST_CHARACTERS} are read`);
   let value;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`the masks are not JSON (${error.message}): was the text cut?`);
+    throw new UserError(`the masks are not JSON (${error.message}): was the text cut?`);
   }
   if (!plain(value) || value.format !== FORMAT)
-    throw new Error(`the masks are ${shown(value)}; a JSON object with "format": "${FORMAT}" was expected`);
+    throw new UserError(`the masks are ${shown(value)}; a JSON object with "format": "${FORMAT}" was expected`);
   if (value.version !== VERSION)
-    throw new Error(`the masks are of version ${shown(value.version)}; this pack reads version ${VERSION}`);
+    throw new UserError(`the masks are of version ${shown(value.version)}; this pack reads version ${VERSION}`);
   for (const name of ["size", "frames", "slots"])
-    if (!Object.hasOwn(value, name)) throw new Error(`the masks lack the field '${name}'`);
+    if (!Object.hasOwn(value, name)) throw new UserError(`the masks lack the field '${name}'`);
   numbers(value.size, 2, "'size' of the masks", 1, 16384, true);
   numbers([value.frames], 1, "'frames' of the masks", 1, MOST_FRAMES, true);
   if (!Array.isArray(value.slots) || value.slots.length > MOST_SLOTS)
-    throw new Error(`'slots' of the masks is ${shown(value.slots)}; a list of at most ${MOST_SLOTS} was expected`);
+    throw new UserError(`'slots' of the masks is ${shown(value.slots)}; a list of at most ${MOST_SLOTS} was expected`);
   return {
     size: [...value.size],
     frames: value.frames,
