@@ -7,13 +7,13 @@ class UserError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one sentence or two: what came, what was expected, what to do. It begins with a capital and ends with
-    a period, whatever it was put together from. The command line prints it as one line and exits with 2; in ComfyUI it
-    becomes the node's error.
+    a period, whatever it was put together from; `clause` is the text as it was given, to be part of another sentence.
+    The command line prints it as one line and exits with 2; in ComfyUI it becomes the node's error.
     """
 
     def __init__(self, message: str):
-        text = str(message).strip()
-        text = text[:1].upper() + text[1:]
+        self.clause = str(message).strip()
+        text = self.clause[:1].upper() + self.clause[1:]
         super().__init__(text if text.endswith((".", "!", "?", ".)")) else f"{text}.")
 
 

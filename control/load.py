@@ -163,7 +163,7 @@ def load_depth(
     try:
         return normalize_depth(clip, kind).resized(height, width)
     except UserError as error:
-        raise UserError(f"'{path}': {error}") from error
+        raise UserError(f"'{path}': {error.clause}") from error
 
 
 def _video(path: str, frames: int, size: tuple[int, int] | None, fit: bool, what: str) -> np.ndarray:

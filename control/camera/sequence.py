@@ -55,7 +55,7 @@ def parse(text: str, ease: str = "smooth") -> tuple[list[Part], float | None]:
         try:
             part, lens = _part(piece, ease)
         except UserError as error:
-            raise UserError(f"{_place(number, piece, pieces)}{error}") from error
+            raise UserError(f"{_place(number, piece, pieces)}{error.clause}") from error
         if lens is not None and fov is not None and lens != fov:
             raise UserError(
                 f"{_place(number, piece, pieces)}a second field of view ({lens:g}, after {fov:g}) was given"

@@ -124,7 +124,7 @@ def _slot(value: Any, number: int, frames: int) -> MaskSlot:
     try:
         return MaskSlot(name.strip(), MaskTrack(keys, frames), color, visible)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error.clause}") from error
 
 
 def _refuse(name: str) -> None:

@@ -108,7 +108,7 @@ def offer(model: Published, place: Path, ask: bool, endpoint: str | None = None)
         try:
             model = look_up(model, endpoint, timeout=5)
         except UserError as error:
-            doubt = f" What it is cannot be shown now: {error}."
+            doubt = f" What it is cannot be shown now: {error.clause}."
     elif not model.known:
         doubt = " Set download to 'ask' to see its size and SHA-256."
     return UserError(

@@ -63,7 +63,7 @@ def read_config(path: str | os.PathLike) -> FullDiTConfig:
     try:
         return FullDiTConfig.from_json(metadata["config"])
     except UserError as error:
-        raise UserError(f"'{path}': {error}") from error
+        raise UserError(f"'{path}': {error.clause}") from error
 
 
 def read_camera_motion_range(path: str | os.PathLike) -> CameraMotionRange | None:

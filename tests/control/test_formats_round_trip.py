@@ -167,12 +167,12 @@ def test_a_colmap_model_by_one_of_its_files_or_from_above(tmp_path):
 @pytest.mark.parametrize(
     "file, content, says",
     [
-        ("cameras.txt", "3 PINHOLE 640 480 500\n", "Line 1 of cameras.txt has 1 parameters; its model PINHOLE has 4"),
-        ("cameras.txt", "3 MAGIC 640 480 500\n", "Line 1 of cameras.txt has the model 'MAGIC'"),
+        ("cameras.txt", "3 PINHOLE 640 480 500\n", "line 1 of cameras.txt has 1 parameters; its model PINHOLE has 4"),
+        ("cameras.txt", "3 MAGIC 640 480 500\n", "line 1 of cameras.txt has the model 'MAGIC'"),
         ("cameras.txt", "4 PINHOLE 640 480 500 500 1 1\n", "has the camera 3, which the model lacks"),
         ("images.txt", "# Images\n\n1 0 0 0 0 0 0 0 3 a.png\n", "length 0"),
-        ("images.txt", "1 1 0 0\n", "Line 1 of images.txt has 4 entries"),
-        ("images.txt", "1 1 0 zero 0 0 0 0 3 a.png\n", "Line 1 of images.txt holds something"),
+        ("images.txt", "1 1 0 0\n", "line 1 of images.txt has 4 entries"),
+        ("images.txt", "1 1 0 zero 0 0 0 0 3 a.png\n", "line 1 of images.txt holds something"),
     ],
 )
 def test_damaged_colmap_models_say_the_line(tmp_path, file, content, says):
@@ -213,7 +213,7 @@ def test_a_usd_opens_no_file_but_those_beside_it(tmp_path):
 def test_scenes_without_their_library_name_what_to_install(tmp_path, monkeypatch):
     write_camera(wild(3), tmp_path / "a.usda")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="Reading USD needs.*pip install usd-core"):
+    with pytest.raises(UserError, match="reading USD needs.*pip install usd-core"):
         read_camera(tmp_path / "a.usda")
 
 

@@ -198,7 +198,7 @@ def changed(path: list, value) -> dict:
         (changed(["slots", 0, "keys"], 4), "'keys' of slot 'cup'"),
         (changed(["slots", 0, "keys", 1], 4), "Key 1 of slot 'cup' is 4"),
         (changed(["slots", 0, "keys", 1, "frame"], 5), "'frame' of key 1 of slot 'cup' is 5; a number from 0 to 4"),
-        (changed(["slots", 0, "keys", 1, "frame"], 0), "Two mask keys stand at frame 0"),
+        (changed(["slots", 0, "keys", 1, "frame"], 0), "two mask keys stand at frame 0"),
         (changed(["slots", 0, "keys", 1, "time"], 0), "both a frame and a time"),
         (changed(["slots", 0, "keys", 1, "ease"], ["linear"]), "ease of key 1"),
         (changed(["slots", 0, "keys", 0, "turn"], "far"), "'turn' of key 0"),

@@ -63,7 +63,7 @@ export class CameraEditor {
     try {
       this.state = states.parse(text);
     } catch (error) {
-      this.say(`This is no camera path: ${error.message}. Choose a movement to start from.`, true);
+      this.say(`${error.message} Choose a movement to start from.`, true);
       if (!this.state) this.state = states.parse('{"keys":[{"time":0},{"time":1,"position":[0,0,0.3]}],"ease":"smooth"}');
       return this.refresh();
     }

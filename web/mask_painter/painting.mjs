@@ -25,7 +25,7 @@ export class Painting {
         this.base = text ? states.parse(text) : states.empty(...(this.host.settings()?.size ?? [832, 480]), this.host.settings()?.frames ?? 17);
         this.unsay();
       } catch (error) {
-        this.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}. Painting starts anew.`, true);
+        this.say(`${error.message} Painting starts anew.`, true);
         this.base ??= states.empty(832, 480, 17);
       }
       this.text = text;

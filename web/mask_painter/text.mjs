@@ -108,7 +108,7 @@ function readShape(value, where) {
     try {
       pixelsOf(value);
     } catch (error) {
-      throw new UserError(`'runs' of ${where} cannot be read: ${error.message}; was the state cut or changed?`);
+      throw new UserError(`'runs' of ${where} cannot be read: ${error.clause}; was the state cut or changed?`);
     }
   } else if (kind === "polygon" || kind === "brush") {
     const [least, size] = kind === "polygon" ? [3, 2] : [1, 3];
@@ -182,7 +182,7 @@ function readSlot(value, number, frames) {
   const keys = listed.map((key, n) => readKey(key, frames, `key ${n} of ${where}`)).sort((a, b) => a.frame - b.frame);
   keys.forEach((key, n) => {
     if (n && keys[n - 1].frame === key.frame)
-      throw new UserError(`${where}: Two mask keys stand at frame ${key.frame}: keep one of them`);
+      throw new UserError(`${where}: two mask keys stand at frame ${key.frame}: keep one of them`);
   });
   return { name: nameText(name), colour, visible, keys };
 }

@@ -5,5 +5,6 @@ export class UserError extends Error {
     const text = message.charAt(0).toUpperCase() + message.slice(1);
     super(/[.!?]$/.test(text) ? text : `${text}.`);
     this.name = "Error";
+    this.clause = message; // as it was given, to be part of another sentence
   }
 }

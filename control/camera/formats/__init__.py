@@ -93,7 +93,7 @@ def read_camera(
         if farthest > FARTHEST:
             raise UserError(f"a position of {farthest:.3g} is no camera's: the file is damaged or of another kind")
     except UserError as error:
-        raise UserError(f"the camera file '{path}' cannot be read: {error}") from error
+        raise UserError(f"the camera file '{path}' cannot be read: {error.clause}") from error
     return trajectory if frames is None else trajectory.resample(frames)
 
 
