@@ -19,24 +19,32 @@ import torch
 
 from comfyui_fulldit.control.files import write_json
 from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
-from comfyui_fulldit.models.conditioning.condition_streams import Conditions
+from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 from comfyui_fulldit.models.conditioning.streams import STREAMS
-from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
+from comfyui_fulldit.models.config import FullDiTConfig
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
-from comfyui_fulldit.models.encode import assemble
+from comfyui_fulldit.models.families.presets import PRESETS
 
 
-def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> Conditions:
+def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> ConditionStreams:
     """Camera, three references, identity map and depth of random numbers, for the clip that the config is made for."""
-    t, h, w = config.geometry
+    t, h, w = config.latent_size
     generator = torch.Generator().manual_seed(0)
 
     def latent(frames: int) -> torch.Tensor:
         return torch.randn(1, config.in_dim, frames, h, w, generator=generator).to(device, dtype)
 
-    camera = torch.randn(1, t, STREAMS["camera"].features, generator=generator).to(device)
-    references = {slot: latent(1) for slot in range(config.slots)}
-    return assemble(config, camera, references, maps=latent(t), depth=latent(t))
+    features = STREAMS["camera"].features * config.temporal_compression
+    camera = torch.randn(1, t, features, generator=generator).to(device)
+    streams = [
+        Stream("camera", camera),
+        *(Stream("reference", latent(1), slot=slot) for slot in range(config.slots)),
+        Stream("identity_map", latent(t)),
+        Stream("depth", latent(t)),
+    ]
+    return ConditionStreams(tuple(streams), config.latent_size).with_patches(
+        {name: config.patch_of(name) for name in config.streams}
+    )
 
 
 def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype):
@@ -74,7 +82,7 @@ def measure(name: str, rounds: int) -> dict:
 
     decoupled, full = network("decoupled"), network("full")
     conditions = all_conditions(config, device, dtype)
-    x = torch.randn(1, config.in_dim, *config.geometry, device=device, dtype=dtype)
+    x = torch.randn(1, config.in_dim, *config.latent_size, device=device, dtype=dtype)
     t = torch.full((1,), 500.0, device=device)
     text = torch.randn(1, config.text_len, config.text_dim, device=device, dtype=dtype)
     kv_cache = decoupled.prefill(conditions)
@@ -100,7 +108,7 @@ def measure(name: str, rounds: int) -> dict:
     median = {key: statistics.median(values) for key, values in seconds.items()}
     return {
         "config": name,
-        "tokens": conditions.tokens(config),
+        "tokens": conditions.tokens(config.geometry),
         "seconds": {key: round(value, 5) for key, value in median.items()},
         "ratio_to_plain": {key: round(value / median["plain"], 3) for key, value in median.items()},
         # K and V of every block, against the input of every block (half of it, but projected again every step).

@@ -1,6 +1,8 @@
 """What the user says, before any network sees it: camera paths, identities and depth, in numpy alone.
 
-`camera/` holds trajectories, presets, splines and file formats; `identity/` slots, maps and references; `depth/`
-normalization; `bundle.py` puts them together as `Controls`; `media.py`, `files.py` and `load.py` bring them in from
-files and out again. Nothing here knows torch or ComfyUI.
+condition.py says what every condition has; camera_condition.py, identity_condition.py and depth_condition.py hold one
+class each, conditions.py all of them together for one video, fit.py how they are brought to its size and length.
+`camera/` holds trajectories, presets, splines and file formats; `identity/` slots, masks and references; `depth/` clips
+of depth. load.py, media.py and files.py bring data in from files and out again; images.py, optical_flow.py,
+libraries.py, progress.py and errors.py serve all. Nothing here knows torch or ComfyUI.
 """

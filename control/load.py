@@ -1,4 +1,4 @@
-"""From what a user types to `Controls`: file names and short specifications.
+"""From what a user types to the data of a condition: file names and short specifications.
 
 camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3', or
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
@@ -12,12 +12,10 @@ depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .bundle import Controls, check_length, check_size
 from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
@@ -25,53 +23,18 @@ from .depth import DepthClip, normalize_depth
 from .depth.files import open_depth
 from .errors import UserError
 from .files import existing
+from .fit import Fit, TimeFit, fit_indices
 from .identity import Identity
 from .identity.slots import check_range
-from .images import indices, resize_clip
+from .images import resize_clip
 from .media import IMAGES, count_frames, read_image, read_mask, read_video
 
 _FILES = ("image", "mask", "track")
 _NUMBERS = ("strength", "start", "end")
 
 
-def load_controls(
-    frames: int,
-    height: int,
-    width: int,
-    camera: str | os.PathLike | None = None,
-    identities: Sequence[str] = (),
-    depth: str | os.PathLike | None = None,
-    depth_kind: str = "auto",
-    fps: float = 8.0,
-    fit: bool = False,
-    slots: int = 3,
-    camera_strength: float = 1.0,
-    depth_strength: float = 1.0,
-) -> Controls:
-    """Read everything and check it against a video of `frames` frames of `height` x `width` at `fps`.
-
-    Tracks and depth are resized to the video. fit: spread a camera, track or depth clip of another length over the
-    video; without it another length is refused. Raises UserError, naming the file, for whatever cannot be used.
-    """
-    check_size(frames, height, width)
-    if len(identities) > slots:
-        raise UserError(f"{len(identities)} identities were given, but there are {slots} slots: leave some out")
-    controls = Controls(
-        camera=None if camera is None else load_camera(camera, frames, fps, width / height, fit),
-        identities=tuple(
-            load_identity(spec, frames, height, width, fit, default=f"identity {number + 1}")
-            for number, spec in enumerate(identities)
-        ),
-        depth=None if depth is None else load_depth(depth, frames, height, width, depth_kind, fit),
-        camera_strength=camera_strength,
-        depth_strength=depth_strength,
-    )
-    controls.validate(frames, height, width, slots)
-    return controls
-
-
 def load_camera(
-    spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: bool = False
+    spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = Fit()
 ) -> CameraTrajectory:
     """A camera from a file, or from a text of presets (a file of that name wins)."""
     text = os.fspath(spec)
@@ -80,14 +43,16 @@ def load_camera(
         return sequence(text, frames, fps=fps, aspect=aspect)
     trajectory = read_camera(text, keyed=frames, aspect=aspect)
     if trajectory.frames != frames:
-        if not fit:
-            check_length(trajectory.frames, frames, f"the camera path '{text}'")
-        trajectory = trajectory.resample(frames, fps=fps)
+        chosen, _ = fit_indices(trajectory.frames, frames, fit.time, f"the camera path '{text}'")
+        if fit.time is TimeFit.RESAMPLE:
+            trajectory = trajectory.resample(frames, fps=fps)
+        else:
+            trajectory = trajectory.replace(c2w=trajectory.c2w[chosen], intrinsics=trajectory.intrinsics[chosen])
     return trajectory.relative()
 
 
 def load_identity(
-    spec: str, frames: int, height: int, width: int, fit: bool = False, default: str = "identity"
+    spec: str, frames: int, height: int, width: int, fit: Fit = Fit(), default: str = "identity"
 ) -> Identity:
     """An identity from its specification (see the top of this file). Raises UserError for anything else."""
     name, equals, rest = spec.partition("=")
@@ -126,7 +91,7 @@ def load_identity(
 
 
 def load_track(
-    path: str, frames: int, height: int, width: int, fit: bool = False, what: str = "the track"
+    path: str, frames: int, height: int, width: int, fit: Fit = Fit(), what: str = "the track"
 ) -> np.ndarray:
     """A mask per frame (F, height, width), white = 1: a video, a folder of images, one image for all, or .npy."""
     if Path(path).suffix.lower() in IMAGES and not Path(path).expanduser().is_dir():
@@ -140,7 +105,7 @@ def load_track(
 
 
 def load_depth(
-    path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: bool = False
+    path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: Fit = Fit()
 ) -> DepthClip:
     """A depth clip normalized over the whole clip, then resized to (height, width). See `normalize_depth` for kinds.
 
@@ -166,11 +131,12 @@ def load_depth(
         raise UserError(f"'{path}': {error.clause}") from error
 
 
-def _video(path: str, frames: int, size: tuple[int, int] | None, fit: bool, what: str) -> np.ndarray:
+def _video(path: str, frames: int, size: tuple[int, int] | None, fit: Fit, what: str) -> np.ndarray:
     count = count_frames(path)
-    if count != frames and not fit:
-        check_length(count, frames, f"{what} '{path}'")
-    return read_video(path, frames if fit else None, size)
+    if count != frames:
+        chosen, _ = fit_indices(count, frames, fit.time, f"{what} '{path}'")
+        return read_video(path, None, size)[chosen]
+    return read_video(path, None, size)
 
 
 def _rendered(path: str) -> str | None:
@@ -186,11 +152,9 @@ def _rendered(path: str) -> str | None:
     return ".exr" if first.suffix.lower() == ".exr" else None
 
 
-def _spread(clip: np.ndarray, frames: int, fit: bool, what: str) -> np.ndarray:
+def _spread(clip: np.ndarray, frames: int, fit: Fit, what: str) -> np.ndarray:
     if len(clip) != frames:
-        if not fit:
-            check_length(len(clip), frames, what)
-        clip = clip[indices(len(clip), frames)]
+        clip = clip[fit_indices(len(clip), frames, fit.time, what)[0]]
     return clip
 
 

@@ -1,9 +1,9 @@
-"""Encoded clips on disk: shards of latents, camera paths and captions, written once and read by the generator's
-training.
+"""Encoded clips on disk: shards of latents, condition streams and captions, written once and read by a training.
 
-A shard is `shard_00012.safetensors` with N clips. Its metadata names the VAE's fingerprint and the seeds, so that
-latents of another VAE are never mixed in. Shards appear whole or not at all, and the reader looks for new ones at the
-start of every epoch: encoding may go on while the generator trains. Letters: N clips, K slots, F frames, T h w latent
+A shard is `shard_00012.safetensors` with N clips. Its metadata names the VAE's fingerprint, the streams and the seeds,
+so that latents of another VAE are never mixed in. Shards appear whole or not at all, and the reader looks for new ones
+at the start of every epoch: encoding may go on while a training runs. A stream is kept under its key ('depth',
+'reference.0'); `present` (N, K) says which clips have it. Letters: N clips, K stream keys, F frames, T h w latent
 frames and sides.
 """
 
@@ -12,206 +12,256 @@ from __future__ import annotations
 import bisect
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
 
 from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
-from ..models.encode import encode_images, encode_stills, gray_to_rgb
-from ..models.vae.latent import denormalize_latent
+from ..models.conditioning.condition_streams import Stream
+from ..models.conditioning.encoder import VideoEncoder, encode_frames
+from ..models.conditioning.streams import CONDITION_OF, ENTRIES, STREAMS
+from ..models.config import FullDiTConfig
+from ..models.encode import encode_conditions
 from ..models.vae.vae_file import fingerprint
 from ..models.weights.tensor_file import read_metadata, read_tensors, write_tensors
-from ..scenes import HELD_OUT_SEED, WorldOptions, render
+from ..scenes import HELD_OUT_SEED, Clips, WorldOptions, render
+from .text_rows import text_rows
 
-# Distance from an empty map's latent above which a place of the latent belongs to an object: half of a full color's.
-PAINTED = 5.0
-LATENTS = ("video", "depth", "identity_map", "references")
+PRESENT = "present"
+STREAM = "stream."  # before the key of a stream among a shard's tensors
 
 
 @torch.no_grad()
-def encode_clips(vae, clips, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
-    """Everything the generator learns from, of a batch of rendered clips.
+def encode_clips(vae: VideoEncoder, clips: Clips, config: FullDiTConfig) -> dict[str, torch.Tensor]:
+    """Return everything that a generator learns from, of a batch of rendered clips.
 
-    video, depth, identity_map (N, 16, T, h, w) and references (N, K, 16, h, w) in bfloat16, normalized; present (N, K);
-    c2w (N, F, 3, 4) relative and in units, intrinsics (N, F, 4) float32; captions as rows of bytes.
-    Slots that are empty hold zeros and are never read.
+    video (N, C, T, h, w) bfloat16, normalized; `stream.KEY`, each clip's streams as a user's conditions are encoded, so
+    that what is trained is what is run: latents bfloat16, vectors float32, zeros where a clip has none; present (N, K)
+    in the order of the keys; c2w (N, F, 3, 4) relative and in units, intrinsics (N, F, 4) float32; captions as rows of
+    bytes.
     """
-    found = {
-        "video": encode_images(vae, clips.video),
-        "depth": encode_images(vae, gray_to_rgb(clips.disparity())),
-        "identity_map": encode_images(vae, clips.identity_maps()),
-    }
-    stills = encode_stills(vae, clips.references[clips.present])[:, :, 0]
-    references = stills.new_zeros(*clips.present.shape, *stills.shape[1:])
-    references[clips.present] = stills
-    found["references"] = references
-    found = {name: value.to("cpu", torch.bfloat16).contiguous() for name, value in found.items()}
+    rows = [_streams_of(vae, clips, index, config) for index in range(len(clips))]
+    samples = {key: data for row in rows for key, data in row.items()}
+    keys = sorted(samples, key=_order)
+    tensors = {"video": encode_frames(vae, clips.video).to("cpu", torch.bfloat16).contiguous()}
+    for key in keys:
+        empty = torch.zeros_like(samples[key])
+        tensors[STREAM + key] = torch.stack([row.get(key, empty) for row in rows])
+    tensors[PRESENT] = torch.tensor([[key in row for key in keys] for row in rows], dtype=torch.uint8)
     c2w, intrinsics = clips.trajectories()
-    found["c2w"] = c2w.float().cpu().contiguous()
-    found["intrinsics"] = intrinsics.float().cpu().contiguous()
-    found["present"] = clips.present.to(torch.uint8).cpu()
-    found["captions"] = text_rows(clips.captions)
-    found["plain_captions"] = text_rows(clips.plain_captions)
-    return found
+    tensors["c2w"] = c2w.float().cpu().contiguous()
+    tensors["intrinsics"] = intrinsics.float().cpu().contiguous()
+    tensors["captions"] = text_rows(clips.captions)
+    tensors["plain_captions"] = text_rows(clips.plain_captions)
+    return tensors
 
 
-def text_rows(texts: Sequence[str], length: int = 256) -> torch.Tensor:
-    """(N, length) uint8: UTF-8, cut at `length`, padded with zeros."""
-    rows = torch.zeros(len(texts), length, dtype=torch.uint8)
-    for row, text in zip(rows, texts, strict=True):
-        data = text.encode()[:length]
-        row[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else row[:0]
-    return rows
+def _streams_of(vae: VideoEncoder, clips: Clips, index: int, config: FullDiTConfig) -> dict[str, torch.Tensor]:
+    """The streams of one clip by their keys, without the batch axis."""
+    conditions = clips.conditions(index).only(config.conditions)
+    streams = encode_conditions(conditions, vae, config).streams
+    return {s.key: s.data[0].to("cpu", None if s.is_vector else torch.bfloat16).contiguous() for s in streams}
 
 
-def row_text(row: torch.Tensor) -> str:
-    """The text of one row of `text_rows`."""
-    return bytes(row.tolist()).rstrip(b"\0").decode(errors="ignore")
+def _name(key: str) -> str:
+    """The stream's name in its key: 'reference' of 'reference.0'."""
+    return key.partition(".")[0]
+
+
+def _order(key: str) -> tuple[int, str]:
+    return list(STREAMS).index(_name(key)), key
 
 
 def write_shards(
-    vae,
+    vae: VideoEncoder,
     folder: Path,
+    config: FullDiTConfig,
     clips: int,
     shard: int = 64,
     first_seed: int = 0,
     batch: int = 16,
-    size: tuple[int, int, int] = (17, 64, 96),
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] | None = None,
     several: int = 0,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
-    The last `several` clips (counted in whole shards) show at least two objects: only these teach which reference
-    belongs where.
-    `report(clips, clips per second)` is called after every shard.
-    Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE.
+    Size and conditions are those of `config`. The last `several` clips (counted in whole shards) show at least two
+    objects: only these teach which reference belongs where. `report(clips, clips per second)` is called after every
+    shard. Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE or
+    size.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mark = fingerprint(vae)
-    frames, height, width = size
+    metadata = _metadata(vae, config)
     began, made = time.time(), 0
     for index in range(-(-clips // shard)):
         path = folder / f"shard_{index:05d}.safetensors"
         if path.exists():
-            check_shard(path, mark)
+            check_shard(path, metadata["vae"])
             continue
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
-        parts = []
         options = WorldOptions(objects=(2, SLOTS)) if index * shard >= clips - several else None
-        for at in range(0, len(seeds), batch):
-            some = seeds[at : at + batch]
-            rendered = render(some, frames=frames, height=height, width=width, device=device, options=options)
-            parts.append(encode_clips(vae, rendered, device))
-        tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        metadata = {"vae": mark, "seeds": f"{seeds[0]}..{seeds[-1]}", "size": json.dumps(size)}
-        write_tensors(path, tensors, metadata)
+        tensors = _encode_seeds(vae, seeds, config, batch, device, options)
+        write_tensors(path, tensors, {**metadata, "seeds": f"{seeds[0]}..{seeds[-1]}", **_keys(tensors)})
         made += len(seeds)
         if report is not None:
             report(min((index + 1) * shard, clips), made / (time.time() - began))
-    return len(EncodedClips(folder, mark)) if any(folder.glob("shard_*.safetensors")) else 0
+    return len(EncodedClips(folder, metadata["vae"])) if any(folder.glob("shard_*.safetensors")) else 0
+
+
+def _metadata(vae: VideoEncoder, config: FullDiTConfig) -> dict[str, str]:
+    return {
+        "vae": fingerprint(vae),
+        "size": json.dumps([config.frames, config.height, config.width]),
+        "conditions": json.dumps(config.conditions),
+    }
+
+
+def _keys(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
+    return {"streams": json.dumps([name.removeprefix(STREAM) for name in tensors if name.startswith(STREAM)])}
+
+
+def _encode_seeds(
+    vae: VideoEncoder,
+    seeds: Sequence[int],
+    config: FullDiTConfig,
+    batch: int,
+    device: torch.device | str,
+    options: WorldOptions | None,
+) -> dict[str, torch.Tensor]:
+    """The tensors of a shard: batches of scenes may differ in which slots are taken."""
+    size = {"frames": config.frames, "height": config.height, "width": config.width}
+    parts = []
+    for at in range(0, len(seeds), batch):
+        rendered = render(seeds[at : at + batch], **size, device=device, options=options)
+        parts.append(encode_clips(vae, rendered, config))
+    keys = sorted({name for part in parts for name in part if name.startswith(STREAM)}, key=lambda n: _order(n[7:]))
+    samples = {name: part[name][:1] for part in parts for name in keys if name in part}
+    for part in parts:
+        own = [name for name in part if name.startswith(STREAM)]
+        present = part.pop(PRESENT)
+        count = len(part["video"])
+        columns = [
+            present[:, own.index(name)] if name in own else torch.zeros(count, dtype=torch.uint8) for name in keys
+        ]
+        part[PRESENT] = torch.stack(columns, 1) if columns else torch.zeros(count, 0, dtype=torch.uint8)
+        for name in keys:
+            if name not in part:
+                part[name] = torch.zeros_like(samples[name]).expand(count, *samples[name].shape[1:])
+    others = [name for name in parts[0] if not name.startswith(STREAM)]
+    return {name: torch.cat([part[name] for part in parts]).contiguous() for name in (*others, *keys)}
 
 
 def check_shard(path: Path, mark: str | None) -> dict[str, str]:
-    """The metadata of a shard. Raises UserError when it belongs to another VAE."""
+    """Return the metadata of a shard. Raises UserError when it belongs to another VAE, or to an earlier version."""
     metadata = read_metadata(path)
     if mark is not None and metadata.get("vae") != mark:
         raise UserError(
             f"{path.parent} holds latents of another VAE ({metadata.get('vae', 'unknown')[:12]}, now {mark[:12]}). "
             f"Delete the folder or choose another one."
         )
+    if "streams" not in metadata:
+        raise UserError(f"{path.parent} holds shards of an earlier version. Delete the folder: they are made again.")
     return metadata
 
 
 class EncodedClips:
-    """The clips of a folder of shards, in memory (about 55 KB a clip at 17 x 64 x 96)."""
+    """The clips of a folder of shards, in memory (about 55 KB a clip at 17 x 64 x 96).
+
+    keys: of the streams that any clip has, in the order of the registry.
+    """
 
     def __init__(self, folder: Path, mark: str | None = None):
         self.folder = Path(folder)
         self.mark = mark
+        self.keys: tuple[str, ...] = ()
         self._paths: list[Path] = []
-        self._tensors: dict[str, list[torch.Tensor]] = {}
+        self._shards: list[dict[str, torch.Tensor]] = []
+        self._shard_keys: list[list[str]] = []
         self._starts: list[int] = [0]
+        self._present = torch.zeros(0, 0, dtype=torch.bool)  # (clips, keys)
         self.rescan()
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def rescan(self) -> int:
-        """Take in the shards that came since; returns the number of clips."""
+        """Take in the shards that came since; return the number of clips."""
         # Shards are numbered in the order in which they are written: clip numbers never change.
         for path in sorted(self.folder.glob("shard_*.safetensors"))[len(self._paths) :]:
             if path.name != f"shard_{len(self._paths):05d}.safetensors":
                 raise UserError(f"A shard is missing before {path}. Encode the data again.")
-            check_shard(path, self.mark)
-            for name, tensor in read_tensors(path).items():
-                self._tensors.setdefault(name, []).append(tensor)
+            metadata = check_shard(path, self.mark)
+            self._shards.append(read_tensors(path))
+            self._shard_keys.append(json.loads(metadata["streams"]))
             self._paths.append(path)
-            self._starts.append(self._starts[-1] + self._tensors["video"][-1].shape[0])
+            self._starts.append(self._starts[-1] + self._shards[-1]["video"].shape[0])
+        self.keys = tuple(sorted({key for keys in self._shard_keys for key in keys}, key=_order))
+        tables = [self._present_in(number) for number in range(len(self._shards))]
+        self._present = torch.cat(tables) if tables else torch.zeros(0, 0, dtype=torch.bool)
         return len(self)
 
+    def _present_in(self, number: int) -> torch.Tensor:
+        """(clips of the shard, keys) bool: which streams each clip has."""
+        table, own = self._shards[number][PRESENT].bool(), self._shard_keys[number]
+        absent = torch.zeros(len(table), dtype=torch.bool)
+        columns = [table[:, own.index(key)] if key in own else absent for key in self.keys]
+        return torch.stack(columns, 1) if columns else torch.zeros(len(table), 0, dtype=torch.bool)
+
     def get(self, name: str, indices: Sequence[int]) -> torch.Tensor:
-        """The rows `indices` of one tensor, stacked."""
+        """Return the rows `indices` of one tensor, stacked."""
         rows = []
         for index in indices:
-            shard = self._shard_of(index)
-            rows.append(self._tensors[name][shard][index - self._starts[shard]])
+            shard = bisect.bisect_right(self._starts, index) - 1
+            rows.append(self._shards[shard][name][index - self._starts[shard]])
         return torch.stack(rows)
 
-    def patterns(self) -> torch.Tensor:
-        """(clips,) which slots are taken, as a bit pattern: bit k stands for slot k."""
-        present = torch.cat(self._tensors["present"]).long()
-        return (present << torch.arange(present.shape[1])).sum(1)
+    def has(self, key: str, indices: Sequence[int]) -> bool:
+        """Return whether all clips `indices` have the stream with this key."""
+        return bool(self._present[list(indices), self.keys.index(key)].all())
 
-    def _shard_of(self, index: int) -> int:
-        return bisect.bisect_right(self._starts, index) - 1
+    def _columns(self, condition: str) -> list[int]:
+        return [number for number, key in enumerate(self.keys) if CONDITION_OF[_name(key)] == condition]
 
+    def patterns(self, conditions: Iterable[str]) -> torch.Tensor:
+        """Return (clips,) which streams of these conditions each clip has, as a bit pattern; 0 where it lacks one.
 
-@torch.no_grad()
-def channel_weights(vae, clips: EncodedClips, power: float, count: int = 16) -> torch.Tensor:
-    """What an error in each latent channel does to the image, to the `power`, with mean 1: (C,).
+        Clips of one pattern can be a micro-batch: they have the same streams.
+        """
+        pattern, complete = torch.zeros(len(self), dtype=torch.int64), torch.ones(len(self), dtype=torch.bool)
+        bits = 0
+        for name in (name for name in ENTRIES if name in set(conditions)):
+            present = self._present[:, self._columns(name)]
+            complete &= present.any(1)
+            pattern += (present.long() << (bits + torch.arange(present.shape[1]))).sum(1)
+            bits += present.shape[1]
+        return torch.where(complete, pattern, 0)
 
-    Latents have unit variance in every channel, whether it carries the scene or the last traces of a texture, and the
-    plain loss would spend most of a small network on what nobody sees. 0 gives that loss; 1 weighs by squared error of
-    pixels.
-    """
-    latents = clips.get("video", range(min(count, len(clips)))).float()
-    channels = latents.shape[1]
-    if power == 0:
-        return torch.ones(channels)
-    weight = next(vae.parameters())
+    def streams(self, indices: Sequence[int], conditions: Iterable[str], without: Iterable[str] = ()) -> list[Stream]:
+        """Return the streams of these conditions for the clips `indices`, which must all have the same ones.
 
-    def decoded(z: torch.Tensor) -> torch.Tensor:
-        return vae.decode(denormalize_latent(z).to(weight)).float()
-
-    plain = decoded(latents)
-    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
-    effects = []
-    for channel in range(channels):
-        moved = latents.clone()
-        moved[:, channel] += 0.5 * noise[:, channel]
-        effects.append((decoded(moved) - plain).square().mean())
-    weights = torch.stack(effects).cpu() ** power
-    return weights / weights.mean()
-
-
-@torch.no_grad()
-def blank_map(vae, size: tuple[int, int, int]) -> torch.Tensor:
-    """The latent of an identity map of `size` (frames, height, width) with nobody in it: (1, 16, T, h, w)."""
-    weight = next(vae.parameters())
-    return encode_images(vae, torch.zeros(1, 3, *size, device=weight.device))
+        without: names of streams that are left out. Raises ValueError for clips of several patterns.
+        """
+        wanted, left_out, streams = set(conditions), set(without), []
+        for number, key in enumerate(self.keys):
+            if CONDITION_OF[_name(key)] not in wanted or _name(key) in left_out:
+                continue
+            present = self._present[list(indices), number]
+            if present.any() and not present.all():
+                raise ValueError(f"Not all clips of the micro-batch have the stream {key}: draw clips of one pattern.")
+            if present.all():
+                slot = key.partition(".")[2]
+                data = self.get(STREAM + key, indices).float()
+                streams.append(Stream(_name(key), data, slot=int(slot) if slot else None))
+        return streams
 
 
-def objects(maps: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:
-    """Where the latents of identity maps (B, 16, T, h, w) show an object: (B, 1, T, h, w) of 0 and 1."""
-    return ((maps - blank).norm(dim=1, keepdim=True) > PAINTED).float()
-
-
-def write_held_out(vae, folder: Path, clips: int, size: tuple[int, int, int], device="cpu") -> EncodedClips:
-    """Clips that are never trained on, for the held-out losses and the sample sheets."""
-    write_shards(vae, folder, clips, shard=clips, first_seed=HELD_OUT_SEED, size=size, device=device)
+def write_held_out(
+    vae: VideoEncoder, folder: Path, clips: int, config: FullDiTConfig, device: torch.device | str = "cpu"
+) -> EncodedClips:
+    """Encode clips that are never trained on, for the held-out losses and the sample sheets."""
+    write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device)
     return EncodedClips(folder, fingerprint(vae))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..control.bundle import Controls
+from ..control.conditions import Conditions
 from ..scenes import HELD_OUT_SEED, WorldOptions, render
 from ..scenes.world import WORLD_VERSION
 
@@ -17,12 +17,12 @@ FAMILIES = ("seen", "unseen")
 
 @dataclass(frozen=True, eq=False)
 class HeldOutScene:
-    """`frames` (F, H, W, 3) of the truth, the `controls` that describe it exactly, and a `prompt` that gives no
-    control away."""
+    """`frames` (F, H, W, 3) of the truth, the `conditions` that describe it exactly, and a `prompt` that gives none of
+    them away."""
 
     seed: int
     prompt: str
-    controls: Controls
+    conditions: Conditions
     frames: np.ndarray
 
 
@@ -35,11 +35,14 @@ def held_out_scenes(
     family: str = "seen",
     chunk: int = 4,
 ) -> Iterator[HeldOutScene]:
-    """`count` scenes from number `first` on, rendered a few at a time. `family` 'unseen' has other solids and moves."""
+    """Yield `count` scenes from number `first` on, rendered a few at a time.
+
+    `family` 'unseen' has other solids and moves.
+    """
     options = WorldOptions(family=family)
     for start in range(first, first + count, chunk):
         seeds = [HELD_OUT_SEED + number for number in range(start, min(start + chunk, first + count))]
         clips = render(seeds, frames=frames, height=height, width=width, options=options)
         for index, seed in enumerate(seeds):
             image = clips.video[index].permute(1, 2, 3, 0).contiguous().numpy()
-            yield HeldOutScene(seed, clips.plain_captions[index], clips.controls(index), image)
+            yield HeldOutScene(seed, clips.plain_captions[index], clips.conditions(index), image)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
+from ..control.condition import VideoSize
 from ..control.errors import UserError
-from .conditioning.streams import STREAMS, STREAMS_OF
+from .conditioning.streams import ENTRIES, STREAMS, streams_of
+from .geometry import LatentGeometry, Size3
 
 CORE_FIELDS = (
     "model_type",
@@ -40,12 +43,13 @@ _RENAMED = {"anchor": "first_frame_pass", "vae": "vae_fingerprint"}
 class FullDiTConfig:
     """The Wan fields have Wan's names and meaning; `ffn_dim`, `dim` etc. are widths, `text_len` a number of tokens.
 
-    attention: 'decoupled' (conditions attend to conditions, computed once) or 'full' (every token to every token).
-    slots: how many identities. streams: names of the registry in streams.py. patches: (name, (frames, rows, columns))
-    of the streams that are cut otherwise than the registry says, for a token budget of one's own. joint_text: words
-    join the sequence instead of being read by cross-attention. frames, height, width, fps: the clip it was trained on.
-    vae_fingerprint: of the autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and
-    first_frame_pass are defaults of sampling.
+    temporal_compression, spatial_compression: of the VAE (`LatentGeometry`). attention: 'decoupled' (conditions attend
+    to conditions, computed once) or 'full' (every token to every token). slots: how many identities. streams: names of
+    the registry (conditioning/streams.py). patches: (name, (frames, rows, columns)) of the streams that are cut
+    otherwise than the registry says, for a token budget of one's own. joint_text: words join the sequence instead of
+    being read by cross-attention. frames, height, width, fps: the clip it was trained on. vae_fingerprint: of the
+    autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and first_frame_pass are
+    defaults of sampling.
     """
 
     dim: int = 192
@@ -57,15 +61,17 @@ class FullDiTConfig:
     in_dim: int = 16
     out_dim: int = 16
     freq_dim: int = 256
-    patch_size: tuple[int, int, int] = (1, 2, 2)
+    patch_size: Size3 = (1, 2, 2)
     model_type: str = "t2v"
     qk_norm: bool = True
     cross_attn_norm: bool = True
     eps: float = 1e-6
+    temporal_compression: int = 4
+    spatial_compression: int = 8
     attention: str = "decoupled"
     slots: int = 3
     streams: tuple[str, ...] = tuple(STREAMS)
-    patches: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    patches: tuple[tuple[str, Size3], ...] = ()
     joint_text: bool = False
     frames: int = 17
     height: int = 64
@@ -111,19 +117,34 @@ class FullDiTConfig:
     @property
     def conditions(self) -> tuple[str, ...]:
         """The conditions whose streams are all there."""
-        return tuple(name for name, needs in STREAMS_OF.items() if all(stream in self.streams for stream in needs))
+        return tuple(name for name in ENTRIES if all(stream in self.streams for stream in streams_of(name)))
 
-    def patch_of(self, name: str) -> tuple[int, int, int]:
-        """How the latent of the stream `name` is cut into tokens: (frames, rows, columns)."""
+    def patch_of(self, name: str) -> Size3:
+        """Return how the latent of the stream `name` is cut into tokens: (frames, rows, columns)."""
         return dict(self.patches).get(name, STREAMS[name].patch)
 
+    @cached_property
+    def geometry(self) -> LatentGeometry:
+        """How its videos become latent and tokens."""
+        return LatentGeometry(self.in_dim, self.temporal_compression, self.spatial_compression, self.patch_size)
+
     @property
-    def geometry(self) -> tuple[int, int, int]:
-        """(T, h, w) of the latent of the clip it was trained on."""
-        return (self.frames - 1) // 4 + 1, self.height // 8, self.width // 8
+    def latent_size(self) -> Size3:
+        """(T, h, w) of the latent of the clips that it was trained on."""
+        return self.geometry.latent_size(self.frames, self.height, self.width)
+
+    @property
+    def video(self) -> VideoSize:
+        """The size of the clips that it was trained on."""
+        return VideoSize(self.frames, self.height, self.width, self.fps)
+
+    @property
+    def encoding_key(self) -> tuple[object, ...]:
+        """What of the config decides how conditions are encoded: equal keys, equal streams."""
+        return (self.geometry, self.streams, tuple(self.patch_of(name) for name in self.streams), self.slots)
 
     def to_json(self) -> str:
-        """The metadata entry."""
+        """Return the metadata entry."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         core = {name: values.pop(name) for name in CORE_FIELDS}
         return json.dumps({"transformer": core, "fulldit": values})
@@ -141,7 +162,7 @@ class FullDiTConfig:
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> FullDiTConfig:
-        """A config from plain values; fields of another name or type are refused."""
+        """Return a config from plain values. Raises UserError for fields of another name or type."""
         given = {_RENAMED.get(name, name): value for name, value in given.items()}
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(set(given) - set(known))
@@ -155,40 +176,3 @@ class FullDiTConfig:
             if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
                 raise UserError(f"The config has {name} = {value!r}, but it must be of type {expected.__name__}.")
         return cls(**given)
-
-
-_WAN = {
-    "text_dim": 4096,
-    "text_len": 512,
-    "text": "umt5",
-    "frames": 77,
-    "height": 384,
-    "width": 672,
-    "fps": 15.0,
-    "steps": 50,
-    "guidance": 5.0,
-}
-
-# In a clip of a hundred pixels a map cut as coarsely as the registry says has several objects in one token, and the
-# references are not bound to their places (checkpoints/README.md, "What was tried").
-_FINE_MAP = (("identity_map", (1, 2, 2)),)
-
-PRESETS: dict[str, FullDiTConfig] = {
-    "debug": FullDiTConfig(
-        dim=48, ffn_dim=96, num_layers=2, num_heads=2, text_dim=32, freq_dim=32, frames=5, height=32, width=48, steps=4
-    ),
-    "mini-cpu": FullDiTConfig(patches=_FINE_MAP, first_frame_pass=0.3),
-    "mini": FullDiTConfig(
-        dim=256,
-        ffn_dim=1024,
-        num_layers=8,
-        num_heads=8,
-        frames=25,
-        height=96,
-        width=160,
-        patches=_FINE_MAP,
-        first_frame_pass=0.3,
-    ),
-    "wan-1.3b": FullDiTConfig(dim=1536, ffn_dim=8960, num_layers=30, num_heads=12, **_WAN),
-    "wan-14b": FullDiTConfig(dim=5120, ffn_dim=13824, num_layers=40, num_heads=40, **_WAN),
-}

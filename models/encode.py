@@ -1,138 +1,84 @@
-"""From what the user says to what the network reads: images through the VAE, camera paths to features.
-
-`encode_controls` serves one user's `Controls`; `encode_images`, `reference_latents` and `assemble` are the batched
-parts that training uses on the same road, so that what is trained is what is run.
-
-Letters: B clips, C channels, F frames, H W image sides, T h w latent frames and sides.
-"""
+"""From what the user says to what the network reads, by the registry: each condition's entry makes its streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 import torch
 
-from ..control.bundle import Controls
+from ..control.conditions import Conditions, IdentityCondition
 from ..control.errors import UserError
-from ..control.identity.slots import identity_map, reference_image
-from .conditioning.condition_streams import Conditions, Stream
-from .conditioning.streams import STREAMS_OF
-from .conditioning.tokenizers import camera_features
-from .vae.latent import normalize_latent
+from .conditioning.condition_streams import ConditionStreams, Stream
+from .conditioning.encoder import Encoder, TokenCounter, VideoEncoder
+from .conditioning.streams import ENTRIES
+from .config import FullDiTConfig
 
 
-@torch.no_grad()
-def encode_images(vae: Any, images: torch.Tensor) -> torch.Tensor:
-    """(B, 3, F, H, W) in [0, 1] -> normalized latent (B, 16, T, h, w) float32. F must be 4k+1."""
-    weight = next(vae.parameters())
-    latent = vae.encode((images * 2 - 1).to(weight.device, weight.dtype))
-    return normalize_latent(latent.float())
-
-
-def encode_stills(vae: Any, images: torch.Tensor) -> torch.Tensor:
-    """(B, 3, H, W) in [0, 1] -> normalized latent of one frame (B, 16, 1, h, w) float32."""
-    return encode_images(vae, images[:, :, None])
-
-
-def gray_to_rgb(clip: torch.Tensor) -> torch.Tensor:
-    """(B, 1, F, H, W) -> (B, 3, F, H, W): how a depth clip is shown to the VAE."""
-    return clip.expand(-1, 3, -1, -1, -1)
-
-
-def assemble(
-    config: Any,
-    camera: torch.Tensor | None = None,
-    references: Mapping[int, torch.Tensor] | None = None,
-    maps: torch.Tensor | None = None,
-    depth: torch.Tensor | None = None,
-) -> Conditions:
-    """Streams at full strength from their data: camera features (B, T, N), one latent (B, 16, 1, h, w) per slot, the
-    latents of identity map and depth clip (B, 16, T, h, w), for a clip of the size that `config` was trained on."""
-    streams = []
-    if camera is not None:
-        streams.append(Stream("camera", camera))
-    for slot, latent in sorted((references or {}).items()):
-        streams.append(Stream("reference", latent, slot=slot))
-    if maps is not None:
-        streams.append(Stream("identity_map", maps))
-    if depth is not None:
-        streams.append(Stream("depth", depth))
-    return cut(streams, config, config.geometry)
-
-
-def cut(streams: Iterable[Stream], config: Any, geometry: tuple[int, int, int]) -> Conditions:
-    """The streams as the checkpoint with this config cuts them into tokens, for a latent of `geometry` (T, h, w)."""
-    return Conditions(tuple(replace(stream, patch=config.patch_of(stream.name)) for stream in streams), geometry)
-
-
-@torch.no_grad()
-def encode_controls(
-    controls: Controls,
-    vae: Any,
-    config: Any,
-    frames: int,
-    height: int,
-    width: int,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> Conditions:
-    """The condition streams of one clip, batch 1, on `device`. `controls` must have passed `validate`.
-
-    Every identity gives one reference stream per image; the identities that have a track share one map, painted in the
-    colors of their slots. Identities whose strength or range differ get maps of their own, so that a map fades with
-    its identity. A strength of 0 removes the streams: the same as not giving the condition.
-    Camera features stay float32. Raises UserError where the checkpoint has no such condition.
-    """
-    for name in controls.present():
-        missing = [stream for stream in STREAMS_OF[name] if stream not in config.streams]
-        if missing:
+def check_conditions(conditions: Conditions, config: FullDiTConfig) -> None:
+    """Raise UserError unless a checkpoint with this config can make this video under these conditions."""
+    video = conditions.video
+    config.geometry.check(video.frames, video.height, video.width)
+    conditions.validate()
+    for name in conditions.names:
+        if name not in config.conditions:
             raise UserError(
                 f"This checkpoint does not take the condition {name!r} (its streams: {', '.join(config.streams)}). "
                 f"Remove the condition, or load a checkpoint that was trained with it."
             )
-    geometry = ((frames - 1) // 4 + 1, height // 8, width // 8)
+    identity = conditions.get(IdentityCondition)
+    if identity is not None and len(identity.identities) > config.slots:
+        surplus = len(identity.identities) - config.slots
+        raise UserError(
+            f"{len(identity.identities)} identities were given, but the model has {config.slots} slots: leave {surplus}"
+            f" out"
+        )
+
+
+@torch.no_grad()
+def encode_conditions(
+    conditions: Conditions,
+    vae: VideoEncoder,
+    config: FullDiTConfig,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> ConditionStreams:
+    """Return the condition streams of one clip, batch 1, on `device`, cut as a checkpoint with this config reads them.
+
+    A strength of 0 removes the streams: the same as not giving the condition. Vector features stay float32. Raises
+    UserError as `check_conditions` does.
+    """
+    check_conditions(conditions, config)
+    return _streams(conditions, Encoder(vae, config.geometry, conditions.video, device, dtype), config)
+
+
+def count_tokens(conditions: Conditions, config: FullDiTConfig) -> dict[str, int]:
+    """Return the token budget without encoding anything: stream -> tokens, and 'video' for the video's own.
+
+    Raises UserError as `check_conditions` does.
+    """
+    check_conditions(conditions, config)
+    streams = _streams(conditions, TokenCounter(config.geometry, conditions.video), config)
+    return streams.tokens(config.geometry)
+
+
+def _streams(conditions: Conditions, encoder: Encoder, config: FullDiTConfig) -> ConditionStreams:
     streams: list[Stream] = []
+    for condition in conditions.items:
+        if condition.active:
+            streams += ENTRIES[condition.name].encode(condition, encoder)
+    video = conditions.video
+    size = config.geometry.latent_size(video.frames, video.height, video.width)
+    return ConditionStreams(tuple(streams), size).with_patches(
+        {name: config.patch_of(name) for name in {stream.name for stream in streams}}
+    )
 
-    if controls.camera is not None and controls.camera_strength != 0:
-        camera = controls.camera.relative()
-        features = camera_features(
-            torch.from_numpy(np.array(camera.c2w))[None].float(),
-            torch.from_numpy(np.array(camera.intrinsics))[None].float(),
-            camera.fps,
+
+def trained_range_warnings(conditions: Conditions, config: FullDiTConfig) -> list[str]:
+    """Return sentences about what of the video lies beyond the clips that a checkpoint was trained on."""
+    video, trained = conditions.video, config.video
+    warnings = []
+    if video.frames > trained.frames:
+        warnings.append(f"The video has {video.frames} frames; the model was trained on {trained.frames}.")
+    if (video.height, video.width) != (trained.height, trained.width):
+        warnings.append(
+            f"The video is {video.width}x{video.height}; the model was trained on {trained.width}x{trained.height}."
         )
-        start, end = controls.camera_range
-        streams.append(Stream("camera", features.to(device), strength=controls.camera_strength, start=start, end=end))
-
-    groups: dict[tuple[float, float, float], list[int]] = {}
-    for slot, identity in enumerate(controls.identities):
-        if identity.strength == 0:
-            continue
-        how = {"strength": identity.strength, "start": identity.start, "end": identity.end}
-        for index in range(len(identity.images)):
-            image = reference_image(identity, height, width, index)
-            latent = encode_stills(vae, channels_first(image[None]))
-            streams.append(Stream("reference", latent.to(device, dtype), slot=slot, **how))
-        if identity.track is not None:
-            groups.setdefault(tuple(how.values()), []).append(slot)
-    for (strength, start, end), slots in groups.items():
-        painted = [i if slot in slots else replace(i, track=None) for slot, i in enumerate(controls.identities)]
-        clip = identity_map(painted, frames, height, width)
-        latent = encode_images(vae, channels_first(clip).transpose(0, 1)[None])
-        streams.append(Stream("identity_map", latent.to(device, dtype), strength=strength, start=start, end=end))
-
-    if controls.depth is not None and controls.depth_strength != 0:
-        clip = torch.from_numpy(np.array(controls.depth.values)).float()[None, None]
-        latent = encode_images(vae, gray_to_rgb(clip))
-        start, end = controls.depth_range
-        streams.append(
-            Stream("depth", latent.to(device, dtype), strength=controls.depth_strength, start=start, end=end)
-        )
-    return cut(streams, config, geometry)
-
-
-def channels_first(images: np.ndarray) -> torch.Tensor:
-    """(N, H, W, 3) -> (N, 3, H, W) float32: from control's layout to torch's."""
-    return torch.from_numpy(np.array(images)).float().permute(0, 3, 1, 2)
+    return warnings

@@ -1,26 +1,27 @@
-"""A checkpoint with its VAE and text encoder, ready to generate: controls in, video out.
+"""A checkpoint with its VAE and text encoder, ready to generate: conditions in, video out.
 
-Outside ComfyUI this is the one road from `Controls` to images; `nodes/` walks the same steps through core's samplers.
+Outside ComfyUI this is the one road from `Conditions` to frames; `nodes/` walks the same steps through core's samplers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 
-from ..control.bundle import Controls
+from ..control.conditions import Conditions
 from ..control.errors import UserError
 from .backbone.transformer import FullDiT
-from .conditioning.condition_streams import Conditions
+from .conditioning.condition_streams import ConditionStreams
 from .conditioning.text import TextEncoder
 from .config import FullDiTConfig
 from .devices import pick_device, pick_dtype
-from .encode import encode_controls
+from .encode import encode_conditions
 from .sampling.sampler import sample
 from .vae import VAE, fingerprint, load_vae
 from .vae.latent import denormalize_latent
@@ -29,7 +30,7 @@ from .weights.checkpoint import embedded_path, load_model
 
 @dataclass
 class Result:
-    """`frames` (F, H, W, 3) float32 in [0, 1], the final `latent` (1, 16, T, h, w), and `seconds` per phase."""
+    """`frames` (F, H, W, 3) float32 in [0, 1], the final `latent` (1, C, T, h, w), and `seconds` per phase."""
 
     frames: np.ndarray
     latent: torch.Tensor
@@ -56,93 +57,84 @@ class Pipeline:
         Raises UserError for files that are missing, truncated or foreign, and for a VAE that the checkpoint was not
         trained with: its latents would look like noise to the model.
         """
-        place = pick_device(device)
-        dtype = pick_dtype(place)
-        model, text, config = load_model(checkpoint or embedded_path("fulldit_mini"), device=place, dtype=dtype)
-        autoencoder = load_vae(vae or embedded_path("fulldit_mini_vae"), device=place, dtype=dtype)
+        chosen = pick_device(device)
+        dtype = pick_dtype(chosen)
+        model, text, config = load_model(checkpoint or embedded_path("fulldit_mini"), device=chosen, dtype=dtype)
+        autoencoder = load_vae(vae or embedded_path("fulldit_mini_vae"), device=chosen, dtype=dtype)
         if config.vae_fingerprint and fingerprint(autoencoder) != config.vae_fingerprint:
             raise UserError(
                 f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE given is "
                 f"{fingerprint(autoencoder)[:12]}. Use the VAE that came with the checkpoint."
             )
-        return cls(model.eval(), text.eval(), autoencoder.eval(), config, place, dtype)
-
-    def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int, int]:
-        """(channels, T, h, w) of the latent of a clip."""
-        return self.config.in_dim, (frames - 1) // 4 + 1, height // 8, width // 8
+        return cls(model.eval(), text.eval(), autoencoder.eval(), config, chosen, dtype)
 
     @torch.no_grad()
     def encode_text(self, prompts: list[str]) -> torch.Tensor:
-        """(B, L, text_dim) for a list of prompts."""
+        """Return (B, L, text_dim) for a list of prompts."""
         return self.text.encode(prompts).to(self.device, self.dtype)
 
     @torch.no_grad()
-    def encode(self, controls: Controls, frames: int, height: int, width: int) -> Conditions | None:
-        """The condition streams of `controls`, or None where nothing is asked. Validates first."""
-        controls.validate(frames, height, width, slots=self.config.slots)
-        if not controls.present():
-            return None
-        return encode_controls(
-            controls, self.vae, self.config, frames, height, width, device=self.device, dtype=self.dtype
-        )
+    def encode(self, conditions: Conditions) -> ConditionStreams:
+        """Return the streams of the conditions. Raises UserError for what the checkpoint cannot take."""
+        return encode_conditions(conditions, self.vae, self.config, device=self.device, dtype=self.dtype)
 
     @torch.no_grad()
     def generate(
         self,
         prompt: str,
-        controls: Controls,
+        conditions: Conditions,
         *,
-        frames: int,
-        height: int,
-        width: int,
         seed: int = 0,
         steps: int | None = None,
         guidance: float | None = None,
-        condition_guidance: dict[str, float] | None = None,
+        condition_guidance: Mapping[str, float] | None = None,
         first_frame_pass: float | None = None,
-        conditions: Conditions | None = None,
-        callback: Callable[[int, torch.Tensor], None] | None = None,
+        streams: ConditionStreams | None = None,
+        callback: Callable[[int, torch.Tensor], object] | None = None,
     ) -> Result:
-        """Generate one clip. `conditions`, where given, are the streams of `controls` encoded before.
+        """Generate one clip of the size that `conditions` states. None stands for the checkpoint's own value.
 
-        `callback(step, denoised)` is called after every step. The noise is drawn on the CPU, so a seed means the same
-        clip on every device up to rounding.
+        streams: those of `conditions` where they were encoded before. callback(step, denoised) is called after every
+        step. The noise is drawn on the CPU, so a seed means the same clip on every device up to rounding. Raises
+        UserError as `encode` does.
         """
+        config, video = self.config, conditions.video
         seconds = {}
         start = time.perf_counter()
-        if conditions is None:
-            conditions = self.encode(controls, frames, height, width)
+        if streams is None:
+            streams = self.encode(conditions)
         seconds["conditions"] = time.perf_counter() - start
 
         start = time.perf_counter()
-        noise = torch.randn(1, *self.latent_shape(frames, height, width), generator=torch.Generator().manual_seed(seed))
+        size = config.geometry.latent_size(video.frames, video.height, video.width)
+        noise = torch.randn(1, config.in_dim, *size, generator=torch.Generator().manual_seed(seed))
         context = self.encode_text([prompt, ""])
         latent = sample(
             self.model,
             noise.to(self.device, self.dtype),
             context[:1],
             context[1:],
-            conditions,
-            steps=self.config.steps if steps is None else steps,
-            guidance=self.config.guidance if guidance is None else guidance,
+            streams,
+            steps=config.steps if steps is None else steps,
+            guidance=config.guidance if guidance is None else guidance,
             condition_guidance=condition_guidance or {},
-            shift=self.config.shift,
-            first_frame_pass=self.config.first_frame_pass if first_frame_pass is None else first_frame_pass,
+            shift=config.shift,
+            first_frame_pass=config.first_frame_pass if first_frame_pass is None else first_frame_pass,
             callback=callback,
         )
         seconds["sampling"] = time.perf_counter() - start
 
         start = time.perf_counter()
-        images = self.decode(latent)
+        frames = self.decode(latent)
         seconds["decoding"] = time.perf_counter() - start
-        return Result(images, latent, seconds)
+        return Result(frames, latent, seconds)
 
     @torch.no_grad()
     def decode(self, latent: torch.Tensor) -> np.ndarray:
-        """(1, 16, T, h, w) normalized latent -> (F, H, W, 3) float32 in [0, 1], decoded chunk by chunk."""
+        """Return (F, H, W, 3) float32 in [0, 1] of a normalized latent (1, C, T, h, w), decoded chunk by chunk."""
         chunks = [
             chunk.float().clamp(-1, 1).cpu()
             for chunk in self.vae.decode_stream([denormalize_latent(latent).to(self.dtype)])
         ]
-        images = torch.cat(chunks, 2)[0] / 2 + 0.5
-        return images.permute(1, 2, 3, 0).contiguous().numpy()
+        frames = rearrange(torch.cat(chunks, 2), "1 c f h w -> f h w c") / 2 + 0.5
+        return frames.contiguous().numpy()

@@ -1,4 +1,4 @@
-"""Conditions: any subset of camera, identities and depth, checked against the video that is to be made."""
+"""Conditions: any subset of what a video is to obey, checked against the video that is to be made."""
 
 from __future__ import annotations
 
@@ -6,13 +6,36 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..control.bundle import Controls
+from ..control.conditions import (
+    CameraCondition,
+    Condition,
+    Conditions,
+    DepthCondition,
+    IdentityCondition,
+    VideoSize,
+)
+from ..control.errors import UserError
+from ..control.fit import Fit, SpaceFit, TimeFit
 from ..control.identity.slots import SLOTS
-from .bridge.request import Request, budget, describe
-from .sockets.types import Camera, Conditions, Depth, Identity
+from .sockets import types
+
+MAX_OTHERS = 8
+OWN = "0: the model's own (connect model)."
 
 
-def _weight(name: str, what: str):
+def _weight(name: str, what: str) -> list[io.Float.Input]:
+    def share(end: str, default: float, tooltip: str) -> io.Float.Input:
+        return io.Float.Input(
+            f"{name}_{end}",
+            default=default,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=True,
+            optional=True,
+            tooltip=tooltip,
+        )
+
     return [
         io.Float.Input(
             f"{name}_strength",
@@ -22,47 +45,29 @@ def _weight(name: str, what: str):
             step=0.05,
             tooltip=f"How much {what} counts; 0 leaves it out.",
         ),
-        io.Float.Input(
-            f"{name}_start",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            optional=True,
-            tooltip=f"From which part of sampling {what} holds.",
-        ),
-        io.Float.Input(
-            f"{name}_end",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            optional=True,
-            tooltip=f"Until which part of sampling {what} holds.",
-        ),
+        share("start", 0.0, f"From which part of sampling {what} holds."),
+        share("end", 1.0, f"Until which part of sampling {what} holds."),
     ]
 
 
-def identity_inputs(tooltip: str) -> io.Autogrow.Input:
-    """Sockets for identities that grow with use."""
+def _growing(id: str, template: Any, prefix: str, most: int, tooltip: str) -> io.Autogrow.Input:
     return io.Autogrow.Input(
-        "identities",
-        template=io.Autogrow.TemplatePrefix(
-            Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on."),
-            prefix="identity",
-            min=1,
-            max=SLOTS,
-        ),
+        id,
+        template=io.Autogrow.TemplatePrefix(template, prefix=prefix, min=1, max=most),
         optional=True,
         tooltip=tooltip,
     )
 
 
-def in_order(identities: dict[str, Any] | None) -> list[Any]:
-    """The identities that are connected to such sockets, slot by slot: one that is missing leaves no gap."""
-    return [identity for _, identity in sorted((identities or {}).items()) if identity is not None]
+def identity_inputs(tooltip: str) -> io.Autogrow.Input:
+    """Return sockets for identities that grow with use."""
+    template = types.Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on.")
+    return _growing("identities", template, "identity", SLOTS, tooltip)
+
+
+def in_order(sockets: dict[str, Any] | None) -> list[Any]:
+    """Return what is connected to growing sockets, one after the other: one that is empty leaves no gap."""
+    return [value for _, value in sorted((sockets or {}).items()) if value is not None]
 
 
 class FullDiTConditions(io.ComfyNode):
@@ -75,31 +80,57 @@ class FullDiTConditions(io.ComfyNode):
             display_name="Conditions (FullDiT)",
             category="FullDiT",
             description=(
-                "Any subset of camera, identities and depth for one video. Shows how many tokens each costs "
-                "beside the video's own, as the embedded model cuts them."
+                "Any subset of camera, identities, depth and other conditions for one video. Shows how many tokens "
+                "each costs beside the video's own: as the connected model counts them, else as the embedded one."
             ),
             search_aliases=["controls", "multi condition", "token budget"],
             inputs=[
-                Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
+                types.Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
                 identity_inputs("Up to three identities; another socket appears when one is used."),
-                Depth.Input("depth", optional=True, tooltip="A depth clip, one image per frame."),
-                io.Int.Input(
-                    "frames", default=17, min=1, max=1025, step=4, tooltip="Length of the video: 4k+1 (1, 5, ..., 17)."
-                ),
-                io.Int.Input("width", default=96, min=16, max=4096, step=16, tooltip="A multiple of 16."),
-                io.Int.Input("height", default=64, min=16, max=4096, step=16, tooltip="A multiple of 16."),
+                types.Depth.Input("depth", optional=True, tooltip="A depth clip, one image per frame."),
+                # A step of 4 would make the page round 17 to 16, since 0 has a meaning too.
+                io.Int.Input("frames", default=17, min=0, max=1025, tooltip=f"Length of the video: 4k+1. {OWN}"),
+                io.Int.Input("width", default=96, min=0, max=4096, step=16, tooltip=f"A multiple of 16. {OWN}"),
+                io.Int.Input("height", default=64, min=0, max=4096, step=16, tooltip=f"A multiple of 16. {OWN}"),
                 io.Boolean.Input(
                     "spread",
                     default=False,
-                    tooltip=(
-                        "Spread camera, masks and depth of another length over the video. "
-                        "Off, another length is refused."
-                    ),
+                    advanced=True,
+                    tooltip="For workflows of before: the same as fit_time resample.",
                 ),
                 *_weight("camera", "the camera"),
                 *_weight("depth", "the depth"),
+                io.Combo.Input(
+                    "fit_time",
+                    options=[fit.value for fit in TimeFit],
+                    default=TimeFit.REFUSE.value,
+                    optional=True,
+                    tooltip=(
+                        "A camera, mask video or depth clip of another length: refuse it, resample it, or hold its "
+                        "last frame. hold also takes a single mask or depth image for the whole video."
+                    ),
+                ),
+                io.Combo.Input(
+                    "fit_space",
+                    options=[fit.value for fit in SpaceFit],
+                    default=SpaceFit.CROP.value,
+                    optional=True,
+                    tooltip="Masks, depth or a lens of other proportions: refuse, stretch, crop or pad them.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model that will sample: size, token budget and warnings are then its own.",
+                ),
+                _growing(
+                    "conditions",
+                    types.Condition.Input("condition", optional=True, tooltip="What another node gives."),
+                    "condition",
+                    MAX_OTHERS,
+                    "Conditions of any other kind, with their own strength; another socket appears when one is used.",
+                ),
             ],
-            outputs=[Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
+            outputs=[types.Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
@@ -113,22 +144,70 @@ class FullDiTConditions(io.ComfyNode):
         camera=None,
         identities=None,
         depth=None,
-        camera_strength=1.0,
-        camera_start=0.0,
-        camera_end=1.0,
-        depth_strength=1.0,
-        depth_start=0.0,
-        depth_end=1.0,
+        fit_time=TimeFit.REFUSE.value,
+        fit_space=SpaceFit.CROP.value,
+        model=None,
+        conditions=None,
+        **weights,
     ) -> io.NodeOutput:
-        controls = Controls(
-            camera=camera,
-            identities=tuple(in_order(identities)),
-            depth=depth,
-            camera_strength=camera_strength,
-            camera_range=(camera_start, camera_end),
-            depth_strength=depth_strength,
-            depth_range=(depth_start, depth_end),
-        )
-        request = Request.make(controls, frames, height, width, spread)
+        from .page.token_budget import describe_budget
+
+        config = _config(model)
+        items = [*_known(camera, in_order(identities), depth, weights), *in_order(conditions)]
+        fit = Fit.of(fit_space, TimeFit.RESAMPLE.value if spread else fit_time)
+        made = Conditions(_video(frames, width, height, model, config), tuple(items)).fitted(fit)
+        counts, warnings = _budget(made, model, config)
         # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
-        return io.NodeOutput(request, ui={"text": [describe(budget(request), request.controls.warnings())]})
+        return io.NodeOutput(made, ui={"text": [describe_budget(counts, warnings)]})
+
+
+def _known(camera: Any, identities: list[Any], depth: Any, weights: dict[str, float]) -> list[Condition]:
+    """The conditions that have sockets of their own, with their weights."""
+
+    def weight(name: str) -> dict[str, float]:
+        usual = {"strength": 1.0, "start": 0.0, "end": 1.0}
+        return {key: weights.get(f"{name}_{key}", default) for key, default in usual.items()}
+
+    items: list[Condition] = []
+    if camera is not None:
+        items.append(CameraCondition(trajectory=camera, **weight("camera")))
+    if identities:
+        items.append(IdentityCondition(identities=tuple(identities)))
+    if depth is not None:
+        items.append(DepthCondition(clip=depth, **weight("depth")))
+    return items
+
+
+def _config(model: Any) -> Any:
+    """The config of the model, or where none is connected that of the embedded one."""
+    if model is None:
+        from ..models.families.presets import PRESETS
+
+        return PRESETS["mini-cpu"]
+    from .bridge.conditioning import config_of
+
+    return config_of(model)
+
+
+def _video(frames: int, width: int, height: int, model: Any, config: Any) -> VideoSize:
+    """The video's size, where a 0 stands for the model's own."""
+    if model is None and not (frames and width and height):
+        raise UserError(
+            f"The video is {frames} frames of {width}x{height}; a 0 stands for the model's own: connect model, or set"
+            f" the number"
+        )
+    video = VideoSize(frames or config.frames, height or config.height, width or config.width, config.fps)
+    config.geometry.check(video.frames, video.height, video.width)
+    return video
+
+
+def _budget(conditions: Conditions, model: Any, config: Any) -> tuple[dict[str, int], list[str]]:
+    """Tokens of the video and of each stream, and warnings."""
+    from ..models.encode import count_tokens
+
+    warnings = conditions.warnings()
+    if model is not None:
+        from .bridge.conditioning import model_warnings
+
+        warnings = warnings + model_warnings(conditions, model)
+    return count_tokens(conditions, config), warnings

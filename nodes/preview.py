@@ -46,9 +46,8 @@ class FullDiTPreview(io.ComfyNode):
         from ..control.images import resize_clip
         from ..view.sheet import condition_frames, contact_sheet
 
-        width = max(16, round(height * conditions.width / conditions.height))
-        fitted = conditions.controls.resized(height, width)
-        rows = condition_frames(fitted, conditions.frames, height, width)
+        width = max(16, round(height * conditions.video.aspect))
+        rows = condition_frames(conditions, height, width)
         if not rows:
             raise UserError("There is nothing to show: Conditions has no camera, no identity and no depth connected.")
         if layout == "sheet":

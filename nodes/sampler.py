@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from .sockets.types import Conditions
 
-FIRST_FRAME_PASS = 0.3  # what the embedded model wants
+OWN = -1  # stands for the model's own value
 
 
 def _scale(name: str, what: str):
@@ -68,15 +68,24 @@ class FullDiTSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The noise to start from.",
                 ),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="More steps, more detail, more time."),
+                io.Int.Input(
+                    "steps",
+                    default=0,
+                    min=0,
+                    max=1000,
+                    tooltip="More steps, more detail, more time. 0: the model's own.",
+                ),
                 io.Float.Input(
                     "cfg",
-                    default=3.0,
-                    min=0.0,
+                    default=OWN,
+                    min=OWN,
                     max=30.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="How strongly prompt and conditions are followed. 1 halves the time and follows less.",
+                    tooltip=(
+                        "How strongly prompt and conditions are followed. 1 halves the time and follows less. -1: the "
+                        "model's own."
+                    ),
                 ),
                 io.Combo.Input(
                     "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The solver."
@@ -99,15 +108,15 @@ class FullDiTSampler(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "anchor",
-                    default=FIRST_FRAME_PASS,
-                    min=0.0,
+                    default=OWN,
+                    min=OWN,
                     max=0.9,
                     step=0.05,
                     advanced=True,
                     optional=True,
                     tooltip=(
                         "The share of the steps that settle the first frame; the rest of the video is then made to "
-                        "follow from it. 0: all frames at once."
+                        "follow from it. 0: all frames at once. -1: the model's own."
                     ),
                 ),
             ],
@@ -132,25 +141,19 @@ class FullDiTSampler(io.ComfyNode):
         identity_guidance=0.0,
         depth_guidance=0.0,
         preview=True,
-        anchor=FIRST_FRAME_PASS,
+        anchor=OWN,
     ) -> io.NodeOutput:
-        from .bridge.sampling import sample
+        from .bridge.sampling import SamplingOptions, sample
 
         scales = {"camera": camera_guidance, "identity": identity_guidance, "depth": depth_guidance}
-        latent = sample(
-            model,
-            clip,
-            vae,
-            conditions,
-            prompt,
-            negative,
+        options = SamplingOptions(
             seed=seed,
-            steps=steps,
-            cfg=cfg,
+            steps=steps or None,
+            cfg=None if cfg < 0 else cfg,
             sampler_name=sampler_name,
             scheduler=scheduler,
             scales={name: scale for name, scale in scales.items() if scale > 0},
-            first_frame_pass=anchor,
+            first_frame_pass=None if anchor < 0 else anchor,
             preview=preview,
         )
-        return io.NodeOutput(latent)
+        return io.NodeOutput(sample(model, clip, vae, conditions, prompt, negative, options))

@@ -22,7 +22,9 @@ from .trace import FAR, Tracer
 from .world import HELD_OUT_SEED, SceneSpec, WorldOptions, make_scene
 
 if TYPE_CHECKING:
-    from ..control.bundle import Controls
+    from ..control.camera.trajectory import CameraTrajectory
+    from ..control.conditions import Conditions
+    from ..control.identity.slots import Identity
 
 FPS = 8.0
 __all__ = ["FAR", "FPS", "HELD_OUT_SEED", "Clips", "render"]
@@ -84,15 +86,37 @@ class Clips:
 
     # ---- what a user would give -----------------------------------------------------------------------------------
 
-    def controls(self, index: int) -> Controls:
-        """The controls that describe clip `index` exactly, as the nodes and the command line would build them."""
-        from ..control.bundle import Controls
-        from ..control.camera.trajectory import CameraTrajectory
+    def conditions(self, index: int) -> Conditions:
+        """Return the conditions that describe clip `index` exactly, as the nodes and the command line build them."""
+        from ..control.conditions import (
+            CameraCondition,
+            Condition,
+            Conditions,
+            DepthCondition,
+            IdentityCondition,
+            VideoSize,
+        )
         from ..control.depth.normalize import normalize_depth
-        from ..control.identity.slots import Identity
+
+        depth = normalize_depth(self.depth[index].cpu().numpy(), kind="depth")
+        items: list[Condition] = [CameraCondition(trajectory=self.camera(index)), DepthCondition(clip=depth)]
+        identities = self.identities(index)
+        if identities:
+            items.append(IdentityCondition(identities=identities))
+        frames, height, width = self.video.shape[2:]
+        return Conditions(VideoSize(frames, height, width, self.fps), tuple(items))
+
+    def camera(self, index: int) -> CameraTrajectory:
+        """Return the exact camera path of clip `index`."""
+        from ..control.camera.trajectory import CameraTrajectory
 
         c2w, intrinsics = self.trajectories()
-        camera = CameraTrajectory(c2w[index].cpu().numpy(), intrinsics[index].cpu().numpy(), fps=self.fps)
+        return CameraTrajectory(c2w[index].cpu().numpy(), intrinsics[index].cpu().numpy(), fps=self.fps)
+
+    def identities(self, index: int) -> tuple[Identity, ...]:
+        """Return who is in clip `index`, slot by slot, with reference, its mask and a mask video."""
+        from ..control.identity.slots import Identity
+
         identities = []
         for slot in self.present[index].nonzero().squeeze(1).tolist():
             thing = self.scenes[index].things[slot]
@@ -104,8 +128,7 @@ class Clips:
                     track=(self.identity[index] == slot).float().cpu().numpy(),
                 )
             )
-        depth = normalize_depth(self.depth[index].cpu().numpy(), kind="depth")
-        return Controls(camera=camera, identities=tuple(identities), depth=depth)
+        return tuple(identities)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..control.camera.formats import write_camera
+from ..control.conditions import CameraCondition, DepthCondition, IdentityCondition
 from ..control.files import atomic_path
 from ..control.media import write_image, write_video
 from .clips import render
@@ -31,7 +32,7 @@ def export_scene(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     clips = render([seed], frames, height, width, options=options)
-    controls = clips.controls(0)
+    conditions = clips.conditions(0)
     written: dict[str, Path] = {}
 
     def place(name: str) -> Path:
@@ -42,12 +43,16 @@ def export_scene(
         return np.repeat(masks[..., None], 3, axis=-1)
 
     write_video(place("video.mp4"), clips.video[0].permute(1, 2, 3, 0).numpy(), clips.fps)
-    write_camera(controls.camera, place("camera.json"))
-    write_video(place("depth.mp4"), gray(controls.depth.values), clips.fps)
+    for condition in conditions.items:
+        if isinstance(condition, CameraCondition):
+            write_camera(condition.trajectory, place("camera.json"))
+        elif isinstance(condition, DepthCondition):
+            write_video(place("depth.mp4"), gray(condition.clip.values), clips.fps)
     written["depth_metric"] = folder / "depth.npy"
     with atomic_path(written["depth_metric"]) as path:
         np.save(path, clips.depth[0].numpy())
-    for k, identity in enumerate(controls.identities):
+    identity_condition = conditions.get(IdentityCondition)
+    for k, identity in enumerate(identity_condition.identities if identity_condition is not None else ()):
         write_image(place(f"reference_{k}.png"), identity.images[0])
         write_image(place(f"reference_{k}_mask.png"), gray(identity.mask))
         write_video(place(f"track_{k}.mp4"), gray(identity.track), clips.fps)

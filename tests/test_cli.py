@@ -7,14 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from comfyui_fulldit.cli import ASSETS, main
+from comfyui_fulldit.cli import main
+from comfyui_fulldit.cli.commands import ASSETS
 from comfyui_fulldit.models.weights.checkpoint import embedded_path
 
 needs_weights = pytest.mark.skipif(
     not embedded_path("fulldit_mini").exists() or not embedded_path("fulldit_mini_vae").exists(),
     reason="the embedded weights are not in this checkout",
 )
-SMALL = ["--quiet", "--steps", "1", "--guidance", "1", "--frames", "5", "--height", "32", "--width", "32", "--fit"]
+SMALL = ["--quiet", "--steps", "1", "--guidance", "1", "--frames", "5", "--height", "32", "--width", "32"]
+SMALL += ["--fit-time", "resample"]
 
 
 def refused(arguments: list[str], out, capsys) -> str:

@@ -103,12 +103,11 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=torch.bfloat16)
     data = {**settings.data, **({} if clips is None else {"clips": clips})}
-    size = (model.frames, model.height, model.width)
-    write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, size, device)
+    write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device)
     return write_shards(
         vae,
         folder,
-        size=size,
+        model,
         device=device,
         report=lambda count, rate: print(f"{count} clips, {rate:.2f} per second", flush=True),
         **data,

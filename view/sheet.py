@@ -5,12 +5,16 @@ Frames are `(F, H, W, 3)` float32 in [0, 1] throughout.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from ..control.bundle import Controls
 from ..control.camera.trajectory import CameraTrajectory
+from ..control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition
 from ..control.errors import UserError
 from ..control.identity.slots import identity_map, reference_image
+from ..control.images import resize_clip
 from ..control.libraries import opencv
 
 INK = (0.12, 0.13, 0.16)
@@ -78,19 +82,42 @@ def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.nda
     return frames
 
 
-def condition_frames(controls: Controls, frames: int, height: int, width: int) -> list[tuple[str, np.ndarray]]:
-    """What is asked, as `(title, frames)` pairs: camera path, references, identity map, depth; only what is present."""
-    shown = []
-    if controls.camera is not None:
-        shown.append(("camera", draw_camera(controls.camera, height, width)))
-    for identity in controls.identities:
-        image = reference_image(identity, height, width)
-        shown.append((f"reference: {identity.name}", np.repeat(image[None], frames, 0)))
-    if controls.identities:
-        shown.append(("who is where", identity_map(controls.identities, frames, height, width)))
-    if controls.depth is not None:
-        shown.append(("depth", np.repeat(controls.depth.values[..., None], 3, -1).astype(np.float32)))
-    return shown
+Row = tuple[str, np.ndarray]
+
+
+def condition_frames(conditions: Conditions, height: int, width: int) -> list[Row]:
+    """Return what is asked as `(title, frames)` rows at a size of their own: every condition that can be drawn."""
+    rows: list[Row] = []
+    for condition in conditions.items:
+        draw = DRAWN.get(condition.name)
+        if draw is not None:
+            rows += draw(condition, conditions.video.frames, height, width)
+    return rows
+
+
+def _camera_rows(condition: CameraCondition, frames: int, height: int, width: int) -> list[Row]:
+    return [("camera", draw_camera(condition.trajectory, height, width))]
+
+
+def _identity_rows(condition: IdentityCondition, frames: int, height: int, width: int) -> list[Row]:
+    rows: list[Row] = []
+    for identity in condition.identities:
+        reference = reference_image(identity, height, width)
+        rows.append((f"reference: {identity.name}", np.repeat(reference[None], frames, 0)))
+    return [*rows, ("who is where", identity_map(condition.identities, frames, height, width))]
+
+
+def _depth_rows(condition: DepthCondition, frames: int, height: int, width: int) -> list[Row]:
+    values = resize_clip(condition.clip.values, height, width).clip(0, 1)
+    return [("depth", np.repeat(values[..., None], 3, -1).astype(np.float32))]
+
+
+# How a condition is drawn, by its name; one without an entry has no row. Each function takes its own class.
+DRAWN: dict[str, Callable[[Any, int, int, int], list[Row]]] = {
+    "camera": _camera_rows,
+    "identity": _identity_rows,
+    "depth": _depth_rows,
+}
 
 
 def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: int = 96) -> np.ndarray:

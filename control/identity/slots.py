@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..condition import check_weight
 from ..errors import UserError
 from ..images import resize
 
@@ -89,14 +90,6 @@ def check_range(values: np.ndarray, what: str) -> None:
             f"{what} holds values from {values.min():.4g} to {values.max():.4g}: numbers between 0 and 1 were expected"
             " (divide 8-bit images by 255)"
         )
-
-
-def check_weight(strength: float, start: float, end: float, what: str) -> None:
-    """Raise UserError unless 0 <= strength <= 5 and 0 <= start < end <= 1."""
-    if not 0 <= strength <= 5:
-        raise UserError(f"{what} has strength {strength}; a number from 0 to 5 was expected")
-    if not 0 <= start < end <= 1:
-        raise UserError(f"{what} holds from {start} to {end} of sampling; 0 <= start < end <= 1 was expected")
 
 
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...control.bundle import CONDITIONS
 from ...control.errors import UserError
 from ...control.files import atomic_path, write_json
 from ...control.images import resize
@@ -24,14 +23,11 @@ from ...view.animation import write_animation
 from ...view.canvas import Canvas
 from ...view.sheet import condition_frames, contact_sheet
 from ..held_out_scenes import FAMILIES, HeldOutScene, held_out_scenes
+from .ablations import ablations
 from .judge import OF_CONDITION, Judge, Measured
 from .ratios import excess
 
-RUNS = {
-    "all conditions": CONDITIONS,
-    **{f"without {left_out}": tuple(n for n in CONDITIONS if n != left_out) for left_out in CONDITIONS},
-    "without any": (),
-}
+ALL_CONDITIONS = "all conditions"
 CELL = 96  # pixels that a cell is high, at least
 GAP, HEAD, LABEL, FIGURES = 8, 26, 18, 18
 MOST_BYTES = 300_000
@@ -39,7 +35,7 @@ MOST_BYTES = 300_000
 
 @dataclass
 class Shown:
-    """A scene with what was made of it: clips and figures by the names of RUNS, and why it is shown."""
+    """A scene with what was made of it: clips and figures by the titles of `ablations`, and why it is shown."""
 
     number: int
     scene: HeldOutScene
@@ -97,22 +93,23 @@ def run_gallery(
         "first_frame_pass": config.first_frame_pass,
     }
     pool = max(scenes, pool)
-    first = next(iter(RUNS))
     seen: list[Shown] = []
     with progress(pool, "gallery: looking") as step:
         for number, scene in enumerate(held_out_scenes(pool, *size, family=family)):
-            one = Shown(number, scene, judge.measure(scene.frames, scene.controls))
-            generate(pipeline, judge, one, (first,), how)
+            one = Shown(number, scene, judge.measure(scene.frames, scene.conditions))
+            generate(pipeline, judge, one, {ALL_CONDITIONS: scene.conditions.names}, how)
             seen.append(one)
             step()
-    for condition in CONDITIONS if pool > 1 else ():
+    for condition in OF_CONDITION if pool > 1 else ():
         max(seen, key=lambda one: badness(one, condition)).worst.append(condition)
     chosen = [one for one in seen if one.number < scenes or one.worst]
     out = Path(out)
     rows = []
     with progress(len(chosen), "gallery: drawing") as step:
         for one in chosen:
-            generate(pipeline, judge, one, tuple(RUNS)[1:], how)
+            rest = ablations(one.scene.conditions.names, ALL_CONDITIONS)
+            rest.pop(ALL_CONDITIONS)
+            generate(pipeline, judge, one, rest, how)
             rows.append(write_scene(out, one, pool))
             step()
     found = {
@@ -129,38 +126,39 @@ def run_gallery(
     return found
 
 
-def generate(pipeline: Pipeline, judge: Judge, one: Shown, runs: tuple[str, ...], how: dict) -> None:
-    """Add the clips of `runs` and their figures: one seed, measured against all controls."""
+def generate(pipeline: Pipeline, judge: Judge, one: Shown, runs: dict[str, tuple[str, ...]], how: dict) -> None:
+    """Add the clips of `runs`, sets of conditions by title, and their figures against all conditions: one seed."""
     scene = one.scene
-    size = dict(zip(("frames", "height", "width"), scene.frames.shape[:3], strict=True))
-    encoded = pipeline.encode(scene.controls, **size)
-    for run in runs:
-        names = RUNS[run]
-        conditions = encoded.select(names) if names else None
-        controls = scene.controls.only(names)
-        done = pipeline.generate(scene.prompt, controls, **size, seed=scene.seed, **how, conditions=conditions)
-        one.clips[run] = done.frames
-        one.measured[run] = judge.measure(done.frames, scene.controls)
+    streams = pipeline.encode(scene.conditions)
+    for title, names in runs.items():
+        result = pipeline.generate(
+            scene.prompt, scene.conditions.only(names), seed=scene.seed, **how, streams=streams.select(names)
+        )
+        one.clips[title] = result.frames
+        one.measured[title] = judge.measure(result.frames, scene.conditions)
 
 
 def badness(one: Shown, condition: str) -> float:
     """How much worse than the truth a condition is obeyed where all are given: of its figures, those with a unit of
     their own (identities: the sum of both shares)."""
     names = ("cam_mc",) if condition == "camera" else OF_CONDITION[condition]
-    values = one.measured["all conditions"].values
+    values = one.measured[ALL_CONDITIONS].values
     return sum(excess(values[name], one.truth.values[name], name) or 0.0 for name in names)
 
 
 def write_scene(out: Path, one: Shown, pool: int) -> dict:
     """The sheet and the animation of a scene; returns its row of `gallery.json`."""
-    title, fps = one.title(pool), one.scene.controls.camera.fps
-    shape = one.scene.frames.shape[:3]
-    rows = [*condition_frames(one.scene.controls, *shape), ("ground truth", one.scene.frames), *one.clips.items()]
+    title, conditions = one.title(pool), one.scene.conditions
+    rows = [
+        *condition_frames(conditions, *one.scene.frames.shape[1:3]),
+        ("ground truth", one.scene.frames),
+        *one.clips.items(),
+    ]
     sheet = contact_sheet(rows)
     head = Canvas(30, sheet.shape[1])
     head.text(title, 8, 20, 0.5)
     write_image(out / f"{one.name}.jpg", np.concatenate([head.image(), sheet]))
-    size = write_animation(out / f"{one.name}.webp", board(one, title), fps, MOST_BYTES)
+    size = write_animation(out / f"{one.name}.webp", board(one, title), conditions.fps, MOST_BYTES)
     measured = {"ground truth": one.truth, **one.measured}
     return {
         "number": one.number,
@@ -183,7 +181,7 @@ def board(one: Shown, title: str) -> np.ndarray:
     frames, height, width = one.scene.frames.shape[:3]
     scale = max(1.0, CELL / height)
     cell = (round(height * scale), round(width * scale))
-    asked = condition_frames(one.scene.controls, frames, *cell)
+    asked = condition_frames(one.scene.conditions, *cell)
     references = [clip for name, clip in asked if name.startswith("reference")]
     by_name = dict(asked)
     above = [

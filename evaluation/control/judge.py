@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...control.bundle import Controls
 from ...control.camera.trajectory import CameraTrajectory
+from ...control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition
 from ...control.identity.slots import Identity
 from ...models.estimators.camera import USUAL_FOCAL, camera_input, compose, still_disparity
 from ...models.estimators.estimators_file import Estimators, load_estimators
@@ -48,6 +50,17 @@ class Measured:
 
     values: dict[str, float | None]
     failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A clip (F, H, W, 3) and what the perception estimator sees in it (`Judge.perceive`); whether there is nothing."""
+
+    clip: np.ndarray
+    depth: np.ndarray
+    objects: np.ndarray
+    features: np.ndarray
+    lost: bool
 
 
 @dataclass
@@ -149,51 +162,61 @@ class Judge:
             from ...scenes import HELD_OUT_SEED, render
 
             clips = render([HELD_OUT_SEED + 10**8 + number for number in range(CANDIDATES)], frames=1)
-            identities = [identity for index in range(len(clips)) for identity in clips.controls(index).identities]
+            identities = [one for index in range(len(clips)) for one in clips.identities(index)]
             self._others = torch.stack([self.know_reference(one) for one in identities[: CANDIDATES - 1]])
         return self._others
 
     # ---- how far it is from what was asked ------------------------------------------------------------------------
 
-    def measure(self, clip: np.ndarray, controls: Controls) -> Measured:
-        """All figures of a clip (F, H, W, 3) in [0, 1] against all controls, made with them or not."""
-        values: dict[str, float | None] = dict.fromkeys(METRICS)
-        failed = []
-        lost = not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST
+    def measure(self, clip: np.ndarray, conditions: Conditions) -> Measured:
+        """Return all figures of a clip (F, H, W, 3) in [0, 1] against all conditions, made with them or not."""
+        measured = Measured(dict.fromkeys(METRICS))
+        lost = bool(not np.isfinite(clip).all() or clip.std() < LEAST_CONTRAST)
         clip = np.nan_to_num(clip, nan=0.5, posinf=1, neginf=0)
-        depth, objects, features = self.perceive(clip)
-        values["smoothness"] = metrics.smoothness(features)
-        values["dynamic_degree"] = metrics.dynamic_degree(dis_flow(clip))
-        if controls.camera is not None:
-            path, unseen = self.camera_path(clip, controls.camera)
-            if lost or unseen:
-                path = metrics.static_path(len(clip))
-                failed.append("camera")
-            values.update(metrics.camera_errors(path, controls.camera.c2w))
-        if controls.depth is not None:
-            if lost:
-                depth = np.zeros_like(depth)
-                failed.append("depth")
-            values["depth_mae"] = metrics.depth_mae(depth, controls.depth.resized(*SIZE).values)
-        tracked = tuple(identity for identity in controls.identities if identity.track is not None)
-        if tracked:
-            masks = np.stack([_mask(identity.track) for identity in tracked])
-            values["mask_iou"] = _mean(metrics.mask_ious(objects, masks))
-            likeness = self.likeness(clip, tracked)
-            right = [None if one is None else float(one.argmax() == slot) for slot, one in enumerate(likeness)]
-            values["identity_accuracy"] = _mean(right)
-        return Measured(values, failed)
+        seen = Seen(clip, *self.perceive(clip), lost)
+        measured.values["smoothness"] = metrics.smoothness(seen.features)
+        measured.values["dynamic_degree"] = metrics.dynamic_degree(dis_flow(clip))
+        for condition in conditions.items:
+            measure = MEASURES.get(condition.name)
+            if measure is not None:
+                measure(self, seen, condition, measured)
+        return measured
 
-    def agreement(self, clip: np.ndarray, controls: Controls) -> dict:
-        """Rounded figures of the conditions that are given, for reports: {} where none is."""
-        if not controls.present():
+    def _measure_camera(self, seen: Seen, condition: CameraCondition, measured: Measured) -> None:
+        path, failed = self.camera_path(seen.clip, condition.trajectory)
+        if seen.lost or failed:
+            path = metrics.static_path(len(seen.clip))
+            measured.failed.append("camera")
+        measured.values.update(metrics.camera_errors(path, condition.trajectory.c2w))
+
+    def _measure_depth(self, seen: Seen, condition: DepthCondition, measured: Measured) -> None:
+        depth = seen.depth
+        if seen.lost:
+            depth = np.zeros_like(depth)
+            measured.failed.append("depth")
+        measured.values["depth_mae"] = metrics.depth_mae(depth, condition.clip.resized(*SIZE).values)
+
+    def _measure_identity(self, seen: Seen, condition: IdentityCondition, measured: Measured) -> None:
+        tracked = tuple(identity for identity in condition.identities if identity.track is not None)
+        if not tracked:
+            return
+        masks = np.stack([_mask(identity.track) for identity in tracked])
+        measured.values["mask_iou"] = _mean(metrics.mask_ious(seen.objects, masks))
+        likeness = self.likeness(seen.clip, tracked)
+        right = [None if one is None else float(one.argmax() == slot) for slot, one in enumerate(likeness)]
+        measured.values["identity_accuracy"] = _mean(right)
+
+    def agreement(self, clip: np.ndarray, conditions: Conditions) -> dict[str, Any]:
+        """Return rounded figures of the conditions that are present, for reports: {} where none is."""
+        names = [name for condition in conditions.names for name in OF_CONDITION.get(condition, ())]
+        if not names:
             return {}
-        measured = self.measure(clip, controls)
-        names = [name for condition in controls.present() for name in OF_CONDITION[condition]]
-        found: dict = {name: round(measured.values[name], 4) for name in names if measured.values[name] is not None}
+        measured = self.measure(clip, conditions)
+        values = {name: measured.values[name] for name in names}
+        result: dict[str, Any] = {name: round(value, 4) for name, value in values.items() if value is not None}
         if measured.failed:
-            found["failed"] = measured.failed
-        return found
+            result["failed"] = measured.failed
+        return result
 
     def swapped(self, clip: np.ndarray, identities: tuple[Identity, ...]) -> bool | None:
         """Whether the objects of the first two identities (with references as before an exchange) have changed places.
@@ -204,6 +227,20 @@ class Judge:
         if first is None or second is None:
             return None
         return bool(first[1] > first[0] and second[0] > second[1])
+
+
+# What is measured of each condition, by its name; one without an entry has no figure. Each takes its own class.
+MEASURES: dict[str, Callable[[Judge, Seen, Any, Measured], None]] = {
+    "camera": Judge._measure_camera,
+    "identity": Judge._measure_identity,
+    "depth": Judge._measure_depth,
+}
+
+
+def identities_of(conditions: Conditions) -> tuple[Identity, ...]:
+    """Return the identities of the conditions, none where there is no identity condition."""
+    condition = conditions.get(IdentityCondition)
+    return () if condition is None else condition.identities
 
 
 def _images(clip: np.ndarray) -> torch.Tensor:

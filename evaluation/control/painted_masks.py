@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...control.bundle import Controls
+from ...control.conditions import Conditions, IdentityCondition
 from ...control.identity.keyframes import MaskKey, MaskTrack
 from ...control.identity.shapes import Polygon
 from ...control.libraries import opencv
@@ -25,13 +25,23 @@ LEAST_SHARE = 0.05
 ENLARGED = 4
 
 
-def painted(controls: Controls, every: int = EVERY, corners: int = CORNERS) -> Controls:
-    """The same controls, every identity's track painted instead of exact."""
+def painted(conditions: Conditions, every: int = EVERY, corners: int = CORNERS) -> Conditions:
+    """Return the same conditions, every identity's mask video painted instead of exact."""
+    return replace(
+        conditions,
+        items=tuple(
+            _painted_identities(item, every, corners) if isinstance(item, IdentityCondition) else item
+            for item in conditions.items
+        ),
+    )
+
+
+def _painted_identities(condition: IdentityCondition, every: int, corners: int) -> IdentityCondition:
     identities = tuple(
         identity if identity.track is None else replace(identity, track=painted_track(identity.track, every, corners))
-        for identity in controls.identities
+        for identity in condition.identities
     )
-    return replace(controls, identities=identities)
+    return replace(condition, identities=identities)
 
 
 def painted_track(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> np.ndarray:

@@ -25,7 +25,7 @@ def excess(value: float | None, floor: float | None, metric: str) -> float | Non
 
 
 def ratios(records: list[dict], painted: tuple[str, ...] = ()) -> dict:
-    """From what every scene gave (`bench.measure_scene`):
+    """From what every scene gave (`benchmark.SceneRun`):
 
     `excess`: of each set and figure, mean and se. `left`: the excess as a share of that of `none`. `together`: the
     excess with all conditions by that of the condition alone that governs the figure. `truth`: smoothness and dynamic

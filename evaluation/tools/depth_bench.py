@@ -102,7 +102,7 @@ def measure_clip(kind: str, number: int, estimators: Estimators) -> tuple[dict, 
     estimates = estimate_depth(video, estimators=estimators)
     follow = _follower(clip, estimates.shape[1:])
     steady = np.stack(list(stabilize(estimates, video)))
-    guided = np.stack(list(stabilize(estimates, video, camera=clip.controls(0).camera)))
+    guided = np.stack(list(stabilize(estimates, video, camera=clip.camera(0))))
     rng = np.random.default_rng(number)
     moods = np.exp(rng.normal(0, WOBBLE[0], (FRAMES, 1, 1)))
     moods, shifts = moods.astype(np.float32), rng.normal(0, WOBBLE[1] * np.ptp(estimates), (FRAMES, 1, 1))

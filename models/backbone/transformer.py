@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ...control.errors import UserError
-from ..conditioning.condition_streams import Conditions, Stream
+from ..conditioning.condition_streams import ConditionStreams, Stream
 from ..conditioning.streams import STREAMS
 from ..conditioning.tokenizers import PatchTokenizer, VectorTokenizer, pad_to_patch, weight_dtype, widen_patch
 from ..config import FullDiTConfig
@@ -113,7 +113,7 @@ class FullDiT(nn.Module):
             kind = STREAMS[name]
             common = {"slots": config.slots if kind.has_slots else 0, "operations": operations, **place}
             if kind.kind == "vector":
-                self.tokenizers[name] = VectorTokenizer(dim, kind.features, **common)
+                self.tokenizers[name] = VectorTokenizer(dim, kind.features * config.temporal_compression, **common)
             else:
                 self.tokenizers[name] = PatchTokenizer(dim, config.in_dim, config.patch_of(name), **common)
         if config.joint_text:
@@ -126,7 +126,7 @@ class FullDiT(nn.Module):
         x: torch.Tensor,
         timestep: torch.Tensor,
         context: torch.Tensor,
-        conditions: Conditions | None = None,
+        conditions: ConditionStreams | None = None,
         kv_cache: ConditionKVCache | None = None,
         transformer_options: dict | None = None,
     ) -> torch.Tensor:
@@ -136,12 +136,12 @@ class FullDiT(nn.Module):
         the velocity (B, C, T, h, w). Raises UserError for conditions of another size than x.
         """
         options = {} if transformer_options is None else transformer_options
-        geometry = tuple(x.shape[2:])
+        latent_size = tuple(x.shape[2:])
         if kv_cache is None and conditions is not None and conditions.streams:
-            if conditions.geometry != geometry:
+            if conditions.latent_size != latent_size:
                 raise UserError(
-                    f"The conditions belong to a video whose latent is {conditions.geometry} (frames, height, width), "
-                    f"but the latent given is {geometry}. Make both for the same size."
+                    f"The conditions belong to a video whose latent is {conditions.latent_size} (frames, height, "
+                    f"width), but the latent given is {latent_size}. Make both for the same size."
                 )
             if conditions.batch not in (1, x.shape[0]):
                 raise UserError(f"The conditions are a batch of {conditions.batch}, the latent one of {x.shape[0]}.")
@@ -152,7 +152,7 @@ class FullDiT(nn.Module):
         context = self.embed_text(context.to(x.dtype))
         rope = self.rope(grid(*(range(side) for side in shape)), ("video", shape), tokens.device, options)
         tokens, e = self.run_blocks(x, tokens, e, e0, rope, context, kv_cache, options)
-        return self.to_latent(self.head(tokens, e), shape)[..., : geometry[0], : geometry[1], : geometry[2]]
+        return self.to_latent(self.head(tokens, e), shape)[..., : latent_size[0], : latent_size[1], : latent_size[2]]
 
     def embed_video(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int, int]]:
         """(B, C, T, h, w) -> tokens (B, L, D) and the sides of their grid; odd sides are padded."""
@@ -233,7 +233,7 @@ class FullDiT(nn.Module):
     # ---- conditions -----------------------------------------------------------------------------------------------
 
     def prefill(
-        self, conditions: Conditions, transformer_options: dict | None = None, dtype: torch.dtype | None = None
+        self, conditions: ConditionStreams, transformer_options: dict | None = None, dtype: torch.dtype | None = None
     ) -> ConditionKVCache:
         """What the video will see of `conditions`, to be passed to `forward` as `memory` as often as wanted.
 
@@ -250,7 +250,7 @@ class FullDiT(nn.Module):
         for stream in conditions.streams:
             one = self.embed_stream(stream, dtype)
             tokens.append(one.expand(batch, -1, -1))
-            positions.append(stream_positions(stream, conditions.geometry, self.config.patch_size))
+            positions.append(stream_positions(stream, conditions.latent_size, self.config.patch_size))
             strengths += [stream.strength] * one.shape[1]
         joined = torch.cat(tokens, 1)
         place = torch.cat(positions)

@@ -7,17 +7,37 @@ samplers; this is the same walk for use outside it (a test in `tests/comfyui` co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from ...control.errors import UserError
+from ..conditioning.condition_streams import ConditionStreams
+from ..conditioning.streams import ENTRIES
 from .schedules import SHIFT, percent_to_time, schedule
 
-STEPS = 20
-GUIDANCE = 4.0
-ORDER = ("camera", "identity", "depth")  # the order in which chained guidance adds the conditions
-Callback = Callable[[int, torch.Tensor], Any]
+if TYPE_CHECKING:
+    from ..conditioning.kv_cache import ConditionKVCache
+
+Callback = Callable[[int, torch.Tensor], object]
+Velocity = Callable[[torch.Tensor, float], torch.Tensor]
+
+
+class VelocityModel(Protocol):
+    """What is asked of a network: the velocity, and what it keeps of conditions."""
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        context: torch.Tensor,
+        conditions: ConditionStreams | None = None,
+        kv_cache: ConditionKVCache | None = None,
+    ) -> torch.Tensor:
+        """Return the velocity (B, C, T, h, w) of x at 1000 t, (B,) or (B, T)."""
+
+    def prefill(self, conditions: ConditionStreams) -> ConditionKVCache:
+        """Return what every pass needs of the conditions."""
 
 
 class GuidedVelocity:
@@ -34,17 +54,18 @@ class GuidedVelocity:
     times by `percent_to_time`, both ends included, as ComfyUI does. What `prefill` gives for a set of streams is kept
     as long as this object lives: it depends on neither t nor the text.
 
-    `given`, 0 at first, is how many latent frames at the beginning of x are clean already: the network reads them at
-    time 0, and their velocity is 0.
+    `num_clean_frames`, 0 at first, is how many latent frames at the beginning of x are clean already: the network reads
+    them at time 0, and their velocity is 0.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: VelocityModel,
         context: torch.Tensor,
         null_context: torch.Tensor,
-        conditions: Any = None,
-        guidance: float = GUIDANCE,
+        conditions: ConditionStreams | None = None,
+        *,
+        guidance: float,
         condition_guidance: Mapping[str, float] | None = None,
         shift: float = SHIFT,
     ):
@@ -55,52 +76,51 @@ class GuidedVelocity:
         self.guidance = float(guidance)
         self.scales = dict(condition_guidance or {})
         self.shift = shift
-        self.given = 0
+        self.num_clean_frames = 0
         self.passes = 0  # network passes so far, for reports
-        self._kv_caches: dict[tuple, tuple] = {}
-        if self.scales:
-            given = tuple(conditions.names) if conditions is not None else ()
-            for name in self.scales:
-                if name not in given:
-                    has = ", ".join(given) or "none"
-                    raise UserError(f"Guidance is given for {name!r}, but this condition is not (given: {has}).")
+        self._kv_caches: dict[tuple[int, ...], tuple[ConditionStreams, ConditionKVCache]] = {}
+        present = conditions.names if conditions is not None else ()
+        for name in self.scales:
+            if name not in present:
+                raise UserError(
+                    f"Guidance is set for {name!r}, but this condition is not present (present: "
+                    f"{', '.join(present) or 'none'}). Give the condition, or leave its guidance out."
+                )
 
     def active(self, t: float) -> tuple[int, ...]:
-        """Indices of the streams that take part at time t."""
+        """Return the indices of the streams that take part at time t."""
         if self.conditions is None:
             return ()
-        found = []
+        indices = []
         for index, stream in enumerate(self.conditions.streams):
             first = float("inf") if stream.start <= 0 else percent_to_time(stream.start, self.shift)
             last = 0.0 if stream.end >= 1 else percent_to_time(stream.end, self.shift)
             if last - 1e-6 <= t <= first + 1e-6:
-                found.append(index)
-        return tuple(found)
+                indices.append(index)
+        return tuple(indices)
 
-    def _predict(self, x: torch.Tensor, t: float, context: torch.Tensor, streams: tuple[int, ...]) -> torch.Tensor:
+    def _predict(self, x: torch.Tensor, t: float, context: torch.Tensor, indices: tuple[int, ...]) -> torch.Tensor:
+        """Run one pass with these streams."""
         self.passes += 1
         timestep = torch.full((x.shape[0],), 1000.0 * t, device=x.device, dtype=torch.float32)
-        if self.given:
+        if self.num_clean_frames:
             timestep = timestep[:, None].repeat(1, x.shape[2])
-            timestep[:, : self.given] = 0
-        dtype = context.dtype
-        if not streams:
-            return self.model(x.to(dtype), timestep, context).float()
-        conditions, kv_cache = self._kv_cache(streams)
-        return self.model(x.to(dtype), timestep, context, conditions, kv_cache=kv_cache).float()
-
-    def _kv_cache(self, streams: tuple[int, ...]) -> tuple:
-        if streams not in self._kv_caches:
-            conditions = self.conditions.subset(streams)
-            self._kv_caches[streams] = (conditions, self.model.prefill(conditions))
-        return self._kv_caches[streams]
+            timestep[:, : self.num_clean_frames] = 0
+        x = x.to(context.dtype)
+        if not indices or self.conditions is None:
+            return self.model(x, timestep, context).float()
+        if indices not in self._kv_caches:
+            streams = self.conditions.subset(indices)
+            self._kv_caches[indices] = streams, self.model.prefill(streams)
+        streams, kv_cache = self._kv_caches[indices]
+        return self.model(x, timestep, context, streams, kv_cache=kv_cache).float()
 
     def __call__(self, x: torch.Tensor, t: float) -> torch.Tensor:
-        """x (B, C, T, h, w) float32 at time t -> velocity, float32."""
+        """Return the velocity, float32, of x (B, C, T, h, w) float32 at time t."""
         active = self.active(t)
-        names = {index: self.conditions.streams[index].condition for index in active}
-        chained = [name for name in ORDER if name in self.scales and name in names.values()]
-        chained += [name for name in self.scales if name in names.values() and name not in chained]
+        streams = self.conditions.streams if self.conditions is not None else ()
+        names = {index: streams[index].condition for index in active}
+        chained = [name for name in ENTRIES if name in self.scales and name in names.values()]
         joint = tuple(index for index in active if names[index] not in chained)
 
         v = self._predict(x, t, self.context, joint)
@@ -113,12 +133,12 @@ class GuidedVelocity:
             more = self._predict(x, t, self.context, joint)
             total = total + self.scales[name] * (more - v)
             v = more
-        total[:, :, : self.given] = 0
+        total[:, :, : self.num_clean_frames] = 0
         return total
 
 
-def euler(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
-    """First order: one pass a step. `callback(step, denoised)` runs after every step."""
+def euler(velocity: Velocity, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
+    """Walk with one pass a step (first order). `callback(step, denoised)` runs after every step."""
     for step, (t, after) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
         v = velocity(x, t)
         denoised = x - t * v
@@ -128,8 +148,8 @@ def euler(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Ca
     return x
 
 
-def heun(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
-    """Second order: an Euler step, then the mean of the slopes at both ends; the last step is Euler's."""
+def heun(velocity: Velocity, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
+    """Walk by an Euler step and the mean of the slopes at both ends (second order); the last step is Euler's."""
     for step, (t, after) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
         v = velocity(x, t)
         denoised = x - t * v
@@ -141,19 +161,20 @@ def heun(velocity: Callable, x: torch.Tensor, times: torch.Tensor, callback: Cal
     return x
 
 
-SOLVERS: dict[str, Callable] = {"euler": euler, "heun": heun}
+Solver = Callable[[Velocity, torch.Tensor, torch.Tensor, Callback | None], torch.Tensor]
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun}
 
 
 @torch.no_grad()
 def sample(
-    model: Any,
+    model: VelocityModel,
     noise: torch.Tensor,
     context: torch.Tensor,
     null_context: torch.Tensor,
-    conditions: Any = None,
+    conditions: ConditionStreams | None = None,
     *,
-    steps: int = STEPS,
-    guidance: float = GUIDANCE,
+    steps: int,
+    guidance: float,
     condition_guidance: Mapping[str, float] | None = None,
     schedule_name: str = "shifted",
     shift: float = SHIFT,
@@ -166,25 +187,35 @@ def sample(
     `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way,
     then the rest of the clip is made once more from the same noise, with that frame clean (`first_frame_steps`).
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
-    schedule or solver, and for guidance of a condition that is not given, before the first pass.
+    schedule or solver, and for guidance of a condition that is not present, before the first pass.
     """
     if solver not in SOLVERS:
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
     before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
     times = schedule(schedule_name, steps - before, shift)
-    velocity = GuidedVelocity(model, context, null_context, conditions, guidance, condition_guidance, shift)
+    velocity = GuidedVelocity(
+        model,
+        context,
+        null_context,
+        conditions,
+        guidance=guidance,
+        condition_guidance=condition_guidance,
+        shift=shift,
+    )
     x = noise.float()
     if before:
         first = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
         x = torch.cat([first[:, :, :1], x[:, :, 1:]], 2)
-        velocity.given = 1
-    told = None if callback is None else lambda step, denoised: callback(before + step, denoised)
-    return SOLVERS[solver](velocity, x, times, told)
+        velocity.num_clean_frames = 1
+    after = None if callback is None else lambda step, denoised: callback(before + step, denoised)
+    return SOLVERS[solver](velocity, x, times, after)
 
 
 def first_frame_steps(steps: int, first_frame_pass: float, frames: int) -> int:
-    """How many of `steps` settle the first of `frames` latent frames: 0 where there is no other frame, or no step left
-    for them. Raises UserError for a share outside 0 to 1."""
+    """Return how many of `steps` settle the first of `frames` latent frames.
+
+    0 where there is no other frame, or no step left for them. Raises UserError for a share outside 0 to 1.
+    """
     if not 0 <= first_frame_pass < 1:
         raise UserError(
             f"The first-frame pass is {first_frame_pass:g}, but it is a share of the steps: from 0 to below 1."

@@ -10,7 +10,8 @@ import comfy.supported_models_base
 import torch
 
 from ...control.errors import UserError
-from .cond import ARGUMENT, KEY, CONDFullDiT, Held, latent_size
+from ...models.conditioning.condition_streams import ConditionStreams
+from .cond import ARGUMENT, KEY, CONDFullDiT, ScheduledStreams, latent_equivalent
 from .latent_format import Wan21
 from .network import HostFullDiT
 
@@ -44,8 +45,9 @@ class FullDiTModel(comfy.model_base.BaseModel):
         self.fulldit = model_config.fulldit
         self.memory_usage_factor_conds = (ARGUMENT,)
         # K and V of all layers are kept beside the activations: two numbers per layer, channel and token.
-        tokens_to_bytes = 2 * self.fulldit.num_layers * self.fulldit.dim / 4
-        self._cache_elements = tokens_to_bytes / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
+        geometry = self.fulldit.geometry
+        bytes_per_element = 2 * self.fulldit.num_layers * self.fulldit.dim / geometry.elements_per_token
+        self._cache_elements = bytes_per_element / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
         self.memory_usage_shape_process = {
             ARGUMENT: lambda shape: [shape[0], shape[1], shape[2] * (1 + self._cache_elements)]
         }
@@ -89,27 +91,33 @@ class FullDiTModel(comfy.model_base.BaseModel):
         if text is not None:
             # Wan's text has one length; core's cross-attention cond would pad by repeating, which changes the result.
             out["c_crossattn"] = comfy.conds.CONDRegular(text)
-        conditions = kwargs.get(KEY)
-        if conditions is not None:
+        streams = kwargs.get(KEY)
+        if streams is not None:
             noise = kwargs.get("noise")
-            if noise is not None and tuple(noise.shape[2:]) != tuple(conditions.geometry):
+            geometry = self.fulldit.geometry
+            if noise is not None and tuple(noise.shape[2:]) != streams.latent_size:
                 raise UserError(
-                    f"The conditions are for a latent of {_size(conditions.geometry)}, but the latent to sample is "
-                    f"{_size(noise.shape[2:])}. Connect the latent of Apply Conditions, or change the size there."
+                    f"The conditions are for a latent of {geometry.describe(streams.latent_size)}, but the latent to "
+                    f"sample is {geometry.describe(noise.shape[2:])}. Connect the latent of Apply Conditions, or "
+                    f"change the size there."
                 )
-            spans = tuple(
-                (
-                    float("inf") if stream.start <= 0 else float(self.model_sampling.percent_to_sigma(stream.start)),
-                    0.0 if stream.end >= 1 else float(self.model_sampling.percent_to_sigma(stream.end)),
-                )
-                for stream in conditions.streams
-            )
-            out[ARGUMENT] = CONDFullDiT(Held(conditions, spans))
+            out[ARGUMENT] = CONDFullDiT(ScheduledStreams(streams, self._spans(streams), geometry))
         return out
 
+    def _spans(self, streams: ConditionStreams) -> tuple[tuple[float, float], ...]:
+        """First and last sigma at which each stream takes part."""
+        to_sigma = self.model_sampling.percent_to_sigma
+        return tuple(
+            (
+                float("inf") if stream.start <= 0 else float(to_sigma(stream.start)),
+                0.0 if stream.end >= 1 else float(to_sigma(stream.end)),
+            )
+            for stream in streams.streams
+        )
+
     def extra_conds_shapes(self, **kwargs):
-        conditions = kwargs.get(KEY)
-        return {} if conditions is None else {ARGUMENT: latent_size(conditions)}
+        streams = kwargs.get(KEY)
+        return {} if streams is None else {ARGUMENT: latent_equivalent(streams, self.fulldit.geometry)}
 
     def resize_cond_for_context_window(self, cond_key, cond_value, window, x_in, device, retain_index_list=()):
         """Every stream cut to the latent frames of a window; core's anchor frame, where there is one, comes first."""
@@ -127,8 +135,3 @@ class FullDiTModel(comfy.model_base.BaseModel):
 def _made(denoise_mask: torch.Tensor) -> torch.Tensor:
     """(B, C, T, h, w) -> (B, 1, T, 1, 1): 1 for the latent frames of which anything is to be made, 0 for given ones."""
     return (denoise_mask.amax((1, 3, 4), keepdim=True) > 0).to(denoise_mask.dtype)
-
-
-def _size(shape: Any) -> str:
-    frames, height, width = shape
-    return f"{4 * (frames - 1) + 1} frames of {8 * height}x{8 * width} (height x width)"

@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.conds
+
+from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.geometry import LatentGeometry
 
 KEY = "fulldit"  # in the options of a conditioning entry
 ARGUMENT = "conditions"  # as the network's argument, and as the name of the model cond
 
 
-class Held:
+@dataclass(frozen=True, eq=False)
+class ScheduledStreams:
     """Streams with the sigmas between which each takes part.
 
-    `conditions` is a models.conditions.Conditions; `spans[i]` = (first, last) sigma of stream i, both included, as core
-    turns percents into sigmas.
+    `spans[i]` = (first, last) sigma of stream i, both included, as core turns percents into sigmas.
     """
 
-    def __init__(self, conditions: Any, spans: tuple[tuple[float, float], ...]):
-        self.conditions = conditions
-        self.spans = spans
+    streams: ConditionStreams
+    spans: tuple[tuple[float, float], ...]
+    geometry: LatentGeometry
 
-    def active(self, sigma: float) -> Any | None:
-        """The Conditions of the streams that take part at `sigma`, or None."""
+    def active(self, sigma: float) -> ConditionStreams | None:
+        """Return the streams that take part at `sigma`, or None."""
         indices = [i for i, (first, last) in enumerate(self.spans) if last - 1e-6 <= sigma <= first + 1e-6]
-        return self.conditions.subset(indices) if indices else None
+        return self.streams.subset(indices) if indices else None
 
-    def window(self, indices: list[int]) -> Held:
-        """The same for a context window of latent frames."""
-        return Held(self.conditions.window(indices), self.spans)
+    def window(self, indices: Sequence[int]) -> ScheduledStreams:
+        """Return the same for a context window of latent frames."""
+        return ScheduledStreams(self.streams.window(indices), self.spans, self.geometry)
 
 
 class CONDFullDiT(comfy.conds.CONDRegular):
-    """One `Held` for a whole batch. Two entries run together only where they hold the same object."""
+    """One `ScheduledStreams` for a whole batch. Two entries run together only where they hold the same object."""
 
-    def process_cond(self, batch_size, **kwargs):
+    cond: ScheduledStreams
+
+    def process_cond(self, batch_size: int, **kwargs: Any) -> CONDFullDiT:
+        """Return this object: it serves any batch."""
         return self
 
-    def can_concat(self, other):
+    def can_concat(self, other: Any) -> bool:
+        """Whether two entries may run in one batch."""
         return self.cond is other.cond
 
-    def concat(self, others):
+    def concat(self, others: Any) -> ScheduledStreams:
+        """Return the one object of entries that run in one batch."""
         return self.cond
 
-    def size(self):
-        """As latent elements (1, 16, n): core estimates memory from shapes of latents."""
-        return latent_size(self.cond.conditions)
+    def size(self) -> list[int]:
+        """Return the size as latent elements: core estimates memory from shapes of latents."""
+        return latent_equivalent(self.cond.streams, self.cond.geometry)
 
 
-def latent_size(conditions: Any) -> list[int]:
-    """Conditions as the shape of a latent that would make as many tokens."""
-    # A token is a patch of 1x2x2 elements, whatever it was made from.
-    return [1, 16, 4 * sum(stream.data.shape[0] * stream.tokens for stream in conditions.streams)]
+def latent_equivalent(streams: ConditionStreams, geometry: LatentGeometry) -> list[int]:
+    """Return the shape (1, C, n) of a latent that would make as many tokens as the streams."""
+    tokens = sum(stream.data.shape[0] * stream.tokens for stream in streams.streams)
+    return [1, geometry.channels, geometry.elements_per_token * tokens]

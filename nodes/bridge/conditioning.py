@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import comfy.model_management
 import torch
+from einops import rearrange
 
+from ...control.camera.motion_range import outside
+from ...control.conditions import CameraCondition, Conditions
 from ...control.errors import UserError
-from ...models.encode import encode_controls
+from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.config import FullDiTConfig
+from ...models.encode import check_conditions, encode_conditions, trained_range_warnings
+from ..sockets.cameras import camera_motion_range_of
 from .base_model import FullDiTModel
 from .cond import KEY
-from .request import Request
 
 REMEMBERED = 8  # encoded bundles; the K/V cache of the network goes by their identity
 
-_encoded: OrderedDict[tuple, Any] = OrderedDict()
+_encoded: OrderedDict[tuple[object, ...], ConditionStreams] = OrderedDict()
 
 
-def check_model(model: Any) -> Any:
-    """The FullDiTConfig of a MODEL. Raises UserError for any model that is not FullDiT."""
+def config_of(model: Any) -> FullDiTConfig:
+    """Return the config of a MODEL. Raises UserError for any model that is not FullDiT."""
     inner = getattr(model, "model", None)
     if not isinstance(inner, FullDiTModel):
         name = type(inner).__name__ if inner is not None else type(model).__name__
@@ -32,21 +38,30 @@ def check_model(model: Any) -> Any:
     return inner.fulldit
 
 
-def check_vae(vae: Any, config: Any) -> None:
+def model_warnings(conditions: Conditions, model: Any) -> list[str]:
+    """Return sentences about what lies beyond the clips that a MODEL was trained on: size, length, camera movement."""
+    warnings = trained_range_warnings(conditions, config_of(model))
+    camera, motion_range = conditions.get(CameraCondition), camera_motion_range_of(model)
+    if camera is not None and motion_range is not None:
+        warnings += outside(camera.trajectory.relative(), motion_range)
+    return warnings
+
+
+def check_vae(vae: Any, config: FullDiTConfig) -> None:
     """Raise UserError unless `vae` is the one that the checkpoint was trained with."""
     if not config.vae_fingerprint:
         return
-    given = vae_fingerprint(vae)
-    if given != config.vae_fingerprint:
+    fingerprint = vae_fingerprint(vae)
+    if fingerprint != config.vae_fingerprint:
         raise UserError(
             f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE connected is "
-            f"{given[:12]}: its latents would mean nothing to the model. Connect the VAE of Load FullDiT."
+            f"{fingerprint[:12]}: its latents would mean nothing to the model. Connect the VAE of Load FullDiT."
         )
 
 
 def vae_fingerprint(vae: Any) -> str:
-    """The fingerprint of a host VAE's weights, kept on it after the first time."""
-    known = getattr(vae, "fulldit_fingerprint", None)
+    """Return the fingerprint of a host VAE's weights, kept on it after the first time."""
+    known: str | None = getattr(vae, "fulldit_fingerprint", None)
     if known is None:
         from ...models.vae import fingerprint
 
@@ -59,44 +74,46 @@ def vae_fingerprint(vae: Any) -> str:
 
 
 class HostVAE:
-    """The host's VAE with the two things that `encode_controls` asks of one."""
+    """The host's VAE as a `VideoEncoder`."""
 
     def __init__(self, vae: Any):
         self.vae = vae
 
-    def parameters(self):
-        """Images may come as float32 on the CPU; the host casts and moves them."""
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Yield one weight: frames may come as float32 on the CPU, since the host casts and moves them."""
         return iter([torch.empty(0)])
 
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, F, H, W) in [-1, 1] -> raw latent (B, 16, T, h, w). One clip at a time: the host joins batches."""
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the raw latent (B, C, T, h, w) of frames (B, 3, F, H, W) in [-1, 1].
+
+        One clip at a time: the host takes what it gets for one.
+        """
         latents = []
-        for clip in images:
+        for clip in frames:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            frames = (clip.permute(1, 2, 3, 0) + 1) / 2
-            latents.append(self.vae.encode(frames.contiguous()).float().cpu())
+            images = (rearrange(clip, "c f h w -> f h w c") + 1) / 2
+            latents.append(self.vae.encode(images.contiguous()).float().cpu())
         return torch.cat(latents)
 
 
-def encode(model: Any, vae: Any, request: Request) -> Any | None:
-    """The condition streams of a request, or None where it asks for nothing. Equal requests give the same object.
+def encode(model: Any, vae: Any, conditions: Conditions) -> ConditionStreams | None:
+    """Return the streams of the conditions, or None where nothing is asked. Equal ones give the same object.
 
     Raises UserError for a model that is not FullDiT, another VAE than the checkpoint's, and conditions that the
     checkpoint does not take.
     """
-    config = check_model(model)
-    if not isinstance(request, Request):
-        raise UserError(f"Conditions are a {type(request).__name__}; connect the output of the node Conditions.")
+    config = config_of(model)
+    if not isinstance(conditions, Conditions):
+        raise UserError(f"The conditions are a {type(conditions).__name__}; connect the output of the node Conditions.")
     check_vae(vae, config)
-    request.controls.validate(request.frames, request.height, request.width, slots=config.slots)
-    if not request.controls.present():
-        return None
-    key = (request.digest(), vae_fingerprint(vae), tuple(config.streams), config.slots)
+    check_conditions(conditions, config)
+    # Two checkpoints on one VAE may cut their streams in other ways.
+    key = (conditions.digest(), vae_fingerprint(vae), config.encoding_key)
     if key in _encoded:
         _encoded.move_to_end(key)
         return _encoded[key]
-    streams = encode_controls(request.controls, HostVAE(vae), config, request.frames, request.height, request.width)
-    if not streams.streams:  # every strength is 0
+    streams = encode_conditions(conditions, HostVAE(vae), config)
+    if not streams.streams:  # none is given, or every strength is 0
         return None
     _encoded[key] = streams
     while len(_encoded) > REMEMBERED:
@@ -104,25 +121,31 @@ def encode(model: Any, vae: Any, request: Request) -> Any | None:
     return streams
 
 
-def with_conditions(conditioning: list, conditions: Any | None) -> list:
-    """A conditioning whose every entry carries these conditions, and no older ones."""
-    out = []
+Conditioning = list[list[Any]]  # the host's CONDITIONING: [text, options] entries
+
+
+def with_conditions(conditioning: Conditioning, streams: ConditionStreams | None) -> Conditioning:
+    """Return a conditioning whose every entry carries these streams, and no older ones."""
+    entries = []
     for text, options in conditioning:
         options = {k: v for k, v in options.items() if k != KEY}
-        if conditions is not None:
-            options[KEY] = conditions
-        out.append([text, options])
-    return out
+        if streams is not None:
+            options[KEY] = streams
+        entries.append([text, options])
+    return entries
 
 
-def apply(model: Any, vae: Any, positive: list, negative: list, request: Request) -> tuple[list, list]:
-    """(positive with the conditions, negative without any)."""
-    conditions = encode(model, vae, request)
-    return with_conditions(positive, conditions), with_conditions(negative, None)
+def apply(
+    model: Any, vae: Any, positive: Conditioning, negative: Conditioning, conditions: Conditions
+) -> tuple[Conditioning, Conditioning]:
+    """Return the positive conditioning with the conditions, the negative one without any."""
+    streams = encode(model, vae, conditions)
+    return with_conditions(positive, streams), with_conditions(negative, None)
 
 
-def empty_latent(model: Any, request: Request) -> dict[str, torch.Tensor]:
-    """The LATENT that a request samples into."""
-    config = check_model(model)
-    shape = (1, config.in_dim, (request.frames - 1) // 4 + 1, request.height // 8, request.width // 8)
-    return {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
+def empty_latent(model: Any, conditions: Conditions) -> dict[str, torch.Tensor]:
+    """Return the LATENT that the conditions' video is sampled into."""
+    config, video = config_of(model), conditions.video
+    size = config.geometry.latent_size(video.frames, video.height, video.width)
+    samples = torch.zeros(1, config.in_dim, *size, device=comfy.model_management.intermediate_device())
+    return {"samples": samples}

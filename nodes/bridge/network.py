@@ -11,6 +11,7 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from ...models.backbone.transformer import ConditionKVCache, FullDiT
+from ...models.conditioning.condition_streams import ConditionStreams
 from .cond import ARGUMENT
 
 KEEP_AFTER_RUN = 256 * 2**20  # bytes of K and V that may stay for the next prompt or seed
@@ -83,7 +84,7 @@ class HostFullDiT(FullDiT):
         kv_cache = None if conditions is None else self._kv_cache(conditions, x, transformer_options)
         return FullDiT.forward(self, x, timestep, context, kv_cache=kv_cache, transformer_options=transformer_options)
 
-    def _kv_cache(self, conditions: Any, x: torch.Tensor, options: dict) -> ConditionKVCache:
+    def _kv_cache(self, conditions: ConditionStreams, x: torch.Tensor, options: dict) -> ConditionKVCache:
         """K and V of these conditions, computed once per weights, patches, device, format and attention."""
         key = (
             conditions.key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.sample
@@ -12,12 +13,12 @@ import comfy.utils
 import latent_preview
 import torch
 
+from ...control.conditions import CONDITIONS, Conditions
 from ...control.errors import UserError
+from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.config import FullDiTConfig
 from ...models.sampling.sampler import first_frame_steps
-from .conditioning import empty_latent, encode, with_conditions
-from .request import Request
-
-ORDER = ("camera", "identity", "depth")
+from .conditioning import Conditioning, config_of, empty_latent, encode, with_conditions
 
 
 class ChainedGuider(comfy.samplers.CFGGuider):
@@ -54,89 +55,131 @@ class ChainedGuider(comfy.samplers.CFGGuider):
         return total
 
 
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How a clip is sampled. None stands for the checkpoint's own value.
+
+    scales: guidance scales of conditions that have one of their own. first_frame_pass: the share of the steps that
+    settle the first latent frame beforehand, as in models/sampling/sampler.py.
+    """
+
+    seed: int
+    steps: int | None = None
+    cfg: float | None = None
+    sampler_name: str = "euler"
+    scheduler: str = "simple"
+    scales: Mapping[str, float] = field(default_factory=dict)
+    first_frame_pass: float | None = None
+    preview: bool = True
+
+    def resolved(self, config: FullDiTConfig) -> SamplingOptions:
+        """Return the options with the checkpoint's own values filled in."""
+        return replace(
+            self,
+            steps=config.steps if self.steps is None else self.steps,
+            cfg=config.guidance if self.cfg is None else self.cfg,
+            first_frame_pass=config.first_frame_pass if self.first_frame_pass is None else self.first_frame_pass,
+        )
+
+
 def sample(
     model: Any,
     clip: Any,
     vae: Any,
-    request: Request,
+    conditions: Conditions,
     prompt: str,
-    negative_prompt: str = "",
-    *,
-    seed: int,
-    steps: int,
-    cfg: float,
-    sampler_name: str = "euler",
-    scheduler: str = "simple",
-    scales: Mapping[str, float] | None = None,
-    first_frame_pass: float = 0.0,
-    preview: bool = True,
+    negative_prompt: str,
+    options: SamplingOptions,
 ) -> dict[str, torch.Tensor]:
-    """The LATENT of a prompt under the conditions of `request`.
-
-    `scales` gives conditions a guidance scale of their own. `first_frame_pass` is the share of the steps that settle
-    the first latent frame beforehand, as in models.sampler.sample. Raises UserError before the first step.
-    """
-    scales = dict(scales or {})
-    given = request.controls.present()
-    for name in scales:
-        if name not in given:
-            raise UserError(
-                f"{name}_guidance is {scales[name]:g}, but Conditions has no {name} "
-                f"(it has: {', '.join(given) or 'none'}). Set it to 0, or connect the condition."
-            )
-    conditions = encode(model, vae, request)
-    latent = empty_latent(model, request)
+    """Return the LATENT of a prompt under the conditions. Raises UserError before the first step."""
+    options = options.resolved(config_of(model))
+    check_scales(conditions, options.scales)
+    streams = encode(model, vae, conditions)
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(negative_prompt))
+    guider = make_guider(model, streams, conditions.names, positive, negative, options)
+    return run_guider(guider, model, empty_latent(model, conditions), options)
 
-    names = tuple(name for name in given if name not in scales)
-    guider = comfy.samplers.CFGGuider(model) if not scales else ChainedGuider(model)
-    guider.set_conds(with_conditions(positive, _select(conditions, names)), with_conditions(negative, None))
-    guider.set_cfg(cfg)
+
+def check_scales(conditions: Conditions, scales: Mapping[str, float]) -> None:
+    """Raise UserError where a condition that is not present has a guidance scale."""
+    for name, scale in scales.items():
+        if name not in conditions.names:
+            raise UserError(
+                f"{name}_guidance is {scale:g}, but Conditions has no {name} "
+                f"(it has: {', '.join(conditions.names) or 'none'}). Set it to 0, or connect the condition."
+            )
+
+
+def make_guider(
+    model: Any,
+    streams: ConditionStreams | None,
+    names: tuple[str, ...],
+    positive: Conditioning,
+    negative: Conditioning,
+    options: SamplingOptions,
+) -> Any:
+    """Return core's guider, or a chained one where conditions have scales of their own."""
+    scales = options.scales
+    joint = tuple(name for name in names if name not in scales)
+    guider = ChainedGuider(model) if scales else comfy.samplers.CFGGuider(model)
+    guider.set_conds(with_conditions(positive, _select(streams, joint)), with_conditions(negative, None))
+    guider.set_cfg(options.cfg)
     if scales:
         chain = []
-        for name in (n for n in ORDER if n in scales):
-            names += (name,)
-            chain.append((name, scales[name], with_conditions(positive, _select(conditions, names))))
+        for name in (name for name in CONDITIONS if name in scales):
+            joint += (name,)
+            chain.append((name, scales[name], with_conditions(positive, _select(streams, joint))))
         guider.set_chain(chain)
+    return guider
 
-    noise = comfy.sample.prepare_noise(latent["samples"], seed)
-    before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
 
-    def sigmas(count: int) -> torch.Tensor:
-        return comfy.samplers.KSampler(
-            model, steps=count, device=model.load_device, sampler=sampler_name, scheduler=scheduler, denoise=1.0
-        ).sigmas
-
-    passes = [sigmas(count) for count in (before, steps - before) if count]
-    total = sum(len(one) - 1 for one in passes)
-    told = _callback(model, total, preview)
+def run_guider(
+    guider: Any, model: Any, latent: dict[str, torch.Tensor], options: SamplingOptions
+) -> dict[str, torch.Tensor]:
+    """Sample, in two passes where the first frame is settled beforehand."""
+    noise = comfy.sample.prepare_noise(latent["samples"], options.seed)
+    before = first_frame_steps(options.steps, options.first_frame_pass, noise.shape[2])
+    passes = [_sigmas(model, count, options) for count in (before, options.steps - before) if count]
+    total = sum(len(sigmas) - 1 for sigmas in passes)
+    callback = _callback(model, total, options.preview)
     samples, mask, done = latent["samples"], None, 0
-    for one in passes:
+    for sigmas in passes:
         if done:  # of what the first pass has made, the second keeps the first frame
             mask = torch.ones_like(noise[:, :1])
             mask[:, :, 0] = 0
         samples = guider.sample(
             noise,
             samples,
-            comfy.samplers.sampler_object(sampler_name),
-            one,
+            comfy.samplers.sampler_object(options.sampler_name),
+            sigmas,
             denoise_mask=mask,
-            callback=lambda step, denoised, x, _, done=done: told(done + step, denoised, x, total),
+            callback=lambda step, denoised, x, _, done=done: callback(done + step, denoised, x, total),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=seed,
+            seed=options.seed,
         )
-        done += len(one) - 1
+        done += len(sigmas) - 1
     return {"samples": samples.to(latent["samples"].device)}
 
 
-def _select(conditions: Any | None, names: tuple[str, ...]) -> Any | None:
+def _sigmas(model: Any, steps: int, options: SamplingOptions) -> torch.Tensor:
+    return comfy.samplers.KSampler(
+        model,
+        steps=steps,
+        device=model.load_device,
+        sampler=options.sampler_name,
+        scheduler=options.scheduler,
+        denoise=1.0,
+    ).sigmas
+
+
+def _select(streams: ConditionStreams | None, names: tuple[str, ...]) -> ConditionStreams | None:
     """The streams of these conditions; the same object where that is all of them, so that its cache is used."""
-    if conditions is None or not names:
+    if streams is None or not names:
         return None
-    if set(names) >= set(conditions.names):
-        return conditions
-    chosen = conditions.select(names)
+    if set(names) >= set(streams.names):
+        return streams
+    chosen = streams.select(names)
     return chosen if chosen.streams else None
 
 

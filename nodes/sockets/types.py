@@ -1,7 +1,6 @@
 """The sockets that core has no type for, and those of its types that not every supported version names.
 
-Each name is permanent: saved workflows hold it. The values of ours are plain objects of `control/` and
-`bridge/request.py`.
+Each name is permanent: saved workflows hold it. The values of ours are plain objects of `control/`.
 """
 
 from comfy_api.latest import io
@@ -9,7 +8,8 @@ from comfy_api.latest import io
 Camera = io.Custom("FULLDIT_CAMERA")  # control.camera.CameraTrajectory
 Identity = io.Custom("FULLDIT_IDENTITY")  # control.identity.Identity
 Depth = io.Custom("FULLDIT_DEPTH")  # control.depth.DepthClip
-Conditions = io.Custom("FULLDIT_CONDITIONS")  # bridge.request.Request
+Condition = io.Custom("FULLDIT_CONDITION")  # control.condition.Condition: any one of them
+Conditions = io.Custom("FULLDIT_CONDITIONS")  # control.conditions.Conditions
 
 Viewport = io.Custom("LOAD3D_CAMERA")  # the camera of core's 3D views: a dict, y up, looks along -z
 WanCamera = io.Custom("WAN_CAMERA_EMBEDDING")  # core's Wan Fun camera: a tensor (1, 24, frames, height, width)

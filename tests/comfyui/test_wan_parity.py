@@ -20,7 +20,7 @@ def networks(host):
     from comfy.ldm.wan.model import WanModel
 
     models = f"{PACK}.models"
-    config = importlib.import_module(f"{models}.config").PRESETS["debug"]
+    config = importlib.import_module(f"{models}.families.presets").PRESETS["debug"]
     network = importlib.import_module(f"{models}.backbone.transformer").FullDiT
     ours = network(config, operations=comfy.ops.manual_cast, device="cpu", dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -95,7 +97,8 @@ def clips():
     made = {}
     for number, kind in enumerate(("static", "orbit", "dolly", "crane")):
         clip = render([2_000_000_000 + number], 9, 64, 96, options=WorldOptions(cameras=(kind,), supersample=False))
-        made[kind] = clip.controls(0)
+        depth = normalize_depth(clip.depth[0].numpy(), kind="depth")
+        made[kind] = SimpleNamespace(camera=clip.camera(0), depth=depth)
     return made
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.bundle import Controls
-from comfyui_fulldit.evaluation.control.judge import Judge
+from comfyui_fulldit.control.conditions import Conditions
+from comfyui_fulldit.evaluation.control.judge import Judge, identities_of
 from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
 
@@ -36,7 +36,13 @@ class StandIn:
     truth: dict
     config: SimpleNamespace = field(
         default_factory=lambda: SimpleNamespace(
-            frames=5, height=64, width=96, steps=7, guidance=2.0, first_frame_pass=0.0
+            frames=5,
+            height=64,
+            width=96,
+            steps=7,
+            guidance=2.0,
+            first_frame_pass=0.0,
+            conditions=("camera", "identity", "depth"),
         )
     )
     device: str = "cpu"
@@ -46,25 +52,24 @@ class StandIn:
     text: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
     vae: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
 
-    def encode(self, controls: Controls, frames, height, width):
-        from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
+    def encode(self, conditions: Conditions):
+        from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 
         self.encoded += 1
         streams = [
             Stream("reference", torch.full((1, 16, 1, 8, 12), float(k)), slot=k)
-            for k in range(len(controls.identities))
+            for k in range(len(identities_of(conditions)))
         ]
         streams.append(Stream("identity_map", torch.zeros(1, 16, 2, 8, 12)))
         streams.append(Stream("depth", torch.zeros(1, 16, 2, 8, 12)))
-        return Conditions(tuple(streams), (2, 8, 12))
+        return ConditionStreams(tuple(streams), (2, 8, 12))
 
-    def generate(
-        self, prompt, controls, *, frames, height, width, seed, steps, guidance, conditions, first_frame_pass=0.0
-    ):
-        self.asked.append((seed, steps, guidance, controls.present(), conditions))
-        if len(controls.present()) == 3:
+    def generate(self, prompt, conditions, *, seed, steps, guidance, streams, first_frame_pass=0.0):
+        self.asked.append((seed, steps, guidance, conditions.names, streams))
+        if len(conditions.names) == 3:
             return SimpleNamespace(frames=self.truth[seed])
-        noise = np.random.default_rng(seed).random((frames, height, width, 3), np.float32)
+        video = conditions.video
+        noise = np.random.default_rng(seed).random((video.frames, video.height, video.width, 3), np.float32)
         return SimpleNamespace(frames=noise)
 
 

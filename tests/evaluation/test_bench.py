@@ -9,8 +9,10 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.evaluation.control import benchmark as bench
 from comfyui_fulldit.evaluation.control.card import fill_card
 from comfyui_fulldit.evaluation.control.judge import METRICS
+from comfyui_fulldit.evaluation.control.scene_records import SceneRecords
 from comfyui_fulldit.evaluation.control.table import markdown_table
-from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
+from comfyui_fulldit.evaluation.control.weights_fingerprint import weights_fingerprint
+from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 
 KEYS = ["none", "camera", "identity", "depth", "camera+identity", "camera+depth", "identity+depth"]
 KEYS += ["camera+identity+depth"]
@@ -63,15 +65,15 @@ def test_goes_on_where_it_stopped(benched, stand_in, judge, tmp_path, monkeypatc
     def run():
         return bench.run_control(scenes=2, steps=3, pipeline=stand_in, judge=judge, json=path)
 
-    real, seen = bench.measure_scene, []
+    real, seen = bench.SceneRun.record, []
 
-    def stops(*given):
-        seen.append(given[2].seed)
+    def stops(run, masks):
+        seen.append(run.scene.seed)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(run, masks)
 
-    monkeypatch.setattr(bench, "measure_scene", stops)
+    monkeypatch.setattr(bench.SceneRun, "record", stops)
     with pytest.raises(KeyboardInterrupt):
         run()
     assert not path.exists()
@@ -80,10 +82,10 @@ def test_goes_on_where_it_stopped(benched, stand_in, judge, tmp_path, monkeypatc
     for name in ("results", "floor", "paired", "identity_swap"):
         assert result[name] == whole[name]
     # Lines of other settings are not taken over.
-    side = bench.SideFile(tmp_path / "side.jsonl", {"steps": 1}, True)
+    side = SceneRecords(tmp_path / "side.jsonl", {"steps": 1}, True)
     side.add(0, {"seed": 1})
-    assert bench.SideFile(side.path, {"steps": 1}, True).records == {0: {"seed": 1}}
-    assert bench.SideFile(side.path, {"steps": 2}, True).records == {}
+    assert SceneRecords(side.path, {"steps": 1}, True).found == {0: {"seed": 1}}
+    assert SceneRecords(side.path, {"steps": 2}, True).found == {}
 
 
 def test_painted_masks_beside_exact_ones(benched, stand_in, judge, tmp_path):
@@ -115,36 +117,36 @@ def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, t
     """A run that was stopped leaves what it measured; a run of other settings begins anew."""
     settings, seen = {"scenes": 2, "steps": 3}, []
 
-    def stops(*given):
-        seen.append(given[2].seed)
+    def stops(run, masks):
+        seen.append(run.scene.seed)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return {"seed": given[2].seed}
+        return {"seed": run.scene.seed}
 
-    monkeypatch.setattr(bench, "measure_scene", stops)
+    monkeypatch.setattr(bench.SceneRun, "record", stops)
     path = tmp_path / "bench.json"
     with pytest.raises(KeyboardInterrupt):
         bench.run_control(**settings, pipeline=stand_in, judge=judge, json=path)
     stand_in.truth.clear()
-    monkeypatch.setattr(bench, "measure_scene", lambda *given: seen.append(given[2].seed) or 1 / 0)
+    monkeypatch.setattr(bench.SceneRun, "record", lambda run, masks: seen.append(run.scene.seed) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench.run_control(**{**settings, **change}, pipeline=stand_in, judge=judge, json=path)
     assert seen[2] == seen[0]
 
 
 def test_other_estimators_and_other_weights_are_another_setting(judge, stand_in):
-    before = bench.fingerprint(*judge.estimators.modules().values())
-    assert before == bench.fingerprint(*judge.estimators.modules().values())
-    one = bench.fingerprint(stand_in.model)
+    before = weights_fingerprint(*judge.estimators.modules().values())
+    assert before == weights_fingerprint(*judge.estimators.modules().values())
+    one = weights_fingerprint(stand_in.model)
     with torch.no_grad():
         stand_in.model.weight.add_(1)
-    assert bench.fingerprint(stand_in.model) != one
+    assert weights_fingerprint(stand_in.model) != one
 
 
 def test_exchange_changes_slots_and_the_key_alone():
     streams = tuple(Stream("reference", torch.full((1, 16, 1, 2, 2), float(k)), slot=k) for k in range(3))
-    before = Conditions((*streams, Stream("depth", torch.zeros(1, 16, 2, 2, 2))), (2, 2, 2))
-    after = bench.exchange(before)
+    before = ConditionStreams((*streams, Stream("depth", torch.zeros(1, 16, 2, 2, 2))), (2, 2, 2))
+    after = before.exchange_slots()
     assert [stream.slot for stream in after.streams] == [1, 0, 2, None]
     assert all(a.data is b.data for a, b in zip(after.streams, before.streams, strict=True))
     assert after.key != before.key

@@ -8,7 +8,8 @@ import pytest
 from comfyui_fulldit.cli import build_parser
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.media import read_image
-from comfyui_fulldit.evaluation.control.gallery import MOST_BYTES, RUNS, run_gallery, side_by_side
+from comfyui_fulldit.evaluation.control.ablations import ablations
+from comfyui_fulldit.evaluation.control.gallery import ALL_CONDITIONS, MOST_BYTES, run_gallery, side_by_side
 from comfyui_fulldit.view.animation import write_animation
 
 from .conftest import new_stand_in
@@ -30,11 +31,12 @@ def test_first_scenes_and_the_worst(made, scenes):
     assert plain["number"] == 0 and plain["title"] == "Held-out scene 0" and plain["worst"] == []
     assert bad["number"] == 1 and bad["worst"] and "the worst of 2 in" in bad["title"]
     assert {"depth"} <= set(bad["worst"])
+    sets = ablations(("camera", "identity", "depth"), ALL_CONDITIONS)
     # The same seed for all runs of a scene, every condition taken away once.
     for row, scene in zip(found["scenes"], scenes, strict=True):
         asked = [names for seed, steps, _, names, _ in pipeline.asked if seed == scene.seed]
-        assert row["seed"] == scene.seed and sorted(asked) == sorted(RUNS.values())
-        assert list(row["measured"]) == ["ground truth", *RUNS]
+        assert row["seed"] == scene.seed and sorted(asked) == sorted(sets.values())
+        assert list(row["measured"]) == ["ground truth", *sets]
     assert plain["measured"]["all conditions"] == plain["measured"]["ground truth"]
     assert found["steps"] == 3 and found["guidance"] == 2.0
 

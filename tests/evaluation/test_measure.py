@@ -1,43 +1,47 @@
 """The judge on clips of which the answer is known, with networks that are replaced where their answer matters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.bundle import Controls
+from comfyui_fulldit.control.conditions import CameraCondition, Conditions, VideoSize
+from comfyui_fulldit.control.fit import Fit
 from comfyui_fulldit.evaluation.control.judge import METRICS, Judge
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
 from comfyui_fulldit.scenes import HELD_OUT_SEED
 
 
-def test_held_out_scenes_are_held_out_and_say_nothing_of_their_controls(scenes):
+def test_held_out_scenes_are_held_out_and_say_nothing_of_their_conditions(scenes):
     assert [scene.seed for scene in scenes] == [HELD_OUT_SEED, HELD_OUT_SEED + 1]
     for scene in scenes:
-        assert scene.controls.present() == ("camera", "identity", "depth")
-        scene.controls.validate(5, 64, 96)
+        assert scene.conditions.names == ("camera", "identity", "depth")
+        scene.conditions.validate()
+        assert str(scene.conditions.video) == "5 frames of 96x64"
         words = scene.prompt.lower().replace(".", " ").replace(",", " ").split()
         assert not {"red", "green", "blue", "yellow", "left", "right", "camera"} & set(words)
 
 
 def test_every_figure_is_measured_on_the_truth(judge, scenes):
-    found = judge.measure(scenes[0].frames, scenes[0].controls)
+    found = judge.measure(scenes[0].frames, scenes[0].conditions)
     assert set(found.values) == set(METRICS)
     assert all(np.isfinite(value) for value in found.values.values())
     assert found.failed == []
 
 
 def test_what_is_not_asked_is_not_measured(judge, scenes):
-    found = judge.measure(scenes[0].frames, Controls()).values
+    found = judge.measure(scenes[0].frames, Conditions(VideoSize(5, 64, 96))).values
     assert {name for name, value in found.items() if value is not None} == {"smoothness", "dynamic_degree"}
-    assert judge.agreement(scenes[0].frames, Controls()) == {}
-    assert set(judge.agreement(scenes[0].frames, scenes[0].controls.only(["depth"]))) == {"depth_mae"}
+    assert judge.agreement(scenes[0].frames, Conditions(VideoSize(5, 64, 96))) == {}
+    assert set(judge.agreement(scenes[0].frames, scenes[0].conditions.only(["depth"]))) == {"depth_mae"}
 
 
 def test_a_failed_estimate_is_a_static_camera_and_is_counted(judge, scenes):
-    asked = scenes[1].controls
+    asked = scenes[1].conditions
     gray = np.full_like(scenes[1].frames, 0.5)
     found = judge.measure(gray, asked)
-    moved = np.linalg.norm(asked.camera.relative().c2w[:, :, 3], axis=-1).sum()
+    moved = np.linalg.norm(asked.get(CameraCondition).trajectory.relative().c2w[:, :, 3], axis=-1).sum()
     assert "camera" in found.failed
     assert found.values["trans_err"] == pytest.approx(moved)
     broken = gray.copy()
@@ -79,9 +83,9 @@ def test_identities_are_told_apart_and_found_exchanged():
 def test_large_images_and_clips_are_taken(judge, scenes):
     scene = scenes[0]
     large = scene.frames.repeat(2, 1).repeat(2, 2)
-    controls = scene.controls.resized(128, 192)
-    found = judge.measure(large, controls).values
-    near = judge.measure(scene.frames, scene.controls).values
+    conditions = replace(scene.conditions, video=VideoSize(5, 128, 192)).fitted(Fit())
+    found = judge.measure(large, conditions).values
+    near = judge.measure(scene.frames, scene.conditions).values
     assert found["mask_iou"] == pytest.approx(near["mask_iou"], abs=0.05)
 
 
@@ -108,8 +112,8 @@ def test_the_shipped_estimators_know_the_truth_from_another_scene():
 @pytest.mark.skipif(not Judge.path().exists(), reason="the estimators are not in this checkout")
 def test_the_shipped_estimators_tell_two_scenes_apart(scenes):
     judge = Judge.load()
-    right = judge.measure(scenes[0].frames, scenes[0].controls).values
-    wrong = judge.measure(scenes[1].frames, scenes[0].controls).values
+    right = judge.measure(scenes[0].frames, scenes[0].conditions).values
+    wrong = judge.measure(scenes[1].frames, scenes[0].conditions).values
     assert right["mask_iou"] > wrong["mask_iou"] + 0.3
     assert right["depth_mae"] < wrong["depth_mae"]
     assert right["identity_accuracy"] == 1

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from comfyui_fulldit.control.conditions import CameraCondition, DepthCondition
 from comfyui_fulldit.control.identity.shapes import Ellipse, rasterize
-from comfyui_fulldit.evaluation.control.benchmark import alikeness
+from comfyui_fulldit.evaluation.control.benchmark import shared_area
+from comfyui_fulldit.evaluation.control.judge import identities_of
 from comfyui_fulldit.evaluation.control.painted_masks import CORNERS, outlines, painted, painted_keys, painted_track
 
 SIZE = (64, 96)
@@ -56,12 +58,13 @@ def test_a_single_frame_and_an_empty_track():
     assert not painted_track(np.zeros((5, *SIZE))).any()
 
 
-def test_only_the_tracks_of_controls_change(scenes):
+def test_only_the_mask_videos_of_conditions_change(scenes):
     for scene in scenes:
-        given = painted(scene.controls)
-        assert given.camera is scene.controls.camera and given.depth is scene.controls.depth
-        for one, exact in zip(given.identities, scene.controls.identities, strict=True):
+        given = painted(scene.conditions)
+        for kind in (CameraCondition, DepthCondition):
+            assert given.get(kind) is scene.conditions.get(kind)
+        for one, exact in zip(identities_of(given), identities_of(scene.conditions), strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one.images, exact.images, strict=True))
             assert one.track.shape == exact.track.shape and not np.array_equal(one.track, exact.track)
-        assert 0.6 < alikeness(given, scene.controls) < 1
-    assert alikeness(scene.controls, scene.controls) == pytest.approx(1)
+        assert 0.6 < shared_area(given, scene.conditions) < 1
+    assert shared_area(scene.conditions, scene.conditions) == pytest.approx(1)

@@ -8,9 +8,10 @@ import pytest
 
 from comfyui_fulldit.cli import main
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation.control.benchmark import SUBSETS, key_of, summarize
+from comfyui_fulldit.evaluation.control.benchmark import condition_sets
 from comfyui_fulldit.evaluation.control.judge import HIGHER_IS_BETTER, METRICS
 from comfyui_fulldit.evaluation.control.ratios import ALL, ratios_of_result
+from comfyui_fulldit.evaluation.control.summary import key_of, summarize
 from comfyui_fulldit.evaluation.control.targets import NAMES, read_result, run_targets, targets, targets_table
 from comfyui_fulldit.evaluation.metrics import ratio_and_error
 
@@ -43,7 +44,8 @@ def records(shares, count=8, spread=0.1, painted=None, seed=0):
         record = {"seed": number, "swap": number % 4 != 0, "painted": None}
         record["floor"] = {"values": values(0), "failed": []}
         record["results"] = {
-            key_of(names): {"values": values(shares.get(key_of(names), 1)), "failed": []} for names in SUBSETS
+            key_of(names): {"values": values(shares.get(key_of(names), 1)), "failed": []}
+            for names in condition_sets(("camera", "identity", "depth"))
         }
         if painted is not None:
             rows = {key: {"values": values(painted), "failed": []} for key in ("identity", ALL)}

@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 
 from comfyui_fulldit.models.backbone.transformer import FullDiT
-from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
-from comfyui_fulldit.models.config import PRESETS, FullDiTConfig
+from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
+from comfyui_fulldit.models.config import FullDiTConfig
+from comfyui_fulldit.models.families.presets import PRESETS
 
 GEOMETRY = (3, 4, 6)
 
@@ -33,7 +34,7 @@ def latent(frames: int = 3, batch: int = 1, seed: int = 1) -> torch.Tensor:
     return torch.randn(batch, 16, frames, *GEOMETRY[1:], generator=torch.Generator().manual_seed(seed))
 
 
-def conditions(batch: int = 1, **changes) -> Conditions:
+def conditions(batch: int = 1, **changes) -> ConditionStreams:
     """Every stream once, and a second reference."""
     generator = torch.Generator().manual_seed(7)
 
@@ -47,7 +48,7 @@ def conditions(batch: int = 1, **changes) -> Conditions:
         Stream("identity_map", draw(16, 3, 4, 6), **changes),
         Stream("depth", draw(16, 3, 4, 6), **changes),
     )
-    return Conditions(streams, GEOMETRY)
+    return ConditionStreams(streams, GEOMETRY)
 
 
 def words(config: FullDiTConfig, batch: int = 1, seed: int = 2) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.conditioning.text import LENGTH, TextEncoder, tokenize
-from comfyui_fulldit.models.config import PRESETS
+from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, save_model
 from comfyui_fulldit.models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 

@@ -10,8 +10,8 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.positions import apply_rope, grid, make_rope, stream_positions
 from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
-from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
-from comfyui_fulldit.models.conditioning.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
+from comfyui_fulldit.models.conditioning.camera_features import CAMERA_MEAN, CAMERA_SCALE, camera_features
+from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 
 from .nets import GEOMETRY, apart, conditions, latent, randomized, small, words
 
@@ -75,7 +75,7 @@ def test_strength_scales_values_only(attention):
             assert torch.equal(k, k_half) and torch.equal(v * 0.5, v_half)
     streams = list(given.streams)
     streams[4] = replace(streams[4], strength=0.3)
-    mixed = model(x, T, context, Conditions(tuple(streams), GEOMETRY))
+    mixed = model(x, T, context, ConditionStreams(tuple(streams), GEOMETRY))
     assert apart(mixed, full) > 1e-4 and apart(mixed, half) > 1e-4
 
 
@@ -85,7 +85,7 @@ def test_slots_and_types_tell_streams_apart():
     x, context, given = latent(), words(model.config), conditions()
     streams = list(given.streams)
     streams[1], streams[2] = replace(streams[1], slot=2), replace(streams[2], slot=0)
-    swapped = model(x, T, context, Conditions(tuple(streams), GEOMETRY))
+    swapped = model(x, T, context, ConditionStreams(tuple(streams), GEOMETRY))
     assert apart(swapped, model(x, T, context, given)) > 1e-3
 
 
@@ -112,13 +112,13 @@ def test_a_checkpoint_may_cut_a_stream_in_its_own_way():
     own = replace(coarse, patch=fine.patch_of("identity_map"))
     assert (coarse.tokens, own.tokens) == (6, 18)
     assert torch.equal(stream_positions(own, GEOMETRY, (1, 2, 2)), grid(range(3), range(2), range(3)))
-    given = Conditions((own,), GEOMETRY)
-    assert given.tokens(fine) == {"video": 18, "identity_map": 18}
+    given = ConditionStreams((own,), GEOMETRY)
+    assert given.tokens(fine.geometry) == {"video": 18, "identity_map": 18}
     model = FullDiT(fine)
     initialize(model)
     assert model.prefill(given).layers[0][0].shape[1] == 18
     with pytest.raises(UserError, match=r"patches of \(1, 4, 4\), but the checkpoint reads patches of \(1, 2, 2\)"):
-        model.prefill(Conditions((coarse,), GEOMETRY))
+        model.prefill(ConditionStreams((coarse,), GEOMETRY))
 
 
 def test_rotation_keeps_lengths_and_depends_on_distance_only():
@@ -137,7 +137,7 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
 def test_subsets_keys_and_budget():
     given = conditions()
     assert given.names == ("camera", "identity", "depth")
-    assert given.tokens(small()) == {"video": 18, "camera": 3, "reference": 12, "identity_map": 6, "depth": 18}
+    assert given.tokens(small().geometry) == {"video": 18, "camera": 3, "reference": 12, "identity_map": 6, "depth": 18}
     some = given.select(["identity"])
     assert [s.name for s in some.streams] == ["reference", "reference", "identity_map"]
     assert some.names == ("identity",) and some.key == given.subset([1, 2, 3]).key != given.key
@@ -188,7 +188,7 @@ def test_windows_slice_every_stream():
     path = camera_features(panning(0, 33), intrinsics, 8.0)
     depth, sparse = torch.randn(1, 16, 9, 4, 6), torch.randn(1, 16, 3, 4, 6)
     reference = torch.randn(1, 16, 1, 4, 6)
-    whole = Conditions(
+    whole = ConditionStreams(
         (
             Stream("camera", path),
             Stream("reference", reference, slot=0),
@@ -199,7 +199,7 @@ def test_windows_slice_every_stream():
     )
     piece = whole.window([4, 5, 6, 7])
     camera, ref, dense, few = piece.streams
-    assert piece.geometry == (4, 4, 6) and piece.key != whole.key
+    assert piece.latent_size == (4, 4, 6) and piece.key != whole.key
     assert torch.equal(dense.data, depth[:, :, 4:8]) and ref.data is reference
     assert torch.equal(few.data, sparse[:, :, 1:2]) and few.times == (0.0,)  # of the frames at 0, 4 and 8 one is inside
     # The window's camera is what a clip that starts there would have, from its second latent frame on exactly.
@@ -221,7 +221,7 @@ def test_windows_slice_every_stream():
 def test_refusals():
     with pytest.raises(UserError, match="no condition stream"):
         Stream("sound", torch.zeros(1, 3, 68))
-    with pytest.raises(UserError, match="68"):
+    with pytest.raises(UserError, match="5 features, expected a multiple of 17"):
         Stream("camera", torch.zeros(1, 3, 5))
     with pytest.raises(UserError, match="slot"):
         Stream("reference", torch.zeros(1, 16, 1, 4, 6))
@@ -237,12 +237,12 @@ def test_refusals():
     with pytest.raises(UserError, match="batch"):
         model(latent(batch=3), T.expand(3), words(model.config, 3), conditions(2))
     with pytest.raises(UserError, match="slots 0 to 2"):
-        model(x, T, context, Conditions((Stream("reference", torch.zeros(1, 16, 1, 4, 6), slot=3),), GEOMETRY))
+        model(x, T, context, ConditionStreams((Stream("reference", torch.zeros(1, 16, 1, 4, 6), slot=3),), GEOMETRY))
 
 
 @torch.no_grad()
 def test_odd_sides_are_padded():
     model = randomized(small())
     x = torch.randn(1, 16, 2, 5, 7)
-    given = Conditions((Stream("depth", x), Stream("identity_map", x)), (2, 5, 7))
+    given = ConditionStreams((Stream("depth", x), Stream("identity_map", x)), (2, 5, 7))
     assert model(x, T, words(model.config), given).shape == x.shape

@@ -49,7 +49,7 @@ def test_refusals():
         with pytest.raises(UserError):
             call()
     with pytest.raises(UserError, match="solver"):
-        sample(None, torch.zeros(SHAPE), torch.zeros(1), torch.zeros(1), solver="rk45")
+        sample(None, torch.zeros(SHAPE), torch.zeros(1), torch.zeros(1), solver="rk45", steps=1, guidance=1.0)
     with pytest.raises(UserError, match="cannot be used"):
         pick_device("nonsense")
     assert pick_dtype("cpu") in (torch.float32, torch.bfloat16)
@@ -114,18 +114,20 @@ def test_guidance_compares_with_a_branch_without_conditions():
 
 
 def test_conditions_may_have_scales_of_their_own():
-    guided = GuidedVelocity(Counting(), TEXT, NULL, Bundle(ALL), 2.0, {"depth": 3.0, "camera": 5.0})
+    guided = GuidedVelocity(
+        Counting(), TEXT, NULL, Bundle(ALL), guidance=2.0, condition_guidance={"depth": 3.0, "camera": 5.0}
+    )
     # joint: text and identity at 2; then camera at 5, then depth at 3
     assert value(guided) == pytest.approx(2 * 10.5 + 5 * 1 + 3 * 100)
     assert guided.passes == 4
     with pytest.raises(UserError, match="'depth'"):
-        GuidedVelocity(Counting(), TEXT, NULL, Bundle(ALL[:1]), 2.0, {"depth": 3.0})
+        GuidedVelocity(Counting(), TEXT, NULL, Bundle(ALL[:1]), guidance=2.0, condition_guidance={"depth": 3.0})
 
 
 def test_ranges_take_streams_in_and_out_and_memories_are_kept():
     model = Counting()
     guided = GuidedVelocity(
-        model, TEXT, NULL, Bundle([stream("camera", end=0.5), stream("depth", start=0.5)]), 1.0, shift=3.0
+        model, TEXT, NULL, Bundle([stream("camera", end=0.5), stream("depth", start=0.5)]), guidance=1.0, shift=3.0
     )
     assert value(guided, 0.9) == pytest.approx(1.5)
     assert value(guided, 0.6) == pytest.approx(100.5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from comfyui_fulldit.control.conditions import IdentityCondition
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.mask_input import frame_numbers
 
@@ -417,7 +418,7 @@ def test_conditions_with_tracks_of_another_length_or_size(host, track, spread, s
             run(host, "FullDiTConditions", **given)
         return
     out = run(host, "FullDiTConditions", **given)
-    (slot,) = out.args[0].controls.identities
+    (slot,) = out.args[0].get(IdentityCondition).identities
     assert slot.track.shape == (5, 32, 48)
     if not track.any():
         assert "empty in every frame" in out.kwargs["ui"]["text"][0]

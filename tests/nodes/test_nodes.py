@@ -8,7 +8,10 @@ import torch
 
 from comfyui_fulldit.control.camera.formats import write_camera
 from comfyui_fulldit.control.camera.presets import preset
+from comfyui_fulldit.control.conditions import CameraCondition, DepthCondition, IdentityCondition
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.models.encode import count_tokens, encode_conditions
+from comfyui_fulldit.models.families.presets import PRESETS
 
 FRAMES, HEIGHT, WIDTH = 5, 32, 48
 
@@ -106,37 +109,38 @@ def test_depth_is_normalized_and_shown(host):
 
 
 def test_any_subset_and_its_token_budget(host):
-    from comfyui_fulldit.nodes.bridge.request import budget, describe
-
     everything = conditions(
         host,
         camera=camera(host),
         identities={"identity0": identity(host), "identity1": identity(host, "cube"), "identity2": None},
         depth=depth(host),
     )
-    assert everything.controls.present() == ("camera", "identity", "depth")
+    assert everything.names == ("camera", "identity", "depth")
     # 2 latent frames of 4x6: video, map and depth 2x2x3, references 2x3.
-    assert budget(everything) == {"video": 12, "camera": 2, "reference": 12, "identity_map": 12, "depth": 12}
+    mini = {"video": 12, "camera": 2, "reference": 12, "identity_map": 12, "depth": 12}
+    assert count_tokens(everything, PRESETS["mini-cpu"]) == mini
     # At Wan's size the map is half as fine (rows 1, columns 1.5 -> 2).
-    assert budget(everything, "wan-1.3b")["identity_map"] == 4
-    assert describe(budget(everything), ["Mind this."]).splitlines() == [
+    assert count_tokens(everything, PRESETS["wan-1.3b"])["identity_map"] == 4
+    out = host.nodes["FullDiTConditions"].execute(frames=5, width=48, height=32, camera=camera(host))
+    assert out.kwargs["ui"]["text"] == ["2 tokens, video 12\ncamera 2"]
+    assert conditions(host).names == ()
+    assert count_tokens(conditions(host, depth=depth(host), depth_strength=0.0), PRESETS["mini-cpu"]) == {"video": 12}
+
+
+def test_the_budget_is_shown_in_short_lines(host):
+    from comfyui_fulldit.nodes.page.token_budget import describe_budget
+
+    counts = {"video": 12, "camera": 2, "reference": 12, "identity_map": 12, "depth": 12}
+    assert describe_budget(counts, ["Mind this."]).splitlines() == [
         "38 tokens, video 12",
         "camera 2, references 12",
         "who is where 12, depth 12",
         "Mind this.",
     ]
-    out = host.nodes["FullDiTConditions"].execute(frames=5, width=48, height=32, camera=camera(host))
-    assert out.kwargs["ui"]["text"] == ["2 tokens, video 12\ncamera 2"]
-    assert conditions(host).controls.present() == ()
-    assert budget(conditions(host, depth=depth(host), depth_strength=0.0)) == {"video": 12}
 
 
-def test_the_budget_is_what_the_network_gets(host):
-    """The same numbers as those of the encoded streams."""
-    from comfyui_fulldit.models.config import PRESETS
-    from comfyui_fulldit.models.encode import encode_controls
-    from comfyui_fulldit.nodes.bridge.request import budget
-
+@pytest.mark.parametrize("preset", ["mini-cpu", "wan-1.3b"])
+def test_the_budget_is_what_the_network_gets(host, preset):
     class Gray:
         def parameters(self):
             return iter([torch.empty(0)])
@@ -150,18 +154,58 @@ def test_the_budget_is_what_the_network_gets(host):
         identities={"identity0": identity(host), "identity1": identity(host, "cube", strength=0.5)},
         depth=depth(host),
     )
-    streams = encode_controls(asked.controls, Gray(), PRESETS["mini-cpu"], FRAMES, HEIGHT, WIDTH)
-    assert streams.tokens() == budget(asked)
+    config = PRESETS[preset]
+    streams = encode_conditions(asked, Gray(), config)
+    assert streams.tokens(config.geometry) == count_tokens(asked, config)
 
 
-def test_other_lengths_are_refused_or_spread(host):
+def test_the_reference_case_at_wans_size_has_10604_condition_tokens(host):
+    size = {"frames": 77, "width": 672, "height": 384}
+    clip = torch.linspace(0, 1, 672).expand(77, 384, 672)[..., None].expand(-1, -1, -1, 3)
+    everything = conditions(
+        host,
+        camera=camera(host, 77),
+        identities={f"identity{k}": identity(host, f"cube {k}", frames=77) for k in range(3)},
+        depth=run(host, "FullDiTDepth", images=clip, kind="disparity")[0],
+        **size,
+    )
+    counts = count_tokens(everything, PRESETS["wan-1.3b"])
+    # DESIGN's reference case takes depth on 21 of 77 frames (6,048); the registry takes all 20 latent frames.
+    assert counts == {"video": 20160, "camera": 20, "reference": 3024, "identity_map": 5040, "depth": 20160}
+
+
+def test_other_lengths_are_refused_resampled_or_held(host):
     longer = {"camera": camera(host, 9), "identities": {"identity0": identity(host, frames=9)}, "depth": depth(host, 9)}
     for name, value in longer.items():
-        with pytest.raises(UserError, match="9 frames.*switch on 'spread'|frames"):
+        with pytest.raises(UserError, match="9 frames, the video 5.*resample or hold"):
             conditions(host, **{name: value})
-    spread = conditions(host, **longer, spread=True)
-    assert spread.controls.camera.frames == spread.controls.depth.frames == FRAMES
-    assert len(spread.controls.identities[0].track) == FRAMES
+    for choice in ({"fit_time": "resample"}, {"fit_time": "hold"}, {"spread": True}):
+        fitted = conditions(host, **longer, **choice)
+        assert fitted.get(CameraCondition).trajectory.frames == fitted.get(DepthCondition).clip.frames == FRAMES
+        assert len(fitted.get(IdentityCondition).identities[0].track) == FRAMES
+        verb = "cut after frame 5" if choice.get("fit_time") == "hold" else "resampled to 5"
+        assert sum(verb in text for text in fitted.warnings()) == 3
+
+
+def test_a_still_depth_image_is_held_only_where_that_is_asked(host):
+    with pytest.raises(UserError, match="1 frame, the video 5"):
+        conditions(host, depth=depth(host, 1))
+    held = conditions(host, depth=depth(host, 1), fit_time="hold")
+    assert held.get(DepthCondition).clip.frames == FRAMES
+
+
+def test_other_proportions_are_cropped_and_said(host):
+    square = run(host, "FullDiTDepth", images=torch.rand(FRAMES, 32, 32, 3), kind="disparity")[0]
+    made = conditions(host, depth=square)
+    assert made.get(DepthCondition).clip.values.shape == (FRAMES, HEIGHT, WIDTH)
+    assert made.warnings() == ["The depth clip is 32x32 and was cropped to the proportions of 48x32."]
+    with pytest.raises(UserError, match="fit in space"):
+        conditions(host, depth=square, fit_space="refuse")
+
+
+def test_a_size_of_0_asks_for_a_model(host):
+    with pytest.raises(UserError, match="connect model"):
+        conditions(host, frames=0)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +221,7 @@ def test_two_identities_of_one_name_are_refused(host):
         conditions(host, identities={"identity0": identity(host), "identity1": identity(host)})
 
 
-def test_equal_requests_have_equal_digests_and_others_do_not(host):
+def test_equal_conditions_have_equal_digests_and_others_do_not(host):
     path = camera(host)
     assert conditions(host, camera=path).digest() == conditions(host, camera=camera(host)).digest()
     assert conditions(host, camera=path).digest() != conditions(host, camera=path, camera_strength=0.5).digest()

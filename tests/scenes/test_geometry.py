@@ -108,16 +108,18 @@ def test_the_image_moves_as_the_camera_says():
 
 
 def test_the_identity_map_paints_slots_and_agrees_with_control():
+    from comfyui_fulldit.control.conditions import DepthCondition, IdentityCondition
     from comfyui_fulldit.control.identity.slots import identity_map, reference_image
 
     clips = render([4], frames=5)
     maps = clips.identity_maps()[0].permute(1, 2, 3, 0).numpy()
-    controls = clips.controls(0)
-    controls.validate(5, 64, 96)
-    assert len(controls.identities) == int(clips.present[0].sum()) == 3
-    np.testing.assert_array_equal(maps, identity_map(controls.identities, 5, 64, 96))
-    np.testing.assert_array_equal(clips.disparity()[0, 0].numpy(), controls.depth.values)
-    for k, identity in enumerate(controls.identities):
+    conditions = clips.conditions(0)
+    conditions.validate()
+    identities = conditions.get(IdentityCondition).identities
+    assert len(identities) == int(clips.present[0].sum()) == 3
+    np.testing.assert_array_equal(maps, identity_map(identities, 5, 64, 96))
+    np.testing.assert_array_equal(clips.disparity()[0, 0].numpy(), conditions.get(DepthCondition).clip.values)
+    for k, identity in enumerate(identities):
         # The reference is already cut out and fitted: a second fitting hardly changes it.
         again = reference_image(identity, 64, 96)
         assert np.abs(again - clips.references[0, k].permute(1, 2, 0).numpy()).mean() < 0.04
@@ -196,7 +198,7 @@ def test_trajectories_start_at_identity_in_units_of_the_median_depth():
         unit = float(np.median(clips.depth[b, 0].numpy()))
         moved = (clips.c2w[b, -1, :, 3] - clips.c2w[b, 0, :, 3]).norm() / unit
         assert abs(relative[b, -1, :, 3].norm() - moved) < 1e-4
-        camera = clips.controls(b).camera
+        camera = clips.camera(b)
         np.testing.assert_allclose(camera.c2w, relative[b].numpy(), atol=1e-5)
 
 

@@ -15,17 +15,11 @@ import torch
 from comfyui_fulldit.control.camera.motion_range import CameraMotionRange, measure
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.dataset.latents import (
-    EncodedClips,
-    blank_map,
-    encode_clips,
-    objects,
-    row_text,
-    text_rows,
-    write_shards,
-)
+from comfyui_fulldit.dataset.latents import EncodedClips, encode_clips, write_shards
+from comfyui_fulldit.dataset.loss_weights import blank_map, object_mask
 from comfyui_fulldit.dataset.motion_range import of_clips
-from comfyui_fulldit.models.config import PRESETS
+from comfyui_fulldit.dataset.text_rows import row_text, text_rows
+from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_camera_motion_range, read_config
@@ -71,10 +65,13 @@ def test_encoded_clips_are_what_was_rendered(place, clips):
     rendered = render([0, 1], *SIZE)
     assert len(clips) == 8
     assert row_text(clips.get("captions", [1])[0]) == rendered.captions[1]
-    assert torch.equal(clips.get("present", [0, 1]).bool(), rendered.present)
+    for slot in range(3):
+        assert [clips.has(f"reference.{slot}", [i]) for i in (0, 1)] == rendered.present[:, slot].tolist()
     c2w, intrinsics = rendered.trajectories()
     assert torch.allclose(clips.get("c2w", [0, 1]), c2w) and torch.allclose(clips.get("intrinsics", [0, 1]), intrinsics)
-    assert clips.get("video", [0]).shape == (1, 16, *DEBUG.geometry) and clips.get("video", [0]).dtype == torch.bfloat16
+    assert (
+        clips.get("video", [0]).shape == (1, 16, *DEBUG.latent_size) and clips.get("video", [0]).dtype == torch.bfloat16
+    )
 
 
 def of_world(seeds, size) -> CameraMotionRange:
@@ -118,23 +115,25 @@ def test_text_survives_rows():
 def test_shards_are_kept_joined_and_guarded(place, tmp_path):
     torch.manual_seed(0)
     vae = VAE(dim=4).bfloat16()
-    assert write_shards(vae, tmp_path, 2, shard=2, size=SIZE) == 2
+    assert write_shards(vae, tmp_path, DEBUG, 2, shard=2) == 2
     first = (tmp_path / "shard_00000.safetensors").stat().st_mtime_ns
     known = EncodedClips(tmp_path)
-    assert write_shards(vae, tmp_path, 4, shard=2, size=SIZE) == 4
+    assert write_shards(vae, tmp_path, DEBUG, 4, shard=2) == 4
     assert (tmp_path / "shard_00000.safetensors").stat().st_mtime_ns == first
     assert len(known) == 2 and known.rescan() == 4
     torch.manual_seed(1)
     with pytest.raises(UserError, match="another VAE"):
-        write_shards(VAE(dim=4).bfloat16(), tmp_path, 4, shard=2, size=SIZE)
+        write_shards(VAE(dim=4).bfloat16(), tmp_path, DEBUG, 4, shard=2)
     (tmp_path / "shard_00000.safetensors").unlink()
     with pytest.raises(UserError, match="missing before"):
         EncodedClips(tmp_path)
 
 
 def test_the_last_clips_may_be_asked_to_show_several_objects(tmp_path):
-    write_shards(VAE(dim=4).bfloat16(), tmp_path, 12, shard=4, batch=4, size=(1, 16, 16), several=8)
-    present = EncodedClips(tmp_path).get("present", range(12)).sum(1)
+    small = replace(DEBUG, frames=1, height=16, width=16)
+    write_shards(VAE(dim=4).bfloat16(), tmp_path, small, 12, shard=4, batch=4, several=8)
+    clips = EncodedClips(tmp_path)
+    present = torch.tensor([[clips.has(f"reference.{slot}", [i]) for slot in range(3)] for i in range(12)]).sum(1)
     plain = render(range(4), *SIZE).present.sum(1)
     assert present[:4].tolist() == plain.tolist() and present[:4].min() == 1
     assert present[4:].min() >= 2
@@ -145,8 +144,8 @@ def test_errors_in_objects_count_as_asked(place, tmp_path):
     small = trainer(place, tmp_path, object_weight=3.0)
     batch = small.batches.draw(2, 0.0)
     noise, t = torch.randn(batch.video.shape), torch.full((2,), 0.5)
-    there = objects(batch.maps, small.bare.blank)
-    assert there.shape == (2, 1, *DEBUG.geometry) and set(there.unique().tolist()) <= {0.0, 1.0}
+    there = object_mask(batch.maps, small.bare.blank)
+    assert there.shape == (2, 1, *DEBUG.latent_size) and set(there.unique().tolist()) <= {0.0, 1.0}
     plain = small.bare.eval()(batch, noise, t)
     # A network that says nothing errs by the velocity itself.
     wanted = ((batch.video - noise).square() * small.bare.weights).mean(1, keepdim=True)
@@ -157,13 +156,13 @@ def test_errors_in_objects_count_as_asked(place, tmp_path):
 
 def test_an_empty_map_has_no_objects():
     vae = load_vae(embedded_path("fulldit_mini_vae"))
-    blank = blank_map(vae, (5, 64, 96))
+    blank = blank_map(vae, replace(DEBUG, frames=5, height=64, width=96))
     full = torch.zeros(1, 3, 5, 64, 96)
     full[:, 1, :, :, :48] = 1  # slot 1 fills the left half
-    from comfyui_fulldit.models.encode import encode_images
+    from comfyui_fulldit.models.conditioning.encoder import encode_frames
 
-    there = objects(encode_images(vae, full), blank)
-    assert objects(blank, blank).sum() == 0
+    there = object_mask(encode_frames(vae, full), blank)
+    assert object_mask(blank, blank).sum() == 0
     assert there[..., :5].mean() > 0.95 and there[..., 8:].mean() < 0.05
 
 
@@ -255,11 +254,11 @@ def test_conditions_are_dropped_by_removal(clips):
         batch = make_batch(clips, [0], names, DEBUG, [True], **how)
         return [] if batch.conditions is None else [s.name for s in batch.conditions.streams], batch
 
-    count = int(clips.get("present", [0]).sum())
+    count = sum(clips.has(f"reference.{slot}", [0]) for slot in range(3))
     assert streams(parse_subset("nothing"))[0] == [] and streams(())[0] == []
     assert streams(("camera",))[0] == ["camera"]
     assert streams(("identity",))[0] == ["reference"] * count + ["identity_map"]
-    assert streams(("identity",), with_map=False)[0] == ["reference"] * count
+    assert streams(("identity",), with_optional=False)[0] == ["reference"] * count
     assert streams(("camera", "identity", "depth"))[0] == ["camera", *["reference"] * count, "identity_map", "depth"]
     nothing, none = streams(None)[1].tokens, streams(())[1].tokens
     empty = make_batch(clips, [1], None, DEBUG, [False]).tokens
@@ -279,20 +278,17 @@ def test_times_cover_the_line_and_lead_only_in_their_share():
     assert 0.3 < (clean_first_frame_prob[:, 0] == 0).float().mean() < 0.7
 
 
-def test_the_batched_road_equals_the_users_road(place):
-    """What training encodes in batches is what one user's controls give."""
-    from comfyui_fulldit.models.encode import encode_controls
+def test_what_training_encodes_is_what_a_users_conditions_give():
+    from comfyui_fulldit.models.encode import encode_conditions
 
     torch.manual_seed(0)
     vae = VAE(dim=4)
     rendered = render([3], *SIZE)
-    stored = encode_clips(vae, rendered)
-    conditions = encode_controls(rendered.controls(0), vae, DEBUG, *SIZE)
-    given = {(s.name, s.slot): s.data for s in conditions.streams}
-    depth, maps = stored["depth"].float(), stored["identity_map"].float()
-    assert torch.allclose(given["depth", None], depth, atol=0.02, rtol=0.02)
-    assert torch.allclose(given["identity_map", None], maps, atol=0.02, rtol=0.02)
-    assert {slot for name, slot in given if name == "reference"} == set(range(int(rendered.present.sum())))
+    stored = encode_clips(vae, rendered, DEBUG)
+    streams = encode_conditions(rendered.conditions(0), vae, DEBUG).streams
+    assert {f"stream.{stream.key}" for stream in streams} == {name for name in stored if name.startswith("stream.")}
+    for stream in streams:
+        assert torch.equal(stored[f"stream.{stream.key}"][0], stream.data[0].to(stored[f"stream.{stream.key}"].dtype))
 
 
 def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):

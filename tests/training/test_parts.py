@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.dataset.latents import channel_weights
+from comfyui_fulldit.dataset.loss_weights import channel_weights
 from comfyui_fulldit.training.common.log import Log, plot_losses, read_log, write_sheet
 from comfyui_fulldit.training.common.optimizers import Average, Muon, optimizers, orthogonalize, rate, set_rate
 from comfyui_fulldit.training.common.settings import config_path, read_settings

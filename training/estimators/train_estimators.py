@@ -159,7 +159,7 @@ def held_out_floors(judge: Judge, count: int, frames: int, first: int = 1_000_00
     found: dict[str, dict[str, float]] = {}
     for name, shift in (("floor", 0), ("mismatch", 1)):
         values = [
-            judge.measure(scene.frames, scenes[(index + shift) % count].controls).values
+            judge.measure(scene.frames, scenes[(index + shift) % count].conditions).values
             for index, scene in enumerate(scenes)
         ]
         means = {metric: mean_and_error([value[metric] for value in values])[0] for metric in METRICS}

@@ -1,48 +1,57 @@
 """Micro-batches: which clips, which subset of conditions, which words, which times.
 
-One subset of conditions and one pattern of slots per micro-batch: a condition is dropped by not being there, so all
+One subset of conditions and one pattern of streams per micro-batch: a condition is dropped by not being there, so all
 clips of a micro-batch have sequences of one length. Everything random comes from one generator whose state is saved.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from ...control.condition import CONDITIONS
 from ...control.errors import UserError
-from ...dataset.latents import EncodedClips, row_text
-from ...models.conditioning.condition_streams import Conditions
+from ...dataset.latents import STREAM, EncodedClips
+from ...dataset.text_rows import row_text
+from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.conditioning.streams import STREAMS
 from ...models.conditioning.text import tokenize
-from ...models.conditioning.tokenizers import camera_features
 from ...models.config import FullDiTConfig
-from ...models.encode import assemble
 from ...models.sampling.schedules import shifted_time
 
-CONDITIONS = ("camera", "identity", "depth")
+ANY = "any"  # the group of all clips
+MAPS = "identity_map"  # the stream that says where the objects are
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`video` and `maps` (B, 16, T, h, w) float32, `tokens` (B, L) ids, `conditions` or None, and the names in it.
+    """`video` (B, C, T, h, w) float32, `tokens` (B, L) ids, `conditions` or None, and the names in it.
 
-    `maps` says where the objects are, whether or not the network is told.
+    `maps` (B, C, T, h, w) says where the objects are, whether or not the network is told; None where not all clips have
+    an identity map.
     """
 
     video: torch.Tensor
     tokens: torch.Tensor
-    conditions: Conditions | None
+    conditions: ConditionStreams | None
     names: tuple[str, ...]
-    maps: torch.Tensor
+    maps: torch.Tensor | None
 
     def to(self, device: torch.device | str) -> Batch:
+        """Return the batch on a device."""
         conditions = None if self.conditions is None else self.conditions.to(device)
-        return Batch(self.video.to(device), self.tokens.to(device), conditions, self.names, self.maps.to(device))
+        maps = None if self.maps is None else self.maps.to(device)
+        return Batch(self.video.to(device), self.tokens.to(device), conditions, self.names, maps)
 
 
 def parse_subset(key: str) -> tuple[str, ...] | None:
-    """`camera+depth` -> ('camera', 'depth'); `none` -> (); `nothing` -> None, which drops the text as well."""
+    """Return the conditions of a subset's key: `camera+depth`, `none` -> (), `nothing` -> None (drops the text too).
+
+    Raises UserError for a condition that is not in the registry.
+    """
     if key == "nothing":
         return None
     names = () if key == "none" else tuple(key.split("+"))
@@ -77,8 +86,8 @@ def without(phases: Sequence[dict], never: Sequence[str]) -> list[dict]:
 class Order:
     """Goes through the clips of a group in a new order every epoch; new clips join at the start of an epoch.
 
-    Groups are the patterns of taken slots, and `any`. The order depends on (seed, group, epoch, clips known then)
-    alone, so the state is three numbers per group.
+    A group is 'any', or 'CONDITIONS:PATTERN' for the clips that have these streams of these conditions. The order
+    depends on (seed, group, epoch, clips known then) alone, so the state is three numbers per group.
     """
 
     def __init__(self, clips: EncodedClips, seed: int):
@@ -88,28 +97,30 @@ class Order:
         self._orders: dict[str, torch.Tensor] = {}
 
     def members(self, group: str, known: int) -> torch.Tensor:
-        if group == "any":
+        """Return the clips of a group among the first `known`."""
+        if group == ANY:
             return torch.arange(known)
-        return (self.clips.patterns()[:known] == int(group)).nonzero()[:, 0]
+        names, _, pattern = group.partition(":")
+        return (self.clips.patterns(names.split("+"))[:known] == int(pattern)).nonzero()[:, 0]
 
     def _order(self, group: str) -> torch.Tensor:
         epoch, _, known = self.state[group]
         if group not in self._orders:
-            offset = 0 if group == "any" else 1 + int(group)
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch * 1_009 + offset)
+            digest = 0 if group == ANY else zlib.crc32(group.encode())
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch * 1_009 + digest)
             members = self.members(group, known)
             self._orders[group] = members[torch.randperm(len(members), generator=generator)]
         return self._orders[group]
 
     def take(self, group: str, count: int) -> list[int]:
-        """The next `count` clips of a group."""
+        """Return the next `count` clips of a group. Raises UserError where no clip belongs to it."""
         found: list[int] = []
         if group not in self.state:
             self.state[group] = [0, 0, len(self.clips)]
         while len(found) < count:
             order = self._order(group)
             if not len(order):
-                raise UserError(f"No clip has the slots of pattern {group}. Encode more clips.")
+                raise UserError(f"No clip has the streams of {group}. Encode more clips.")
             _, position, _ = self.state[group]
             some = order[position : position + count - len(found)].tolist()
             found += some
@@ -153,22 +164,25 @@ class Batches:
         return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=self.generator))
 
     def draw(self, size: int, progress: float) -> Batch:
-        """The next micro-batch of `size` clips at this progress (0 to 1) of the training."""
+        """Return the next micro-batch of `size` clips at this progress (0 to 1) of the training."""
         subsets = phase_at(self.phases, progress)["subsets"]
         names = parse_subset(list(subsets)[self.choose(list(subsets.values()))])
-        group = "any"
-        if names and "identity" in names:
-            patterns = self.clips.patterns()
-            kinds, counts = patterns[patterns > 0].unique(return_counts=True)
-            if not len(kinds):
-                raise UserError("The clips have no identities, but the config trains them.")
-            group = str(int(kinds[self.choose(counts.tolist())]))
-        indices = self.order.take(group, size)
-        with_map = self.uniform() >= self.map_dropped
-        # Full captions name colors, place and camera: read beside a condition, they would take its work away.
+        indices = self.order.take(self._group(names), size)
+        drop_optional = self.uniform() < self.map_dropped
+        # Full captions name colors, places and camera: read beside a condition, they would take its work away.
         share = self.plain_with_conditions if names else self.plain
         plain = torch.rand(size, generator=self.generator) < share
-        return make_batch(self.clips, indices, names, self.config, plain.tolist(), with_map)
+        return make_batch(self.clips, indices, names, self.config, plain.tolist(), not drop_optional)
+
+    def _group(self, names: tuple[str, ...] | None) -> str:
+        """The group of clips to draw from: one pattern of the conditions' streams, by its share of the clips."""
+        patterns = self.clips.patterns(names or ())
+        if not names or bool((patterns == patterns[0]).all() and patterns[0] > 0):
+            return ANY
+        kinds, counts = patterns[patterns > 0].unique(return_counts=True)
+        if not len(kinds):
+            raise UserError(f"No clip has all of {', '.join(names)}, but the config trains them together.")
+        return f"{'+'.join(names)}:{int(kinds[self.choose(counts.tolist())])}"
 
     def state(self) -> dict:
         """What `load` needs to go on with the same micro-batches."""
@@ -186,30 +200,30 @@ def make_batch(
     names: tuple[str, ...] | None,
     config: FullDiTConfig,
     plain: Sequence[bool],
-    with_map: bool = True,
+    with_optional: bool = True,
 ) -> Batch:
-    """The clips `indices` under the conditions `names`; None drops the text too. For `identity` all clips must have the
-    same slots taken; `with_map` False gives the references alone, as a user without masks does."""
+    """Return the clips `indices` under the conditions `names`; None drops the text too.
+
+    The clips must all have the same streams of these conditions. `with_optional` False leaves out the streams that a
+    user may leave out (references without masks).
+    """
     captions = clips.get("captions", indices)
     plains = clips.get("plain_captions", indices)
     texts = [row_text(p if short else c) for c, p, short in zip(captions, plains, plain, strict=True)]
     tokens = torch.stack([tokenize("" if names is None else text) for text in texts])
-    maps = clips.get("identity_map", indices).float()
-    parts: dict = {}
-    if names and "camera" in names:
-        parts["camera"] = camera_features(clips.get("c2w", indices), clips.get("intrinsics", indices), config.fps)
-    if names and "identity" in names:
-        references = clips.get("references", indices).float()
-        taken = clips.get("present", indices).bool()
-        if (taken != taken[:1]).any():
-            raise ValueError("The clips of a micro-batch with identities must have the same slots taken.")
-        parts["references"] = {k: references[:, k, :, None] for k in taken[0].nonzero()[:, 0].tolist()}
-        if with_map:
-            parts["maps"] = maps
-    if names and "depth" in names:
-        parts["depth"] = clips.get("depth", indices).float()
-    conditions = assemble(config, **parts) if parts else None
-    return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), maps)
+    optional = () if with_optional else [name for name, kind in STREAMS.items() if kind.optional]
+    streams = clips.streams(indices, names or (), optional)
+    conditions = None
+    if streams:
+        patches = {stream.name: config.patch_of(stream.name) for stream in streams}
+        conditions = ConditionStreams(tuple(streams), config.latent_size).with_patches(patches)
+    return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), _maps(clips, indices))
+
+
+def _maps(clips: EncodedClips, indices: Sequence[int]) -> torch.Tensor | None:
+    if MAPS not in clips.keys or not clips.has(MAPS, indices):
+        return None
+    return clips.get(STREAM + MAPS, indices).float()
 
 
 def draw_times(

@@ -8,7 +8,8 @@ from pathlib import Path
 from ...control.errors import UserError
 from ...models.backbone.transformer import FullDiT, initialize
 from ...models.conditioning.text import TextEncoder
-from ...models.config import PRESETS, FullDiTConfig
+from ...models.config import FullDiTConfig
+from ...models.families.presets import PRESETS
 from ...models.weights.checkpoint import embedded_path, load_model, read_config
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from ...control.files import write_json
-from ...dataset.latents import EncodedClips, blank_map, channel_weights, objects, write_held_out
+from ...dataset.latents import EncodedClips, write_held_out
+from ...dataset.loss_weights import blank_map, channel_weights, object_mask
 from ...dataset.motion_range import of_clips
 from ...models.backbone.attention import use_backend
 from ...models.backbone.transformer import FullDiT
@@ -104,8 +105,8 @@ class Learner(nn.Module):
         context = self.text(batch.tokens)
         v = self.model(x, 1000 * t, context, batch.conditions)
         error = (v.float() - velocity(batch.video, noise)).square() * self.weights
-        if self.training and self.object_weight != 1:
-            error = error * (1 + (self.object_weight - 1) * objects(batch.maps, self.blank))
+        if self.training and self.object_weight != 1 and batch.maps is not None:
+            error = error * (1 + (self.object_weight - 1) * object_mask(batch.maps, self.blank))
         error = error.mean((1, 3, 4))
         return (error[:, 1:] if t.ndim == 2 else error).mean(1)
 
@@ -129,10 +130,9 @@ class Trainer:
         mark = fingerprint(vae)
         model, text, self.config = networks(settings.model, mark)
         use_backend(model, settings.attention)
-        size = (self.config.frames, self.config.height, self.config.width)
         self.clips = EncodedClips(data, mark)
         self.weights = channel_weights(vae, self.clips, settings.channel_power).to(self.device)
-        blank = blank_map(vae, size) if settings.object_weight != 1 else None
+        blank = blank_map(vae, self.config) if settings.object_weight != 1 else None
         learner = Learner(model, text, self.weights, blank, settings.object_weight)
         found = optimizers(learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay)
         self.learner, *self.optimizers = self.accelerator.prepare(learner, *found)
@@ -148,7 +148,7 @@ class Trainer:
             settings.map_dropped,
         )
         self.held_out = HeldOut(
-            write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, size, self.device),
+            write_held_out(vae, Path(data).parent / "held_out", settings.held_out_clips, self.config, self.device),
             vae,
             self.config,
             settings.held_out_time,
@@ -204,7 +204,7 @@ class Trainer:
         s = self.settings
         size = max(1, s.batch // s.micro_batches)
         batch = self.batches.draw(size, self.progress)
-        t = draw_times(size, self.config.geometry[0], s.shift, s.clean_first_frame_prob, self.generator)
+        t = draw_times(size, self.config.latent_size[0], s.shift, s.clean_first_frame_prob, self.generator)
         noise = torch.randn(batch.video.shape, generator=self.generator)
         loss = self.learner(batch.to(self.device), noise.to(self.device), t.to(self.device)).mean()
         self.accelerator.backward(loss / s.micro_batches)

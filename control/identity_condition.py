@@ -1,0 +1,92 @@
+"""Identities as a condition: who is in the video, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .condition import Condition, VideoSize, check_frames, check_sides, check_weight, digest_of, register
+from .errors import UserError
+from .fit import Fit, fit_clip
+from .identity import Identity, track_report
+from .load import load_identity
+
+
+@register
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IdentityCondition(Condition):
+    """One or more identities, each with a strength and range of its own; the first takes slot 0, and so on.
+
+    The strength and range of the condition itself stay at their defaults.
+    """
+
+    name: ClassVar[str] = "identity"
+    order: ClassVar[int] = 20
+    metavar: ClassVar[str] = "NAME=IMAGE[,mask=FILE][,track=FILE]"
+    help: ClassVar[str] = "a subject: its image, the image's mask, and a mask video saying where it is; may be repeated"
+    repeatable: ClassVar[bool] = True
+
+    identities: tuple[Identity, ...]
+
+    @property
+    def active(self) -> bool:
+        """Whether any identity has a strength above 0."""
+        return any(identity.strength != 0 for identity in self.identities)
+
+    def validate(self, video: VideoSize) -> None:
+        """Raise UserError unless every mask video belongs to the video, and names are told apart."""
+        super().validate(video)
+        if not self.identities:
+            raise UserError("the identity condition has no identity: leave it out, or give one")
+        names = [identity.name for identity in self.identities]
+        if len(set(names)) < len(names):
+            raise UserError(f"two identities have the same name ({', '.join(names)}): give each its own")
+        for identity in self.identities:
+            check_weight(identity.strength, identity.start, identity.end, f"identity '{identity.name}'")
+            if identity.track is not None:
+                what = f"the track of identity '{identity.name}'"
+                check_frames(len(identity.track), video, what)
+                check_sides(identity.track.shape[1:], video, what)
+
+    def fit(self, video: VideoSize, fit: Fit) -> tuple[IdentityCondition, list[str]]:
+        """Bring every mask video to the video's length and size."""
+        fitted, warnings = [], []
+        for identity in self.identities:
+            if identity.track is not None:
+                what = f"the track of identity '{identity.name}'"
+                track, said = fit_clip(identity.track, video.frames, video.height, video.width, fit, what)
+                identity = dataclasses.replace(identity, track=np.clip(track, 0, 1))
+                warnings += said
+            fitted.append(identity)
+        return dataclasses.replace(self, identities=tuple(fitted)), warnings
+
+    def digest(self) -> str:
+        """Return the hash of images, masks, mask videos and weights; names do not count."""
+        values: list[object] = []
+        for identity in self.identities:
+            values += [identity.strength, identity.start, identity.end, len(identity.images)]
+            values += [*identity.images, identity.mask, identity.track]
+        return digest_of(*values)
+
+    def warnings(self) -> list[str]:
+        """Return sentences about mask videos that are empty, jump or lie on one another, and strengths of 0."""
+        return track_report(self.identities) + [
+            f"The strength of identity '{identity.name}' is 0, so it has no effect."
+            for identity in self.identities
+            if identity.strength == 0
+        ]
+
+    @classmethod
+    def load(
+        cls, specs: Sequence[str], video: VideoSize, fit: Fit, strength: float = 1.0, **options: str
+    ) -> tuple[IdentityCondition, list[str]]:
+        """Read identities from texts NAME=IMAGE[,mask=FILE][,track=FILE][,strength=..][,start=..][,end=..]."""
+        identities = tuple(
+            load_identity(spec, video.frames, video.height, video.width, fit, default=f"identity {number + 1}")
+            for number, spec in enumerate(specs)
+        )
+        return cls(identities=identities), []

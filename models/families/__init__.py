@@ -1,0 +1,1 @@
+"""Model families: presets.py holds the configs of this package's own."""
