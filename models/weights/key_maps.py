@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import torch
 
 from ...control.errors import UserError
-from ..backbone.transformer import FullDiT, initialize_tokenizers
+from ..backbone.initialize import initialize_tokenizers
+from ..backbone.transformer import FullDiT
 from .tensor_file import load_strict
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "module.")

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.positions import apply_rope, grid, make_rope, stream_positions
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
+from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.condition_streams import Conditions, Stream
 from comfyui_fulldit.models.conditioning.tokenizers import CAMERA_MEAN, CAMERA_SCALE, camera_features
 
