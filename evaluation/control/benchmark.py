@@ -10,7 +10,6 @@ it stopped. The result is written whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json as jsonlib
 import os
 import platform
@@ -29,6 +28,7 @@ from ...control.progress import quiet
 from ...models.conditioning.condition_streams import Conditions
 from ...models.pipeline import Pipeline
 from ...models.weights.checkpoint import embedded_path
+from ...models.weights.fingerprint import weights_fingerprint
 from .. import metrics
 from ..held_out_scenes import FAMILIES, WORLD_VERSION, HeldOutScene, held_out_scenes
 from .judge import HIGHER_IS_BETTER, METRICS, Judge
@@ -309,13 +309,8 @@ def identify(pipeline: Pipeline, checkpoint: str | Path | None) -> dict:
 
 
 def fingerprint(*modules: torch.nn.Module) -> str:
-    """Sixteen hexadecimal digits of what the modules have learned."""
-    digest = hashlib.sha256()
-    for module in modules:
-        for name, value in sorted(module.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    """Return the sixteen hexadecimal digits by which results name the weights of the modules."""
+    return weights_fingerprint(*modules, digits=16)
 
 
 def weight_files(*given: str | Path | None) -> tuple[Path, ...]:

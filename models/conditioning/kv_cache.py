@@ -5,7 +5,7 @@ Letters: B batch, L tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -36,10 +36,6 @@ class ConditionKVCache:
         """Return the bytes that its tensors hold."""
         return sum(tensor.nbytes for tensor in self._tensors())
 
-    def to(self, device: str | torch.device) -> ConditionKVCache:
-        """Return the cache on `device`."""
-        return self._map(lambda tensor: tensor.to(device))
-
     def expand(self, batch: int) -> ConditionKVCache:
         """Return the cache for `batch` clips: layers and tokens of a batch of 1 repeated, without a copy."""
         return replace(
@@ -57,14 +53,6 @@ class ConditionKVCache:
         for key_value in self.layers:
             yield from key_value
         yield from (tensor for tensor in (self.tokens, *(self.rope or ()), self.strength) if tensor is not None)
-
-    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> ConditionKVCache:
-        return ConditionKVCache(
-            tuple((change(k), change(v)) for k, v in self.layers),
-            None if self.tokens is None else change(self.tokens),
-            None if self.rope is None else (change(self.rope[0]), change(self.rope[1])),
-            None if self.strength is None else change(self.strength),
-        )
 
 
 def concatenate(caches: Sequence[ConditionKVCache]) -> ConditionKVCache:

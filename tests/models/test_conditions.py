@@ -47,7 +47,7 @@ def test_memory_holds_for_every_time_prompt_and_batch():
     for t in (0.0, 333.0, 1000.0):
         x, context = latent(batch=3, seed=int(t)), words(model.config, 3, seed=int(t))
         times = torch.full((3,), t)
-        found = model(x, times, context, kv_cache=kv_cache.to("cpu"))
+        found = model(x, times, context, kv_cache=kv_cache)
         assert torch.equal(found, model(x, times, context, given))
         one = model(x[1:2], times[:1], context[1:2], kv_cache=kv_cache)
         assert apart(one, found[1:2]) < 1e-5
