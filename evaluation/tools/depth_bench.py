@@ -32,7 +32,7 @@ from ...control.depth.stabilize import Stabilizer, stabilize
 from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.progress import quiet
-from ...models.estimators.depth import estimate_depth, shipped
+from ...models.estimators.depth import embedded_estimators, estimate_depth
 from ...models.estimators.estimators_file import Estimators
 from ...scenes import FAR, HELD_OUT_SEED, WorldOptions, render
 
@@ -54,7 +54,7 @@ def run_depth(
     if unknown:
         raise UserError(f"{sorted(unknown)} are no movements of this benchmark: {', '.join((*STEADY, *APPROACHING))}")
     kinds = tuple(kinds) or (*STEADY, *APPROACHING)
-    estimators = shipped()
+    estimators = embedded_estimators()
     clips, chunked = {}, []
     with progress(len(kinds) + bool(long_frames), "bench") as step:
         for number, kind in enumerate(kinds):

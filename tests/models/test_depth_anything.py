@@ -127,7 +127,7 @@ def test_the_authors_own_files_are_read(tiny, tmp_path):
     metric = place.rename(tmp_path / "depth_anything_v2_metric_vitx.safetensors")
     assert not is_original(metric), "meters are something else"
     metric.write_bytes(metric.read_bytes()[:5000])
-    with pytest.raises(UserError, match="no whole Depth Anything V2"):
+    with pytest.raises(UserError, match="not a whole Depth Anything V2"):
         load_depth_anything(metric)
 
 
