@@ -21,7 +21,7 @@ LIMIT_IN_RANGE = 2.5  # a limit so many times above the largest value is still d
 
 @dataclass(frozen=True)
 class Curve:
-    """Values (N,) at times (N,) in seconds. limit: the largest that a model has seen. from_zero: its axis begins at 0."""
+    """Values (N,) at times (N,) in seconds. limit: the largest that a model has seen. from_zero: starts at 0."""
 
     title: str
     times: np.ndarray

@@ -26,7 +26,8 @@ def draw_plucker_frames(rays: np.ndarray) -> np.ndarray:
     largest = max(float(np.abs(moment).max()), 1e-6)
     gap = np.ones((*moment.shape[:2], GAP, 3), np.float32)
     images: np.ndarray = np.concatenate([0.5 + 0.5 * moment / largest, gap, 0.5 + 0.5 * direction], 2)
-    return np.clip(images, 0, 1).astype(np.float32)
+    clip: np.ndarray = np.clip(images, 0, 1).astype(np.float32)
+    return clip
 
 
 def draw_plucker_sheet(rays: np.ndarray, columns: int = 6, width: int = 720) -> np.ndarray:

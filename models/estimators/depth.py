@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...control.errors import UserError
+from ...control.progress import Step
 from ..weights.checkpoint import embedded_path
 from .estimators_file import Estimators, load_estimators
-from .frames import Canceled, Step, batches, frame_tensors, stop_if
+from .frames import Canceled, batches, frame_tensors, stop_if
 from .layers import at_size
 from .perception import Perception
 

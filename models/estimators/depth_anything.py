@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...control.errors import UserError
+from ...control.progress import Step
 from .depth_anything_keys import read_original
-from .frames import Canceled, Step, batches, frame_tensors, stop_if
+from .frames import Canceled, batches, frame_tensors, stop_if
 
 SIDE, MULTIPLE = 518, 14  # the side that it was trained at, and that of its patches, in pixels
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ...control.errors import UserError
 
-Step = Callable[[], object]
 Canceled = Callable[[], bool]
 
 

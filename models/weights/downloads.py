@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...control.errors import UserError
 from ...control.files import write_json
-from ...control.progress import quiet
+from ...control.progress import Progress, quiet
 
 PIECE = 2**23  # bytes of one request; a download can be canceled after each
-Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 
 
 @dataclass(frozen=True)
