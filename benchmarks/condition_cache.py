@@ -18,7 +18,8 @@ from dataclasses import replace
 import torch
 
 from comfyui_fulldit.control.files import write_json
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
+from comfyui_fulldit.models.backbone.initialize import initialize
+from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 from comfyui_fulldit.models.conditioning.streams import STREAMS
 from comfyui_fulldit.models.config import FullDiTConfig

@@ -1,8 +1,8 @@
-"""How far a video is from what was asked: plain functions on arrays, no network.
+"""How far a video is from its conditions: plain functions on arrays, no network.
 
 Camera: CameraCtrl's RotErr and TransErr and CamI2V's CamMC as their evaluation code computes them: poses relative to
-the first frame (c2w), sums over the frames. Translations stay in the unit they are asked in (the median depth of the
-first frame), so that a clip without translation needs no exception; CamI2V calls this "abs".
+the first frame (c2w), sums over the frames. Translations stay in the condition's unit (the median depth of the first
+frame), so that a clip without translation needs no exception; CamI2V calls this "abs".
 F frames, K slots.
 """
 
@@ -12,44 +12,44 @@ import numpy as np
 
 
 def relative_poses(c2w: np.ndarray) -> np.ndarray:
-    """Poses (F, 3, 4) relative to the first."""
+    """Return poses c2w (F, 3, 4) relative to the first."""
     back = c2w[0, :, :3].T
     return np.concatenate([back @ c2w[:, :, :3], back @ (c2w[:, :, 3:] - c2w[:1, :, 3:])], -1)
 
 
-def camera_errors(found: np.ndarray, asked: np.ndarray) -> dict[str, float]:
-    """RotErr (radians), TransErr (units of the trajectory) and CamMC of two paths c2w (F, 3, 4), summed over frames."""
-    found, asked = relative_poses(found), relative_poses(asked)
-    trace = np.einsum("fij,fij->f", found[:, :, :3], asked[:, :, :3])
+def camera_errors(estimate: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """Return RotErr (radians), TransErr (the trajectory's unit) and CamMC of two paths c2w (F, 3, 4), summed over F."""
+    estimate, target = relative_poses(estimate), relative_poses(target)
+    trace = np.einsum("fij,fij->f", estimate[:, :, :3], target[:, :, :3])
     return {
         "rot_err": float(np.arccos(np.clip((trace - 1) / 2, -1, 1)).sum()),
-        "trans_err": float(np.linalg.norm(found[:, :, 3] - asked[:, :, 3], axis=-1).sum()),
-        "cam_mc": float(np.linalg.norm((found - asked).reshape(len(found), -1), axis=-1).sum()),
+        "trans_err": float(np.linalg.norm(estimate[:, :, 3] - target[:, :, 3], axis=-1).sum()),
+        "cam_mc": float(np.linalg.norm((estimate - target).reshape(len(estimate), -1), axis=-1).sum()),
     }
 
 
 def static_path(frames: int) -> np.ndarray:
-    """The answer of a camera that stands still, which a failed estimate scores as: c2w (frames, 3, 4)."""
+    """Return the path of a camera that stands still, which a failed estimate counts as: c2w (frames, 3, 4)."""
     return np.tile(np.eye(3, 4), (frames, 1, 1))
 
 
-def depth_mae(found: np.ndarray, asked: np.ndarray) -> float:
-    """Mean absolute error of two normalized clips (F, H, W) in [0, 1], on the scale of 8-bit images (0-255)."""
-    return float(255 * np.abs(found.astype(np.float64) - asked).mean())
+def depth_mae(estimate: np.ndarray, target: np.ndarray) -> float:
+    """Return the mean absolute error of two normalized clips (F, H, W) in [0, 1], on the scale of bytes (0 to 255)."""
+    return float(255 * np.abs(estimate.astype(np.float64) - target).mean())
 
 
 def nearest_slot(masks: np.ndarray) -> np.ndarray:
-    """For every pixel the slot whose mask is nearest (chessboard distance): (K, F, H, W) bool -> (F, H, W) int.
+    """Return the slot (F, H, W) whose mask of (K, F, H, W) bool is nearest to each pixel, by chessboard distance.
 
-    Frames in which no slot has a pixel give -1.
+    It is -1 in frames in which no slot has a pixel.
     """
-    owner = np.full(masks.shape[1:], -1)
+    owner: np.ndarray = np.full(masks.shape[1:], -1)
     for slot, mask in enumerate(masks):
         owner[mask] = slot
     while True:
         grown = owner.copy()
         padded = np.pad(owner, ((0, 0), (1, 1), (1, 1)), constant_values=-1)
-        height, width = owner.shape[1:]
+        _, height, width = owner.shape
         for down in (1, 0, 2):
             for right in (1, 0, 2):
                 beside = padded[:, down : down + height, right : right + width]
@@ -60,26 +60,26 @@ def nearest_slot(masks: np.ndarray) -> np.ndarray:
 
 
 def mask_ious(objects: np.ndarray, masks: np.ndarray) -> list[float | None]:
-    """IoU of what is seen and what is asked, per slot over the whole clip.
+    """Return the IoU of visible objects and target masks, per slot over the whole clip.
 
-    `objects` (F, H, W) bool: where any object is seen. `masks` (K, F, H, W) bool: where each is asked. Every pixel of
-    an object is counted for the slot that is asked nearest to it, so an object in the wrong place costs twice: where
-    it is and where it is not. None for a slot that is asked nowhere.
+    `objects` (F, H, W) bool: where any object is visible. `masks` (K, F, H, W) bool: where each object should be. Every
+    pixel of an object counts for the slot whose mask is nearest, so an object in the wrong place costs twice: where it
+    is and where it is not. None for a slot whose mask is empty.
     """
     owner = nearest_slot(masks)
-    found = []
+    ious: list[float | None] = []
     for slot, mask in enumerate(masks):
         if not mask.any():
-            found.append(None)
+            ious.append(None)
             continue
-        # Where nothing is asked in a frame, every object seen there is one too many for every slot.
-        seen = objects & ((owner == slot) | (owner < 0))
-        found.append(float((seen & mask).sum() / (seen | mask).sum()))
-    return found
+        # In a frame without any target, every visible object is one too many for every slot.
+        visible = objects & ((owner == slot) | (owner < 0))
+        ious.append(float((visible & mask).sum() / (visible | mask).sum()))
+    return ious
 
 
 def smoothness(features: np.ndarray) -> float:
-    """Mean cosine of the features (F, C) of neighboring frames; 1 for a clip of one frame."""
+    """Return the mean cosine of the features (F, C) of neighboring frames; 1 for a clip of one frame."""
     if len(features) < 2:
         return 1.0
     unit = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-8)
@@ -87,7 +87,7 @@ def smoothness(features: np.ndarray) -> float:
 
 
 def dynamic_degree(flow: np.ndarray, share: float = 0.05) -> float:
-    """Mean length of the fastest `share` of the motion vectors (F-1, H, W, 2) in pixels, averaged over the pairs.
+    """Return the mean length of the fastest `share` of the flow (F-1, H, W, 2) in pixels, averaged over the pairs.
 
     As MiraData computes it, with DIS instead of RAFT. It grows with resolution: compare at one size only.
     """
@@ -99,16 +99,16 @@ def dynamic_degree(flow: np.ndarray, share: float = 0.05) -> float:
 
 
 def mean_and_error(values: list[float | None]) -> tuple[float | None, float | None, int]:
-    """Mean, its standard error and the count of the values that are not None; None where there are too few."""
-    given = np.array([value for value in values if value is not None], float)
-    if not len(given):
+    """Return the mean of the values that are not None, its standard error and their count; None where too few."""
+    known = np.array([value for value in values if value is not None], float)
+    if not len(known):
         return None, None, 0
-    error = float(given.std(ddof=1) / np.sqrt(len(given))) if len(given) > 1 else None
-    return float(given.mean()), error, len(given)
+    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else None
+    return float(known.mean()), error, len(known)
 
 
 def ratio_and_error(above: list[float | None], below: list[float | None]) -> tuple[float | None, float | None]:
-    """Mean of `above` by mean of `below`, and its standard error; both lists have one entry for each scene.
+    """Return the mean of `above` by the mean of `below`, and its standard error; both have one entry for each scene.
 
     Scenes where either is None are left out. The error is that of the linearized ratio (delta method), so what both
     share is no uncertainty. None where nothing is left or the mean below is not above 0; no error for a single scene.
@@ -119,5 +119,5 @@ def ratio_and_error(above: list[float | None], below: list[float | None]) -> tup
     ratio = pairs[:, 0].mean() / pairs[:, 1].mean()
     if len(pairs) < 2:
         return float(ratio), None
-    left = pairs[:, 0] - ratio * pairs[:, 1]
-    return float(ratio), float(left.std(ddof=1) / np.sqrt(len(pairs)) / pairs[:, 1].mean())
+    residual = pairs[:, 0] - ratio * pairs[:, 1]
+    return float(ratio), float(residual.std(ddof=1) / np.sqrt(len(pairs)) / pairs[:, 1].mean())

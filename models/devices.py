@@ -1,4 +1,4 @@
-"""Which device and which number format to compute in, when the user did not say."""
+"""Which device and which number format to compute in, where the user does not choose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..control.errors import UserError
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
-    """`auto` is the first GPU, else the CPU. Raises UserError for a device that is not there."""
+    """Return the device `name`; 'auto' is the first GPU, else the CPU. Raises UserError for one that is not there."""
     if str(name) == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -26,7 +26,7 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def pick_dtype(device: str | torch.device) -> torch.dtype:
-    """bfloat16 where the device computes in it, else float32.
+    """Return bfloat16 where the device computes in it, else float32.
 
     On a CPU this matters more than it looks: oneDNN has fast 3D convolutions of few channels in bfloat16 only, and the
     miniature's VAE consists of them.
@@ -34,6 +34,11 @@ def pick_dtype(device: str | torch.device) -> torch.dtype:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    onednn = torch.backends.mkldnn
+    if (
+        device.type == "cpu"
+        and onednn.is_available()  # type: ignore[no-untyped-call]  # torch gives it no types
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    ):
         return torch.bfloat16
     return torch.float32

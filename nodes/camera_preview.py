@@ -52,7 +52,7 @@ class FullDiTCameraPreview(io.ComfyNode):
         from comfy_api.latest import UI
 
         from ..control.camera.plucker import plucker
-        from ..view import camera_plot
+        from ..view import curve_plot, path_plot, plucker_plot
         from .sockets.cameras import camera_motion_range_of, describe_path, limits
 
         width = height * 3 // 2
@@ -60,15 +60,15 @@ class FullDiTCameraPreview(io.ComfyNode):
         aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
         high = max(32, height // (4 if layout == "sheet" else 2))
         rays = plucker(camera.relative(), high, max(32, round(high * aspect)))
-        path = to_tensor(camera_plot.draw_path(camera, height, width)[None])
-        curves = to_tensor(camera_plot.draw_curves(camera, height, width, most)[None])
+        path = to_tensor(path_plot.draw_path(camera, height, width)[None])
+        curves = to_tensor(curve_plot.draw_curves(camera, height, width, most)[None])
         text = describe_path(camera, model)
         # The node itself shows the path above the curves; the outputs are for other nodes.
         shown = UI.PreviewImage(torch.cat([path, curves], 1), cls=cls).as_dict() | {"text": [text]}
         if layout == "sheet":
-            images = camera_plot.plucker_sheet(rays, width=width)[None]
+            images = plucker_plot.draw_plucker_sheet(rays, width=width)[None]
         else:
-            path = to_tensor(camera_plot.path_frames(camera, height, width))
-            curves = to_tensor(camera_plot.curve_frames(camera, height, width, most))
-            images = camera_plot.plucker_clip(rays)
+            path = to_tensor(path_plot.draw_path_frames(camera, height, width))
+            curves = to_tensor(curve_plot.draw_curve_frames(camera, height, width, most))
+            images = plucker_plot.draw_plucker_frames(rays)
         return io.NodeOutput(path, curves, to_tensor(images), text, ui=shown)

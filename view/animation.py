@@ -17,39 +17,39 @@ QUALITIES = (80, 65, 50, 35, 20, 10)
 SMALLER = 0.8
 
 
-def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, most_bytes: int = 300_000) -> int:
-    """Write frames (F, H, W, 3), float 0..1 or uint8, as a WebP that runs for ever; returns its size in bytes.
+def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, max_bytes: int = 300_000) -> int:
+    """Write frames (F, H, W, 3), float 0..1 or uint8, as a WebP that loops; return its size in bytes.
 
-    The best of QUALITIES that fits into `most_bytes`; where none does, the images are made smaller as well. The same
-    frames give the same file. Raises UserError for another ending, no frames, and a PyAV without WebP.
+    The best of QUALITIES that fits into `max_bytes`; where none does, the images are made smaller as well. The same
+    frames make the same file. Raises UserError for another extension, no frames, and a PyAV without WebP.
     """
     path = Path(path)
     if path.suffix.lower() != ".webp":
-        raise UserError(f"'{path.name}' is no animation's name: use .webp")
+        raise UserError(f"'{path.name}' is not the name of an animation: use .webp")
     if not len(frames):
         raise UserError(f"there are no frames to write to '{path}'")
     images = to_bytes(frames)
     while True:
         for quality in QUALITIES:
-            data = encoded(images, fps, quality)
-            if len(data) <= most_bytes:
+            data = encode_webp(images, fps, quality)
+            if len(data) <= max_bytes:
                 with atomic_path(path) as part:
                     part.write_bytes(data)
                 return len(data)
         height, width = (max(16, int(side * SMALLER)) for side in images.shape[1:3])
         if (height, width) == images.shape[1:3]:
-            raise UserError(f"{len(frames)} frames do not fit into {most_bytes} bytes: give fewer")
+            raise UserError(f"{len(frames)} frames do not fit into {max_bytes} bytes: give fewer")
         images = to_bytes(np.stack([resize(image.astype(np.float32) / 255, height, width) for image in images]))
 
 
-def encoded(images: np.ndarray, fps: float, quality: int) -> bytes:
-    """The bytes of the animation at one quality (0 to 100)."""
+def encode_webp(images: np.ndarray, fps: float, quality: int) -> bytes:
+    """Return the bytes of the animation of images (F, H, W, 3) uint8 at one quality (0 to 100)."""
     try:
         import av
     except ImportError as error:
         raise need("av", "writing animations") from error
     if "libwebp_anim" not in av.codecs_available:
-        raise UserError("this PyAV was built without WebP: install the one of the package index")
+        raise UserError("this PyAV was built without WebP: install the one from the package index (pip install av)")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="webp", options={"loop": "0"}) as container:
         stream = container.add_stream("libwebp_anim", rate=Fraction(fps).limit_denominator(1001))

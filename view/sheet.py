@@ -16,70 +16,83 @@ from ..control.errors import UserError
 from ..control.identity.slots import identity_map, reference_image
 from ..control.images import resize_clip
 from ..control.libraries import opencv
+from .colors import INK, NOW, PAPER, PATH, SUBJECT, to_bytes
 
-INK = (0.12, 0.13, 0.16)
-PAPER = (0.97, 0.97, 0.96)
-PATH = (0.62, 0.66, 0.74)
-NOW = (0.85, 0.27, 0.16)
-SUBJECT = (0.20, 0.47, 0.75)
+FINE = 4  # the view from above is drawn so many times larger and averaged down: smooth lines at any size
+GAP, MARGIN = 4, 168  # of a contact sheet, in pixels: between the cells, and for the titles
+
+
+class TopView:
+    """How a path is seen from above: x to the right, z up the page, all of the path and the subject on it.
+
+    `height` and `width` are those of the fine page; `line` is the width of its lines.
+    """
+
+    def __init__(self, positions: np.ndarray, height: int, width: int):
+        points = np.concatenate([positions[:, [0, 2]], [[0.0, 1.0]]])
+        low, high = points.min(0), points.max(0)
+        self.span = max(float((high - low).max()) * 1.35, 1.6)
+        self.center = (low + high) / 2
+        self.height, self.width = FINE * height, FINE * width
+        self.scale = FINE * min(height, width) / self.span
+        self.line = max(2, height // 24)
+
+    def spot(self, x: float, z: float) -> tuple[int, int]:
+        """Return the pixel of the point (x, z)."""
+        across, along = (x - self.center[0]) * self.scale, (z - self.center[1]) * self.scale
+        return int(self.width / 2 + across), int(self.height / 2 - along)
 
 
 def draw_camera(trajectory: CameraTrajectory, height: int, width: int) -> np.ndarray:
-    """The path from above (x to the right, z up the page), one image per frame, the current frame's view in red.
+    """Draw the path from above, one image per frame, the current frame's view in red: `(F, height, width, 3)`.
 
     The circle is the subject at distance 1 before the first frame. Height and roll, which a view from above cannot
-    show, stand as a bar at the left (height) and as the tilt of the horizon line at the top right (roll).
-    Returns `(F, height, width, 3)`.
+    show, are a bar at the left (height) and the tilt of the horizon line at the top right (roll).
     """
     cv2 = opencv("drawing")
     c2w = trajectory.relative().c2w
-    places = c2w[:, :, 3]
-    ahead = c2w[:, :, 2]
-    points = np.concatenate([places[:, [0, 2]], [[0.0, 1.0]]])
-    low, high = points.min(0), points.max(0)
-    span = max(float((high - low).max()) * 1.35, 1.6)
-    middle = (low + high) / 2
-    scale = 4 * min(height, width) / span
-
-    def spot(x: float, z: float) -> tuple[int, int]:
-        return int(2 * width + (x - middle[0]) * scale), int(2 * height - (z - middle[1]) * scale)
-
-    frames = np.empty((trajectory.frames, height, width, 3), np.float32)
+    view = TopView(c2w[:, :, 3], height, width)
+    path = np.array([view.spot(x, z) for x, z in c2w[:, [0, 2], 3]], np.int32)
     half_fov = np.arctan(0.5 / trajectory.intrinsics[:, 0])
-    for index in range(trajectory.frames):
-        # Drawn four times larger and averaged down: smooth lines at any size.
-        page = np.full((4 * height, 4 * width, 3), PAPER, np.float32)
-        line = max(2, height // 24)
-        cv2.circle(page, spot(0.0, 1.0), int(0.11 * scale), SUBJECT, -1)
-        trail = np.array([spot(x, z) for x, z in places[:, [0, 2]]], np.int32)
-        cv2.polylines(page, [trail], False, PATH, line)
-        x, _, z = places[index]
-        heading = np.arctan2(ahead[index, 0], ahead[index, 2])
-        reach = 0.32 * span
-        wedge = [spot(x, z)]
-        wedge += [
-            spot(
-                x + reach * np.sin(heading + side * half_fov[index]),
-                z + reach * np.cos(heading + side * half_fov[index]),
-            )
-            for side in (-1, 1)
-        ]
-        cv2.polylines(page, [np.array(wedge, np.int32)], True, NOW, line)
-        cv2.circle(page, wedge[0], 2 * line, NOW, -1)
-        lift = int(np.clip(2 * height + places[index, 1] * scale, line, 4 * height - line))
-        cv2.line(page, (3 * line, 2 * height), (3 * line, lift), NOW, 2 * line)
-        roll = np.arctan2(c2w[index, 1, 0], c2w[index, 0, 0])
-        middle_x, middle_y, arm = 4 * width - 12 * line, 6 * line, 8 * line
-        across = np.array([np.cos(roll), np.sin(roll)]) * arm
-        cv2.line(
-            page,
-            (int(middle_x - across[0]), int(middle_y - across[1])),
-            (int(middle_x + across[0]), int(middle_y + across[1])),
-            INK,
-            line,
-        )
+    frames = np.empty((trajectory.frames, height, width, 3), np.float32)
+    for index, pose in enumerate(c2w):
+        page = np.full((view.height, view.width, 3), PAPER, np.float32)
+        cv2.circle(page, view.spot(0.0, 1.0), int(0.11 * view.scale), SUBJECT, -1)
+        cv2.polylines(page, [path], False, PATH, view.line)
+        _draw_field_of_view(cv2, page, view, pose, half_fov[index])
+        _draw_height(cv2, page, view, pose)
+        _draw_roll(cv2, page, view, pose)
         frames[index] = cv2.resize(page, (width, height), interpolation=cv2.INTER_AREA)
     return frames
+
+
+def _draw_field_of_view(cv2: Any, page: np.ndarray, view: TopView, pose: np.ndarray, half_fov: float) -> None:
+    """Draw what the camera of a pose c2w (3, 4) has in view, as a triangle."""
+    x, _, z = pose[:, 3]
+    heading = np.arctan2(pose[0, 2], pose[2, 2])
+    length = 0.32 * view.span
+    sides = [heading - half_fov, heading + half_fov]
+    triangle = [(x, z), *((x + length * np.sin(side), z + length * np.cos(side)) for side in sides)]
+    spots = [view.spot(*point) for point in triangle]
+    cv2.polylines(page, [np.array(spots, np.int32)], True, NOW, view.line)
+    cv2.circle(page, spots[0], 2 * view.line, NOW, -1)
+
+
+def _draw_height(cv2: Any, page: np.ndarray, view: TopView, pose: np.ndarray) -> None:
+    """Draw how far a pose c2w (3, 4) is above or below the first, as a bar at the left."""
+    line, middle = view.line, view.height // 2
+    end = int(np.clip(middle + pose[1, 3] * view.scale, line, view.height - line))
+    cv2.line(page, (3 * line, middle), (3 * line, end), NOW, 2 * line)
+
+
+def _draw_roll(cv2: Any, page: np.ndarray, view: TopView, pose: np.ndarray) -> None:
+    """Draw the roll of a pose c2w (3, 4) as a tilted line at the top right."""
+    line = view.line
+    roll = np.arctan2(pose[1, 0], pose[0, 0])
+    center = np.array([view.width - 12 * line, 6 * line])
+    arm = np.array([np.cos(roll), np.sin(roll)]) * 8 * line
+    start, end = (tuple(int(side) for side in point) for point in (center - arm, center + arm))
+    cv2.line(page, start, end, INK, line)
 
 
 Row = tuple[str, np.ndarray]
@@ -121,34 +134,33 @@ DRAWN: dict[str, Callable[[Any, int, int, int], list[Row]]] = {
 
 
 def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: int = 96) -> np.ndarray:
-    """One row per clip, `columns` evenly spaced frames in each, a title beside it: `(H, W, 3)` float32.
+    """Return one row per clip, `columns` evenly spaced frames in each, a title beside it: `(H, W, 3)` float32.
 
     Raises UserError where there is no row.
     """
     if not rows:
-        raise UserError("A contact sheet needs at least one clip, but none was given.")
+        raise UserError("A contact sheet needs at least one clip, but there is none.")
     cv2 = opencv("drawing")
-    gap, margin = 4, 168
     width = max(1, round(height * rows[0][1].shape[2] / rows[0][1].shape[1]))
     # Bytes, since OpenCV 5 writes text on nothing else.
-    page = np.empty((gap + len(rows) * (height + gap), margin + columns * (width + gap), 3), np.uint8)
+    page = np.empty((GAP + len(rows) * (height + GAP), MARGIN + columns * (width + GAP), 3), np.uint8)
     page[:] = np.round(np.multiply(PAPER, 255))
-    ink = tuple(round(255 * part) for part in INK)
     for index, (title, clip) in enumerate(rows):
-        top = gap + index * (height + gap)
+        top = GAP + index * (height + GAP)
         picks = np.linspace(0, len(clip) - 1, columns).round().astype(int)
         for column, pick in enumerate(picks):
             method = cv2.INTER_AREA if clip.shape[1] > height else cv2.INTER_CUBIC
             cell = cv2.resize(np.ascontiguousarray(clip[pick], np.float32), (width, height), interpolation=method)
-            left = margin + column * (width + gap)
+            left = MARGIN + column * (width + GAP)
             page[top : top + height, left : left + width] = np.round(np.clip(cell, 0, 1) * 255)
-        for number, line in enumerate(_wrapped(title, 20)):
-            place = (8, top + height // 2 + 5 + 18 * number)
-            cv2.putText(page, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
+        for number, line in enumerate(_wrap(title, 20)):
+            origin = (8, top + height // 2 + 5 + 18 * number)
+            cv2.putText(page, line, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, to_bytes(INK), 1, cv2.LINE_AA)
     return page.astype(np.float32) / 255
 
 
-def _wrapped(text: str, length: int) -> list[str]:
+def _wrap(text: str, length: int) -> list[str]:
+    """Return `text` in lines of at most `length` characters; a longer word has a line of its own."""
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > length:

@@ -30,6 +30,7 @@ from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.pipeline import Pipeline
 from ...models.weights.checkpoint import embedded_path
+from ...models.weights.fingerprint import weights_fingerprint
 from .. import metrics
 from ..held_out_scenes import FAMILIES, WORLD_VERSION, HeldOutScene, held_out_scenes
 from .judge import Judge, identities_of
@@ -37,7 +38,6 @@ from .painted_masks import painted
 from .scene_records import SceneRecords
 from .summary import key_of, summarize
 from .targets import targets
-from .weights_fingerprint import weights_fingerprint
 
 # The sets that are generated again with painted masks: identities alone, and everything.
 PAINTED_ALONE = "identity"
@@ -139,9 +139,9 @@ def _setting(
     return {
         "checkpoint": {
             "file": name,
-            "fingerprint": weights_fingerprint(pipeline.model, pipeline.text, pipeline.vae),
+            "fingerprint": weights_fingerprint(pipeline.model, pipeline.text, pipeline.vae, digits=16),
         },
-        "estimators": weights_fingerprint(*judge.estimators.modules().values()),
+        "estimators": weights_fingerprint(*judge.estimators.modules().values(), digits=16),
         **asdict(sampling),
         "size": [config.frames, config.height, config.width],
         "family": family,

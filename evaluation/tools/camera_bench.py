@@ -1,11 +1,11 @@
-"""`fulldit bench camera`: camera files there and back, rays, and cameras found in videos whose camera is known.
+"""`fulldit bench camera`: camera files written and read back, rays, and cameras estimated from videos of known ones.
 
-Round trips: a path that no shortcut survives is written and read in every format that does both. Plücker coordinates
-are compared with lines through two points of the world, computed another way. Cameras from video: clips of the
-procedural world (held-out scenes, things in them move) and of a textured room by a renderer of its own, 77 frames of
-384x672, the focal length given; errors are those of poses relative to the first frame, medians over the frames. The
-direction of a translation is that from the first frame to each; frames that have gone less than a twentieth of the
-farthest are left out, since two nearby points have no direction to speak of.
+Round trips: a path with any rotation, far from the origin, is written and read in every format that does both. Plücker
+coordinates are compared with lines through two points of the world, computed another way. Cameras from video: clips of
+the procedural world (held-out scenes, objects in them move) and of a textured room by a renderer of its own, 77 frames
+of 384x672, with a known focal length; errors are those of poses relative to the first frame, medians over the frames.
+The direction of a translation is that from the first frame to each; frames that have moved less than a twentieth of the
+farthest are left out, since the direction between two nearby points is noise.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from einops import rearrange
 
 from ...control.camera import CameraTrajectory, rotations
 from ...control.camera.formats import FORMATS, read_camera, write_camera
@@ -28,18 +29,19 @@ from ...control.camera.presets import preset
 from ...control.camera.trajectory import compose, invert
 from ...control.errors import UserError
 from ...control.files import write_json
-from ...control.progress import quiet
+from ...control.progress import Progress, quiet
 from .textured_room import render_room
 
 FRAMES, HEIGHT, WIDTH = 77, 384, 672
-# Movements of the procedural world, with the scene that each is given: the next held-out one from here on.
+# Movements of the procedural world; each has a held-out scene of its own, from FIRST_SCENE on.
 WORLD = ("truck", "orbit", "pan", "handheld", "dolly", "tilt", "spline", "arc", "roll", "pedestal", "crane", "static")
 FIRST_SCENE = 500
 # Presets in the textured room; its subject is four units away.
 ROOM = {"orbit_left": 25.0, "truck_right": 0.4, "dolly_in": 0.4, "arc_right": 30.0, "pan_right": 20.0, "handheld": 1.0}
 ROOM_DISTANCE = 4.0
 CLIPS = (*(f"world {kind}" for kind in WORLD), *(f"room {name}" for name in ROOM))
-NEAR = 0.05
+NEAR = 0.05  # of the longest translation: what moves less has no direction
+CHUNK = 7  # frames of a clip that are rendered at once
 
 
 def run_camera(
@@ -49,30 +51,32 @@ def run_camera(
     height: int = HEIGHT,
     width: int = WIDTH,
     method: str = "sift",
-    progress: Callable = quiet,
-) -> dict:
-    """Measure; returns the result and writes it to `json`. What a missing library keeps from being measured is listed
-    with the reason under `skipped`. Raises UserError for unknown clips before anything is rendered."""
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Measure; return the result and write it to `json`.
+
+    What a missing library keeps from being measured is listed with the reason under `skipped`. Raises UserError for
+    unknown clips before anything is rendered.
+    """
     unknown = [clip for clip in clips if clip not in CLIPS]
     if unknown:
         raise UserError(f"there is no clip '{unknown[0]}'; known are {', '.join(CLIPS)}")
     skipped: dict[str, str] = {}
-    result: dict = {"roundtrip": round_trips(skipped), "plucker_max_diff": plucker_difference()}
-    found: dict[str, dict] = {}
+    result: dict[str, Any] = {"roundtrip": round_trips(skipped), "plucker_max_diff": plucker_difference()}
+    estimates: dict[str, dict[str, Any]] = {}
     with progress(len(clips), "bench camera") as step:
         for clip in clips:
             try:
                 images, truth = render_clip(clip, frames, height, width)
             except UserError as error:
                 skipped[clip] = str(error)
-                step()
-                continue
-            found[clip] = measure_clip(images, truth, method)
+            else:
+                estimates[clip] = measure_clip(images, truth, method)
             step()
-    if found:
+    if estimates:
         keys = ("rot_deg", "trans_deg", "inliers", "seconds")
-        found["median"] = {key: _median([clip[key] for clip in found.values()]) for key in keys}
-    result["from_video"] = found
+        estimates["median"] = {key: _median([clip[key] for clip in estimates.values()]) for key in keys}
+    result["from_video"] = estimates
     result["skipped"] = skipped
     result["clips"] = {"frames": frames, "height": height, "width": width, "method": method}
     result["machine"] = {"platform": platform.platform(terse=True), "cores": os.cpu_count()}
@@ -82,12 +86,12 @@ def run_camera(
 
 
 def _median(values: list[float | None]) -> float | None:
-    given = [value for value in values if value is not None]
-    return round(float(np.median(given)), 5) if given else None
+    known = [value for value in values if value is not None]
+    return round(float(np.median(known)), 5) if known else None
 
 
-def any_path(frames: int = 23, seed: int = 0) -> CameraTrajectory:
-    """A path with any rotation, far from the origin, and a zoom."""
+def random_path(frames: int = 23, seed: int = 0) -> CameraTrajectory:
+    """Return a path with any rotation, far from the origin, and a zoom."""
     random = np.random.default_rng(seed)
     rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
@@ -96,10 +100,13 @@ def any_path(frames: int = 23, seed: int = 0) -> CameraTrajectory:
     return CameraTrajectory(np.concatenate([rotation, position[..., None]], 2), lens, fps=24)
 
 
-def round_trips(skipped: dict[str, str]) -> dict[str, dict]:
-    """Per format that is both read and written: the largest rotation error (degrees) and translation error (share of
-    the path's extent), of poses relative to the first where the format keeps only those."""
-    path, result = any_path(), {}
+def round_trips(skipped: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Return the largest rotation error (degrees) and translation error (share of the path's extent) by format.
+
+    Of poses relative to the first, where the format keeps only those. Formats that are not both read and written, or
+    whose library is missing, are added to `skipped` with the reason.
+    """
+    path, result = random_path(), {}
     for name, entry in FORMATS.items():
         if not (entry.reads and entry.writes):
             skipped[f"roundtrip {name}"] = "is read only" if entry.reads else "is written only"
@@ -113,22 +120,26 @@ def round_trips(skipped: dict[str, str]) -> dict[str, dict]:
                 skipped[f"roundtrip {name}"] = str(error).replace(folder, "").strip()
                 continue
         pairs = [(path.c2w, back.c2w), (path.relative().c2w, back.relative().c2w)]
-        result[name] = min((_apart(*pair) for pair in pairs), key=lambda apart: apart["trans_rel"])
+        result[name] = min((_pose_errors(*pair) for pair in pairs), key=lambda errors: errors["trans_rel"])
     return result
 
 
-def _apart(asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    off = np.linalg.norm(asked[:, :, :3] - found[:, :, :3], axis=(1, 2)).max()
-    place = np.linalg.norm(asked[:, :, 3] - found[:, :, 3], axis=1).max()
-    extent = np.linalg.norm(asked[:, :, 3], axis=1).max()
+def _pose_errors(truth: np.ndarray, poses: np.ndarray) -> dict[str, float]:
+    """Return the largest errors of poses c2w (F, 3, 4)."""
+    rotation = np.linalg.norm(truth[:, :, :3] - poses[:, :, :3], axis=(1, 2)).max()
+    translation = np.linalg.norm(truth[:, :, 3] - poses[:, :, 3], axis=1).max()
+    extent = np.linalg.norm(truth[:, :, 3], axis=1).max()
     # |R - S| = 2 sqrt(2) sin(angle / 2), exact for small angles where the arc cosine is not.
-    return {"rot_deg": float(np.degrees(2 * np.arcsin(off / 8**0.5))), "trans_rel": float(place / extent)}
+    return {"rot_deg": float(np.degrees(2 * np.arcsin(rotation / 8**0.5))), "trans_rel": float(translation / extent)}
 
 
 def plucker_difference(height: int = 24, width: int = 42) -> float:
-    """The largest difference from Plücker's own definition: for points p and q of a line, p x q and q - p, divided by
-    the distance. p is the pixel's point at depth 1, q at depth 2, by the inverse of the 4x4 projection."""
-    path = any_path(5).relative()
+    """Return the largest difference of our Plücker coordinates from their definition.
+
+    For points p and q of a line that is p x q and q - p, divided by the distance. p is the pixel's point at depth 1, q
+    that at depth 2, by the inverse of the 4x4 projection.
+    """
+    path = random_path(5).relative()
     rays = plucker(path, height, width, dtype=np.float64)
     worst = 0.0
     for frame in range(path.frames):
@@ -142,14 +153,14 @@ def plucker_difference(height: int = 24, width: int = 42) -> float:
             (np.stack([u * z, v * z, np.full_like(u, z), np.ones_like(u)], -1) @ back.T)[..., :3] for z in (1.0, 2.0)
         )
         line = np.concatenate([np.cross(p, q), q - p], -1) / np.linalg.norm(q - p, axis=-1, keepdims=True)
-        worst = max(worst, float(np.abs(np.moveaxis(line, -1, 0) - rays[frame]).max()))
+        worst = max(worst, float(np.abs(rearrange(line, "h w six -> six h w") - rays[frame]).max()))
     return worst
 
 
 def render_clip(clip: str, frames: int, height: int, width: int) -> tuple[np.ndarray, CameraTrajectory]:
-    """Frames (F, H, W, 3) uint8 of one of CLIPS, and its exact camera."""
-    where, kind = clip.split(" ")
-    if where == "room":
+    """Return frames (F, H, W, 3) uint8 of one of CLIPS, and its exact camera."""
+    renderer, kind = clip.split(" ")
+    if renderer == "room":
         path = preset(kind, frames, ROOM[kind], fov=55.0, aspect=width / height)
         path = path.scaled(ROOM_DISTANCE)
         return render_room(path.c2w, path.intrinsics, height, width, seed=0), path
@@ -166,8 +177,8 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
     scene = make_scene(seed, frames, width / height, WorldOptions(cameras=(kind,)))
     images = []
     # A few frames at a time: a whole clip of this size would take gigabytes.
-    for first in range(0, frames, 7):
-        some = slice(first, first + 7)
+    for first in range(0, frames, CHUNK):
+        some = slice(first, first + CHUNK)
         camera = dataclasses.replace(scene.camera, c2w=scene.camera.c2w[some], intrinsics=scene.camera.intrinsics[some])
         things = tuple(
             dataclasses.replace(thing, center=thing.center[some], rotation=thing.rotation[some])
@@ -176,42 +187,48 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
         part = dataclasses.replace(scene, frames=len(camera.c2w), things=things, camera=camera)
         with torch.no_grad():
             video = Tracer(part).image(height, width)[0]
-        images.append((video.permute(1, 2, 3, 0) * 255).round().byte().numpy())
+        images.append((rearrange(video, "c f h w -> f h w c") * 255).round().byte().numpy())
     return np.concatenate(images), CameraTrajectory(scene.camera.c2w, scene.camera.intrinsics, fps=8.0)
 
 
-def measure_clip(images: np.ndarray, truth: CameraTrajectory, method: str = "sift") -> dict:
-    """rot_deg and trans_deg (medians over frames; None without translation), the worst of both, inliers, seconds."""
+def measure_clip(images: np.ndarray, truth: CameraTrajectory, method: str = "sift") -> dict[str, Any]:
+    """Return the errors of the camera that is estimated from images (F, H, W, 3), and how it was estimated.
+
+    rot_deg and trans_deg are medians over the frames, ..._max the worst; trans_deg is None without translation.
+    """
     began = time.perf_counter()
     try:
-        found = estimate_camera(images, focal=float(truth.intrinsics[0, 0]), method=method)
+        estimate = estimate_camera(images, focal=float(truth.intrinsics[0, 0]), method=method)
     except UserError as error:
-        # A clip without an answer counts as one that is wrong by half a turn, so that no median hides it.
+        # A clip without an estimate counts as wrong by half a turn, so that no median hides it.
         seconds = round(time.perf_counter() - began, 2)
         return {"rot_deg": 180.0, "trans_deg": 180.0, "inliers": 0.0, "seconds": seconds, "error": str(error)}
     seconds = time.perf_counter() - began
-    asked = compose(invert(truth.c2w[:1]), truth.c2w)
-    rotation = np.degrees(rotations.angle_between(asked[:, :, :3], found.trajectory.c2w[:, :, :3]))
-    direction = direction_errors(asked[:, :, 3], found.trajectory.c2w[:, :, 3])
+    target, poses = compose(invert(truth.c2w[:1]), truth.c2w), estimate.trajectory.c2w
+    rotation = np.degrees(rotations.angle_between(target[:, :, :3], poses[:, :, :3]))
+    direction = direction_errors(target[:, :, 3], poses[:, :, 3])
     return {
         "rot_deg": round(float(np.median(rotation)), 5),
         "rot_deg_max": round(float(rotation.max()), 5),
         "trans_deg": round(float(np.median(direction)), 5) if len(direction) else None,
         "trans_deg_max": round(float(direction.max()), 5) if len(direction) else None,
-        "inliers": round(float(np.median(found.inliers)), 4),
-        "failed": len(found.failed),
-        "movement": found.movement,
+        "inliers": round(float(np.median(estimate.inliers)), 4),
+        "failed": len(estimate.failed),
+        "movement": estimate.movement,
         "seconds": round(seconds, 2),
     }
 
 
-def direction_errors(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Angles in degrees between positions (F, 3) relative to the first frame, of the frames that have gone far enough
-    to have a direction; where something moved and nothing was found, 90."""
-    far = np.linalg.norm(asked, axis=1)
-    if far.max() < 1e-6:
+def direction_errors(target: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the angles in degrees between positions (F, 3) relative to the first frame and their targets (F, 3).
+
+    Of the frames whose target is far enough away to have a direction; 90 where the estimate stands still.
+    """
+    distance = np.linalg.norm(target, axis=1)
+    if distance.max() < 1e-6:
         return np.zeros(0)
-    use = far > NEAR * far.max()
-    length = far[use] * np.linalg.norm(found[use], axis=1)
-    cosine = (asked[use] * found[use]).sum(1) / np.maximum(length, 1e-12)
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    far = distance > NEAR * distance.max()
+    length = distance[far] * np.linalg.norm(positions[far], axis=1)
+    cosine = (target[far] * positions[far]).sum(1) / np.maximum(length, 1e-12)
+    angles: np.ndarray = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return angles

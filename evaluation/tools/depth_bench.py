@@ -2,11 +2,12 @@
 
 flicker_ratio: mean absolute change, from frame to frame, of points of the background that are followed with the exact
 camera, in units of the normalized range: stabilized and normalized over the whole clip, divided by the same estimates
-normalized frame by frame. Of the camera movements that hardly change distances, since where the camera moves in the
-true change of depth would count as flicker; those are listed by themselves, without the change that the movement
-explains. chunk_max_diff: largest difference between a clip in one piece and in chunks that overlap by two frames and
-come in scales and shifts of their own. peak_memory_mb and seconds_per_frame: of a process that takes a long video of
-672x384 through estimating, stabilizing and normalizing, one frame at a time; time is the processor's, on one thread.
+normalized frame by frame. It is that of the camera movements that hardly change distances, since where the camera comes
+nearer the true change of depth would count as flicker; those are listed by themselves, without the change that the
+movement explains. chunk_max_diff: largest difference between a clip in one piece and in chunks that overlap by two
+frames and have scales and shifts of their own. peak_memory_mb and seconds_per_frame: of a process that takes a long
+video of 672x384 through estimating, stabilizing and normalizing, one frame at a time; time is the processor's, on one
+thread.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 
+from ...control.depth.align import fit_scale_shift
 from ...control.depth.chunks import process_chunk
 from ...control.depth.flicker import Flicker, static_flicker
 from ...control.depth.measure import RangeMeter
@@ -31,57 +37,81 @@ from ...control.depth.normalize import apply_recipe, measure_depth, normalize_de
 from ...control.depth.stabilize import Stabilizer, stabilize
 from ...control.errors import UserError
 from ...control.files import write_json
-from ...control.progress import quiet
-from ...models.estimators.depth import estimate_depth, shipped
+from ...control.libraries import opencv
+from ...control.progress import Progress, quiet
+from ...models.estimators.depth import embedded_estimators, estimate_depth
 from ...models.estimators.estimators_file import Estimators
-from ...scenes import FAR, HELD_OUT_SEED, WorldOptions, render
+from ...models.estimators.layers import SIZE
+from ...scenes import FAR, HELD_OUT_SEED, Clips, WorldOptions, render
 
 STEADY = ("static", "pan", "tilt", "roll", "truck", "pedestal", "handheld", "zoom")
 APPROACHING = ("dolly", "orbit", "arc", "crane")
 FRAMES, HEIGHT, WIDTH = 24, 192, 288
 LONG_HEIGHT, LONG_WIDTH = 384, 672
-# An estimate bleeds across the edges of things by some pixels of its 64x96: what is so near to one is left out.
+# Pixels of an estimate that are left out around objects, since it bleeds across their edges.
 MARGIN = 4
-WOBBLE = (0.08, 0.04)  # deviation of log scale, and of shift in shares of the range, of an estimator with moods
+WOBBLE = (0.08, 0.04)  # deviation of log scale, and of shift in shares of the range, of an unsteady estimator
 
 
 def run_depth(
-    json: str | Path | None = None, long_frames: int = 1000, progress: Callable = quiet, kinds: tuple[str, ...] = ()
-) -> dict:
-    """Measure; returns the result and writes it to `json`. long_frames: length of the video for memory and time, 0 to
-    leave them out. kinds: camera movements instead of all. Raises UserError for a movement that is not among them."""
+    json: str | Path | None = None, long_frames: int = 1000, progress: Progress = quiet, kinds: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Measure; return the result and write it to `json`.
+
+    long_frames: length of the video for memory and time, 0 to leave them out. kinds: camera movements instead of all.
+    Raises UserError for a movement that is not among them.
+    """
     unknown = set(kinds) - {*STEADY, *APPROACHING}
     if unknown:
-        raise UserError(f"{sorted(unknown)} are no movements of this benchmark: {', '.join((*STEADY, *APPROACHING))}")
+        raise UserError(
+            f"{', '.join(sorted(unknown))}: no movements of this benchmark; choose from"
+            f" {', '.join((*STEADY, *APPROACHING))}"
+        )
     kinds = tuple(kinds) or (*STEADY, *APPROACHING)
-    estimators = shipped()
-    clips, chunked = {}, []
+    estimators = embedded_estimators()
+    measured: dict[str, ClipFigures] = {}
     with progress(len(kinds) + bool(long_frames), "bench") as step:
         for number, kind in enumerate(kinds):
-            clips[kind], difference = measure_clip(kind, number, estimators)
-            chunked.append(difference)
+            measured[kind] = measure_clip(kind, number, estimators)
             step()
         long = long_run(long_frames) if long_frames else {"peak_memory_mb": None, "seconds_per_frame": None}
         step()
+    result = summarize(measured, long)
+    if json:
+        write_json(json, result)
+    return result
 
-    def mean(figure: str, among: tuple[str, ...]) -> float | None:
-        found = [clips[kind][figure] for kind in among if kind in clips]
-        return float(np.mean(found)) if found else None
 
-    result = {
+class ClipFigures(NamedTuple):
+    """What one clip gave: figures of flicker and error by name, and the largest difference between a clip in chunks
+    and in one piece, as estimated and stabilized."""
+
+    figures: dict[str, Any]
+    chunk_difference: float
+    chunk_difference_stabilized: float
+
+
+def summarize(measured: dict[str, ClipFigures], long: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of the benchmark from the figures by camera movement and those of the long video."""
+
+    def mean(figure: str, kinds: Iterable[str]) -> float | None:
+        values = [measured[kind].figures[figure] for kind in kinds if kind in measured]
+        return float(np.mean(values)) if values else None
+
+    return {
         "flicker_ratio": mean("ratio", STEADY),
-        "chunk_max_diff": max(plain for plain, _ in chunked),
+        "chunk_max_diff": max(clip.chunk_difference for clip in measured.values()),
         "peak_memory_mb": long["peak_memory_mb"],
         "seconds_per_frame": long["seconds_per_frame"],
         "flicker_ratio_wobbling": mean("wobbling_ratio", STEADY),
         "flicker_ratio_approaching": mean("unexplained_ratio", APPROACHING),
         "flicker_ratio_approaching_camera": mean("camera_unexplained_ratio", APPROACHING),
-        "error_ratio": mean("error_ratio", kinds),
-        "error_ratio_camera": mean("camera_error_ratio", kinds),
-        "chunk_max_diff_stabilized": max(whole for _, whole in chunked),
-        "clips": clips,
+        "error_ratio": mean("error_ratio", measured),
+        "error_ratio_camera": mean("camera_error_ratio", measured),
+        "chunk_max_diff_stabilized": max(clip.chunk_difference_stabilized for clip in measured.values()),
+        "clips": {kind: clip.figures for kind, clip in measured.items()},
         "long": long,
-        "setting": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH, "estimates": [64, 96], "margin": MARGIN},
+        "setting": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH, "estimates": list(SIZE), "margin": MARGIN},
         "machine": {
             "platform": platform.platform(terse=True),
             "processor": platform.machine(),
@@ -90,135 +120,154 @@ def run_depth(
             "torch": torch.__version__,
         },
     }
-    if json:
-        write_json(json, result)
-    return result
 
 
-def measure_clip(kind: str, number: int, estimators: Estimators) -> tuple[dict, tuple[float, float]]:
-    """One clip's figures of flicker, and its largest difference in chunks, plain and stabilized."""
+def measure_clip(kind: str, number: int, estimators: Estimators) -> ClipFigures:
+    """Return the figures of one clip of the camera movement `kind`; `number` chooses its scene."""
     clip = render([HELD_OUT_SEED + 5000 + number], FRAMES, HEIGHT, WIDTH, options=WorldOptions(cameras=(kind,)))
-    video = (clip.video[0].permute(1, 2, 3, 0).numpy() * 255).round().astype(np.uint8)
+    video = video_bytes(clip)
     estimates = estimate_depth(video, estimators=estimators)
-    follow = _follower(clip, estimates.shape[1:])
+    background = Background.of(clip, estimates.shape[1:])
+    rng = np.random.default_rng(number)
     steady = np.stack(list(stabilize(estimates, video)))
     guided = np.stack(list(stabilize(estimates, video, camera=clip.camera(0))))
-    rng = np.random.default_rng(number)
-    moods = np.exp(rng.normal(0, WOBBLE[0], (FRAMES, 1, 1)))
-    moods, shifts = moods.astype(np.float32), rng.normal(0, WOBBLE[1] * np.ptp(estimates), (FRAMES, 1, 1))
-    calmed = np.stack(list(stabilize(estimates * moods + shifts.astype(np.float32), video)))
-    found = {
-        "per_frame": follow(normalize_depth(estimates, "disparity", scope="frame").values),
-        "whole_clip": follow(normalize_depth(estimates, "disparity").values),
-        "stabilized": follow(normalize_depth(steady, "disparity").values),
-        "with_camera": follow(normalize_depth(guided, "disparity").values),
-        "wobbling": follow(normalize_depth(calmed, "disparity").values),
+    calmed = np.stack(list(stabilize(wobble(estimates, rng), video)))
+    flicker = {
+        "per_frame": background.flicker(normalize_depth(estimates, "disparity", scope="frame").values),
+        "whole_clip": background.flicker(normalize_depth(estimates, "disparity").values),
+        "stabilized": background.flicker(normalize_depth(steady, "disparity").values),
+        "with_camera": background.flicker(normalize_depth(guided, "disparity").values),
+        "wobbling": background.flicker(normalize_depth(calmed, "disparity").values),
     }
-    before = found["per_frame"]
-    truth = np.where(follow.depth < FAR, 1 / follow.depth, 0)
+    before = flicker["per_frame"]
+    truth = np.where(background.depth < FAR, 1 / background.depth, 0)
     figures = {
-        "ratio": found["stabilized"].whole / before.whole,
-        "unexplained_ratio": found["stabilized"].unexplained / before.unexplained,
-        "wobbling_ratio": found["wobbling"].whole / before.whole,
-        "camera_unexplained_ratio": found["with_camera"].unexplained / before.unexplained,
-        "error_ratio": _error(steady, truth) / _error(estimates, truth),
-        "camera_error_ratio": _error(guided, truth) / _error(estimates, truth),
-        **{name: {"whole": one.whole, "unexplained": one.unexplained} for name, one in found.items()},
+        "ratio": flicker["stabilized"].whole / before.whole,
+        "unexplained_ratio": flicker["stabilized"].unexplained / before.unexplained,
+        "wobbling_ratio": flicker["wobbling"].whole / before.whole,
+        "camera_unexplained_ratio": flicker["with_camera"].unexplained / before.unexplained,
+        "error_ratio": disparity_error(steady, truth) / disparity_error(estimates, truth),
+        "camera_error_ratio": disparity_error(guided, truth) / disparity_error(estimates, truth),
+        **{name: {"whole": value.whole, "unexplained": value.unexplained} for name, value in flicker.items()},
     }
-    return figures, (_chunks_apart(estimates, None, rng), _chunks_apart(estimates, video, rng))
+    return ClipFigures(figures, chunk_difference(estimates, None, rng), chunk_difference(estimates, video, rng))
 
 
-class _follower:
-    """Flicker of values (F, h, w) of one clip, with its exact camera, of the background away from edges of things."""
+def video_bytes(clip: Clips) -> np.ndarray:
+    """Return the first of rendered clips as a video has it: (F, H, W, 3) uint8."""
+    return (rearrange(clip.video[0], "c f h w -> f h w c").numpy() * 255).round().astype(np.uint8)
 
-    def __init__(self, clip, size: tuple[int, int]):
+
+def wobble(estimates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return estimates (F, h, w) with a scale and a shift of its own for every frame, as unsteady estimators have."""
+    scale = np.exp(rng.normal(0, WOBBLE[0], (FRAMES, 1, 1))).astype(np.float32)
+    shift = rng.normal(0, WOBBLE[1] * np.ptp(estimates), (FRAMES, 1, 1)).astype(np.float32)
+    return estimates * scale + shift
+
+
+@dataclass(frozen=True)
+class Background:
+    """The background of one clip, away from the edges of objects, with its exact depth (F, h, w) and camera.
+
+    static (F, h, w) bool: what counts; c2w (F, 3, 4), intrinsics (F, 4).
+    """
+
+    depth: np.ndarray
+    static: np.ndarray
+    c2w: np.ndarray
+    intrinsics: np.ndarray
+
+    @classmethod
+    def of(cls, clip: Clips, size: tuple[int, int]) -> Background:
+        """Return the background of a rendered clip at `size` (h, w)."""
+
         def nearest(values: torch.Tensor) -> np.ndarray:
-            values = values[:, None].float()
-            return torch.nn.functional.interpolate(values, size=size, mode="nearest-exact")[:, 0].numpy()
+            resized = F.interpolate(values[:, None].float(), size=size, mode="nearest-exact")[:, 0]
+            pixels: np.ndarray = resized.numpy()
+            return pixels
 
-        self.depth = nearest(clip.depth[0])
-        things = nearest((clip.identity[0] >= 0).float()) > 0.5
-        sky = self.depth >= FAR * 0.999
-        self.static = ~np.stack([_grown(frame, MARGIN) for frame in things | sky])
-        self.c2w, self.intrinsics = clip.c2w[0].double().numpy(), clip.intrinsics[0].double().numpy()
+        depth = nearest(clip.depth[0])
+        objects = nearest((clip.identity[0] >= 0).float()) > 0.5
+        sky = depth >= FAR * 0.999
+        static = ~np.stack([dilate(frame, MARGIN) for frame in objects | sky])
+        return cls(depth, static, clip.c2w[0].double().numpy(), clip.intrinsics[0].double().numpy())
 
-    def __call__(self, values: np.ndarray) -> Flicker:
+    def flicker(self, values: np.ndarray) -> Flicker:
+        """Return how much values (F, h, w) flicker on the background."""
         return static_flicker(values, self.depth, self.c2w, self.intrinsics, self.static)
 
 
-def _grown(mask: np.ndarray, by: int) -> np.ndarray:
-    import cv2
+def dilate(mask: np.ndarray, by: int) -> np.ndarray:
+    """Return a mask (h, w) bool grown by so many pixels, in squares."""
+    cv2 = opencv("measuring flicker")
+    grown: np.ndarray = cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
+    return grown
 
-    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
 
-
-def _error(values: np.ndarray, truth: np.ndarray) -> float:
-    """Mean absolute error of disparity after the best scale and shift of the whole clip."""
-    from ...control.depth.align import fit_scale_shift
-
+def disparity_error(values: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean absolute error of disparity after the best scale and shift of the whole clip."""
     scale, shift, _ = fit_scale_shift(values, truth, robust=False)
     return float(np.abs(scale * values + shift - truth).mean())
 
 
-def _chunks_apart(
+def chunk_difference(
     values: np.ndarray, video: np.ndarray | None, rng: np.random.Generator, size: int = 8, overlap: int = 2
 ) -> float:
-    """The largest difference between a clip in one piece and in chunks of `size` in scales of their own."""
+    """Return the largest difference between a clip in one piece and in chunks of `size` in scales of their own."""
     recipe = measure_depth([values], "disparity")
     whole = process_chunk(values, recipe=recipe, images=video)[0].values
     state, parts = None, []
     for start in range(0, len(values) - overlap, size - overlap):
-        part = slice(start, start + size)
+        chosen = slice(start, start + size)
         scale, shift = (1.0, 0.0) if state is None else (rng.uniform(0.3, 3), rng.uniform(-2, 2))
-        chunk = values[part] * np.float32(scale) + np.float32(shift)
-        images = None if video is None else video[part]
-        made, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, images=images)
-        parts.append(made.values)
+        chunk = values[chosen] * np.float32(scale) + np.float32(shift)
+        images = None if video is None else video[chosen]
+        processed, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, images=images)
+        parts.append(processed.values)
     return float(np.abs(np.concatenate(parts) - whole).max())
 
 
 # ---- memory and time ---------------------------------------------------------------------------------------------
 
 
-def long_run(frames: int) -> dict:
-    """Peak memory (MB, the whole process with its libraries) and seconds per frame of a video of `frames` frames."""
+def long_run(frames: int) -> dict[str, Any]:
+    """Return the peak memory (MB, the whole process with its libraries) and seconds per frame of a long video."""
     clip = render([HELD_OUT_SEED + 5100], 12, LONG_HEIGHT, LONG_WIDTH, options=WorldOptions(supersample=False))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "frames.npy"
-        np.save(path, (clip.video[0].permute(1, 2, 3, 0).numpy() * 255).round().astype(np.uint8))
-        answer = Path(folder) / "answer.json"
-        worker = multiprocessing.get_context("spawn").Process(target=_long_worker, args=(path, frames, answer))
+        path, report = Path(folder) / "frames.npy", Path(folder) / "report.json"
+        np.save(path, video_bytes(clip))
+        worker = multiprocessing.get_context("spawn").Process(target=_long_worker, args=(path, frames, report))
         worker.start()
         worker.join()
-        if worker.exitcode or not answer.is_file():
+        if worker.exitcode or not report.is_file():
             raise UserError(f"measuring memory failed: its process ended with {worker.exitcode}")
-        return jsonlib.loads(answer.read_text(encoding="utf-8"))
+        figures: dict[str, Any] = jsonlib.loads(report.read_text(encoding="utf-8"))
+        return figures
 
 
-def _long_worker(path: Path, frames: int, answer: Path) -> None:
+def back_and_forth(rendered: np.ndarray, frames: int) -> Iterator[np.ndarray]:
+    """Yield `frames` frames of a few rendered ones, back and forth, so that every neighbor is a true neighbor."""
+    last = len(rendered) - 1
+    for number in range(frames):
+        yield rendered[last - abs(number % (2 * last) - last)]
+
+
+def _long_worker(path: Path, frames: int, report: Path) -> None:
+    """Estimate, stabilize and normalize a long video one frame at a time, and write the figures to `report`."""
     torch.set_num_threads(1)
     rendered = np.load(path, allow_pickle=False)
-
-    def video() -> Iterator[np.ndarray]:
-        """The few frames back and forth: every neighbor is a true neighbor."""
-        there = len(rendered) - 1
-        for number in range(frames):
-            yield rendered[there - abs(number % (2 * there) - there)]
-
     began, clock = time.process_time(), time.perf_counter()
-    estimates = estimate_depth(video())
+    estimates = estimate_depth(back_and_forth(rendered, frames))
     estimated = time.process_time()
-    # Stabilized twice rather than kept: once to measure the range, once to put out.
+    # Stabilized twice rather than kept: once to measure the range, once for the result.
     meter = RangeMeter()
-    for frame in stabilize(estimates, video()):
+    for frame in stabilize(estimates, back_and_forth(rendered, frames)):
         meter.add(frame)
     recipe = meter.recipe("disparity")
-    worker, total = Stabilizer(), 0.0
-    for values, image in zip(estimates, video(), strict=True):
-        normalized = apply_recipe(worker.step(values, image)[None], recipe)
-        large = torch.nn.functional.interpolate(
-            torch.from_numpy(normalized)[None], size=image.shape[:2], mode="bilinear", align_corners=False
-        )
+    stabilizer, total = Stabilizer(), 0.0
+    for values, image in zip(estimates, back_and_forth(rendered, frames), strict=True):
+        normalized = torch.from_numpy(apply_recipe(stabilizer.step(values, image)[None], recipe))
+        large = F.interpolate(normalized[None], size=image.shape[:2], mode="bilinear", align_corners=False)
         total += float(large.mean())
     result = {
         "peak_memory_mb": _peak_memory(),
@@ -230,11 +279,11 @@ def _long_worker(path: Path, frames: int, answer: Path) -> None:
         "width": LONG_WIDTH,
         "mean": total / frames,
     }
-    write_json(answer, result)
+    write_json(report, result)
 
 
 def _peak_memory() -> float | None:
-    """The most memory this process ever held, in MB; None where the system does not say."""
+    """Return the most memory that this process ever held, in MB; None where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

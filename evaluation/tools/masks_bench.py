@@ -1,10 +1,10 @@
 """`fulldit bench masks`: in-betweens against analytic shapes, and propagated masks against the exact ones of scenes.
 
-In-betweens: six outlines between two keys, each moved, grown and turned by a known similarity; the figure is the share
-(intersection over union) that the in-between and the analytic shape have in common, at nine places on the way.
-Propagation: the exact mask of the first frame of held-out scenes is carried through 24 more frames, for every object
-that is seen in the first; frames in which neither mask has a pixel count nothing. `held` is what the first mask would
-reach if it just stayed. Times are processor time on one thread, flow included, one object at a time.
+In-betweens: six outlines between two keys, each moved, scaled and turned by a known similarity; the figure is the
+intersection over union (IoU) of the in-between and the analytic shape, at nine places between the keys.
+Propagation: the exact mask of the first frame of held-out scenes is propagated through 24 more frames, for every object
+that is visible in the first; frames in which neither mask has a pixel do not count. `held` is the IoU of the first mask
+if it just stayed. Times are processor time on one thread, flow included, one object at a time.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from einops import rearrange
 
 from ...control.errors import UserError
 from ...control.files import write_json
@@ -25,14 +28,14 @@ from ...control.identity.inbetween import Between, Form
 from ...control.identity.keyframes import MaskKey, MaskTrack
 from ...control.identity.propagate import propagate
 from ...control.identity.shapes import Bitmap, Ellipse, Polygon, Shape, rasterize
+from ...control.identity.slots import SLOTS
 from ...control.identity.state import MaskSlot, MaskState, state_to_json
-from ...control.progress import quiet
+from ...control.progress import Progress, Step, quiet
 from ...scenes import HELD_OUT_SEED, render
 
 HEIGHT, WIDTH, FRAMES = 384, 672, 25
-PLACES = np.linspace(0.1, 0.9, 9)
-# Smaller things are not given to propagation: a share of the image.
-LEAST_SHARE = 0.002
+PLACES = np.linspace(0.1, 0.9, 9)  # of in-betweens, from the first key (0) to the second (1)
+LEAST_SHARE = 0.002  # of the image; smaller objects are not propagated
 
 _STAR = [
     (math.cos(k * math.pi / 5) * (1, 0.45)[k % 2], math.sin(k * math.pi / 5) * (1, 0.45)[k % 2]) for k in range(10)
@@ -66,8 +69,9 @@ OUTLINES: dict[str, list[tuple[float, float]]] = {
     ],
     "star": [(x / 2, y / 2) for x, y in _STAR],
 }
-# From and to: center (shares of the image), size (image heights), turn (degrees).
-MOTIONS: dict[str, tuple[tuple, tuple]] = {
+Placement = tuple[tuple[float, float], float, float]  # center (shares of the image), size (image heights), degrees
+# The placements at the first key and at the second.
+MOTIONS: dict[str, tuple[Placement, Placement]] = {
     "moves": (((0.4, 0.5), 0.5, 0.0), ((0.6, 0.45), 0.5, 0.0)),
     "moves_far": (((0.15, 0.7), 0.25, 0.0), ((0.85, 0.3), 0.25, 0.0)),
     "grows": (((0.5, 0.5), 0.2, 0.0), ((0.5, 0.5), 0.8, 0.0)),
@@ -77,102 +81,131 @@ MOTIONS: dict[str, tuple[tuple, tuple]] = {
 }
 
 
-def placed(name: str, center: tuple[float, float], size: float, turn: float) -> Shape:
-    """An outline (or 'egg', an ellipse) about its center of mass, sized, turned and moved."""
+def place_outline(name: str, center: tuple[float, float], size: float, turn: float) -> Shape:
+    """Return an outline (or 'egg', an ellipse) around `center` (shares of the image), its center of mass.
+
+    size: in image heights, turn: in degrees, clockwise.
+    """
     if name == "egg":
         return Ellipse(center, (0.6 * size * HEIGHT / WIDTH, size), turn)
     points = np.array(OUTLINES[name], np.float64)
-    after = np.roll(points, -1, 0)
-    cross = points[:, 0] * after[:, 1] - after[:, 0] * points[:, 1]
-    points -= ((points + after) * cross[:, None]).sum(0) / (3 * cross.sum())
+    following = np.roll(points, -1, 0)
+    cross = points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]
+    points -= ((points + following) * cross[:, None]).sum(0) / (3 * cross.sum())
     cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     points = points @ np.array([[cosine, sine], [-sine, cosine]]) * size * HEIGHT
     return Polygon(tuple((float(x) / WIDTH + center[0], float(y) / HEIGHT + center[1]) for x, y in points))
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float | None:
-    """What two masks have in common, as a share of what either covers; None where both are empty."""
+    """Return the intersection over union of two masks; None where both are empty."""
     one, other = one > 0.5, other > 0.5
-    either = int((one | other).sum())
-    return float((one & other).sum() / either) if either else None
+    union = int((one | other).sum())
+    return float((one & other).sum() / union) if union else None
 
 
-def measure_inbetweens(step: Callable[[], object] = lambda: None) -> dict:
-    """Mean of each motion, of all, and the worst place of all."""
-    found: dict[str, list[float]] = {}
-    for motion, (one, other) in MOTIONS.items():
-        found[motion] = []
-        for name in (*OUTLINES, "egg"):
-            forms = [Form(rasterize(placed(name, *where), HEIGHT, WIDTH)) for where in (one, other)]
-            between = Between(*forms)
-            for w in PLACES:
-                center, size, turn = ((1 - w) * np.array(a) + w * np.array(b) for a, b in zip(one, other, strict=True))
-                truth = rasterize(placed(name, tuple(center), float(size), float(turn)), HEIGHT, WIDTH)
-                found[motion].append(iou(between.at(w), truth))
-            step()
-    means = {motion: round(float(np.mean(values)), 4) for motion, values in found.items()}
-    every = [value for values in found.values() for value in values]
-    return {"mean": round(float(np.mean(every)), 4), "worst": round(min(every), 4), "motions": means}
-
-
-def measure_propagation(scenes: int, frames: int, height: int, width: int, step: Callable[[], object]) -> dict:
-    """Over all objects of `scenes` held-out scenes: means, and one row for each object."""
-    cv2 = opencv()
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    rows = []
-    try:
-        for number in range(scenes):
-            clip = render([HELD_OUT_SEED + number], frames=frames, height=height, width=width)
-            video = (clip.video[0].permute(1, 2, 3, 0).numpy() * 255 + 0.5).astype(np.uint8)
-            for slot in range(3):
-                truth = clip.identity[0].numpy() == slot
-                if truth[0].mean() < LEAST_SHARE:
-                    continue
-                start = time.process_time()
-                track, report = propagate(video, {0: truth[0]})
-                took = time.process_time() - start
-                row = {
-                    "scene": number,
-                    "slot": slot,
-                    "iou": _mean(track[1:], truth[1:]),
-                    "held_iou": _mean(np.broadcast_to(truth[:1], truth[1:].shape), truth[1:]),
-                    "two_masks_iou": None,
-                    "ms_per_frame": 1000 * took / (frames - 1),
-                    "lost": len(report.lost),
-                }
-                if truth[-1].mean() >= LEAST_SHARE:
-                    start = time.process_time()
-                    track, _ = propagate(video, {0: truth[0], frames - 1: truth[-1]})
-                    row["two_masks_iou"] = _mean(track[1:-1], truth[1:-1])
-                    row["two_masks_ms_per_frame"] = 1000 * (time.process_time() - start) / (frames - 2)
-                rows.append({name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()})
-            step()
-    finally:
-        cv2.setNumThreads(threads)
-    if not rows:
-        raise UserError("no object is seen in the first frame of these scenes: take more of them")
-
-    def mean(name: str) -> float | None:
-        values = [row[name] for row in rows if row.get(name) is not None]
-        return round(float(np.mean(values)), 4) if values else None
-
-    names = ("iou", "held_iou", "two_masks_iou", "ms_per_frame", "two_masks_ms_per_frame")
-    return {**{name: mean(name) for name in names}, "worst_iou": min(row["iou"] for row in rows), "objects": rows}
-
-
-def _mean(track: np.ndarray, truth: np.ndarray) -> float:
-    values = [iou(one, other) for one, other in zip(track, truth, strict=True)]
+def mean_iou(masklet: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean IoU of the frames (F, H, W) in which either mask has a pixel."""
+    values = [iou(one, other) for one, other in zip(masklet, truth, strict=True)]
     return float(np.mean([value for value in values if value is not None]))
 
 
+def measure_inbetweens(step: Step = lambda: None) -> dict[str, Any]:
+    """Return the mean IoU of each motion, of all, and the worst of all."""
+    ious: dict[str, list[float]] = {}
+    for motion, (start, end) in MOTIONS.items():
+        ious[motion] = []
+        for name in (*OUTLINES, "egg"):
+            ious[motion] += inbetween_ious(name, start, end)
+            step()
+    means = {motion: round(float(np.mean(values)), 4) for motion, values in ious.items()}
+    every = [value for values in ious.values() for value in values]
+    return {"mean": round(float(np.mean(every)), 4), "worst": round(min(every), 4), "motions": means}
+
+
+def inbetween_ious(name: str, start: Placement, end: Placement) -> list[float]:
+    """Return the IoU of in-between and analytic shape at each of PLACES between two keys of the outline `name`."""
+    first, last = (Form(rasterize(place_outline(name, *placement), HEIGHT, WIDTH)) for placement in (start, end))
+    between = Between(first, last)
+    ious = []
+    for w in PLACES:
+        center, size, turn = ((1 - w) * np.array(a) + w * np.array(b) for a, b in zip(start, end, strict=True))
+        x, y = center
+        truth = rasterize(place_outline(name, (float(x), float(y)), float(size), float(turn)), HEIGHT, WIDTH)
+        value = iou(between.at(w), truth)
+        assert value is not None  # no motion leaves the image
+        ious.append(value)
+    return ious
+
+
+def measure_propagation(scenes: int, frames: int, height: int, width: int, step: Step) -> dict[str, Any]:
+    """Return means over all objects of `scenes` held-out scenes, and one row for each object."""
+    rows = []
+    with one_thread():
+        for number in range(scenes):
+            clip = render([HELD_OUT_SEED + number], frames=frames, height=height, width=width)
+            video = (rearrange(clip.video[0], "c f h w -> f h w c").numpy() * 255 + 0.5).astype(np.uint8)
+            for slot in range(SLOTS):
+                truth = clip.identity[0].numpy() == slot
+                if truth[0].mean() >= LEAST_SHARE:
+                    rows.append({"scene": number, "slot": slot, **measure_object(video, truth)})
+            step()
+    if not rows:
+        raise UserError("no object is visible in the first frame of these scenes: use more scenes")
+    names = ("iou", "held_iou", "two_masks_iou", "ms_per_frame", "two_masks_ms_per_frame")
+    return {
+        **{name: _mean_of_known([row.get(name) for row in rows]) for name in names},
+        "worst_iou": min(row["iou"] for row in rows),
+        "objects": rows,
+    }
+
+
+def measure_object(video: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Return the figures of one object of a video (F, H, W, 3) uint8, whose exact masks are truth (F, H, W) bool."""
+    frames = len(video)
+    start = time.process_time()
+    masklet, report = propagate(video, {0: truth[0]})
+    seconds = time.process_time() - start
+    figures: dict[str, Any] = {
+        "iou": mean_iou(masklet[1:], truth[1:]),
+        "held_iou": mean_iou(np.broadcast_to(truth[:1], truth[1:].shape), truth[1:]),
+        "two_masks_iou": None,
+        "ms_per_frame": 1000 * seconds / (frames - 1),
+        "lost": len(report.lost),
+    }
+    if truth[-1].mean() >= LEAST_SHARE:
+        start = time.process_time()
+        masklet, _ = propagate(video, {0: truth[0], frames - 1: truth[-1]})
+        figures["two_masks_iou"] = mean_iou(masklet[1:-1], truth[1:-1])
+        figures["two_masks_ms_per_frame"] = 1000 * (time.process_time() - start) / (frames - 2)
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let OpenCV use one thread, so that processor time means the same on every machine."""
+    cv2 = opencv()
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _mean_of_known(values: list[float | None]) -> float | None:
+    """Return the mean of the values that are not None, or None."""
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 4) if known else None
+
+
 def measure_state() -> float:
-    """Kilobytes of a painter's state with 3 slots of 8 bitmap keys at 1280x720."""
+    """Return the kilobytes of a painter's state with 3 slots of 8 bitmap keys at 1280x720."""
     slots = []
     for slot, name in enumerate([*OUTLINES][:3]):
         keys = []
         for number in range(8):
-            mask = rasterize(placed(name, (0.3 + 0.05 * number, 0.5), 0.9, 9.0 * number + slot), 720, 1280)
+            mask = rasterize(place_outline(name, (0.3 + 0.05 * number, 0.5), 0.9, 9.0 * number + slot), 720, 1280)
             keys.append(MaskKey(17 * number, (Bitmap.of(mask),)))
         slots.append(MaskSlot(name, MaskTrack(tuple(keys), 121)))
     return round(len(state_to_json(MaskState(1280, 720, 121, tuple(slots)))) / 1000, 1)
@@ -181,15 +214,15 @@ def measure_state() -> float:
 def run_masks(
     json: str | Path | None = None,
     scenes: int = 4,
-    progress: Callable = quiet,
+    progress: Progress = quiet,
     *,
     frames: int = FRAMES,
     height: int = HEIGHT,
     width: int = WIDTH,
-) -> dict:
-    """All figures; written to `json` where it is given. Raises UserError for fewer than one scene or two frames."""
+) -> dict[str, Any]:
+    """Return all figures, and write them to `json`. Raises UserError for fewer than one scene or two frames."""
     if scenes < 1 or frames < 2:
-        raise UserError(f"{scenes} scenes of {frames} frames were asked for; at least 1 of 2 was expected")
+        raise UserError(f"{scenes} scenes of {frames} frames were asked for; at least 1 scene of 2 frames was expected")
     with progress(len(MOTIONS) * (len(OUTLINES) + 1) + scenes, "bench masks") as step:
         inbetweens = measure_inbetweens(step)
         propagation = measure_propagation(scenes, frames, height, width, step)

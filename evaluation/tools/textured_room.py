@@ -1,11 +1,12 @@
-"""A textured room by a renderer of its own: OpenGL (moderngl), rasterized, filtered, multisampled.
+"""A textured room by a second renderer: OpenGL (moderngl), rasterized, filtered, multisampled.
 
-It shares nothing with the procedural world's ray tracer, not even the way in which a camera becomes an image: poses
-and intrinsics go through a projection matrix. A box of a room, crates and slabs in it, every face covered with noise of
-many scales. Nothing moves.
+It shares nothing with the procedural world's ray tracer, not even how a camera projects: poses and intrinsics become a
+projection matrix. A room with crates and slabs in it, every face covered with noise of many scales. Nothing moves.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from ...control.errors import UserError
 _VERTEX = """
 #version 330
 uniform mat4 clip_from_world;
-in vec3 place; in vec2 where; in float layer;
+in vec3 position; in vec2 uv; in float layer;
 out vec3 uvw;
-void main() { gl_Position = clip_from_world * vec4(place, 1.0); uvw = vec3(where, layer); }
+void main() { gl_Position = clip_from_world * vec4(position, 1.0); uvw = vec3(uv, layer); }
 """
 _FRAGMENT = """
 #version 330
@@ -29,7 +30,7 @@ NEAR, FAR = 0.05, 60.0
 
 
 def noise_texture(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
-    """A tileable image (size, size, 3) uint8: noise of all scales, 1/f, around a color."""
+    """Return a tileable image (size, size, 3) uint8: noise of all scales, 1/f, between two colors."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size)))
     frequency[0, 0] = 1.0
     spectrum = np.fft.fft2(rng.standard_normal((size, size))) / frequency
@@ -37,12 +38,13 @@ def noise_texture(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
     value = np.clip(value / value.std() / 2.2, -1, 1)
     first, second = rng.uniform(0.15, 0.9, (2, 3))
     color = first + (second - first) * (value[..., None] + 1) / 2
-    return (np.clip(color + 0.15 * value[..., None], 0, 1) * 255).round().astype(np.uint8)
+    image: np.ndarray = (np.clip(color + 0.15 * value[..., None], 0, 1) * 255).round().astype(np.uint8)
+    return image
 
 
 def box(low: np.ndarray, high: np.ndarray, tile: float) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles of a box: places (36, 3) and texture coordinates (36, 2), one tile of texture per `tile` units."""
-    places, wheres = [], []
+    """Return the triangles of a box: positions (36, 3) and texture coordinates (36, 2), a tile per `tile` units."""
+    positions, uvs = [], []
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         for side in (low, high):
@@ -51,38 +53,40 @@ def box(low: np.ndarray, high: np.ndarray, tile: float) -> tuple[np.ndarray, np.
             corners[:, u] = [low[u], high[u], high[u], low[u]]
             corners[:, v] = [low[v], low[v], high[v], high[v]]
             order = [0, 1, 2, 0, 2, 3]
-            places.append(corners[order])
-            wheres.append(corners[order][:, [u, v]] / tile + 0.37 * axis)
-    return np.concatenate(places), np.concatenate(wheres)
+            positions.append(corners[order])
+            uvs.append(corners[order][:, [u, v]] / tile + 0.37 * axis)
+    return np.concatenate(positions), np.concatenate(uvs)
 
 
 def room(seed: int) -> np.ndarray:
-    """Vertices (N, 6) float32: place, texture coordinates, texture number. The camera starts near the origin; the
-    room's far wall is about seven units ahead, the crates between two and six."""
+    """Return vertices (N, 6) float32 of the room `seed`: position, texture coordinates, texture number.
+
+    The camera starts near the origin; the far wall is about seven units ahead, the crates between two and six.
+    """
     rng = np.random.default_rng([77, seed])
     boxes = [(np.array([-5.0, -2.5, -3.5]), np.array([5.0, 2.0, 7.0]), 3.0)]
     for k in range(7):
-        middle = np.array([-3.0 + k + rng.uniform(-0.3, 0.3), 0.0, rng.uniform(2.6, 6.0)])
+        center = np.array([-3.0 + k + rng.uniform(-0.3, 0.3), 0.0, rng.uniform(2.6, 6.0)])
         half = rng.uniform(0.25, 0.6, 3)
-        middle[1] = 2.0 - half[1] if k % 2 else rng.uniform(-1.2, 1.2)
-        boxes.append((middle - half, middle + half, 1.2))
+        center[1] = 2.0 - half[1] if k % 2 else rng.uniform(-1.2, 1.2)
+        boxes.append((center - half, center + half, 1.2))
     rows = []
     for number, (low, high, tile) in enumerate(boxes):
-        place, where = box(low, high, tile)
+        position, uv = box(low, high, tile)
         layer = (number + np.repeat(np.arange(6), 6)) % LAYERS
-        rows.append(np.concatenate([place, where, layer[:, None]], 1))
+        rows.append(np.concatenate([position, uv, layer[:, None]], 1))
     return np.concatenate(rows).astype(np.float32)
 
 
 def projection(intrinsics: np.ndarray) -> np.ndarray:
-    """The matrix (4, 4) from camera (x right, y down, z forward) to OpenGL's clip space, for fx fy cx cy."""
+    """Return the matrix (4, 4) from camera (x right, y down, z forward) to OpenGL's clip space, for fx fy cx cy."""
     fx, fy, cx, cy = intrinsics
     depth = (FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR)
     return np.array([[2 * fx, 0, 2 * cx - 1, 0], [0, -2 * fy, 1 - 2 * cy, 0], [0, 0, depth[0], depth[1]], [0, 0, 1, 0]])
 
 
 def render_room(c2w: np.ndarray, intrinsics: np.ndarray, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Frames (F, H, W, 3) uint8 of the room `seed` from poses c2w (F, 3, 4) with intrinsics (F, 4).
+    """Return frames (F, H, W, 3) uint8 of the room `seed` from poses c2w (F, 3, 4) with intrinsics (F, 4).
 
     Raises UserError where moderngl is not installed or finds no OpenGL (EGL; a software driver is enough).
     """
@@ -91,14 +95,17 @@ def render_room(c2w: np.ndarray, intrinsics: np.ndarray, height: int, width: int
     except ImportError as error:
         raise UserError("the textured room needs the library 'moderngl': pip install moderngl") from error
     try:
-        context = moderngl.create_standalone_context(backend="egl")
+        context: Any = moderngl.create_standalone_context(backend="egl")  # type: ignore[arg-type]  # its types are wrong
     except Exception as error:  # moderngl raises bare Exceptions here
-        raise UserError(f"the textured room needs OpenGL through EGL, which is not there ({error})") from error
+        raise UserError(
+            f"the textured room needs OpenGL through EGL, which this machine does not have ({error})"
+        ) from error
     with context:
-        return _rendered(context, c2w, intrinsics, height, width, seed)
+        return _render(context, c2w, intrinsics, height, width, seed)
 
 
-def _rendered(context, c2w, intrinsics, height: int, width: int, seed: int) -> np.ndarray:
+def _render(context: Any, c2w: np.ndarray, intrinsics: np.ndarray, height: int, width: int, seed: int) -> np.ndarray:
+    """Return the frames of `render_room`, drawn in a moderngl context."""
     import moderngl
 
     rng = np.random.default_rng([78, seed])
@@ -108,8 +115,8 @@ def _rendered(context, c2w, intrinsics, height: int, width: int, seed: int) -> n
     texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
     texture.anisotropy = 8.0
     program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-    mesh = context.vertex_array(program, context.buffer(room(seed).tobytes()), "place", "where", "layer")
-    many = context.framebuffer(
+    mesh = context.vertex_array(program, context.buffer(room(seed).tobytes()), "position", "uv", "layer")
+    multisampled = context.framebuffer(
         context.renderbuffer((width, height), 3, samples=4), context.depth_renderbuffer((width, height), samples=4)
     )
     single = context.framebuffer(context.renderbuffer((width, height), 3))
@@ -121,10 +128,10 @@ def _rendered(context, c2w, intrinsics, height: int, width: int, seed: int) -> n
         w2c[:3, :3] = pose[:, :3].T
         w2c[:3, 3] = -pose[:, :3].T @ pose[:, 3]
         program["clip_from_world"].write((projection(lens) @ w2c).T.astype(np.float32).tobytes())
-        many.use()
-        many.clear()
+        multisampled.use()
+        multisampled.clear()
         mesh.render(moderngl.TRIANGLES)
-        context.copy_framebuffer(single, many)
+        context.copy_framebuffer(single, multisampled)
         # OpenGL's first row is the lowest.
         rows = np.frombuffer(single.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
         frames[number] = rows[::-1]

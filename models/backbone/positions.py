@@ -1,6 +1,6 @@
-"""Rotary positions: where every token lies in time and space, and the angles that follow.
+"""Rotary position embedding (RoPE) in 3D: the position of every token in time and space, and the rotations that follow.
 
-Positions are float32 and may be fractions. Wan splits the channels of a head between the three axes and turns
+Positions are float32 and may be fractions. Wan splits the channels of a head between the three axes and rotates
 neighboring pairs (0, 1), (2, 3), ...; so do we, with real numbers on precomputed cosines and sines.
 Letters: L tokens, D channels of one head, T h w patches of the video's grid.
 """
@@ -8,31 +8,35 @@ Letters: L tokens, D channels of one head, T h w patches of the video's grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from einops import rearrange, repeat
 
 from ..conditioning.condition_streams import Stream
+from ..conditioning.kv_cache import Rope
 from ..conditioning.streams import REFERENCE_TIME
 
 THETA = 10000.0
+MAX_ROPES = 32  # kept at once; a long video under context windows has a few per window length
 
 
 def grid(times: Sequence[float], rows: Sequence[float], columns: Sequence[float]) -> torch.Tensor:
-    """All (t, y, x) of a grid in raster order: (L, 3) float32 on the CPU."""
+    """Return the (t, y, x) of every point of a grid in raster order: (L, 3) float32 on the CPU."""
     axes = [torch.tensor(list(axis), dtype=torch.float32) for axis in (times, rows, columns)]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    return rearrange(torch.stack(torch.meshgrid(*axes, indexing="ij")), "tyx t h w -> (t h w) tyx")
 
 
 def centers(count: int, step: float) -> list[float]:
-    """Centers of `count` coarse patches of `step` fine ones, in the coordinates of the fine ones (step 2: 0.5, 2.5)."""
+    """Return the centers of `count` coarse patches of `step` fine ones, in fine patches (step 2: 0.5, 2.5, ...)."""
     return [(i + 0.5) * step - 0.5 for i in range(count)]
 
 
 def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[int]) -> torch.Tensor:
-    """Positions (n, 3) of a stream's tokens for a video whose latent has `geometry` = (T, h, w) and patches `patch`.
+    """Return the positions (n, 3) of a stream's tokens for a video whose latent has `geometry` (T, h, w) and `patch`.
 
     Streams aligned with the video take its coordinates: a coarse patch the center of what it covers, a stream with
-    fewer frames its frames' places in time, a vector the center of the image. References keep their own grid, each at
+    fewer frames the times of its frames, a vector the center of the image. References keep their own grid, each at
     its slot's time before the clip.
     """
     frames, height, width = geometry
@@ -41,20 +45,21 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
     if kind.kind == "vector":
         return grid(stream.time_positions(frames), [(rows - 1) / 2], [(columns - 1) / 2])
     _, h, w = stream.data.shape[2:]
-    _, ph, pw = stream.patch
+    _, ph, pw = stream.patch or kind.patch
     counts = (-(-h // ph), -(-w // pw))
+    if kind.placed == "reference":
+        assert stream.slot is not None  # Stream refuses a reference without one
+        rows_at, columns_at = centers(counts[0], ph / patch[1]), centers(counts[1], pw / patch[2])
+        return grid([REFERENCE_TIME - stream.slot], rows_at, columns_at)
     # Fine patches per coarse one, also where the stream has another resolution than the video.
     steps = (ph / patch[1] * height / h, pw / patch[2] * width / w)
-    if kind.placed == "reference":
-        steps = (ph / patch[1], pw / patch[2])
-        return grid([REFERENCE_TIME - stream.slot], centers(counts[0], steps[0]), centers(counts[1], steps[1]))
     return grid(stream.time_positions(frames), centers(counts[0], steps[0]), centers(counts[1], steps[1]))
 
 
-def make_rope(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions (L, 3) -> cosines and sines, each (L, 1, D) float32, every value twice for the pair it turns.
+def make_rope(positions: torch.Tensor, head_dim: int) -> Rope:
+    """Return the cosines and sines of positions (L, 3), each (L, 1, head_dim) float32: a value twice for its pair.
 
-    The sines carry the sign of their place in the pair, so that `rotate` needs no sign of its own. The angles are
+    The sines carry the sign of their place in the pair, so that `apply_rope` needs no sign of its own. The angles are
     computed in float64, since far positions times the fastest frequency leave little of float32.
     """
     side = 2 * (head_dim // 6)
@@ -63,16 +68,50 @@ def make_rope(positions: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, tor
         frequency = THETA ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
         angles.append(positions[:, axis, None].double() * frequency)
     angle = torch.cat(angles, -1)
-    cos = angle.cos().repeat_interleave(2, -1)
-    sin = torch.stack([-angle.sin(), angle.sin()], -1).flatten(-2)
-    return cos.float()[:, None], sin.float()[:, None]
+    cos = repeat(angle.cos(), "l pair -> l 1 (pair two)", two=2)
+    sin = rearrange([-angle.sin(), angle.sin()], "two l pair -> l 1 (pair two)")
+    return cos.float(), sin.float()
 
 
-def apply_rope(x: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Turn queries or keys x (B, L, heads, D) by a `make_rope`; same shape and format.
+def apply_rope(x: torch.Tensor, rope: Rope) -> torch.Tensor:
+    """Return queries or keys x (B, L, heads, D) rotated by a `make_rope`; same shape and format.
 
-    The ropes may be in a narrower format than float32, which training on a CPU asks for; the product is then too.
+    The rope may be in a narrower format than float32, which training on a CPU asks for; the product is then too.
     """
     cos, sin = rope
-    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-    return torch.addcmul(x * cos, swapped, sin).to(x.dtype)
+    pairs = x.reshape(*x.shape[:-1], -1, 2)
+    return torch.addcmul(x * cos, pairs.flip(-1).flatten(-2), sin).to(x.dtype)
+
+
+class RopeCache:
+    """The ropes of one network, computed once for each set of positions, device and number format."""
+
+    def __init__(self, head_dim: int):
+        self.head_dim = head_dim
+        self._ropes: dict[tuple[Any, ...], Rope] = {}
+
+    def __call__(
+        self,
+        positions: torch.Tensor,
+        key: tuple[Any, ...],
+        device: str | torch.device,
+        transformer_options: dict[str, Any],
+    ) -> Rope:
+        """Return the rope of `positions` (L, 3) on `device`; `key` names the positions.
+
+        A host's `rope_options` (scale_t, shift_t, ... for t, y, x) stretch and move all positions alike.
+        """
+        changes = transformer_options.get("rope_options") or {}
+        scale = [float(changes.get(f"scale_{axis}", 1.0)) for axis in "tyx"]
+        shift = [float(changes.get(f"shift_{axis}", 0.0)) for axis in "tyx"]
+        device = torch.device(device)
+        # Autocast asks for speed: half-precision angles there, float32 everywhere else.
+        autocast = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if autocast else torch.float32
+        key = (*key, *scale, *shift, device, dtype)
+        if key not in self._ropes:
+            if len(self._ropes) >= MAX_ROPES:
+                self._ropes.clear()
+            cos, sin = make_rope(positions.float() * torch.tensor(scale) + torch.tensor(shift), self.head_dim)
+            self._ropes[key] = cos.to(device, dtype), sin.to(device, dtype)
+        return self._ropes[key]

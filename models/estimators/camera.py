@@ -1,9 +1,9 @@
 """The path of the camera from a clip: a network over neighboring frames and their motion, mixed over time.
 
 Each pair of frames gives a small step (rotation and translation); the steps are composed to poses relative to the
-first frame, in units of its median depth. What perception takes the depth of a few frames for is given, since motion
-means translation only together with depth. The focal length of the first frame is given, as evaluation with structure
-from motion fixes the intrinsics (CamI2V): a narrow lens that turns a little and a wide one that turns more look alike.
+first frame, in units of its median depth. The depth that perception estimates for a few frames is an input, since flow
+means translation only together with depth. So is the focal length of the first frame, as evaluation with structure from
+motion fixes the intrinsics (CamI2V): a narrow lens that turns a little and a wide one that turns more look alike.
 """
 
 from __future__ import annotations
@@ -11,65 +11,68 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from .layers import SIZE, Conv, Residual, at_size, coordinates
 from .motion import dis_flow
 
 HALF = (SIZE[0] // 2, SIZE[1] // 2)
-USUAL_FOCAL = 0.98  # in image widths; the middle of the world's
-STILLS = 5  # evenly spaced frames whose depth is looked at
-STEP = 0.05  # size of a usual step, radians or depths
+USUAL_FOCAL = 0.98  # in image widths; the middle of the procedural world's
+STILLS = 5  # evenly spaced frames whose depth is estimated
+STEP = 0.05  # size of a usual step, in radians or median depths
 
 
 def rotation_matrix(vector: Tensor) -> Tensor:
-    """Rodrigues: axis times angle (..., 3) in radians -> (..., 3, 3)."""
+    """Return rotation matrices (..., 3, 3) of axis times angle (..., 3) in radians, by Rodrigues' formula."""
     angle = vector.square().sum(-1, keepdim=True).add(1e-12).sqrt()
     x, y, z = (vector / angle).unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vector.shape, 3)
     angle = angle[..., None]
     eye = torch.eye(3, device=vector.device, dtype=vector.dtype)
-    return eye + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+    rotation: Tensor = eye + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+    return rotation
 
 
 def compose(steps: Tensor) -> Tensor:
-    """Steps (B, T-1, 6), each in the axes of the frame before it, -> c2w (B, T, 3, 4); the first is the identity."""
-    turns, moves = rotation_matrix(steps[..., :3]), steps[..., 3:]
+    """Return poses c2w (B, T, 3, 4), the first the identity, of steps (B, T-1, 6) in the axes of the frame before."""
+    rotations, translations = rotation_matrix(steps[..., :3]), steps[..., 3:, None]
     rotation = torch.eye(3, device=steps.device, dtype=steps.dtype).expand(len(steps), 3, 3)
-    place = steps.new_zeros(len(steps), 3)
-    poses = [torch.cat([rotation, place[..., None]], -1)]
-    for turn, move in zip(turns.unbind(1), moves.unbind(1), strict=True):
-        place = place + (rotation @ move[..., None])[..., 0]
-        rotation = rotation @ turn
-        poses.append(torch.cat([rotation, place[..., None]], -1))
+    position = steps.new_zeros(len(steps), 3, 1)
+    poses = [torch.cat([rotation, position], -1)]
+    for step_rotation, translation in zip(rotations.unbind(1), translations.unbind(1), strict=True):
+        position = position + rotation @ translation
+        rotation = rotation @ step_rotation
+        poses.append(torch.cat([rotation, position], -1))
     return torch.stack(poses, 1)
 
 
 def camera_input(frames: np.ndarray) -> tuple[Tensor, Tensor]:
-    """A clip (F, H, W, 3) in [0, 1] -> half-size images (F, 3, 32, 48) and motion (F-1, 2, 32, 48).
+    """Return half-size images (F, 3, 32, 48) and optical flow (F-1, 2, 32, 48) of a clip (F, H, W, 3) in [0, 1].
 
-    Motion is in shares of the image's width, on both axes scaled as the width is.
+    The flow is in shares of the image's width, on both axes.
     """
-    images = at_size(torch.from_numpy(np.ascontiguousarray(frames)).float().permute(0, 3, 1, 2))
-    flow = torch.from_numpy(dis_flow(images.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2) / SIZE[1]
+    images = at_size(rearrange(torch.from_numpy(np.ascontiguousarray(frames)).float(), "f h w c -> f c h w"))
+    pixels = dis_flow(rearrange(images, "f c h w -> f h w c").numpy())
+    flow = rearrange(torch.from_numpy(pixels), "f h w xy -> f xy h w") / SIZE[1]
     return F.interpolate(images, size=HALF, mode="area"), F.interpolate(flow, size=HALF, mode="area")
 
 
 def still_frames(frames: int) -> Tensor:
-    """The indices of the frames whose depth is looked at."""
+    """Return the indices of the frames, of a clip of `frames`, whose depth is estimated."""
     return torch.linspace(0, frames - 1, min(STILLS, frames)).round().long()
 
 
 @torch.no_grad()
 def still_disparity(perception: nn.Module, images: Tensor) -> Tensor:
-    """Half-size images (F, 3, 32, 48) -> disparity of the stills as `perception` sees it, (stills, 32, 48)."""
+    """Return the disparity (stills, 32, 48) that `perception` estimates for the stills of images (F, 3, 32, 48)."""
     stills = F.interpolate(images[still_frames(len(images))], size=SIZE, mode="bilinear", align_corners=False)
     return F.interpolate(perception(stills).disparity[:, None], size=HALF, mode="area")[:, 0]
 
 
-class Mix(nn.Module):
-    """Residual convolution over time."""
+class TimeMixer(nn.Module):
+    """A residual convolution over time, of (B, T, width)."""
 
     def __init__(self, width: int, dilation: int):
         super().__init__()
@@ -80,12 +83,17 @@ class Mix(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.out(F.silu(self.conv(self.norm(x).transpose(1, 2)).transpose(1, 2)))
+        mixed = self.conv(rearrange(self.norm(x), "b t c -> b c t"))
+        out: Tensor = x + self.out(F.silu(rearrange(mixed, "b c t -> b t c")))
+        return out
 
 
 class CameraNet(nn.Module):
-    """Images (B, T, 3, 32, 48), motion (B, T-1, 2, 32, 48), disparity of the stills (B, stills, 32, 48) in any unit,
-    focal (B,) in widths -> steps (B, T-1, 6)."""
+    """The steps (B, T-1, 6) between the frames of a clip.
+
+    Reads images (B, T, 3, 32, 48), flow (B, T-1, 2, 32, 48), the disparity of the stills (B, stills, 32, 48) in any
+    unit, and the focal length (B,) in image widths.
+    """
 
     def __init__(self, widths: tuple[int, int, int] = (40, 64, 96), dim: int = 256):
         super().__init__()
@@ -96,17 +104,17 @@ class CameraNet(nn.Module):
         self.flatten = nn.Linear(32 * (HALF[0] // 8) * (HALF[1] // 8), dim)
         self.focal = nn.Linear(1, dim)
         self.overview = nn.Linear(2 * dim, dim)
-        self.mix = nn.ModuleList(Mix(dim, dilation) for dilation in (1, 2, 4, 8, 1))
+        self.mix = nn.ModuleList(TimeMixer(dim, dilation) for dilation in (1, 2, 4, 8, 1))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, 6)
 
     def forward(self, images: Tensor, flow: Tensor, disparity: Tensor, focal: Tensor) -> Tensor:
         batch, pairs = flow.shape[:2]
-        # In units of the first frame's median, which is the unit of the answer; every pair has the nearest still.
+        # In units of the first frame's median, which is the unit of the result; every pair takes the nearest still.
         unit = disparity[:, 0].flatten(1).median(1).values.clamp(min=1e-3)[:, None, None, None]
         nearest = (torch.arange(pairs)[:, None] - still_frames(pairs + 1)).abs().argmin(1).to(disparity.device)
         depth = (disparity / unit).clamp(max=6)[:, nearest, None] - 1
-        # Motion of a usual step is a hundredth of the width; images are around one half.
+        # The flow of a usual step is a hundredth of the width; images are around one half.
         joined = torch.cat([flow * 30, depth, images[:, :-1] * 2 - 1, images[:, 1:] * 2 - 1], 2).flatten(0, 1)
         joined = F.pixel_unshuffle(joined, 2)
         joined = torch.cat([joined, coordinates(joined)], 1).contiguous(memory_format=torch.channels_last)
@@ -116,4 +124,5 @@ class CameraNet(nn.Module):
         x = x + self.overview(torch.cat([x[:, :1], x.mean(1, keepdim=True)], -1))
         for mix in self.mix:
             x = mix(x)
-        return self.head(self.norm(x)).float() * STEP
+        steps: Tensor = self.head(self.norm(x)).float() * STEP
+        return steps

@@ -6,7 +6,7 @@ like depth, but take Depth Anything, MoGe or a renderer's depth for those.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...control.errors import UserError
+from ...control.progress import Step
+from ..weights.checkpoint import embedded_path
 from .estimators_file import Estimators, load_estimators
+from .frames import Canceled, batches, frame_tensors, stop_if
 from .layers import at_size
 from .perception import Perception
 
@@ -22,46 +25,44 @@ NOTICE = (
     "This depth comes from the small estimator for the demo, which has seen nothing but the procedural world: for other"
     " videos take Depth Anything, MoGe or a renderer's depth."
 )
-CHUNK = 32
+CHUNK = 32  # frames that the network looks at together
 
 
 @torch.no_grad()
 def estimate_depth(
     frames: np.ndarray | Iterable[np.ndarray],
-    progress: Callable[[], object] | None = None,
-    cancel: Callable[[], bool] | None = None,
+    progress: Step | None = None,
+    cancel: Canceled | None = None,
     *,
     size: tuple[int, int] | None = None,
     estimators: Estimators | None = None,
     mean: Tensor | None = None,
 ) -> np.ndarray:
-    """Disparity (F, h, w) float32, near is large, of frames (H, W, 3) in 0..1 or bytes, an array or one at a time.
+    """Return disparity (F, h, w) float32, near is large, of frames (H, W, 3) in 0..1 or bytes, an array or one by one.
 
     h and w are the network's 64x96, or `size`. The network looks at every frame with the whole clip's mean in view:
     each is kept at 64x96, 36 KB, until that is known, and the result does not depend on how frames are grouped. mean:
-    that of `clip_mean`, for a piece of a longer clip. progress is called after every frame; when cancel says yes,
+    that of `clip_mean`, for a piece of a longer clip. progress is called after every frame; when cancel returns True,
     UserError is raised. estimators: instead of those that are shipped. Raises UserError for no frames, other shapes,
     frames of several sizes, and NaN.
     """
-    perception = (estimators or shipped()).perception
-    small = _looked_at(frames, cancel, None)
-    count = sum(len(chunk) for chunk in small)
+    perception = (estimators or embedded_estimators()).perception
+    chunks = _shrunken_chunks(frames, cancel, None)
+    count = sum(len(chunk) for chunk in chunks)
     if mean is None:
-        mean = _mean(perception, small, count)
-    result: np.ndarray | None = None
+        mean = _mean(perception, chunks)
+    height, width = size or chunks[0].shape[-2:]
+    result = np.empty((count, height, width), np.float32)
     done = 0
-    while small:
-        chunk = small.pop(0)
+    while chunks:
+        chunk = chunks.pop(0)
         disparity = perception(chunk.float(), mean=mean).disparity
         if size is not None:
             disparity = F.interpolate(disparity[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-        if result is None:
-            result = np.empty((count, *disparity.shape[1:]), np.float32)
         result[done : done + len(chunk)] = disparity.numpy()
         done += len(chunk)
         for _ in range(len(chunk)):
-            if cancel is not None and cancel():
-                raise UserError(f"estimating depth was stopped at frame {done}")
+            stop_if(cancel, done)
             if progress is not None:
                 progress()
     return result
@@ -70,66 +71,41 @@ def estimate_depth(
 @torch.no_grad()
 def clip_mean(
     frames: np.ndarray | Iterable[np.ndarray],
-    progress: Callable[[], object] | None = None,
-    cancel: Callable[[], bool] | None = None,
+    progress: Step | None = None,
+    cancel: Canceled | None = None,
     estimators: Estimators | None = None,
 ) -> Tensor:
-    """What the network keeps in view of a whole clip (1, C), so that pieces of it come out as the whole does."""
-    small = _looked_at(frames, cancel, progress)
-    return _mean((estimators or shipped()).perception, small, sum(len(chunk) for chunk in small))
+    """Return what the network keeps in view of a whole clip (1, C), so that pieces of it come out as the whole does.
+
+    Arguments and errors are those of `estimate_depth`.
+    """
+    return _mean((estimators or embedded_estimators()).perception, _shrunken_chunks(frames, cancel, progress))
 
 
-def _looked_at(
-    frames: Iterable[np.ndarray], cancel: Callable[[], bool] | None, progress: Callable[[], object] | None
-) -> list[Tensor]:
-    """The frames at the network's size, in chunks."""
-    small: list[Tensor] = []
-    waiting: list[Tensor] = []
-    shape = None
-    for number, frame in enumerate(frames):
-        if cancel is not None and cancel():
-            raise UserError(f"estimating depth was stopped at frame {number}")
-        image = _image(frame, number)
-        shape = shape or np.shape(frame)[:2]
-        if np.shape(frame)[:2] != shape:
-            raise UserError(f"frame {number} has another size than the first: give frames of one size")
-        waiting.append(image)
-        if progress is not None:
-            progress()
-        if len(waiting) == CHUNK:
-            small.append(_small(waiting))
-            waiting = []
-    if waiting:
-        small.append(_small(waiting))
-    if not small:
-        raise UserError("there are no frames to estimate depth of")
-    return small
-
-
-def _mean(perception: Perception, small: list[Tensor], count: int) -> Tensor:
-    total = torch.zeros(1, perception.mean.numel(), dtype=torch.float64)
-    for chunk in small:
-        total += perception.pooled(chunk.float()).double().sum(0, keepdim=True)
-    return (total / count).float()
-
-
-def shipped() -> Estimators:
-    """The estimators of the repository. Raises UserError where the file is missing or cut."""
-    from ..weights.checkpoint import embedded_path
-
+def embedded_estimators() -> Estimators:
+    """Return the estimators of the repository. Raises UserError where the file is missing or cut short."""
     return load_estimators(embedded_path("fulldit_mini_estimators"))
 
 
-def _image(frame: np.ndarray, number: int) -> Tensor:
-    frame = np.asarray(frame)
-    if frame.ndim != 3 or frame.shape[2] not in (3, 4) or min(frame.shape) < 1:
-        raise UserError(f"frame {number} has shape {frame.shape}; (height, width, 3) was expected")
-    if frame.dtype != np.uint8 and not np.isfinite(frame).all():
-        raise UserError(f"frame {number} holds NaN or infinity")
-    scale = 255 if frame.dtype == np.uint8 else 1
-    image = torch.from_numpy(np.ascontiguousarray(frame[..., :3], np.float32)).permute(2, 0, 1)
-    return at_size(image[None] / scale)[0]
+def _shrunken_chunks(frames: Iterable[np.ndarray], cancel: Canceled | None, progress: Step | None) -> list[Tensor]:
+    """Return the frames at the network's size in half precision, in chunks (at most CHUNK, 3, 64, 96)."""
+
+    def shrunken() -> Iterator[Tensor]:
+        for number, image in enumerate(frame_tensors(frames)):
+            stop_if(cancel, number)
+            yield at_size(image[None])[0]
+            if progress is not None:
+                progress()
+
+    chunks = [chunk.half() for chunk in batches(shrunken(), CHUNK)]
+    if not chunks:
+        raise UserError("there are no frames to estimate depth of")
+    return chunks
 
 
-def _small(images: list[Tensor]) -> Tensor:
-    return torch.stack(images).half()
+def _mean(perception: Perception, chunks: list[Tensor]) -> Tensor:
+    """Return the mean of the clip's pooled features (1, C)."""
+    total = torch.zeros(1, perception.mean.numel(), dtype=torch.float64)
+    for chunk in chunks:
+        total += perception.pooled(chunk.float()).double().sum(0, keepdim=True)
+    return (total / sum(len(chunk) for chunk in chunks)).float()

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from ...control.errors import UserError
 
-START = ("pretrained.", "depth_head.")
 PATCH = 14
-HEAD = 64  # width of one attention head
+HEAD_DIM = 64  # channels of one attention head
 # Which blocks' outputs are used: quarters of the network, and the authors' own choice for the large one.
 OUTPUTS = {24: (5, 12, 18, 24)}
 NAMES = (
@@ -40,8 +39,10 @@ QKV = re.compile(r"^pretrained\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)$")
 
 
 def is_original(path: Path) -> bool:
-    """Whether a file holds a Depth Anything V2 of disparity under the authors' names. Models of meters are left out:
-    their names say 'metric', their weights do not."""
+    """Return whether a file holds a Depth Anything V2 of disparity under the authors' names.
+
+    Models of metric depth are left out: their file names say 'metric', their weights do not.
+    """
     if path.suffix != ".safetensors" or "metric" in path.name.lower() or not path.is_file():
         return False
     try:
@@ -53,51 +54,57 @@ def is_original(path: Path) -> bool:
 
 
 def read_original(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Sizes, and weights under transformers' names in float32. Raises UserError for a file that is cut or other."""
+    """Return the sizes of the network, and its weights under transformers' names in float32.
+
+    Raises UserError for a file that is cut short or of something else.
+    """
     try:
         with safe_open(path, "pt") as file:
-            given = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
-        return sizes(given), renamed(given)
+            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
+        return network_sizes(weights), rename(weights)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"'{path.name}' is no whole Depth Anything V2 model ({error}): fetch it again") from error
+        raise UserError(f"'{path.name}' is not a whole Depth Anything V2 model ({error}): fetch it again") from error
 
 
-def renamed(given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under transformers' names, as its files have them. KeyError for a name that is not known."""
-    made = {}
-    for key, value in given.items():
-        if found := QKV.match(key):
-            layer, kind = found.groups()
+def rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights under transformers' names, as its files have them. Raises KeyError for an unknown name."""
+    renamed = {}
+    for key, value in weights.items():
+        if match := QKV.match(key):
+            layer, kind = match.groups()
             for name, part in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                made[f"backbone.encoder.layer.{layer}.attention.attention.{name}.{kind}"] = part.contiguous()
-        elif found := RN.match(key):
-            made[f"neck.convs.{int(found[1]) - 1}.{key[found.end() :]}"] = value
-        elif found := FUSE.match(key):
-            unit = "projection" if found[2] == "out_conv" else f"residual_layer{found[3]}.convolution{found[4]}"
-            made[f"neck.fusion_stage.layers.{4 - int(found[1])}.{unit}.{key[found.end() :]}"] = value
+                renamed[f"backbone.encoder.layer.{layer}.attention.attention.{name}.{kind}"] = part.contiguous()
         else:
-            for pattern, name in NAMES:
-                new, count = re.subn(pattern, name, key)
-                if count:
-                    made[new] = value
-                    break
-            else:
-                raise KeyError(f"unknown weight '{key}'")
-    return made
+            renamed[_transformers_name(key)] = value
+    return renamed
 
 
-def sizes(given: dict[str, Tensor]) -> dict[str, Any]:
-    """The numbers that transformers' configuration needs: 'backbone' for DINOv2, the rest for the head."""
-    hidden = given["pretrained.patch_embed.proj.weight"].shape[0]
-    layers = 1 + max(int(found[1]) for key in given if (found := QKV.match(key)))
-    side = math.isqrt(given["pretrained.pos_embed"].shape[1] - 1)
+def _transformers_name(key: str) -> str:
+    """Return transformers' name of a weight that both have in one piece. Raises KeyError for an unknown name."""
+    if match := RN.match(key):
+        return f"neck.convs.{int(match[1]) - 1}.{key[match.end() :]}"
+    if match := FUSE.match(key):
+        unit = "projection" if match[2] == "out_conv" else f"residual_layer{match[3]}.convolution{match[4]}"
+        return f"neck.fusion_stage.layers.{4 - int(match[1])}.{unit}.{key[match.end() :]}"
+    for pattern, name in NAMES:
+        renamed, count = re.subn(pattern, name, key)
+        if count:
+            return renamed
+    raise KeyError(f"unknown weight '{key}'")
+
+
+def network_sizes(weights: dict[str, Tensor]) -> dict[str, Any]:
+    """Return the numbers of transformers' configuration: 'backbone' for DINOv2, the rest for the head."""
+    hidden = weights["pretrained.patch_embed.proj.weight"].shape[0]
+    layers = 1 + max(int(match[1]) for key in weights if (match := QKV.match(key)))
+    side = math.isqrt(weights["pretrained.pos_embed"].shape[1] - 1)
     outputs = OUTPUTS.get(layers, tuple(max(1, layers * quarter // 4) for quarter in (1, 2, 3, 4)))
     return {
         "backbone": {
             "hidden_size": hidden,
             "num_hidden_layers": layers,
-            "num_attention_heads": max(1, hidden // HEAD),
-            "mlp_ratio": given["pretrained.blocks.0.mlp.fc1.weight"].shape[0] // hidden,
+            "num_attention_heads": max(1, hidden // HEAD_DIM),
+            "mlp_ratio": weights["pretrained.blocks.0.mlp.fc1.weight"].shape[0] // hidden,
             "patch_size": PATCH,
             "image_size": side * PATCH,
             "out_indices": list(outputs),
@@ -105,7 +112,7 @@ def sizes(given: dict[str, Tensor]) -> dict[str, Any]:
             "reshape_hidden_states": False,
         },
         "reassemble_hidden_size": hidden,
-        "neck_hidden_sizes": [given[f"depth_head.projects.{part}.weight"].shape[0] for part in range(4)],
-        "fusion_hidden_size": given["depth_head.scratch.layer1_rn.weight"].shape[0],
-        "head_hidden_size": given["depth_head.scratch.output_conv2.0.weight"].shape[0],
+        "neck_hidden_sizes": [weights[f"depth_head.projects.{part}.weight"].shape[0] for part in range(4)],
+        "fusion_hidden_size": weights["depth_head.scratch.layer1_rn.weight"].shape[0],
+        "head_hidden_size": weights["depth_head.scratch.output_conv2.0.weight"].shape[0],
     }

@@ -1,10 +1,11 @@
-"""All estimators in one safetensors file. Halves for the weights, full floats for running statistics."""
+"""All estimators in one safetensors file: the weights in half precision, running statistics in float32."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,20 +20,20 @@ FORMAT = "fulldit-estimators-1"
 
 @dataclass
 class Estimators:
-    """The three networks and what is known about them (`about`: how trained, floors on held-out renders)."""
+    """The three networks and what is known about them (`about`: how they were trained, floors on held-out renders)."""
 
     perception: Perception = field(default_factory=Perception)
     identity: IdentityNet = field(default_factory=IdentityNet)
     camera: CameraNet = field(default_factory=CameraNet)
-    about: dict = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def modules(self) -> dict[str, torch.nn.Module]:
-        """By the prefix of their keys in the file."""
+        """Return the networks by the prefix of their keys in the file."""
         return {"perception": self.perception, "identity": self.identity, "camera": self.camera}
 
 
 def save_estimators(path: str | Path, estimators: Estimators) -> Path:
-    """Write the file whole or not at all."""
+    """Write the estimators to a file, whole or not at all; return its path."""
     tensors = {}
     for name, module in estimators.modules().items():
         for key, value in module.state_dict().items():
@@ -45,18 +46,23 @@ def save_estimators(path: str | Path, estimators: Estimators) -> Path:
 
 
 def load_estimators(path: str | Path, device: torch.device | str = "cpu") -> Estimators:
-    """The estimators of a file, in float32 and ready to use. Raises UserError for a missing, cut or foreign file."""
+    """Return the estimators of a file, in float32 and ready to use.
+
+    Raises UserError for a file that is missing, cut short or foreign.
+    """
     metadata, tensors, estimators = read_metadata(path), read_tensors(path), Estimators()
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{path} holds no estimators (format {metadata.get('format')!r}, expected {FORMAT!r}).")
+        raise UserError(
+            f"'{path}' does not hold estimators: its format is {metadata.get('format')!r}, {FORMAT!r} was expected."
+        )
     for name, module in estimators.modules().items():
         own = {key: value for key, value in module.state_dict().items() if not key.endswith("num_batches_tracked")}
-        given = {key.removeprefix(f"{name}."): t.float() for key, t in tensors.items() if key.startswith(f"{name}.")}
+        stored = {key.removeprefix(f"{name}."): t.float() for key, t in tensors.items() if key.startswith(f"{name}.")}
         shapes = {key: tuple(value.shape) for key, value in own.items()}
-        if {key: tuple(value.shape) for key, value in given.items()} != shapes:
-            odd = sorted(set(given) ^ set(own)) or sorted(k for k in own if own[k].shape != given[k].shape)
-            raise UserError(f"{path} does not fit this version: {name} differs in {', '.join(odd[:3])}.")
-        module.load_state_dict(given, strict=False)
+        if {key: tuple(value.shape) for key, value in stored.items()} != shapes:
+            odd = sorted(set(stored) ^ set(own)) or sorted(k for k in own if own[k].shape != stored[k].shape)
+            raise UserError(f"'{path}' does not fit this version: {name} differs in {', '.join(odd[:3])}.")
+        module.load_state_dict(stored, strict=False)
         module.to(device).eval().requires_grad_(False)
     estimators.about = json.loads(metadata.get("about", "{}"))
     return estimators

@@ -1,4 +1,4 @@
-"""Convolution blocks that the estimators share. Batch norm, since they are small and see whole batches of frames."""
+"""Convolution blocks that the estimators share, with batch norm: the networks are small and see batches of frames."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ class Residual(nn.Module):
         nn.init.zeros_(self.norm.weight)  # begins as the identity
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.norm(self.second(self.first(x)))
+        out: Tensor = x + self.norm(self.second(self.first(x)))
+        return out
 
 
 def at_size(images: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
-    """Images (N, C, H, W) at the estimators' size; antialiased where they shrink."""
+    """Return images (N, C, H, W) resized to the estimators' size (N, C, *size); antialiased where they shrink."""
     if tuple(images.shape[-2:]) == tuple(size):
         return images
     return F.interpolate(images.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def coordinates(images: Tensor) -> Tensor:
-    """(N, 2, H, W): x and y of every pixel's center from -1 to 1, for networks that must know where they look."""
+    """Return x and y of the center of every pixel of images (N, C, H, W), from -1 to 1: (N, 2, H, W)."""
     n, _, height, width = images.shape
     y = (torch.arange(height, device=images.device, dtype=images.dtype) + 0.5) / height * 2 - 1
     x = (torch.arange(width, device=images.device, dtype=images.dtype) + 0.5) / width * 2 - 1

@@ -1,4 +1,4 @@
-"""Dense motion between neighboring frames by DIS (Kroeger et al. 2016, in OpenCV): no weights, a few milliseconds."""
+"""Optical flow between neighboring frames by DIS (Kroeger et al. 2016, in OpenCV): no weights, a few milliseconds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ...control.libraries import opencv
 
 
 def dis_flow(frames: np.ndarray, enlarge: int = 2) -> np.ndarray:
-    """Frames (F, H, W, 3) in [0, 1] -> motion in pixels (F - 1, H, W, 2), x then y, from each frame to the next.
+    """Return the optical flow (F - 1, H, W, 2) from each of frames (F, H, W, 3) in [0, 1] to the next.
 
-    DIS matches patches of 8 pixels, which are large in a miniature: the frames are enlarged first.
-    Raises UserError where OpenCV is missing.
+    It is in pixels, x then y. DIS matches patches of 8 pixels, which are large in a miniature: the frames are made
+    `enlarge` times larger first. Raises UserError where OpenCV is missing.
     """
     cv2 = opencv("measuring motion")
     height, width = frames.shape[1:3]

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import reduce
 from torch import Tensor, nn
 
 from .layers import Conv, Residual, coordinates
 
 
-class Seen(NamedTuple):
+class PerceptionOutput(NamedTuple):
     """depth (N, H, W) as a condition has it, about 0 to 1; disparity (N, H, W), in inverse units of the world, for
     ratios; objects (N, H, W) logits; features (N, C)."""
 
@@ -26,7 +27,9 @@ class Seen(NamedTuple):
 
 
 class Perception(nn.Module):
-    """Images (N, 3, 64, 96) in [0, 1], all frames of one clip or of `clips` equally long ones -> `Seen`."""
+    """Images (N, 3, 64, 96) in [0, 1], all frames of one clip or of `clips` equally long ones."""
+
+    mean: Tensor
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)):
         super().__init__()
@@ -42,33 +45,34 @@ class Perception(nn.Module):
             self.up.append(nn.Sequential(Conv(above + width, width), *([Residual(width)] if width > a else [])))
         self.last = Conv(a + 12, a)
         self.head = nn.Conv2d(a, 12, 3, 1, 1)
-        # What an average image looks like to `features`; without it every two images would seem alike.
+        # The features of an average image; without subtracting them every two images would seem alike.
         self.register_buffer("mean", torch.zeros(widths[-1] * 6))
 
     def pooled(self, images: Tensor) -> Tensor:
-        """What each image adds to the overview of its clip: (N, C). The mean over a long clip goes into `forward`."""
+        """Return what each image adds to the overview of its clip (N, C); `forward` takes its mean over a long clip."""
         return self._down(images)[2]
 
     def _down(self, images: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Return the folded images, the activations of every level, and the pooled ones of the lowest."""
         folded = F.pixel_unshuffle(images - 0.5, 2)
         x = self.stem(torch.cat([folded, coordinates(folded)], 1))
-        kept = [x]
+        levels = [x]
         for down in self.down:
             x = down(x)
-            kept.append(x)
-        return folded, kept, F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1)
+            levels.append(x)
+        return folded, levels, F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1)
 
-    def forward(self, images: Tensor, clips: int = 1, mean: Tensor | None = None) -> Seen:
-        folded, kept, pooled = self._down(images)
-        x = kept[-1]
-        # mean (1, C): of a clip that comes in pieces, this being one of them.
-        pooled = pooled.unflatten(0, (clips, -1)).mean(1) if mean is None else mean
+    def forward(self, images: Tensor, clips: int = 1, mean: Tensor | None = None) -> PerceptionOutput:
+        """Look at `images`. mean (1, C): that of the whole clip, where the images are only a piece of it."""
+        folded, levels, pooled = self._down(images)
+        x = levels[-1]
+        pooled = reduce(pooled, "(clips frames) c -> clips c", "mean", clips=clips) if mean is None else mean
         overview = self.overview(pooled).repeat_interleave(len(x) // clips, 0)
         x = self.middle(x + overview[..., None, None].to(x.dtype))
         features = F.adaptive_avg_pool2d(x.float(), (2, 3)).flatten(1) - self.mean
-        for up, beside in zip(self.up, reversed(kept[:-1]), strict=True):
+        for up, beside in zip(self.up, reversed(levels[:-1]), strict=True):
             x = F.interpolate(x, size=beside.shape[-2:], mode="nearest")
             x = up(torch.cat([x, beside], 1))
         x = self.head(self.last(torch.cat([x, folded.to(x.dtype)], 1)))
         disparity, objects, depth = F.pixel_shuffle(x.float(), 2).unbind(1)
-        return Seen(depth + 0.5, F.softplus(disparity), objects, features)
+        return PerceptionOutput(depth + 0.5, F.softplus(disparity), objects, features)

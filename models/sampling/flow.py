@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 
-def spread(t: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`t` (B,) or (B, T) shaped to multiply a latent (B, C, T, h, w)."""
+def broadcast_time(t: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return `t` (B,) or (B, T) shaped to multiply a latent (B, C, T, h, w). Raises ValueError for other shapes."""
     if t.ndim == 1:
         return t.view(-1, 1, 1, 1, 1).to(like)
     if t.ndim == 2:
@@ -19,16 +19,16 @@ def spread(t: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def add_noise(data: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """The point of the line at t: (1 - t) data + t noise."""
-    t = spread(t, data)
+    """Return the point of the line at t: (1 - t) data + t noise."""
+    t = broadcast_time(t, data)
     return (1 - t) * data + t * noise
 
 
 def velocity(data: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """What the network predicts: the derivative of `add_noise` by t, the same at every t."""
+    """Return what the network predicts: the derivative of `add_noise` by t, noise - data, the same at every t."""
     return noise - data
 
 
 def to_data(x: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """The clean latent that a velocity at (x, t) points to."""
-    return x - spread(t, x) * v
+    """Return the clean latent that the velocity v at (x, t) points to: x - t v."""
+    return x - broadcast_time(t, x) * v

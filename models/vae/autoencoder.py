@@ -8,88 +8,110 @@ import torch
 from torch import Tensor, nn
 
 from ...control.errors import UserError
+from .latent import LATENT_MEAN
 from .layers import CausalConv3d, Past
-from .network import Decoder, Encoder
-
-SPATIAL, TEMPORAL, CHANNELS = 8, 4, 16
+from .network import SPATIAL_COMPRESSION, TEMPORAL_COMPRESSION, Decoder, Encoder
 
 
 class VAE(nn.Module):
-    """Wan 2.1's VAE at width `dim` (96 in Wan, 16 in the miniature).
+    """Wan 2.1's VAE at width `dim` (96 in Wan, 16 in the miniature), with latents of `z_dim` channels.
 
-    Images are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, 16, k+1, h, w): `latent.normalize_latent` makes
-    them what the generator sees. The stream forms give the same numbers as the whole ones.
+    Images are in [-1, 1], (B, 3, 4k+1, 8h, 8w); latents are raw, (B, z_dim, k+1, h, w): `latent.normalize_latent` turns
+    them into what the generator reads. The stream forms return the same numbers as the whole ones.
     """
 
-    def __init__(self, dim: int = 16, z: int = CHANNELS, channels: int = 3) -> None:
+    def __init__(self, dim: int = 16, z_dim: int = len(LATENT_MEAN), channels: int = 3) -> None:
         super().__init__()
-        self.dim, self.z, self.channels = dim, z, channels
-        self.encoder = Encoder(dim, z * 2, channels)
-        self.conv1 = CausalConv3d(z * 2, z * 2, 1)
-        self.conv2 = CausalConv3d(z, z, 1)
-        self.decoder = Decoder(dim, z, channels)
+        self.dim, self.z_dim, self.channels = dim, z_dim, channels
+        self.encoder = Encoder(dim, z_dim * 2, channels)
+        self.conv1 = CausalConv3d(z_dim * 2, z_dim * 2, 1)
+        self.conv2 = CausalConv3d(z_dim, z_dim, 1)
+        self.decoder = Decoder(dim, z_dim, channels)
+
+    @property
+    def spatial_compression(self) -> int:
+        """Return how many pixels of height and of width make one of the latent."""
+        return SPATIAL_COMPRESSION
+
+    @property
+    def temporal_compression(self) -> int:
+        """Return how many frames after the first make one latent frame."""
+        return TEMPORAL_COMPRESSION
 
     def posterior(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, each (B, z, k+1, h, w), of images (B, 3, 4k+1, 8h, 8w)."""
-        self.check_images(x, first=past is None or not past)
-        mean, log_variance = self.conv1(self.encoder(_laid_out(x), past)).chunk(2, dim=1)
+        """Return mean and log-variance, each (B, z_dim, k+1, h, w), of images (B, 3, 4k+1, 8h, 8w).
+
+        With `past` the images are the next piece of a stream (layers.py). Raises UserError as `check_images` does.
+        """
+        self.check_images(x, first=not past)
+        mean, log_variance = self.conv1(self.encoder(_channels_last(x), past)).chunk(2, dim=1)
         return mean, log_variance
 
     def encode(self, x: Tensor) -> Tensor:
-        """The raw latent (the posterior's mean) of a whole clip."""
+        """Return the raw latent (B, z_dim, k+1, h, w), the posterior's mean, of a whole clip (B, 3, 4k+1, 8h, 8w)."""
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor, past: Past | None = None) -> Tensor:
-        """Images, about [-1, 1] and not clamped, of a raw latent (B, z, k+1, h, w)."""
-        if z.dim() != 5 or z.shape[1] != self.z:
-            raise UserError(f"The VAE decodes latents of shape (B, {self.z}, T, h, w); this one is {tuple(z.shape)}.")
-        return self.decoder(self.conv2(_laid_out(z)), past)
+        """Return images (B, 3, 4k+1, 8h, 8w), about [-1, 1] and not clamped, of a raw latent (B, z_dim, k+1, h, w).
 
-    def encode_stream(self, images: Iterable[Tensor], chunk: int = 4) -> Iterator[Tensor]:
-        """Latents of a clip that comes in pieces (B, 3, any, 8h, 8w); each latent is yielded as soon as it is known.
-
-        `chunk` frames (a multiple of 4) are encoded at once after the first. Memory does not grow with the clip.
+        With `past` the latent is the next piece of a stream. Raises UserError for another shape.
         """
-        if chunk < TEMPORAL or chunk % TEMPORAL:
-            raise UserError(f"The VAE encodes chunks of a multiple of {TEMPORAL} frames; {chunk} is none.")
+        if z.dim() != 5 or z.shape[1] != self.z_dim:
+            raise UserError(
+                f"The VAE decodes latents of shape (B, {self.z_dim}, T, h, w); this one is {tuple(z.shape)}."
+            )
+        images: Tensor = self.decoder(self.conv2(_channels_last(z)), past)
+        return images
+
+    def encode_stream(self, images: Iterable[Tensor], chunk: int = TEMPORAL_COMPRESSION) -> Iterator[Tensor]:
+        """Yield the latents of a clip that comes in pieces (B, 3, any, 8h, 8w), each as soon as it is known.
+
+        After the first frame `chunk` frames (a multiple of the temporal compression) are encoded at once. Memory does
+        not grow with the clip. Raises UserError for another chunk, and as `check_images` does.
+        """
+        step = self.temporal_compression
+        if chunk < step or chunk % step:
+            raise UserError(f"The VAE encodes chunks of a multiple of {step} frames; {chunk} is not one.")
         past: Past = {}
-        for piece in _pieces(images, chunk):
+        for piece in _rechunk(images, chunk):
             yield self.posterior(piece, past)[0]
 
     def decode_stream(self, latents: Iterable[Tensor], chunk: int = 1) -> Iterator[Tensor]:
-        """Images of latents that come in pieces (B, z, any, h, w), `chunk` latent frames at once."""
+        """Yield the images of latents that come in pieces (B, z_dim, any, h, w), `chunk` latent frames at once."""
         past: Past = {}
         for piece in latents:
-            for part in piece.split(chunk, dim=2):
-                yield self.decode(part, past)
+            for start in range(0, piece.shape[2], chunk):
+                yield self.decode(piece[:, :, start : start + chunk], past)
 
     def check_images(self, x: Tensor, first: bool = True) -> None:
-        """Refuses images that the network cannot encode exactly."""
+        """Raise UserError unless the network can encode images x exactly. first: they begin a clip."""
         if x.dim() != 5 or x.shape[1] != self.channels:
             raise UserError(
                 f"The VAE encodes images of shape (B, {self.channels}, T, H, W); these are {tuple(x.shape)}."
             )
         frames, height, width = x.shape[2:]
-        if height % SPATIAL or width % SPATIAL:
+        side, step = self.spatial_compression, self.temporal_compression
+        if height % side or width % side:
             raise UserError(
-                f"The VAE needs height and width in multiples of {SPATIAL}; these images are {height}x{width}."
+                f"The VAE needs height and width in multiples of {side}; these images are {height}x{width}."
                 " Resize or crop them."
             )
-        if (frames - int(first)) % TEMPORAL or frames == 0:
+        if (frames - int(first)) % step or frames == 0:
+            examples = ", ".join(str(k * step + 1) for k in range(5))
             raise UserError(
-                f"The VAE needs 4k+1 frames (1, 5, 9, 13, 17, ...); this clip has {frames}. Drop or repeat frames."
+                f"The VAE needs {step}k+1 frames ({examples}, ...); this clip has {frames}. Drop or repeat frames."
                 if first
-                else f"After the first frame a stream goes on in multiples of {TEMPORAL} frames; {frames} came."
+                else f"After its first frame a stream continues in multiples of {step} frames; {frames} came."
             )
 
 
-def _laid_out(x: Tensor) -> Tensor:
-    """Channels last on CPUs: the bfloat16 kernels are twice as fast so."""
+def _channels_last(x: Tensor) -> Tensor:
+    """Return x with channels last in memory on CPUs, where the bfloat16 kernels are twice as fast so."""
     return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
-def _pieces(images: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
-    """Cuts a stream of frames anew: one frame first, then `chunk` at a time, and what is left."""
+def _rechunk(images: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
+    """Yield a stream of frames (B, C, any, H, W) anew: one frame first, then `chunk` at a time, and what is left."""
     held: Tensor | None = None
     size = 1
     for piece in images:

@@ -1,7 +1,7 @@
 """The fixed statistics of Wan 2.1 latents (comfy/latent_formats.py, class Wan21; Wan-Video/Wan2.1).
 
-The generator sees `(z - mean) / std`. The miniature's autoencoder is folded after training so that its raw latents have
-this very mean and deviation: one latent format serves both scales.
+The generator reads `(z - mean) / std`. After training, an affine of every channel is folded into the miniature's
+autoencoder, so that its raw latents have this very mean and deviation: one latent format serves both scales.
 """
 
 from __future__ import annotations
@@ -47,15 +47,16 @@ LATENT_STD = (
 )
 
 
-def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
+def _per_channel(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """Return one value per channel, shaped to multiply a latent (B, C, T, h, w) like `like`."""
     return torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1, 1)
 
 
 def normalize_latent(z: Tensor) -> Tensor:
-    """Raw latents (B, 16, T, h, w) as the generator sees them."""
-    return (z - _column(LATENT_MEAN, z)) / _column(LATENT_STD, z)
+    """Return raw latents (B, 16, T, h, w) as the generator reads them: zero mean, unit deviation per channel."""
+    return (z - _per_channel(LATENT_MEAN, z)) / _per_channel(LATENT_STD, z)
 
 
 def denormalize_latent(z: Tensor) -> Tensor:
-    """What the generator made, as the autoencoder decodes it."""
-    return z * _column(LATENT_STD, z) + _column(LATENT_MEAN, z)
+    """Return latents of the generator (B, 16, T, h, w) as the autoencoder decodes them."""
+    return z * _per_channel(LATENT_STD, z) + _per_channel(LATENT_MEAN, z)

@@ -1,50 +1,57 @@
 """The layers of Wan 2.1's VAE. Keys are those of `Wan2.1_VAE.pth` (Wan-Video/Wan2.1, wan/modules/vae.py).
 
-Every layer that looks back in time takes `past`, a dictionary from layer to the frames it still needs. Without it a
-clip starts and ends in one call, padded once with zeros; with it the clip may come in chunks, to the same numbers.
+Every layer that looks back in time takes `past`, a dictionary from layer to the frames that it still needs. Without it
+a clip starts and ends in one call, padded once with zeros; with it the clip may come in chunks, to the same numbers.
 
-Shapes: B batch, C channels, T frames, H height, W width.
+Letters: B batch, C channels, T frames, H height, W width.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
+Sizes = tuple[int, ...]
 Past = dict[nn.Module, Tensor]
 
 
 def rms(x: Tensor, gamma: Tensor) -> Tensor:
-    """Divides each position's channels (dimension 1) by their root mean square and scales them by `gamma`."""
-    return F.normalize(x, dim=1) * (x.shape[1] ** 0.5 * gamma).to(x.dtype)
+    """Divide the channels (dimension 1) of each position by their root mean square and scale them by `gamma`."""
+    scale: Tensor = x.shape[1] ** 0.5 * gamma
+    return F.normalize(x, dim=1) * scale.to(x.dtype)
 
 
 def rms_silu(x: Tensor, gamma: Tensor) -> Tensor:
-    """RMS norm and SiLU together: a seam, so that the trainer can put a compiled form in its place."""
+    """Apply RMS norm and SiLU together: a seam, so that the trainer can put a compiled form in its place."""
     return F.silu(rms(x, gamma))
 
 
-def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple, padding: tuple) -> Tensor:
-    """`F.conv3d` without padding in time, by the fastest way that the machine has.
+def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes) -> Tensor:
+    """Apply `F.conv3d` without padding in time, by the fastest way that the machine has.
 
     On CPUs the float32 kernels for few channels are ten times slower than one 2D convolution per slice of the kernel,
     over all frames as a batch; the bfloat16 ones are the fastest of all.
     """
     slow = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if not slow:
-        return F.conv3d(x, weight, bias, stride, padding)
-    b, c, t, h, w = x.shape
+    return conv3d_by_slices(x, weight, bias, stride, padding) if slow else F.conv3d(x, weight, bias, stride, padding)
+
+
+def conv3d_by_slices(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes) -> Tensor:
+    """Apply `F.conv3d` without padding in time as the sum of one 2D convolution for each time slice of the kernel."""
     step, depth = stride[0], weight.shape[2]
-    count = (t - depth) // step + 1
-    frames = x.transpose(1, 2)  # (B, T, C, H, W)
-    total = None
-    for tap in range(depth):
-        part = frames[:, tap : tap + (count - 1) * step + 1 : step].reshape(b * count, c, h, w)
-        part = part.contiguous(memory_format=torch.channels_last)
-        part = F.conv2d(part, weight[:, :, tap], bias if tap == 0 else None, stride[1:], padding[1:])
-        total = part if total is None else total + part
-    return total.reshape(b, count, *total.shape[1:]).transpose(1, 2)
+    count = (x.shape[2] - depth) // step + 1
+
+    def convolve_slice(time: int) -> Tensor:
+        frames = rearrange(x[:, :, time : time + (count - 1) * step + 1 : step], "b c t h w -> (b t) c h w")
+        frames = frames.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(frames, weight[:, :, time], bias if time == 0 else None, stride[1:], padding[1:])
+
+    total = convolve_slice(0)
+    for time in range(1, depth):
+        total = total + convolve_slice(time)
+    return rearrange(total, "(b t) c h w -> b c t h w", t=count)
 
 
 class RMSNorm(nn.Module):
@@ -58,13 +65,27 @@ class RMSNorm(nn.Module):
         return rms(x, self.gamma)
 
 
-class CausalConv3d(nn.Conv3d):
-    """A 3D convolution that sees the present and the past frames only (zeros before the first)."""
+def gamma(norm: nn.Module) -> Tensor:
+    """Return the scales of an RMSNorm."""
+    assert isinstance(norm, RMSNorm)
+    return norm.gamma
 
-    def __init__(self, channels: int, out: int, kernel: int | tuple[int, int, int], stride: int | tuple = 1) -> None:
-        kernel = (kernel,) * 3 if isinstance(kernel, int) else kernel
+
+class CausalConv3d(nn.Conv3d):
+    """A 3D convolution that reads the present and the past frames only (zeros before the first)."""
+
+    padding: tuple[int, ...]
+
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        kernel: int | tuple[int, int, int],
+        stride: int | tuple[int, int, int] = 1,
+    ) -> None:
+        kernel = (kernel, kernel, kernel) if isinstance(kernel, int) else kernel
         super().__init__(channels, out, kernel, stride, (0, kernel[1] // 2, kernel[2] // 2))
-        self.back = kernel[0] - 1
+        self.back = kernel[0] - 1  # how many past frames it reads
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         before = None
@@ -75,9 +96,9 @@ class CausalConv3d(nn.Conv3d):
         return self.convolve(x, before)
 
     def convolve(self, x: Tensor, before: Tensor | None = None) -> Tensor:
-        """Convolves `x` after the frames `before` (fewer than needed are filled up with zeros in front)."""
+        """Convolve `x` after the frames `before`; where these are fewer than needed, zeros stand in front."""
         if before is None and x.shape[2] == 1:
-            # A single first frame meets only zeros in the past: the last slice of the kernel does it all.
+            # A single first frame has only zeros before it: the last slice of the kernel does it all.
             return conv3d(x, self.weight[:, :, -1:], self.bias, self.stride, self.padding)
         if before is not None:
             x = torch.cat((before, x), dim=2)
@@ -92,7 +113,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
-        # Places 1, 4 and 5 hold activation and dropout in Wan's file: the numbers are part of the keys.
+        # Entries 1, 4 and 5 are activation and dropout in Wan's network: the numbers are part of the keys.
         self.residual = nn.Sequential(
             RMSNorm(channels),
             nn.SiLU(),
@@ -105,9 +126,11 @@ class ResidualBlock(nn.Module):
         self.shortcut = CausalConv3d(channels, out, 1) if channels != out else nn.Identity()
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
-        y = self.residual[2](rms_silu(x, self.residual[0].gamma), past)
-        y = self.residual[6](rms_silu(y, self.residual[3].gamma), past)
-        return self.shortcut(x) + y
+        norm1, _, conv1, norm2, _, _, conv2 = self.residual
+        y = conv1(rms_silu(x, gamma(norm1)), past)
+        y = conv2(rms_silu(y, gamma(norm2)), past)
+        out: Tensor = self.shortcut(x) + y
+        return out
 
 
 class AttentionBlock(nn.Module):
@@ -120,12 +143,13 @@ class AttentionBlock(nn.Module):
         self.proj = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
-        b, c, t, h, w = x.shape
-        frames = x.transpose(1, 2).reshape(b * t, c, h, w)
-        q, k, v = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2).chunk(3, dim=2)
-        y = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
-        y = self.proj(y.transpose(1, 2).reshape(b * t, c, h, w))
-        return x + y.reshape(b, t, c, h, w).transpose(1, 2)
+        t, h = x.shape[2:4]
+        frames = rearrange(x, "b c t h w -> (b t) c h w")
+        q, k, v = rearrange(self.to_qkv(self.norm(frames)), "bt (qkv c) h w -> qkv bt 1 (h w) c", qkv=3)
+        y = F.scaled_dot_product_attention(q, k, v)
+        y = self.proj(rearrange(y, "bt 1 (h w) c -> bt c h w", h=h))
+        out: Tensor = x + rearrange(y, "(b t) c h w -> b c t h w", t=t)
+        return out
 
 
 class Head(nn.Sequential):
@@ -135,18 +159,22 @@ class Head(nn.Sequential):
         super().__init__(RMSNorm(channels), nn.SiLU(), CausalConv3d(channels, out, 3))
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
-        return self[2](rms_silu(x, self[0].gamma), past)
+        norm, _, conv = self
+        out: Tensor = conv(rms_silu(x, gamma(norm)), past)
+        return out
 
 
 class FrameConv(nn.Conv2d):
     """A 2D convolution of every frame of (B, C, T, H, W), run as 3D so that the memory layout stays."""
+
+    padding: tuple[int, ...]
 
     def forward(self, x: Tensor) -> Tensor:
         return conv3d(x, self.weight[:, :, None], self.bias, (1, *self.stride), (0, *self.padding))
 
 
 class Downsample(nn.Module):
-    """Halves height and width and, with `time`, the frames after the first (2k+1 -> k+1)."""
+    """Half the height and width and, with `time`, half the frames after the first (2k+1 -> k+1)."""
 
     def __init__(self, channels: int, time: bool) -> None:
         super().__init__()
@@ -157,8 +185,10 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         x = self.resample[1](F.pad(x, (0, 1, 0, 1)))
-        if not self.time:
-            return x
+        return self.downsample_time(x, past) if self.time else x
+
+    def downsample_time(self, x: Tensor, past: Past | None) -> Tensor:
+        """Return every second of the frames after a clip's first, each convolved with the two before it."""
         before = None if past is None else past.get(self)
         if past is not None:
             past[self] = x[:, :, -1:].clone()
@@ -173,7 +203,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles height and width, halves the channels and, with `time`, doubles the frames after the first."""
+    """Twice the height and width, half the channels and, with `time`, twice the frames after the first."""
 
     def __init__(self, channels: int, time: bool) -> None:
         super().__init__()
@@ -184,17 +214,18 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         if self.time:
-            x = self.in_time(x, past)
-        return self.resample[1](F.interpolate(x, scale_factor=(1.0, 2.0, 2.0), mode="nearest-exact"))
+            x = self.upsample_time(x, past)
+        out: Tensor = self.resample[1](F.interpolate(x, scale_factor=(1.0, 2.0, 2.0), mode="nearest-exact"))
+        return out
 
-    def in_time(self, x: Tensor, past: Past | None) -> Tensor:
+    def upsample_time(self, x: Tensor, past: Past | None) -> Tensor:
+        """Return two frames for each of x; a clip's first frame stays one."""
         started = past is not None and self in past
         if past is not None:
             past[self] = x.new_empty(0)
-        first, x = (None, x) if started else (x[:, :, :1], x[:, :, 1:])
-        if x.shape[2] == 0:
+        first, later = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
+        if later.shape[2] == 0:
             return first
-        b, c, t, h, w = x.shape
-        # Channels 0..C-1 are the earlier of the two frames made from one. The first frame is never in the past here.
-        x = self.time_conv(x, past).reshape(b, 2, c, t, h, w).permute(0, 2, 3, 1, 4, 5).reshape(b, c, 2 * t, h, w)
-        return x if first is None else torch.cat((first, x), dim=2)
+        # The channels hold the earlier of the two frames, then the later. The first frame is never in the past here.
+        later = rearrange(self.time_conv(later, past), "b (two c) t h w -> b c (t two) h w", two=2)
+        return later if started else torch.cat((first, later), dim=2)

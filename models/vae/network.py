@@ -1,6 +1,6 @@
 """Encoder and decoder of Wan 2.1's VAE at any width, with the keys of `Wan2.1_VAE.pth`.
 
-8x8 in space and 4x in time: (B, 3, 4k+1, 8h, 8w) <-> (B, 16, k+1, h, w). The structure is fixed (multipliers 1, 2, 4,
+8x8 in space and 4x in time: (B, 3, 4k+1, 8h, 8w) <-> (B, z, k+1, h, w). The structure is fixed (multipliers 1, 2, 4,
 4; two residual blocks a level, three in the decoder), because ComfyUI's loader reads only the width from a file.
 """
 
@@ -10,17 +10,20 @@ from torch import Tensor, nn
 
 from .layers import AttentionBlock, CausalConv3d, Downsample, Head, Past, ResidualBlock, Upsample
 
-MULTIPLIERS = (1, 2, 4, 4)
-TIME_DOWN = (False, True, True)
-BLOCKS = 2
+MULTIPLIERS = (1, 2, 4, 4)  # of the width, one per level
+TIME_DOWN = (False, True, True)  # whether the step between two levels halves the frames too; it always halves the sides
+BLOCKS = 2  # residual blocks of a level of the encoder; the decoder has one more
+SPATIAL_COMPRESSION: int = 2 ** len(TIME_DOWN)
+TEMPORAL_COMPRESSION: int = 2 ** sum(TIME_DOWN)
 
 
 def _middle(width: int) -> nn.Sequential:
+    """Return the layers at the smallest resolution."""
     return nn.Sequential(ResidualBlock(width, width), AttentionBlock(width), ResidualBlock(width, width))
 
 
 class Encoder(nn.Module):
-    """(B, C, 4k+1, 8h, 8w) -> (B, out, k+1, h, w)."""
+    """Images (B, C, 4k+1, 8h, 8w) to features (B, out, k+1, h, w) at the latent's resolution."""
 
     def __init__(self, dim: int, out: int, channels: int = 3) -> None:
         super().__init__()
@@ -41,16 +44,17 @@ class Encoder(nn.Module):
         x = self.conv1(x, past)
         for layer in (*self.downsamples, *self.middle):
             x = layer(x, past)
-        return self.head(x, past)
+        out: Tensor = self.head(x, past)
+        return out
 
 
 class Decoder(nn.Module):
-    """(B, z, k+1, h, w) -> (B, channels, 4k+1, 8h, 8w)."""
+    """Latents (B, z, k+1, h, w) to images (B, channels, 4k+1, 8h, 8w)."""
 
-    def __init__(self, dim: int, z: int, channels: int = 3) -> None:
+    def __init__(self, dim: int, z_dim: int, channels: int = 3) -> None:
         super().__init__()
         width = dim * MULTIPLIERS[-1]
-        self.conv1 = CausalConv3d(z, width, 3)
+        self.conv1 = CausalConv3d(z_dim, width, 3)
         self.middle = _middle(width)
         layers: list[nn.Module] = []
         for level, multiplier in enumerate(reversed(MULTIPLIERS)):
@@ -67,4 +71,5 @@ class Decoder(nn.Module):
         x = self.conv1(x, past)
         for layer in (*self.middle, *self.upsamples):
             x = layer(x, past)
-        return self.head(x, past)
+        out: Tensor = self.head(x, past)
+        return out

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ...control.errors import UserError
-from ..weights import tensor_file as safefile
+from ..weights import tensor_file
+from ..weights.fingerprint import weights_fingerprint
 from ..weights.tensor_file import load_strict, read_tensors, write_tensors
 from .autoencoder import VAE
 
 
-def save_vae(path: str | Path, vae: VAE, metadata: dict[str, object] | None = None, dtype=torch.bfloat16) -> Path:
-    """Writes the weights in `dtype` and `metadata` (values become JSON) whole or not at all."""
+def save_vae(
+    path: str | Path, vae: VAE, metadata: dict[str, object] | None = None, dtype: torch.dtype = torch.bfloat16
+) -> Path:
+    """Write the weights in `dtype` and `metadata` (values become JSON), whole or not at all; return the path."""
     tensors = {key: value.detach().to(dtype) for key, value in vae.state_dict().items()}
     header = {"format": "pt", **{key: json.dumps(value) for key, value in (metadata or {}).items()}}
     write_tensors(path, tensors, header)
@@ -23,12 +26,12 @@ def save_vae(path: str | Path, vae: VAE, metadata: dict[str, object] | None = No
 
 
 def read_metadata(path: str | Path) -> dict[str, object]:
-    """What `save_vae` was given as `metadata`. Raises UserError for a file that is not whole."""
-    return {key: json.loads(value) for key, value in safefile.read_metadata(path).items() if key != "format"}
+    """Return the `metadata` of `save_vae`. Raises UserError for a file that is missing, cut short or foreign."""
+    return {key: json.loads(value) for key, value in tensor_file.read_metadata(path).items() if key != "format"}
 
 
 def load_vae(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> VAE:
-    """Reads a Wan 2.1 VAE of any width, ready to use (no gradients).
+    """Return the Wan 2.1 VAE of a file, of any width, ready to use (no gradients).
 
     Raises UserError for a missing, truncated or foreign file, and for pickles, which could run code.
     """
@@ -36,20 +39,15 @@ def load_vae(path: str | Path, device: str | torch.device = "cpu", dtype: torch.
     gamma, stem = tensors.get("decoder.head.0.gamma"), tensors.get("encoder.conv1.weight")
     if gamma is None or stem is None or "conv2.weight" not in tensors:
         raise UserError(f"'{path}' is not a Wan 2.1 VAE: it has other keys, such as {sorted(tensors)[:3]}.")
-    vae = VAE(dim=gamma.shape[0], z=tensors["conv2.weight"].shape[0], channels=stem.shape[1])
+    vae = VAE(dim=gamma.shape[0], z_dim=tensors["conv2.weight"].shape[0], channels=stem.shape[1])
     load_strict(vae, tensors, path, f"Wan 2.1 VAE of width {vae.dim}")
     return vae.to(device, dtype).eval().requires_grad_(False)
 
 
-def fingerprint(vae: VAE) -> str:
-    """SHA-256 over names and float32 values of what makes latents: the encoder and `conv1`.
+def fingerprint(vae: nn.Module) -> str:
+    """Return the SHA-256 over names and float32 values of the weights that make latents: the encoder and `conv1`.
 
-    The same for a file and its float32 or bfloat16 load, and for a file whose decoder was trained further: its latents
-    mean the same, so a generator trained on the one works with the other.
+    It is the same for a file and its float32 or bfloat16 load, and for a file whose decoder was trained further: its
+    latents mean the same, so a generator trained on the one works with the other.
     """
-    digest = hashlib.sha256()
-    for key, value in sorted(vae.state_dict().items()):
-        if key.startswith(("encoder.", "conv1.")):
-            digest.update(key.encode())
-            digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return weights_fingerprint(vae, prefixes=("encoder.", "conv1."))

@@ -7,7 +7,6 @@ metadata entry `config` is described in config.py; everything else in the metada
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,44 +18,48 @@ from ...control.errors import UserError
 from ..backbone.transformer import FullDiT
 from ..conditioning.text import TextEncoder
 from ..config import FullDiTConfig
-from .tensor_file import load_strict, read_metadata, read_tensors, write_tensors
+from .tensor_file import PathLike, load_strict, read_metadata, read_tensors, write_tensors
 
 FORMAT = "fulldit"
 TEXT = "text_encoder."
 
 
 def embedded_path(name: str) -> Path:
-    """Where the weights that come with the repository are: 'fulldit_mini', 'fulldit_mini_vae', ..."""
+    """Return the path of weights that come with the repository: 'fulldit_mini', 'fulldit_mini_vae', ..."""
     return Path(__file__).resolve().parents[2] / "checkpoints" / f"{name}.safetensors"
 
 
 def save_model(
-    path: str | os.PathLike,
+    path: PathLike,
     model: FullDiT,
     text: TextEncoder | None,
     config: FullDiTConfig,
     extra_metadata: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = torch.bfloat16,
 ) -> None:
-    """Write a checkpoint, whole or not at all. Matrices are stored in `dtype` (None: as they are), everything small,
-    and what computes in float32, as it is. Values of `extra_metadata` that are not strings are written as JSON."""
-    tensors = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
+    """Write a checkpoint, whole or not at all.
+
+    Large matrices are stored in `dtype` (None: as they are); small weights, and those of layers that compute in
+    float32, as they are. Values of `extra_metadata` that are not strings are written as JSON.
+    """
+    tensors = {name: _storage_format(name, value, dtype) for name, value in model.state_dict().items()}
     if text is not None:
-        tensors |= {TEXT + name: _stored(name, value, dtype) for name, value in text.state_dict().items()}
+        tensors |= {TEXT + name: _storage_format(name, value, dtype) for name, value in text.state_dict().items()}
     metadata = {"format": FORMAT, "config": config.to_json()}
     for name, value in (extra_metadata or {}).items():
         metadata[name] = value if isinstance(value, str) else json.dumps(value)
     write_tensors(path, tensors, metadata)
 
 
-def _stored(name: str, value: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+def _storage_format(name: str, value: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """Return a weight in the format that it is stored in."""
     matrix = value.ndim == 2 and value.numel() >= 4096
     precise = name.startswith("tokenizers.") and ".net." in name
     return value.to(dtype) if dtype is not None and matrix and not precise else value
 
 
-def read_config(path: str | os.PathLike) -> FullDiTConfig:
-    """The config of a checkpoint. Raises UserError for a file that is not one of FullDiT."""
+def read_config(path: PathLike) -> FullDiTConfig:
+    """Return the config of a checkpoint. Raises UserError for a file that is not one of FullDiT."""
     metadata = read_metadata(path)
     if "config" not in metadata:
         raise UserError(f"'{path}' is not a FullDiT checkpoint (it has no config). Choose one made by `fulldit train`.")
@@ -66,9 +69,11 @@ def read_config(path: str | os.PathLike) -> FullDiTConfig:
         raise UserError(f"'{path}': {error.clause}") from error
 
 
-def read_camera_motion_range(path: str | os.PathLike) -> CameraMotionRange | None:
-    """The range of camera movement that a checkpoint was trained on (`camera_reach` in its metadata). None where there
-    is none, or a damaged one: a warning is not worth refusing a checkpoint for."""
+def read_camera_motion_range(path: PathLike) -> CameraMotionRange | None:
+    """Return the range of camera movement that a checkpoint was trained on (`camera_reach` in its metadata).
+
+    None where it is missing or damaged: it only serves warnings, which are not worth refusing a checkpoint for.
+    """
     try:
         return CameraMotionRange.from_json(json.loads(read_metadata(path).get("camera_reach", "null")))
     except ValueError:
@@ -76,9 +81,11 @@ def read_camera_motion_range(path: str | os.PathLike) -> CameraMotionRange | Non
 
 
 def load_model(
-    path: str | os.PathLike, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    path: PathLike, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
 ) -> tuple[FullDiT, TextEncoder, FullDiTConfig]:
-    """Read a checkpoint onto `device` in the format `dtype`; patch embeddings and camera tokenizer stay float32.
+    """Return the networks and the config of a checkpoint, on `device` in the format `dtype`, ready to use.
+
+    Patch embeddings and the camera tokenizer stay float32.
 
     Raises UserError for files that are missing, pickled, cut short or foreign, and for keys that do not fit exactly.
     """
@@ -91,8 +98,8 @@ def load_model(
     tensors = read_tensors(path)
     model = FullDiT(config, device=device, dtype=dtype)
     text = TextEncoder(dim=config.text_dim, device=device, dtype=dtype)
-    words = {name[len(TEXT) :]: value for name, value in tensors.items() if name.startswith(TEXT)}
-    rest = {name: value for name, value in tensors.items() if not name.startswith(TEXT)}
-    load_strict(model, rest, path, "model that its config describes")
-    load_strict(text, words, path, "text encoder of the miniature")
+    text_tensors = {name.removeprefix(TEXT): value for name, value in tensors.items() if name.startswith(TEXT)}
+    model_tensors = {name: value for name, value in tensors.items() if not name.startswith(TEXT)}
+    load_strict(model, model_tensors, path, "model that its config describes")
+    load_strict(text, text_tensors, path, "text encoder of the miniature")
     return model.eval(), text.eval(), config

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 import torch
 
 from ...control.errors import UserError
-from ..backbone.transformer import FullDiT, initialize_tokenizers
+from ..backbone.initialize import initialize_tokenizers
+from ..backbone.transformer import FullDiT
 from .tensor_file import load_strict
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "module.")
 
-# diffusers -> Wan; the first that fits is taken.
+# Starts of keys, (diffusers, Wan); the first that fits is taken.
 _NAMES: tuple[tuple[str, str], ...] = (
     ("condition_embedder.time_embedder.linear_1.", "time_embedding.0."),
     ("condition_embedder.time_embedder.linear_2.", "time_embedding.2."),
@@ -36,51 +37,56 @@ _BLOCK_NAMES: tuple[tuple[str, str], ...] = (
     ("norm2.", "norm3."),
     ("ffn.net.0.proj.", "ffn.0."),
     ("ffn.net.2.", "ffn.2."),
+    ("scale_shift_table", "modulation"),
 )
 
 
 def is_diffusers(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether the keys are those of diffusers' WanTransformer3DModel."""
+    """Return whether the keys are those of diffusers' WanTransformer3DModel."""
     return any("condition_embedder." in name for name in state)
 
 
-def _translate(name: str, forward: bool) -> str:
-    def turn(pairs):
-        return pairs if forward else tuple((b, a) for a, b in pairs)
+def _translate(name: str, to_wan: bool) -> str:
+    """Return a key of diffusers under Wan's name (`to_wan`), or a key of Wan under diffusers' name."""
+    if name == ("scale_shift_table" if to_wan else "head.modulation"):
+        return "head.modulation" if to_wan else "scale_shift_table"
+    if not name.startswith("blocks."):
+        return _rename_start(name, _NAMES, to_wan)
+    _, number, rest = name.split(".", 2)
+    return f"blocks.{number}.{_rename_start(rest, _BLOCK_NAMES, to_wan)}"
 
-    if name == ("scale_shift_table" if forward else "head.modulation"):
-        return "head.modulation" if forward else "scale_shift_table"
-    if name.startswith("blocks."):
-        _, number, rest = name.split(".", 2)
-        for old, new in turn((*_BLOCK_NAMES, ("scale_shift_table", "modulation"))):
-            if rest.startswith(old):
-                return f"blocks.{number}.{new}{rest[len(old) :]}"
-    else:
-        for old, new in turn(_NAMES):
-            if name.startswith(old):
-                return new + name[len(old) :]
-    return name  # left as it is, so that strict loading can name it
+
+def _rename_start(name: str, pairs: tuple[tuple[str, str], ...], to_wan: bool) -> str:
+    """Return `name` with the first fitting start of `pairs` (diffusers, Wan) replaced by the other.
+
+    A name that none fits stays as it is, so that strict loading can name it.
+    """
+    for diffusers, wan in pairs:
+        old, new = (diffusers, wan) if to_wan else (wan, diffusers)
+        if name.startswith(old):
+            return new + name[len(old) :]
+    return name
 
 
 def to_wan(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in any of the known wrappings and layouts -> keys of the original Wan 2.1. Unknown keys are kept."""
-    found = {}
-    for name, value in state.items():
-        for prefix in PREFIXES:
-            if name.startswith(prefix):
-                name = name[len(prefix) :]
-                break
-        found[name] = value
-    return {_translate(name, True): value for name, value in found.items()} if is_diffusers(found) else found
+    """Return weights in any of the known wrappings and layouts under the original Wan 2.1's keys. Unknown keys stay."""
+    state = {_without_prefix(name): value for name, value in state.items()}
+    return {_translate(name, to_wan=True): value for name, value in state.items()} if is_diffusers(state) else state
 
 
 def to_diffusers(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Keys of the original Wan 2.1 -> keys of diffusers. Unknown keys (our tokenizers) are kept."""
-    return {_translate(name, False): value for name, value in state.items()}
+    """Return weights with the original Wan 2.1's keys under those of diffusers. Unknown keys (our tokenizers) stay."""
+    return {_translate(name, to_wan=False): value for name, value in state.items()}
+
+
+def _without_prefix(name: str) -> str:
+    """Return a key without the wrapping that a file's maker put before it."""
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)
 
 
 def load_backbone(model: FullDiT, state: Mapping[str, torch.Tensor], path: str = "the file") -> None:
-    """Load open Wan 2.1 text-to-video weights into a FullDiT of the same size; its condition tokenizers start afresh.
+    """Load open Wan 2.1 text-to-video weights into a FullDiT of the same size; its condition tokenizers start anew.
 
     Raises UserError for weights of another size, or with parts that this network lacks (image-to-video, VACE).
     """

@@ -1,4 +1,4 @@
-"""Reading safetensors files that a user gave: everything wrong with them is said in one sentence.
+"""Read and write safetensors files; whatever is wrong with a file becomes one sentence.
 
 No pickle is ever loaded: a `.pt` or `.ckpt` file is recognized by its first bytes and refused.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,11 +17,12 @@ from torch import nn
 from ...control.errors import UserError
 from ...control.files import atomic_path, existing
 
-MAX_HEADER = 100 * 2**20
+PathLike = str | os.PathLike[str]
+MAX_HEADER = 100 * 2**20  # bytes, the limit of the safetensors library
 
 
-def read_metadata(path: str | os.PathLike) -> dict[str, str]:
-    """The metadata of a safetensors file, after checking that the file is whole.
+def read_metadata(path: PathLike) -> dict[str, str]:
+    """Return the metadata of a safetensors file that is whole.
 
     Raises UserError when the file is missing, a pickle, something else, or cut short.
     """
@@ -39,23 +40,23 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
         header = brace + file.read(length - 1) if 2 <= length <= MAX_HEADER else b""
     try:
         entries = json.loads(header)
-        metadata = entries.pop("__metadata__", {})
+        metadata: dict[str, str] = entries.pop("__metadata__", {})
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         if header and len(header) < length:
-            raise UserError(_cut(path, size)) from error
+            raise UserError(_cut_short(path, size)) from error
         raise UserError(f"'{path}' is not a safetensors file. Choose one that ends in .safetensors.") from error
     if size < 8 + length + end:
-        raise UserError(_cut(path, size))
+        raise UserError(_cut_short(path, size))
     return metadata
 
 
-def _cut(path: Path, size: int) -> str:
+def _cut_short(path: Path, size: int) -> str:
     return f"'{path}' is cut short ({size} bytes). Download or copy it again."
 
 
-def read_tensors(path: str | os.PathLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
-    """All tensors of a safetensors file. Raises UserError as `read_metadata` does."""
+def read_tensors(path: PathLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+    """Return all tensors of a safetensors file by name. Raises UserError as `read_metadata` does."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -66,7 +67,7 @@ def read_tensors(path: str | os.PathLike, device: str | torch.device = "cpu") ->
         raise UserError(f"'{path}' cannot be read ({error}). Download or copy it again.") from error
 
 
-def write_tensors(path: str | os.PathLike, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+def write_tensors(path: PathLike, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, whole or not at all."""
     from safetensors.torch import save_file
 
@@ -74,18 +75,19 @@ def write_tensors(path: str | os.PathLike, tensors: Mapping[str, torch.Tensor], 
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, dict(metadata))
 
 
-def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: str | os.PathLike, what: str) -> None:
-    """Load `tensors` into `module`; every key and shape must fit. Raises UserError naming the first that do not."""
+def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: PathLike, what: str) -> None:
+    """Load `tensors` into `module`, which the error calls `what`. Raises UserError for keys or shapes that do not fit,
+    naming the first."""
     own = module.state_dict()
     missing = sorted(set(own) - set(tensors))
     unknown = sorted(set(tensors) - set(own))
     shapes = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
     problems = [
-        text
-        for names, text in (
-            (missing, f"lacks {_some(missing)}"),
-            (unknown, f"has {_some(unknown)}, which do not belong there"),
-            (shapes, f"has other shapes for {_some(shapes)}"),
+        problem
+        for names, problem in (
+            (missing, f"lacks {_first_names(missing)}"),
+            (unknown, f"has {_first_names(unknown)}, which do not belong there"),
+            (shapes, f"has other shapes for {_first_names(shapes)}"),
         )
         if names
     ]
@@ -94,6 +96,5 @@ def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: st
     module.load_state_dict(dict(tensors), strict=True)
 
 
-def _some(names: Iterable[str], count: int = 3) -> str:
-    names = list(names)
+def _first_names(names: list[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -10,8 +10,9 @@ import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 
-from ...models.backbone.transformer import ConditionKVCache, FullDiT
+from ...models.backbone.transformer import FullDiT
 from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.conditioning.kv_cache import ConditionKVCache
 from .cond import ARGUMENT
 
 KEEP_AFTER_RUN = 256 * 2**20  # bytes of K and V that may stay for the next prompt or seed

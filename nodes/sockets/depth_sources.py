@@ -60,7 +60,8 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
     import comfy.model_management as management
 
     from ...models.estimators.depth_anything import estimate_depth_anything, load_depth_anything
-    from ...models.estimators.depth_anything_download import MODELS, download, offer
+    from ...models.estimators.depth_anything_download import MODELS, missing_model
+    from ...models.weights.downloads import download
 
     images = _needed(images, "Depth Anything V2")
     name = choice["model"]
@@ -70,7 +71,7 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
         if published is None:
             raise UserError(f"The Depth Anything model '{name}' is gone: press R and choose another.")
         if choice.get("download", "no") != "yes":
-            raise offer(published, model_folders()[0], ask=choice.get("download") == "ask")
+            raise missing_model(published, model_folders()[0], ask_hub=choice.get("download") == "ask")
         place = download(published, model_folders()[0], progress)
     device = management.get_torch_device()
     cuda = getattr(device, "type", str(device)) == "cuda"

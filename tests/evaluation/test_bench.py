@@ -11,8 +11,8 @@ from comfyui_fulldit.evaluation.control.card import fill_card
 from comfyui_fulldit.evaluation.control.judge import METRICS
 from comfyui_fulldit.evaluation.control.scene_records import SceneRecords
 from comfyui_fulldit.evaluation.control.table import markdown_table
-from comfyui_fulldit.evaluation.control.weights_fingerprint import weights_fingerprint
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
+from comfyui_fulldit.models.weights.fingerprint import weights_fingerprint
 
 KEYS = ["none", "camera", "identity", "depth", "camera+identity", "camera+depth", "identity+depth"]
 KEYS += ["camera+identity+depth"]

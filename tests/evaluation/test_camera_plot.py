@@ -8,7 +8,7 @@ import pytest
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.view import camera_plot
+from comfyui_fulldit.view import curve_plot, path_plot, plucker_plot
 
 
 def red(image: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def blue(image: np.ndarray) -> np.ndarray:
     [("pedestal_up", 0, -1), ("pedestal_down", 0, 1), ("truck_right", 1, 1), ("truck_left", 1, -1)],
 )
 def test_the_last_camera_stands_where_the_movement_leads(name, axis, sign):
-    image = camera_plot.draw_path(preset(name, frames=9, amount=0.8), 240, 360)
+    image = path_plot.draw_path(preset(name, frames=9, amount=0.8), 240, 360)
     assert image.shape == (240, 360, 3) and image.dtype == np.float32
     assert sign * (red(image).mean(0)[axis] - blue(image).mean(0)[axis]) > 10
 
@@ -40,18 +40,18 @@ def test_every_path_can_be_drawn():
     small = preset("truck_left", frames=3).scaled(1e-9)
     wide = preset("zoom_in", frames=5, fov=150.0)
     for path in (still, far, small, wide):
-        for image in (camera_plot.draw_path(path, 120, 160), camera_plot.draw_curves(path, 120, 160)):
+        for image in (path_plot.draw_path(path, 120, 160), curve_plot.draw_curves(path, 120, 160)):
             assert image.shape == (120, 160, 3) and np.isfinite(image).all()
             assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.01
 
 
 def test_clips_have_a_image_per_frame_and_the_playhead_walks():
     path = preset("orbit_left", frames=5)
-    frames = camera_plot.path_frames(path, 120, 160)
-    curves = camera_plot.curve_frames(path, 160, 200)
+    frames = path_plot.draw_path_frames(path, 120, 160)
+    curves = curve_plot.draw_curve_frames(path, 160, 200)
     assert frames.shape == (5, 120, 160, 3) and curves.shape == (5, 160, 200, 3)
     assert all(np.abs(a - b).max() > 0.2 for a, b in zip(frames, frames[1:], strict=False))
-    plain = camera_plot.draw_curves(path, 160, 200)
+    plain = curve_plot.draw_curves(path, 160, 200)
     line = [int(np.abs(image - plain).mean((0, 2)).argmax()) for image in curves]
     assert line == sorted(line) and np.ptp(np.diff(line)) <= 2 and line[-1] - line[0] > 100
 
@@ -61,7 +61,7 @@ def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
 
     def heights(amount: float) -> tuple[float, float]:
         path = preset("truck_right", frames=9, amount=amount, ease="linear")
-        page = camera_plot.draw_curves(path, 360, 360, {"speed": 0.5})[30:110]
+        page = curve_plot.draw_curves(path, 360, 360, {"speed": 0.5})[30:110]
         dashes = np.argwhere((page[..., 0] > 0.8) & (page[..., 1] < 0.35))[:, 0]
         line = np.argwhere((page[..., 2] > 0.7) & (page[..., 0] < 0.2))[:, 0]
         return float(np.median(dashes)), float(np.median(line))
@@ -71,7 +71,7 @@ def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
     limit, slow = heights(0.25)
     assert slow > limit + 10
     far = preset("truck_right", frames=9, amount=0.05)
-    plain, stated = (camera_plot.draw_curves(far, 360, 360, limits) for limits in (None, {"speed": 0.5}))
+    plain, stated = (curve_plot.draw_curves(far, 360, 360, limits) for limits in (None, {"speed": 0.5}))
     assert np.array_equal(plain[30:110], stated[30:110]) and not np.array_equal(plain[:24], stated[:24])
 
 
@@ -79,18 +79,18 @@ def test_rays_are_shown_as_colors():
     rays = np.zeros((3, 6, 4, 5))
     rays[:, 5] = 1.0  # all look forward
     rays[2, 0] = -2.0
-    clip = camera_plot.plucker_clip(rays)
+    clip = plucker_plot.draw_plucker_frames(rays)
     assert clip.shape == (3, 4, 14, 3)
     assert np.allclose(clip[0, :, 9:], [0.5, 0.5, 1]) and np.allclose(clip[0, :, :5], 0.5)
     assert np.allclose(clip[2, :, :5], [0, 0.5, 0.5])
-    sheet = camera_plot.plucker_sheet(np.repeat(rays, 4, 0), columns=3, width=300)
+    sheet = plucker_plot.draw_plucker_sheet(np.repeat(rays, 4, 0), columns=3, width=300)
     assert sheet.shape[1:] == (300, 3) and sheet.std() > 0.05
     with pytest.raises(UserError, match="6, height, width"):
-        camera_plot.plucker_clip(rays[:, :5])
+        plucker_plot.draw_plucker_frames(rays[:, :5])
 
 
 def test_a_path_that_is_no_preset_keeps_its_own_length():
     """Absolute poses far from the origin are drawn like the same path at the origin."""
     path = preset("crane_up", frames=5)
     moved = CameraTrajectory(path.c2w + np.array([0, 0, 0, 100.0]), path.intrinsics, path.fps)
-    assert np.abs(camera_plot.draw_path(path, 120, 160) - camera_plot.draw_path(moved, 120, 160)).mean() < 1e-3
+    assert np.abs(path_plot.draw_path(path, 120, 160) - path_plot.draw_path(moved, 120, 160)).mean() < 1e-3

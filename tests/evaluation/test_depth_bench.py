@@ -1,4 +1,4 @@
-"""Depth from the shipped estimator, and its benchmark: small runs of the real thing."""
+"""Depth from the embedded estimator, and its benchmark: small runs of the real thing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from comfyui_fulldit.control.depth import normalize_depth
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.evaluation.tools import depth_bench
-from comfyui_fulldit.models.estimators.depth import NOTICE, estimate_depth, shipped
+from comfyui_fulldit.models.estimators.depth import NOTICE, embedded_estimators, estimate_depth
 from comfyui_fulldit.models.estimators.layers import at_size
 from comfyui_fulldit.scenes import render
 
@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def estimators():
-    return shipped()
+    return embedded_estimators()
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,8 @@ def test_the_same_call_writes_the_same_files(made, scenes, judge, tmp_path):
 
 def test_animations_keep_to_their_size(tmp_path):
     frames = np.random.default_rng(0).random((3, 60, 80, 3)).astype(np.float32)
-    small = write_animation(tmp_path / "small.webp", frames, most_bytes=4000)
-    large = write_animation(tmp_path / "large.webp", frames, most_bytes=40_000)
+    small = write_animation(tmp_path / "small.webp", frames, max_bytes=4000)
+    large = write_animation(tmp_path / "large.webp", frames, max_bytes=40_000)
     assert small <= 4000 < large <= 40_000
     for words, arguments in (
         ("use .webp", (tmp_path / "a.gif", frames)),

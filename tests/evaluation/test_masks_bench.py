@@ -45,7 +45,7 @@ def test_in_betweens_without_alignment_get_poor_figures(small, monkeypatch):
 
 def test_outlines_turn_about_their_center_of_mass(small):
     for turn in (0, 90):
-        mask = rasterize(masks_bench.placed("kite", (0.5, 0.5), 0.5, turn), 96, 144)
+        mask = rasterize(masks_bench.place_outline("kite", (0.5, 0.5), 0.5, turn), 96, 144)
         center = [(mask.sum(1 - axis) @ (np.arange(mask.shape[axis]) + 0.5)) / mask.sum() for axis in (0, 1)]
         assert center == pytest.approx([48, 72], abs=0.05)
 

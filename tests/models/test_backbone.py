@@ -7,7 +7,8 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.attention import BACKENDS, use_backend
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
+from comfyui_fulldit.models.backbone.initialize import initialize
+from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.config import CORE_FIELDS, FullDiTConfig
 from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.weights.key_maps import is_diffusers, load_backbone, to_diffusers, to_wan

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.positions import apply_rope, grid, make_rope, stream_positions
-from comfyui_fulldit.models.backbone.transformer import FullDiT, initialize
+from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.camera_features import CAMERA_MEAN, CAMERA_SCALE, camera_features
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 
@@ -46,7 +47,7 @@ def test_memory_holds_for_every_time_prompt_and_batch():
     for t in (0.0, 333.0, 1000.0):
         x, context = latent(batch=3, seed=int(t)), words(model.config, 3, seed=int(t))
         times = torch.full((3,), t)
-        found = model(x, times, context, kv_cache=kv_cache.to("cpu"))
+        found = model(x, times, context, kv_cache=kv_cache)
         assert torch.equal(found, model(x, times, context, given))
         one = model(x[1:2], times[:1], context[1:2], kv_cache=kv_cache)
         assert apart(one, found[1:2]) < 1e-5

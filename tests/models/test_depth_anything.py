@@ -1,15 +1,8 @@
-"""Depth Anything V2: parity with transformers on a tiny random network, and files that come from a hub of our own."""
+"""Depth Anything V2 equals transformers on a tiny random network, and a missing model says how to get it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import socket
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,18 +12,15 @@ from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.images import resize_clip
-from comfyui_fulldit.models.estimators import depth_anything_download as files
 from comfyui_fulldit.models.estimators.depth_anything import (
     estimate_depth_anything,
     is_model,
     load_depth_anything,
     prepare,
 )
-from comfyui_fulldit.models.estimators.depth_anything_download import MODELS, Part, Published, download, look_up, offer
+from comfyui_fulldit.models.estimators.depth_anything_download import MODELS, missing_model
 from comfyui_fulldit.models.estimators.depth_anything_keys import is_original
-
-REPOSITORY = "someone/Tiny-Depth-hf"
-CONNECT = socket.socket.connect
+from comfyui_fulldit.models.weights.downloads import RemoteFile, RemoteModel
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +56,7 @@ def tiny(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("size", [(48, 72), (130, 90)])
-def test_it_gives_what_transformers_gives(tiny, size):
+def test_depth_equals_that_of_transformers(tiny, size):
     """The same network by transformers' own image processor and afterwork."""
     transformers = pytest.importorskip("transformers")
     # Smooth and away from black and white: theirs is rounded and clipped to bytes between the two passes of a resize.
@@ -137,7 +127,7 @@ def test_the_authors_own_files_are_read(tiny, tmp_path):
     metric = place.rename(tmp_path / "depth_anything_v2_metric_vitx.safetensors")
     assert not is_original(metric), "meters are something else"
     metric.write_bytes(metric.read_bytes()[:5000])
-    with pytest.raises(UserError, match="no whole Depth Anything V2"):
+    with pytest.raises(UserError, match="not a whole Depth Anything V2"):
         load_depth_anything(metric)
 
 
@@ -172,187 +162,35 @@ def as_the_authors_name_them(saved: dict) -> dict:
     return made
 
 
-# ---- files from a hub ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def online(monkeypatch):
-    """Requests to servers of this very machine are let through; tests reach no other."""
-    from huggingface_hub import constants
-
-    def connect(self, address):
-        if address[0] != "127.0.0.1":
-            raise OSError(f"tests must not use the network, but one tried to reach {address}")
-        return CONNECT(self, address)
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(socket.socket, "connect", connect)
-
-
-@contextmanager
-def hub(contents: dict[str, bytes], commit: str = "c" * 40):
-    """A server that answers as the Hugging Face hub does, for one repository. `hang_up`: it sends no more, once."""
-    state = SimpleNamespace(hang_up=None, ranges=[], asked=0)
-
-    def sha(name: str) -> str:
-        return hashlib.sha256(contents[name]).hexdigest()
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_HEAD(self):
-            self.answer(False)
-
-        def do_GET(self):
-            self.answer(True)
-
-        def answer(self, body: bool) -> None:
-            path = self.path.split("?")[0]
-            if path.startswith("/api/models/"):
-                state.asked += 1
-                listed = [
-                    {"rfilename": name, "size": len(data), "blobId": git_digest(data)}
-                    | ({"lfs": {"sha256": sha(name), "size": len(data), "pointerSize": 130}} if name[-1] == "s" else {})
-                    for name, data in contents.items()
-                ]
-                text = json.dumps({"id": REPOSITORY, "sha": commit, "siblings": listed}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-                return
-            name = path.split("/")[-1]
-            if name not in contents:
-                self.send_error(404)
-                return
-            data, begin = contents[name], 0
-            if self.headers.get("Range"):
-                begin = int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
-                state.ranges.append(begin)
-            self.send_response(206 if begin else 200)
-            self.send_header("ETag", f'"{sha(name)}"')
-            self.send_header("X-Repo-Commit", commit)
-            self.send_header("X-Linked-Size", str(len(data)))
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Length", str(len(data) - begin))
-            if begin:
-                self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
-            self.end_headers()
-            if body:
-                end, state.hang_up = (state.hang_up, None) if name[-1] == "s" else (None, state.hang_up)
-                self.wfile.write(data[begin:end])
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", state
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-def git_digest(data: bytes) -> str:
-    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
-
-
-@contextmanager
-def counted(total, title):
-    """Progress that counts; after `stop_after` steps it raises, as a host does when its run is canceled."""
-    assert total == 100 and REPOSITORY in title
-
-    def step():
-        counted.steps += 1
-        if counted.steps == counted.stop_after:
-            raise KeyboardInterrupt("canceled")
-
-    yield step
-
-
-@pytest.fixture
-def count(online):
-    counted.steps, counted.stop_after = 0, None
-    return counted
-
-
-CONTENTS = {"config.json": b'{"model_type": "depth_anything"}', "model.safetensors": bytes(range(256)) * 120_000}
-
-
-def test_small_is_pinned_and_the_others_license_is_stated():
+def test_the_small_model_is_pinned_with_license_size_and_checksum():
     small = MODELS["Small"]
-    assert small.known and small.says().startswith("depth-anything/Depth-Anything-V2-Small-hf at revision 5426e4f0")
-    assert "99.2 MB" in small.says() and "Apache-2.0" in small.says() and small.weights.digest[7:] in small.says()
-    for name in ("Base", "Large"):
-        assert not MODELS[name].known and "CC-BY-NC-4.0" in MODELS[name].says()
+    assert small.is_resolved
+    assert small.describe().startswith("depth-anything/Depth-Anything-V2-Small-hf at revision 5426e4f0")
+    assert "99.2 MB" in small.describe() and "Apache-2.0" in small.describe()
+    assert small.files[1].digest[7:] in small.describe()
 
 
-def test_what_is_not_written_here_the_hub_is_asked_for(tmp_path, online):
-    model = Published(REPOSITORY, "MIT")
-    with hub(CONTENTS) as (address, state):
-        found = look_up(model, address)
-        assert found.revision == "c" * 40 and found.weights.size == len(CONTENTS["model.safetensors"])
-        assert found.config.digest == f"git:{git_digest(CONTENTS['config.json'])}"
-        says = str(offer(model, tmp_path, True, address))
-        assert REPOSITORY in says and "30.7 MB" in says and "MIT" in says and found.weights.digest[7:] in says
-        assert "download to 'yes'" in says and not any(tmp_path.iterdir())
-        asked = state.asked
-        says = str(offer(model, tmp_path, False, address))
-        assert "download to 'ask'" in says and "30.7 MB" not in says and state.asked == asked
-    assert "cannot be shown now" in str(offer(model, tmp_path, True, "http://127.0.0.1:9"))
+@pytest.mark.parametrize("name", ["Base", "Large"])
+def test_the_license_of_the_other_models_is_stated(name):
+    assert not MODELS[name].is_resolved and "CC-BY-NC-4.0" in MODELS[name].describe()
 
 
-def test_a_model_comes_whole_and_says_where_it_is_from(tmp_path, count):
-    with hub(CONTENTS) as (address, state):
-        folder = download(Published(REPOSITORY, "MIT"), tmp_path, count, address)
-        assert folder == tmp_path / "Tiny-Depth-hf" and count.steps == 100
-        assert {name: (folder / name).read_bytes() for name in CONTENTS} == CONTENTS
-        source = json.loads((folder / "source.json").read_text())
-        assert source["revision"] == "c" * 40 and source["license"] == "MIT"
-        assert [entry.name for entry in tmp_path.iterdir()] == ["Tiny-Depth-hf"]
-        asked = state.asked
-        assert download(Published(REPOSITORY, "MIT"), tmp_path, count, address) == folder and state.asked == asked
+def test_a_missing_pinned_model_says_what_it_is_and_how_to_get_it(tmp_path):
+    message = str(missing_model(MODELS["Small"], tmp_path, ask_hub=False))
+    assert str(tmp_path) in message and "99.2 MB" in message and "download to 'yes'" in message
+    assert not any(tmp_path.iterdir())
 
 
-def test_a_download_that_was_canceled_goes_on_where_it_stopped(tmp_path, count):
-    with hub(CONTENTS) as (address, state):
-        model = look_up(Published(REPOSITORY, "MIT"), address)
-        count.stop_after = 40
-        with pytest.raises(KeyboardInterrupt):
-            download(model, tmp_path, count, address)
-        assert not (tmp_path / model.folder).exists()
-        count.stop_after, size = None, len(CONTENTS["model.safetensors"])
-        state.hang_up = size // 4 * 3
-        with pytest.raises(UserError, match="broke off after"):
-            download(model, tmp_path, count, address)
-        folder = download(model, tmp_path, count, address)
-        assert (folder / "model.safetensors").read_bytes() == CONTENTS["model.safetensors"]
-        assert len(state.ranges) == 2 and state.ranges[0] == pytest.approx(0.4 * size, rel=0.05)
-        assert state.ranges[1] == pytest.approx(0.75 * size, rel=0.05)
+def test_a_missing_unpinned_model_is_looked_up_when_the_user_asks(hub, tmp_path):
+    model = RemoteModel(hub.repository, "MIT", (RemoteFile("config.json"), RemoteFile("model.safetensors")))
+    message = str(missing_model(model, tmp_path, ask_hub=False))
+    assert "download to 'ask'" in message and "SHA-256 of" not in message and hub.questions == 0
+    message = str(missing_model(model, tmp_path, ask_hub=True))
+    assert hub.repository in message and "3.1 MB" in message and "MIT" in message and hub.questions == 1
+    assert hub.sha256("model.safetensors") in message and not any(tmp_path.iterdir())
 
 
-def test_what_is_not_what_was_announced_is_not_kept(tmp_path, count, monkeypatch):
-    with hub(CONTENTS) as (address, _):
-        model = look_up(Published(REPOSITORY, "MIT"), address)
-        weights = CONTENTS["model.safetensors"]
-        for part, says in (
-            (Part(len(weights), "sha256:" + "0" * 64), "SHA-256 is"),
-            (Part(len(weights) - 1, model.weights.digest), "more than"),
-        ):
-            wrong = Published(REPOSITORY, "MIT", model.revision, model.config, part)
-            with pytest.raises(UserError, match=f"not what was announced.*{says}"):
-                download(wrong, tmp_path, count, address)
-            assert not list(tmp_path.rglob("*.safetensors"))
-    with pytest.raises(UserError, match="could not be fetched.*refused"):
-        download(model, tmp_path, count, "http://127.0.0.1:9")
-    assert not (tmp_path / model.folder).exists()
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="HF_HUB_OFFLINE"):
-        download(model, tmp_path, count)
-
-
-def test_a_full_disk_is_said_before(tmp_path, count, monkeypatch):
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000_000))
-    with pytest.raises(UserError, match="needs more room"):
-        download(MODELS["Small"], tmp_path, count)
+def test_a_missing_model_says_why_the_hub_cannot_be_asked(hub, tmp_path):
+    hub.broken = ConnectionError("connection refused")
+    message = str(missing_model(MODELS["Base"], tmp_path, ask_hub=True))
+    assert "cannot be shown now" in message and "connection refused" in message

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...control.errors import UserError
-from ...models.backbone.transformer import FullDiT, initialize
+from ...models.backbone.initialize import initialize
+from ...models.backbone.transformer import FullDiT
 from ...models.conditioning.text import TextEncoder
 from ...models.config import FullDiTConfig
 from ...models.families.presets import PRESETS

@@ -27,7 +27,7 @@ def fold(vae: VAE, mean: Tensor, std: Tensor) -> None:
     """
     a = torch.tensor(LATENT_STD, device=mean.device) / std
     b = torch.tensor(LATENT_MEAN, device=mean.device) - a * mean
-    z = vae.z
+    z = vae.z_dim
     vae.conv1.weight[:z] *= a[:, None, None, None, None]
     vae.conv1.bias[:z] = vae.conv1.bias[:z] * a + b
     vae.conv1.bias[z:] += 2 * a.log()  # The posterior's log-variance moves with the scale.

@@ -43,10 +43,10 @@ def initialize(vae: VAE) -> None:
         vae.decoder.head[2].weight.mul_(0.3)
         vae.decoder.head[2].weight[:, :6, -1, 1, 1] += 0.4 * signs.T
         # Nearly no noise in the latents at first: the posterior's log-variance starts at -6.
-        _pass(vae.conv1.weight[: vae.z, : vae.z, 0, 0, 0])
+        _pass(vae.conv1.weight[: vae.z_dim, : vae.z_dim, 0, 0, 0])
         _pass(vae.conv2.weight[:, :, 0, 0, 0])
-        vae.conv1.weight[vae.z :].mul_(0.1)
-        vae.conv1.bias[vae.z :] = -6
+        vae.conv1.weight[vae.z_dim :].mul_(0.1)
+        vae.conv1.bias[vae.z_dim :] = -6
 
 
 def _pass(weight: Tensor, share: float = 1.0) -> None:

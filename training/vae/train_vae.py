@@ -110,7 +110,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         phase = next(p for p in self.phases if self.progress <= p.until)
         x = self.pool.batch(self.step, phase).to(self.device)
-        shape = (len(x), self.vae.z, (x.shape[2] + 3) // 4, x.shape[3] // 8, x.shape[4] // 8)
+        shape = (len(x), self.vae.z_dim, (x.shape[2] + 3) // 4, x.shape[3] // 8, x.shape[4] // 8)
         generator = torch.Generator().manual_seed(self.config["seed"] * 7919 + self.step)
         noise = torch.randn(shape, generator=generator).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
