@@ -1,4 +1,4 @@
-// The editor's page elements: toolbar, viewport, timeline, and the fields of the chosen key. Builds them and nothing more.
+// Builds the editor's page elements: toolbar, viewport, timeline, and the fields of the chosen key.
 import { button, easeList, element, partsOf } from "../shared/elements.mjs";
 import { EASINGS } from "./easing.mjs";
 

@@ -1,5 +1,4 @@
-// The painter's page elements: toolbar, stage, slots with their timeline, and the fields of the key. Builds them and
-// nothing more.
+// Builds the painter's page elements: toolbar, stage, slots with their timeline, and the fields of the key.
 import { button, easeList, element, icon, partsOf } from "../shared/elements.mjs";
 import { MASK_EASES } from "./keyframes.mjs";
 
