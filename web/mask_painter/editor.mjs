@@ -3,7 +3,7 @@
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
 import { tintOf } from "./colors.mjs";
-import { answered, question } from "./follow.mjs";
+import { answered, question, summary } from "./follow.mjs";
 import { Frames } from "./frames.mjs";
 import { listen, sliderOf } from "./input.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
@@ -155,7 +155,7 @@ export class MaskEditor extends Painting {
       if (!result) this.say("Stopped.");
       else if (this.state.slots[slot]) {
         this.commit(answered(this.state, slot, asked, result.keys));
-        this.say(result.warnings.join(" ") || `Followed over ${asked.last - asked.first} frames: ${result.keys.length} keys.`);
+        this.say(summary(result, asked));
       }
     } catch (error) {
       this.following = null;

@@ -28,6 +28,11 @@ export function answered(state, slot, { first, last, next }, keys) {
   return replaceKeys(made, slot, first + 1, next ? last - 1 : last, keys);
 }
 
+/** The answer in a sentence: its warnings, or what was done. */
+export function summary({ keys, warnings }, { first, last }) {
+  return warnings.join(" ") || `Followed over ${last - first} frames: ${keys.length} keyframes.`;
+}
+
 /** Asks the server. host: {ask(path, body) -> Response}; onProgress(share) is called with 0..1. */
 export class Following {
   constructor(api) {
