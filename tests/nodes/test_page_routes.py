@@ -61,7 +61,9 @@ def square(frame):
 def state(*keys):
     """The painter's state with one slot."""
     slots = [{"name": "square", "keys": keys}]
-    return json.dumps({"format": "fulldit-masks", "version": 1, "size": [WIDTH, HEIGHT], "frames": FRAMES, "slots": slots})
+    return json.dumps(
+        {"format": "fulldit-masks", "version": 1, "size": [WIDTH, HEIGHT], "frames": FRAMES, "slots": slots}
+    )
 
 
 def test_the_page_and_the_server_follow_a_mask_together(propagate):

@@ -38,7 +38,7 @@ export class CameraEditor {
     try {
       this.view = new View(this.part.canvas, { ...edits, drag: (kind, value) => this.drag(kind, value), drawn: () => this.#placeInset() });
     } catch (error) {
-      this.say("The 3D view needs WebGL, which this browser does not give. Timeline and fields work.", true);
+      this.say("The 3D view needs WebGL, which this browser does not provide. The timeline and the fields still work.", true);
       console.warn("FullDiT camera editor:", error);
     }
     listen(this);
@@ -151,13 +151,13 @@ export class CameraEditor {
 
   insert(clip = this.clip) {
     const made = states.insertKey(this.state, clip);
-    if (!made) return this.say("There is a key already: move the playhead first.");
+    if (!made) return this.say("There is a keyframe here already: move the playhead first.");
     [, this.chosen] = made;
     this.clip = clip;
     this.commit(made[0]);
   }
   remove() {
-    if (this.state.keys.length < 2) return this.say("A path keeps at least one key.");
+    if (this.state.keys.length < 2) return this.say("A path keeps at least one keyframe.");
     const state = states.removeKey(this.state, this.chosen);
     this.chosen = Math.min(this.chosen, state.keys.length - 1);
     this.commit(state);

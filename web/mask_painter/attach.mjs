@@ -4,7 +4,7 @@ import { Following } from "./follow.mjs";
 
 const PAINTER = "Paint here.\nTo paint over a video, connect images and run this node.";
 const WAITING = "Run this node once to see the frames here.";
-const TRACK = "Run this node once: the track comes here as keys to edit.";
+const TRACK = "Run this node once: the masks arrive here as keyframes to edit.";
 
 /** node: the graph's node; box: the element of its DOM widget; app and api: ComfyUI's. Returns the painter. */
 export function attach(node, box, app, api) {

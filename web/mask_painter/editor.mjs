@@ -140,8 +140,8 @@ export class MaskEditor extends Painting {
     const { host } = this;
     if (this.following) return host.following.stop();
     if (!this.ready()) return;
-    if (!host.following || !this.stage) return this.say("Connect images and run this node once; then a mask can be followed along them.");
-    if (this.stage.count !== this.state.frames) return this.say("The images have another number of frames than the masks.");
+    if (!host.following || !this.stage) return this.say("Connect images and run this node once; then a mask can be followed through them.");
+    if (this.stage.count !== this.state.frames) return this.say("The images and the masks have different numbers of frames.");
     const { slot, frame } = this, asked = question(this.state, slot, frame);
     if (typeof asked === "string") return this.say(asked);
     this.following = { slot, first: asked.first, last: asked.last, share: 0 };

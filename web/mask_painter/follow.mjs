@@ -12,13 +12,13 @@ const SIDE = 960; // the size at which the server follows masks
 export function question(state, slot, frame) {
   frame = Math.round(frame); // a key may lie between two frames
   const { keys } = state.slots[slot];
-  if (!keys.length) return "Paint the thing in this frame first; then it can be followed.";
+  if (!keys.length) return "Paint the object in this frame first; then it can be followed.";
   const [height, width] = rasterSize(state, SIDE), drawing = new MaskDrawing(keys, height, width);
   const entry = (at) => ({ frame: at, size: [width, height], runs: encode(drawing.mask(at), height, width) });
   if (!drawing.mask(frame).some((value) => value > 0.5)) return "The mask is empty here: go to a frame where it is not.";
   const next = keys.find((key) => key.frame > frame && Number.isInteger(key.frame));
   const last = next ? next.frame : state.frames - 1;
-  if (last - frame < (next ? 2 : 1)) return "There is no frame between here and the next key, or the end.";
+  if (last - frame < (next ? 2 : 1)) return "There is no frame between here and the next keyframe or the end.";
   return { masks: next ? [entry(frame), entry(last)] : [entry(frame)], first: frame, last, next: Boolean(next) };
 }
 
@@ -49,7 +49,7 @@ export class Following {
       const answer = await this.#post("/fulldit/propagate", body);
       const result = await answer.json().catch(() => null);
       if (answer.status === 499) return null;
-      if (!answer.ok || !result) throw new Error(result?.error ?? `The server answered ${answer.status}: restart ComfyUI to load the pack anew.`);
+      if (!answer.ok || !result) throw new Error(result?.error ?? `The server answered ${answer.status}: restart ComfyUI to load the pack again.`);
       return result;
     } finally {
       this.api.removeEventListener("fulldit.propagate", hear);

@@ -29,12 +29,12 @@ export class Layers {
 
   #make(number) {
     const { on } = this;
-    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot here; its mask stays", "aria-label": "Show" });
+    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot in the painter; its output stays the same", "aria-label": "Show" });
     const color = element("input", { type: "color", tabindex: "-1", "aria-label": "Color" });
     const dot = element("label", { class: "dot", title: "Color of the slot" }, color);
     const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": "Name of the slot",
       title: "Double-click to rename; drag to change the order" }); // prettier-ignore
-    const out = element("span", { class: "out", title: `Goes to the output track${number + 1}` });
+    const out = element("span", { class: "out", title: `Output track${number + 1}` });
     write(out, String(number + 1));
     const gone = element("button", { type: "button", class: "gone", title: "Delete this slot", "aria-label": "Delete this slot" }, icon("close"));
     const row = element("div", { class: "layer", "data-slot": String(number) }, eye, dot, name, gone, out);

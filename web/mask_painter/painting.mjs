@@ -24,7 +24,7 @@ export class Painting {
         this.base = text ? states.parse(text) : states.empty(...(this.host.settings()?.size ?? [832, 480]), this.host.settings()?.frames ?? 17);
         this.unsay();
       } catch (error) {
-        this.say(`${error.message} Painting starts anew.`, true);
+        this.say(`${error.message} Painting starts over.`, true);
         this.base ??= states.empty(832, 480, 17);
       }
       this.text = text;
@@ -119,7 +119,7 @@ export class Painting {
   /** Add a shape to the mask at the playhead; `pick` selects it. */
   paint(shape, pick = false) {
     const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    if (index < 0) return this.say("There are too many keys."), this.redraw();
+    if (index < 0) return this.say("There are too many keyframes."), this.redraw();
     const made = states.addShape(state, this.slot, index, shape);
     this.tools.select.picked = pick ? [made.slots[this.slot].keys[index].shapes.length - 1] : [];
     this.commit(made);
@@ -163,7 +163,7 @@ export class Painting {
     if (!this.ready()) return;
     this.slot = slot;
     const [state, index] = states.insertKey(this.state, slot, frame);
-    if (state === this.state) return this.say(index < 0 ? "There are too many keys." : "There is a key already.");
+    if (state === this.state) return this.say(index < 0 ? "There are too many keyframes." : "There is a keyframe here already.");
     this.frame = frame;
     this.commit(state);
   }
@@ -176,12 +176,12 @@ export class Painting {
   remove() {
     if (this.tool === this.tools.polygon && this.tool.back()) return;
     if (this.tool === this.tools.select && this.tool.remove()) return;
-    if (this.keyHere < 0) return this.say("There is no key at this frame: Up and Down go to one.");
+    if (this.keyHere < 0) return this.say("There is no keyframe at this frame: Up and Down go to one.");
     this.commit(states.removeKey(this.state, this.slot, this.keyHere));
   }
   copy() {
     const shapes = this.shapesHere();
-    if (!shapes) return this.say("Go to a key to copy it.");
+    if (!shapes) return this.say("Go to a keyframe to copy it.");
     copied = shapes;
     this.say("Copied: Ctrl+V pastes it at another frame or into another slot.");
   }
@@ -226,7 +226,7 @@ export class Painting {
     this.refresh();
   }
   addSlot() {
-    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there are no more slots.`);
+    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there cannot be more slots.`);
     const state = states.addSlot(this.state);
     this.slot = state.slots.length - 1;
     this.commit(state);
@@ -236,7 +236,7 @@ export class Painting {
     const state = states.removeSlot(this.state, slot);
     this.slot = Math.max(0, Math.min(this.slot - (slot < this.slot), state.slots.length - 1));
     this.commit(state);
-    this.say("The slot is gone; undo brings it back.");
+    this.say("The slot was deleted; undo brings it back.");
   }
   rename(slot, name) {
     this.commit(states.renameSlot(this.state, slot, name));
