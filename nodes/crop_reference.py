@@ -36,7 +36,7 @@ class FullDiTCropReference(io.ComfyNode):
                     default=False,
                     tooltip="Keep what surrounds the object. Off: gray, as the references in training.",
                 ),
-                *inputs.size("Width of the result in pixels.", default=(672, 384)),
+                *inputs.size("Width of the result in pixels.", "Height of the result in pixels.", default=(672, 384)),
                 io.Float.Input(
                     "margin",
                     default=0.06,
