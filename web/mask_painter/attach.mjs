@@ -1,4 +1,4 @@
-// Puts the painter into a Mask Painter or Edit Track node: the only file here that knows ComfyUI's page.
+// Puts the painter into a Mask Painter or Edit Masks node: the only file here that knows ComfyUI's page.
 import { MaskEditor } from "./editor.mjs";
 import { Following } from "./follow.mjs";
 
