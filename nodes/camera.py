@@ -30,7 +30,7 @@ def _option(name: str):
         )
     ]
     if name == "handheld":
-        take = io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number sways differently.")
+        take = io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number gives another sway.")
         own.append(take)
     return io.DynamicCombo.Option(name, own)
 
@@ -40,7 +40,7 @@ def _combination():
     text = io.String.Input(
         "text",
         default="pan_right:20@0-0.5 + dolly_in:0.3@0.25-1",
-        tooltip="Movements joined by +, each as name:amount@start-end; start and end are parts of the clip, 0 to 1.",
+        tooltip="Movements joined by +, each as name:amount@start-end; start and end are shares of the clip, 0 to 1.",
     )
     return io.DynamicCombo.Option(COMBINATION, [text])
 
@@ -63,7 +63,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "movement",
                     options=[*(_option(name) for name in presets.PRESETS), _combination()],
-                    tooltip="What the camera does. The last frame reaches the amount in full.",
+                    tooltip="The movement of the camera. The last frame reaches the full amount.",
                 ),
                 inputs.frames(),
                 inputs.fps(),
@@ -71,7 +71,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     "ease",
                     options=list(EASES),
                     default="smooth",
-                    tooltip="How the speed is spread. smooth: slow start and end. linear: one speed. in: slow start.",
+                    tooltip="Easing over the clip. smooth: slow start and end. linear: constant speed. in: slow start.",
                 ),
                 io.Float.Input(
                     "fov",
@@ -81,7 +81,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     step=1.0,
                     advanced=True,
                     optional=True,
-                    tooltip="Horizontal field of view in degrees. The embedded model knows about 35 to 75.",
+                    tooltip="Horizontal field of view in degrees. The embedded model was trained on 35 to 75.",
                 ),
                 inputs.aspect("Width divided by height of the video.", advanced=True, optional=True),
             ],

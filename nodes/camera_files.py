@@ -22,21 +22,21 @@ class FullDiTLoadCamera(io.ComfyNode):
             description=(
                 "A camera path from ComfyUI's input folder: this pack's JSON, RealEstate10K and CameraCtrl text, "
                 "nerfstudio and Blender transforms.json, COLMAP, TUM, glTF, USD, FBX, ReCamMaster, VideoX-Fun, and "
-                "plain matrices. The content tells which."
+                "plain matrices. The content decides the format."
             ),
             search_aliases=["camera path", "trajectory", "RealEstate10K", "camera poses", "COLMAP", "import camera"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=paths.camera_files(formats.endings()),
-                    tooltip="A file of the input folder or its subfolders; R refreshes.",
+                    tooltip="A file in the input folder or its subfolders; R refreshes the list.",
                 ),
                 io.Int.Input(
                     "frames",
                     default=17,
                     min=0,
                     max=1025,
-                    tooltip="Spread the whole path over this many frames. 0 keeps the poses of the file as they are.",
+                    tooltip="Resample the whole path to this many frames. 0 keeps the file's poses as they are.",
                 ),
                 io.Float.Input(
                     "scale",
@@ -45,10 +45,10 @@ class FullDiTLoadCamera(io.ComfyNode):
                     max=1000.0,
                     step=0.01,
                     round=0.0001,
-                    tooltip="Multiplies all distances. The unit wanted is the median depth of the first frame.",
+                    tooltip="Multiplies all distances. Their unit should be the median depth of the first frame.",
                 ),
                 inputs.aspect(
-                    "Width divided by height of the video, for files that say nothing about the image.",
+                    "Width divided by height of the video, for files that do not state it.",
                     advanced=True,
                     optional=True,
                 ),
@@ -85,7 +85,7 @@ class FullDiTSaveCamera(io.ComfyNode):
             display_name="Save Camera File (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Writes a camera path into ComfyUI's output folder, for Blender, nerfstudio, COLMAP and other "
+                "Saves a camera path in ComfyUI's output folder, for Blender, nerfstudio, COLMAP and other "
                 "programs. 'fulldit' keeps everything."
             ),
             search_aliases=["export camera", "camera path", "trajectory", "transforms.json", "glTF camera"],
@@ -95,7 +95,7 @@ class FullDiTSaveCamera(io.ComfyNode):
                     "format",
                     options=[name for name, entry in formats.FORMATS.items() if entry.writes],
                     default="fulldit",
-                    tooltip="The kind of file. The help page lists what each one keeps.",
+                    tooltip="The file format. The help page lists what each one keeps.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -103,7 +103,7 @@ class FullDiTSaveCamera(io.ComfyNode):
                     tooltip="Folder and name in the output folder; a number is added.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="file", tooltip="Where it was written.")],
+            outputs=[io.String.Output(display_name="file", tooltip="Path of the saved file.")],
             is_output_node=True,
         )
 

@@ -21,8 +21,8 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
             display_name="Camera from 3D Views (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "A camera path through the cameras of core's 3D nodes: one view is a camera that stands, two or more "
-                "are the keys of a smooth path."
+                "A camera path through the cameras of core's 3D nodes: one view gives a static camera, two or more "
+                "are the keyframes of a smooth path."
             ),
             search_aliases=["camera_info", "Load 3D", "Create Camera Info", "LOAD3D_CAMERA", "viewport camera"],
             inputs=[
@@ -38,16 +38,14 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
                 ),
                 inputs.frames(),
                 inputs.fps(),
-                io.Combo.Input(
-                    "ease", options=list(EASES), default="smooth", tooltip="How the speed is spread over the path."
-                ),
+                io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="Easing over the path."),
                 inputs.aspect("Width divided by height of the video. The view keeps its height."),
                 io.Boolean.Input(
                     "by_target",
                     default=True,
                     advanced=True,
                     optional=True,
-                    tooltip="On, the first view's target is the subject at distance 1. Off, lengths are scene units.",
+                    tooltip="On: the first view's target is the subject at distance 1. Off: lengths are scene units.",
                 ),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
@@ -102,9 +100,7 @@ class FullDiTCameraFromPoses(io.ComfyNode):
             search_aliases=["CAMERACTRL_POSES", "CameraCtrl", "AnimateDiff camera", "camera poses"],
             inputs=[
                 Poses.Input("poses", tooltip="Rows of 19 numbers, world to camera."),
-                inputs.fps(
-                    "Frames per second; 0 takes them from the rows' times, where these are microseconds.", min=0.0
-                ),
+                inputs.fps("Frames per second; 0 takes it from the rows' times if these are microseconds.", min=0.0),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
         )
@@ -126,8 +122,8 @@ class FullDiTCameraFromPlucker(io.ComfyNode):
             display_name="Camera from Plücker (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "The camera path inside the embedding of core's WanCameraEmbedding, so that it can be previewed, "
-                "changed and given to other models."
+                "Recovers the camera path from the embedding of core's WanCameraEmbedding, to preview it, change it or "
+                "use it with other models."
             ),
             search_aliases=["WanCameraEmbedding", "WAN_CAMERA_EMBEDDING", "Plücker embedding", "camera embedding"],
             inputs=[

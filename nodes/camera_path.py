@@ -27,8 +27,7 @@ class FullDiTCameraPath(io.ComfyNode):
             display_name="Camera Path (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Draw a camera path in 3D: key cameras that you move and turn, a timeline, and the image as the "
-                "camera sees it."
+                "Draw a camera path in 3D: key cameras to move and rotate, a timeline, and the view through the camera."
             ),
             search_aliases=["camera editor", "camera path", "keyframes", "trajectory", "3d camera", "draw camera"],
             inputs=[
@@ -36,7 +35,7 @@ class FullDiTCameraPath(io.ComfyNode):
                     "path",
                     default=START,
                     socketless=True,
-                    tooltip="The keys as JSON: what the editor draws, and all that the node needs.",
+                    tooltip="The keyframes as JSON, written by the editor: all that the node needs.",
                 ),
                 inputs.frames(),
                 inputs.fps(),
@@ -46,16 +45,16 @@ class FullDiTCameraPath(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Shown in the editor as what the first camera sees, after a run. Does not change the path.",
+                    tooltip="After a run, the editor shows it as the first camera's view. Does not change the path.",
                 ),
                 AnyGeometry.Input(
                     "geometry",
                     optional=True,
-                    tooltip="Depth Anything 3 or MoGe: shown in the editor as points in space, after a run. "
+                    tooltip="From Depth Anything 3 or MoGe: after a run, the editor shows it as a point cloud. "
                     "Does not change the path.",
                 ),
             ],
-            outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
+            outputs=[Camera.Output(display_name="camera", tooltip="The camera path, relative to its first camera.")],
         )
 
     @classmethod

@@ -18,8 +18,8 @@ class FullDiTCameraPreview(io.ComfyNode):
             display_name="Camera Preview (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "A camera path as images: in space, as curves of its speeds, and as Plücker rays. With a model it "
-                "says what goes beyond the movements that the model was trained on."
+                "Shows a camera path as images: the path in 3D, curves of its speeds, and Plücker rays. With a model, "
+                "it warns about movements beyond those that the model was trained on."
             ),
             search_aliases=["plot camera", "show camera path", "camera trajectory", "Plücker", "visualize camera"],
             inputs=[
@@ -28,17 +28,17 @@ class FullDiTCameraPreview(io.ComfyNode):
                     "layout",
                     options=["sheet", "frames"],
                     default="sheet",
-                    tooltip="sheet: one image each. frames: one per frame, for Video Combine.",
+                    tooltip="sheet: one image per output. frames: one per frame, for Video Combine.",
                 ),
                 io.Int.Input(
                     "height", default=384, min=128, max=2048, step=16, tooltip="Height of the images in pixels."
                 ),
                 io.Model.Input(
-                    "model", optional=True, tooltip="From Load FullDiT: warns about what it was not trained on."
+                    "model", optional=True, tooltip="From Load FullDiT: adds warnings about untrained movements."
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="path", tooltip="Where the camera goes, from behind and above."),
+                io.Image.Output(display_name="path", tooltip="The path, seen from behind and above."),
                 io.Image.Output(display_name="curves", tooltip="Speed, turning and field of view over time."),
                 io.Image.Output(display_name="rays", tooltip="Plücker rays: moment and direction as colors."),
                 io.String.Output(display_name="report", tooltip="The path in words, and warnings."),

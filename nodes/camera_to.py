@@ -23,16 +23,16 @@ class FullDiTCameraToPlucker(io.ComfyNode):
             ),
             search_aliases=["WanCameraEmbedding", "Wan Fun Camera", "Plücker embedding", "camera embedding"],
             inputs=[
-                Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
+                Camera.Input("camera", tooltip="The path. A path of another length is resampled to the video."),
                 *inputs.size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video: 4k+1."),
                 inputs.scale("Multiplies all distances. Core's own presets move by 1.5 at speed 1."),
             ],
             outputs=[
                 WanCamera.Output(display_name="camera_embedding", tooltip="For WanCameraImageToVideo."),
-                io.Int.Output(display_name="width", tooltip="As given, for WanCameraImageToVideo."),
-                io.Int.Output(display_name="height", tooltip="As given, for WanCameraImageToVideo."),
-                io.Int.Output(display_name="length", tooltip="As given, for WanCameraImageToVideo."),
+                io.Int.Output(display_name="width", tooltip="The same width, for WanCameraImageToVideo."),
+                io.Int.Output(display_name="height", tooltip="The same height, for WanCameraImageToVideo."),
+                io.Int.Output(display_name="length", tooltip="The same length, for WanCameraImageToVideo."),
             ],
         )
 
@@ -53,16 +53,16 @@ class FullDiTCameraToTracks(io.ComfyNode):
             display_name="Camera to Tracks (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Where the points of a grid would go in the image when the camera moves along its path, as the "
+                "How the points of a grid move in the image while the camera moves along its path, as the "
                 "TRACKS of core's Wan Move nodes."
             ),
             search_aliases=["Wan Move", "point tracks", "TRACKS", "motion tracks", "WanMoveTrackToVideo"],
             inputs=[
-                Camera.Input("camera", tooltip="The path; one of another length is spread over the video."),
+                Camera.Input("camera", tooltip="The path. A path of another length is resampled to the video."),
                 *inputs.size(),
                 io.Int.Input("length", default=81, min=1, max=1025, step=4, tooltip="Frames of the video."),
-                io.Int.Input("columns", default=8, min=1, max=64, tooltip="Points across."),
-                io.Int.Input("rows", default=5, min=1, max=64, tooltip="Points down."),
+                io.Int.Input("columns", default=8, min=1, max=64, tooltip="Number of points across."),
+                io.Int.Input("rows", default=5, min=1, max=64, tooltip="Number of points down."),
                 io.Float.Input(
                     "depth",
                     default=1.0,
@@ -70,7 +70,7 @@ class FullDiTCameraToTracks(io.ComfyNode):
                     max=1000.0,
                     step=0.05,
                     round=0.001,
-                    tooltip="How far the scene is, in units; the subject of presets is at 1. Unused with a geometry.",
+                    tooltip="Distance of the scene, in units; the subject of presets is at 1. Not used with geometry.",
                 ),
                 Geometry.Input(
                     "geometry",
@@ -79,8 +79,8 @@ class FullDiTCameraToTracks(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Tracks.Output(display_name="tracks", tooltip="For WanMoveTrackToVideo and its fellows."),
-                io.Int.Output(display_name="length", tooltip="Frames of the tracks, as given."),
+                Tracks.Output(display_name="tracks", tooltip="For WanMoveTrackToVideo and the other Wan Move nodes."),
+                io.Int.Output(display_name="length", tooltip="The same length, for WanMoveTrackToVideo."),
             ],
         )
 
@@ -102,7 +102,7 @@ class FullDiTCameraToLoad3D(io.ComfyNode):
             category="FullDiT/camera",
             description=(
                 "The cameras of a path for core's 3D nodes, one per frame, as a list: Render Splat then renders the "
-                "whole path. A view to start from places the path in the scene."
+                "whole path. With a start view, the path begins at that view."
             ),
             search_aliases=["camera_info", "Render Splat", "Preview 3D", "Load 3D", "LOAD3D_CAMERA"],
             inputs=[
@@ -110,7 +110,7 @@ class FullDiTCameraToLoad3D(io.ComfyNode):
                 Viewport.Input(
                     "start",
                     optional=True,
-                    tooltip="The path starts at this camera, and its target counts as the subject at distance 1.",
+                    tooltip="The path starts at this camera, whose target is the subject at distance 1.",
                 ),
                 io.Float.Input(
                     "scale",
@@ -119,12 +119,12 @@ class FullDiTCameraToLoad3D(io.ComfyNode):
                     max=10000.0,
                     step=0.1,
                     round=0.0001,
-                    tooltip="Multiplies all distances, which are scene units, or distances to the target of start.",
+                    tooltip="Multiplies all distances: scene units, or with start, distances to its target.",
                 ),
             ],
             outputs=[
                 Viewport.Output(
-                    display_name="camera_info", tooltip="A list with a camera per frame.", is_output_list=True
+                    display_name="camera_info", tooltip="A list with one camera per frame.", is_output_list=True
                 )
             ],
         )
@@ -152,7 +152,11 @@ class FullDiTCameraToPoses(io.ComfyNode):
             inputs=[
                 Camera.Input("camera", tooltip="The path."),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=1025, tooltip="Spread the path over so many poses; 0 keeps them."
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=1025,
+                    tooltip="Resample the path to this many poses; 0 keeps its own.",
                 ),
                 inputs.scale("Multiplies all distances."),
             ],

@@ -23,27 +23,27 @@ def _operations() -> dict[str, tuple[Work, list]]:
     return {
         "smooth": (
             edit.smooth,
-            [_number("seconds", 0.5, 0.0, 60.0, "What is shorter than this is evened out. The ends stay.")],
+            [_number("seconds", 0.5, 0.0, 60.0, "Movements shorter than this are smoothed away. Both ends stay.")],
         ),
         "ease": (
             lambda path, ease: edit.ease(path, ease),
-            [io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="How the speed is spread.")],
+            [io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="Easing over the path.")],
         ),
         "shake": (
             lambda path, degrees, distance, take, hertz: edit.shake(path, degrees, distance, take, hertz),
             [
-                _number("degrees", 0.5, 0.0, 30.0, "The largest turn of the hand, in degrees."),
-                _number("distance", 0.01, 0.0, 10.0, "The largest shift; 0.01 is a hundredth of the unit.", 0.005),
-                io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number sways differently."),
-                _number("hertz", 1.0, 0.05, 20.0, "1 sways as a hand does, 2 twice as fast."),
+                _number("degrees", 0.5, 0.0, 30.0, "The largest rotation, in degrees."),
+                _number("distance", 0.01, 0.0, 10.0, "The largest shift, in units; presets' subject is at 1.", 0.005),
+                io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number gives another shake."),
+                _number("hertz", 1.0, 0.05, 20.0, "1 is as fast as a hand, 2 twice as fast."),
             ],
         ),
         "scale movement": (
             edit.scale_movement,
             [
-                _number("distance", 1.0, -1000.0, 1000.0, "Times how far the camera moves."),
-                _number("turn", 1.0, -100.0, 100.0, "Times how far it turns."),
-                _number("zoom", 1.0, -10.0, 10.0, "0 takes the zoom away, -1 makes a zoom in a zoom out."),
+                _number("distance", 1.0, -1000.0, 1000.0, "Multiplies how far the camera moves."),
+                _number("turn", 1.0, -100.0, 100.0, "Multiplies how far it rotates."),
+                _number("zoom", 1.0, -10.0, 10.0, "Multiplies the zoom: 0 removes it, -1 turns zoom in into zoom out."),
             ],
         ),
         "look at": (
@@ -51,15 +51,15 @@ def _operations() -> dict[str, tuple[Work, list]]:
             [
                 _number("x", 0.0, -1000.0, 1000.0, "Right of the first camera, in units."),
                 _number("y", 0.0, -1000.0, 1000.0, "Below the first camera, in units."),
-                _number("z", 1.0, -1000.0, 1000.0, "Before the first camera; the subject of presets is at 1."),
-                io.Boolean.Input("keep_roll", default=False, tooltip="On, a frame keeps its own roll."),
+                _number("z", 1.0, -1000.0, 1000.0, "In front of the first camera; the subject of presets is at 1."),
+                io.Boolean.Input("keep_roll", default=False, tooltip="On: every frame keeps its own roll."),
             ],
         ),
         "field of view": (
             lambda path, fov, keep_zoom: edit.with_lens(path, fov=fov, keep_zoom=keep_zoom),
             [
-                _number("fov", 50.0, 1.0, 170.0, "Across, in degrees.", 1.0),
-                io.Boolean.Input("keep_zoom", default=True, tooltip="On, a zoom goes on from the new lens."),
+                _number("fov", 50.0, 1.0, 170.0, "Horizontal field of view in degrees.", 1.0),
+                io.Boolean.Input("keep_zoom", default=True, tooltip="On: keep the path's zoom, from the new lens on."),
             ],
         ),
         "focal length": (
@@ -67,14 +67,14 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 path, focal_mm=focal_mm, sensor_mm=sensor_mm, keep_zoom=keep_zoom
             ),
             [
-                _number("focal_mm", 35.0, 1.0, 1000.0, "In millimeters.", 1.0),
+                _number("focal_mm", 35.0, 1.0, 1000.0, "Focal length in millimeters.", 1.0),
                 _number("sensor_mm", 36.0, 1.0, 100.0, "Width of the sensor: 36 is full frame, 24.89 Super 35.", 0.01),
-                io.Boolean.Input("keep_zoom", default=True, tooltip="On, a zoom goes on from the new lens."),
+                io.Boolean.Input("keep_zoom", default=True, tooltip="On: keep the path's zoom, from the new lens on."),
             ],
         ),
         "dolly zoom": (
             edit.dolly_zoom,
-            [_number("subject_distance", 1.0, 0.001, 1000.0, "Where the subject is that keeps its size.")],
+            [_number("subject_distance", 1.0, 0.001, 1000.0, "Distance of the subject that keeps its size.")],
         ),
         "reverse": (edit.reverse, []),
         "mirror": (edit.mirror, []),
@@ -82,22 +82,22 @@ def _operations() -> dict[str, tuple[Work, list]]:
         "resample": (
             lambda path, frames, fps: path.resample(frames, fps=fps or None),
             [
-                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="The whole path over so many frames."),
+                io.Int.Input("frames", default=17, min=1, max=1025, tooltip="Number of frames of the whole path."),
                 _number("fps", 0.0, 0.0, 240.0, "Frames per second of the result; 0 keeps the path's.", 0.5),
             ],
         ),
         "append": (
             lambda path, second, continuous: edit.concatenate([path, second], continuous),
             [
-                Camera.Input("second", tooltip="The path that comes after."),
+                Camera.Input("second", tooltip="The path that comes after this one."),
                 io.Boolean.Input(
-                    "continuous", default=True, tooltip="On, it starts where the first ends. Off, it is a cut."
+                    "continuous", default=True, tooltip="On: it starts where the first path ends. Off: a cut."
                 ),
             ],
         ),
         "add": (
             lambda path, second: edit.compose(path, second),
-            [Camera.Input("second", tooltip="The movement on top, made in the frame of the first's camera.")],
+            [Camera.Input("second", tooltip="The movement to add, in the camera coordinates of the first path.")],
         ),
     }
 
@@ -112,8 +112,8 @@ class FullDiTTransformCamera(io.ComfyNode):
             display_name="Transform Camera (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "One change to a camera path: smooth, ease, shake, scale, look at, lens, dolly zoom, reverse, mirror, "
-                "resample, or a second path appended or added. Chain several."
+                "Changes a camera path: smooth, ease, shake, scale, look at, lens, dolly zoom, reverse, mirror, "
+                "resample, append or add a second path. Chain several nodes for several changes."
             ),
             search_aliases=["camera shake", "smooth camera", "look at", "reverse camera", "join cameras", "lens"],
             inputs=[
@@ -121,7 +121,7 @@ class FullDiTTransformCamera(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "operation",
                     options=[io.DynamicCombo.Option(name, inputs) for name, (_, inputs) in _operations().items()],
-                    tooltip="What is done; each has inputs of its own.",
+                    tooltip="The change to make; each has inputs of its own.",
                 ),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The changed path.")],

@@ -22,14 +22,16 @@ class FullDiTCameraFromVideo(io.ComfyNode):
             display_name="Camera from Video (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Finds how the camera of a clip moved, on the CPU and without a download. The report says how well "
+                "Estimates how the camera of a clip moved, on the CPU and without a download. The report says how well "
                 "the points agree, which frames failed, and what cannot be known (the scale)."
             ),
             search_aliases=["camera tracking", "match move", "structure from motion", "SfM", "camera solve", "pose"],
             inputs=[
-                io.Image.Input("images", tooltip="The clip, from 2 frames on. Textured scenes work best."),
+                io.Image.Input("images", tooltip="The clip: at least 2 frames. Textured scenes work best."),
                 io.Mask.Input(
-                    "moving", optional=True, tooltip="White where something moves by itself: one mask or one per frame."
+                    "moving",
+                    optional=True,
+                    tooltip="White where objects move by themselves: one mask or one per frame.",
                 ),
                 inputs.fps("Frames per second of the clip."),
                 io.Float.Input(
@@ -38,7 +40,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
                     min=0.0,
                     max=150.0,
                     step=1.0,
-                    tooltip="Field of view across in degrees, where it is known. 0 estimates it.",
+                    tooltip="Horizontal field of view in degrees, if known. 0 estimates it.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -51,7 +53,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
             ],
             outputs=[
                 Camera.Output(display_name="camera", tooltip="The path, one pose per frame."),
-                io.String.Output(display_name="report", tooltip="How well it is supported, and what to doubt."),
+                io.String.Output(display_name="report", tooltip="How reliable the path is, and what is uncertain."),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )

@@ -20,42 +20,42 @@ class FullDiTCropReference(io.ComfyNode):
             display_name="Crop Reference (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Cuts the thing that a mask shows out of an image and centers it in an image of the model's size, "
+                "Cuts the object that a mask marks out of an image and centers it in an image of the model's size, "
                 "with its background or on gray."
             ),
             search_aliases=["cut out", "remove background", "crop by mask", "subject", "reference image", "pad"],
             inputs=[
-                io.Image.Input("image", tooltip="The image. Several at once are several views, each cut by itself."),
+                io.Image.Input("image", tooltip="The image. Several images are several views, each cropped alone."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White on the thing, one mask per image. Without it the image's alpha counts, or all.",
+                    tooltip="White on the object, one mask per image. Without masks: the image's alpha, or all.",
                 ),
                 io.Boolean.Input(
                     "keep_background",
                     default=False,
-                    tooltip="Show what surrounds the thing. Off, it is gray, as references in training are.",
+                    tooltip="Keep what surrounds the object. Off: gray, as the references in training.",
                 ),
-                *inputs.size("Width of the result in pixels.", default=(672, 384)),
+                *inputs.size("Width of the result in pixels.", "Height of the result in pixels.", default=(672, 384)),
                 io.Float.Input(
                     "margin",
                     default=0.06,
                     min=0.0,
                     max=0.45,
                     step=0.01,
-                    tooltip="Room around the thing, as a share of the centered square that it fills.",
+                    tooltip="Room around the object, as a share of the centered square that it fills.",
                 ),
                 io.String.Input(
                     "frames",
                     default="",
                     optional=True,
-                    tooltip="Which images of a video become views: 0, 8. The last is -1. Empty: each.",
+                    tooltip="Which images of a video become views, such as 0, 8. -1 is the last. Empty: all.",
                 ),
                 inputs.invert_mask(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The reference, for Identity."),
-                io.Mask.Output(display_name="mask", tooltip="White on the thing in it, for Identity."),
+                io.Mask.Output(display_name="mask", tooltip="White on the object in the reference, for Identity."),
             ],
         )
 

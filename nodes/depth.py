@@ -10,7 +10,7 @@ from .sockets.arrays import to_images
 from .sockets.types import Depth
 
 KINDS = ["disparity", "inverted", "depth", "auto"]
-UNSET = "near = far = 0: measured."
+UNSET = "near = far = 0: use the quantiles."
 
 
 def _number(name: str, default: float, low: float, high: float, tooltip: str) -> io.Float.Input:
@@ -38,11 +38,11 @@ class FullDiTDepth(io.ComfyNode):
                     default="disparity",
                     tooltip=(
                         "disparity: near is bright, as most depth videos have it. inverted: near is dark. "
-                        "depth: the values are distances. auto: disparity where all lie within 0 and 1, else depth."
+                        "depth: the values are distances. auto: disparity if all are within 0 and 1, else depth."
                     ),
                 ),
-                _number("low", 0.02, 0.0, 0.49, "This share of the values becomes 0 (far)."),
-                _number("high", 0.98, 0.51, 1.0, "What lies above this share becomes 1 (near)."),
+                _number("low", 0.02, 0.0, 0.49, "Values below this quantile become 0 (far)."),
+                _number("high", 0.98, 0.51, 1.0, "Values above this quantile become 1 (near)."),
                 io.Combo.Input(
                     "scope",
                     options=list(SCOPES),
@@ -51,12 +51,12 @@ class FullDiTDepth(io.ComfyNode):
                     optional=True,
                     tooltip="clip: one range for all frames. frame: one for each, which flickers.",
                 ),
-                _number("near", 0.0, -1e6, 1e6, f"This value of the images becomes 1, instead of a share. {UNSET}"),
+                _number("near", 0.0, -1e6, 1e6, f"This value of the images becomes 1. {UNSET}"),
                 _number("far", 0.0, -1e6, 1e6, f"This value of the images becomes 0. {UNSET}"),
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions."),
-                io.Image.Output(display_name="normalized", tooltip="What the network will see."),
+                io.Image.Output(display_name="normalized", tooltip="The depth as the network sees it."),
             ],
         )
 

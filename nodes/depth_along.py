@@ -17,12 +17,12 @@ class FullDiTDepthAlong(io.ComfyNode):
             display_name="Depth along Camera (FullDiT)",
             category="FullDiT/depth",
             description=(
-                "Carries the depth of one image along a camera path: a depth clip that fits the movement, with what "
-                "the first frame does not show as holes."
+                "Warps the depth of one image along a camera path: a depth clip that fits the movement, and a mask of "
+                "the holes that the first frame does not show."
             ),
             search_aliases=["reprojection", "warp depth", "depth from camera", "disocclusion", "image to video depth"],
             inputs=[
-                Depth.Input("depth", tooltip="Depth of the first image; later frames are not looked at."),
+                Depth.Input("depth", tooltip="Depth of the first image; later frames are ignored."),
                 Camera.Input("camera", tooltip="The path. The result has one frame for each of its poses."),
                 io.Float.Input(
                     "offset",
@@ -35,15 +35,17 @@ class FullDiTDepthAlong(io.ComfyNode):
                     optional=True,
                     tooltip=(
                         "For depth without a unit: how far its far end is from infinity, in shares of its range. "
-                        "Smaller: far things move less."
+                        "Smaller: distant parts move less."
                     ),
                 ),
             ],
             outputs=[
-                Depth.Output(display_name="depth", tooltip="For Conditions; holes take what lies behind."),
-                io.Mask.Output(display_name="holes", tooltip="White where the first frame shows nothing."),
+                Depth.Output(display_name="depth", tooltip="For Conditions; holes are filled with the background."),
+                io.Mask.Output(
+                    display_name="holes", tooltip="White in the holes, which the first frame does not show."
+                ),
                 io.Image.Output(display_name="preview", tooltip="The depth as images: near is bright."),
-                io.String.Output(display_name="report", tooltip="How much is holes, and what to doubt."),
+                io.String.Output(display_name="report", tooltip="The share of holes, and what is uncertain."),
             ],
             has_intermediate_output=True,
         )
@@ -84,7 +86,7 @@ class FullDiTDepthAgreement(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="What was found, and what to change."),
-                io.Boolean.Output(display_name="ok", tooltip="True where they agree, in all and not in part."),
+                io.Boolean.Output(display_name="ok", tooltip="True if camera and depth agree over the whole clip."),
                 io.Float.Output(display_name="residual", tooltip="Mean difference as a share of the depth range."),
                 io.Float.Output(display_name="holes", tooltip="Share of the last frame that the first does not show."),
             ],

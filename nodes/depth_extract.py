@@ -38,8 +38,8 @@ def _sources() -> list:
                     "download",
                     options=["no", "ask", "yes"],
                     default="no",
-                    tooltip="For a model that is not there. no: the network is left alone. ask: its size, "
-                    "license and SHA-256 are shown. yes: it is fetched.",
+                    tooltip="If the model's files are missing. no: nothing is downloaded. ask: an error shows "
+                    "size, license and SHA-256. yes: they are downloaded.",
                 ),
             ],
         ),
@@ -48,7 +48,12 @@ def _sources() -> list:
             [
                 AnyGeometry.Input("geometry", tooltip="From core's Run Depth Anything 3 or Run MoGe Inference."),
                 _float(
-                    "confidence", 0.0, 0.0, 1.0, 0.05, "Depth Anything 3: what it is less sure of counts as unknown."
+                    "confidence",
+                    0.0,
+                    0.0,
+                    1.0,
+                    0.05,
+                    "Depth Anything 3: values below this confidence count as unknown.",
                 ),
             ],
         ),
@@ -60,7 +65,7 @@ def _sources() -> list:
                     "kind",
                     options=KINDS,
                     default="auto",
-                    tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: looks.",
+                    tooltip="disparity: near is bright. inverted: near is dark. depth: distances. auto: detected.",
                 ),
             ],
         ),
@@ -76,21 +81,21 @@ def _sources() -> list:
                     "convention",
                     options=list(CONVENTIONS),
                     default="metres",
-                    tooltip="What a number in the files means. The help page explains each.",
+                    tooltip="The meaning of the numbers in the files. The help page explains each.",
                 ),
                 io.String.Input(
                     "channel", default="", tooltip="The EXR channel. Empty: the one that looks like depth."
                 ),
-                _float("fov", 50.0, 1.0, 170.0, 1.0, "Field of view across in degrees, for distances along rays."),
-                _int("start", 0, 0, 1_000_000, "The first file that is taken, counted from 0."),
-                _int("count", 0, 0, 1_000_000, "How many files are taken. 0: all."),
-                _int("longest", 1280, 0, 8192, "Files with a longer side than this are made smaller. 0: never.", 16),
+                _float("fov", 50.0, 1.0, 170.0, 1.0, "Horizontal field of view in degrees, for distances along rays."),
+                _int("start", 0, 0, 1_000_000, "The first file to take, counted from 0."),
+                _int("count", 0, 0, 1_000_000, "How many files to take. 0: all."),
+                _int("longest", 1280, 0, 8192, "Files with a longer side than this are scaled down. 0: never.", 16),
             ],
         ),
         option(
             "world",
             [
-                _int("scene", 0, 0, 2**31 - 1, "The number of a procedural scene; another shows another."),
+                _int("scene", 0, 0, 2**31 - 1, "The number of the procedural scene; every number is another scene."),
                 _int("frames", 17, 1, 1025, "Length of the clip.", 4),
                 _int("width", 96, 16, 2048, "Width in pixels.", 16),
                 _int("height", 64, 16, 2048, "Height in pixels.", 16),
@@ -100,8 +105,8 @@ def _sources() -> list:
 
 
 def _ranges() -> list:
-    low = "This share of the values becomes 0 (far)."
-    high = "What lies above this share becomes 1 (near)."
+    low = "Values below this quantile become 0 (far)."
+    high = "Values above this quantile become 1 (near)."
     quantiles = [_float("low", 0.02, 0.0, 0.49, 0.01, low), _float("high", 0.98, 0.51, 1.0, 0.01, high)]
     option = io.DynamicCombo.Option
     return [
@@ -110,7 +115,7 @@ def _ranges() -> list:
         option(
             "fixed",
             [
-                _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if any)."),
+                _float("near", 1.0, -1e6, 1e6, 0.1, "This value becomes 1, in the source's unit (meters if known)."),
                 _float("far", 10.0, -1e6, 1e6, 0.1, "This value becomes 0."),
             ],
         ),
@@ -127,20 +132,20 @@ class FullDiTExtractDepth(io.ComfyNode):
             display_name="Extract Depth (FullDiT)",
             category="FullDiT/depth",
             description=(
-                "Depth of a video that does not flicker: from an estimator, Depth Anything 3 or MoGe geometry, a depth "
-                "video, EXR or PNG files of a renderer, or a procedural scene."
+                "Depth of a video without flicker: from an estimator, Depth Anything 3 or MoGe geometry, a depth "
+                "video, a renderer's EXR or PNG files, or a procedural scene."
             ),
             search_aliases=["depth estimation", "Depth Anything", "MoGe", "EXR depth", "z pass", "depth video"],
             inputs=[
                 io.DynamicCombo.Input(
                     "source",
                     options=_sources(),
-                    tooltip="Where depth comes from. embedded needs no download and is for the demo.",
+                    tooltip="The source of depth. embedded needs no download and is for the demo.",
                 ),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="The video. Estimators look at it; depth from elsewhere is stabilized by it.",
+                    tooltip="The video. Estimators read it; depth from other sources is stabilized with it.",
                 ),
                 io.DynamicCombo.Input(
                     "range",
@@ -150,28 +155,28 @@ class FullDiTExtractDepth(io.ComfyNode):
                 io.Boolean.Input(
                     "stabilise",
                     default=True,
-                    tooltip="Take out what changes from frame to frame without a cause in the images.",
+                    tooltip="Remove changes from frame to frame that have no cause in the images.",
                 ),
                 Camera.Input(
-                    "camera", optional=True, tooltip="The video's camera path, for a better stabilization, if known."
+                    "camera", optional=True, tooltip="The video's camera path, if known, for better stabilization."
                 ),
                 MetaBatch.Input(
                     "meta_batch",
                     optional=True,
-                    tooltip="VideoHelperSuite's Meta Batch Manager: a long clip comes in pieces and out as one.",
+                    tooltip="VideoHelperSuite's Meta Batch Manager: a long clip in pieces gives the depth of one clip.",
                 ),
                 io.Boolean.Input(
                     "fill",
                     default=True,
                     advanced=True,
                     optional=True,
-                    tooltip="Unknown values take the nearest known one. Off, they become far.",
+                    tooltip="On: unknown values take the nearest known one. Off: they become far.",
                 ),
             ],
             outputs=[
                 Depth.Output(display_name="depth", tooltip="For Conditions and the other depth nodes."),
                 io.Image.Output(display_name="preview", tooltip="The same as images: near is bright."),
-                io.String.Output(display_name="report", tooltip="What was done, what to doubt, and the recipe."),
+                io.String.Output(display_name="report", tooltip="What was done, what is uncertain, and the recipe."),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,  # its text is sent again where its result was kept

@@ -25,16 +25,33 @@ class FullDiTDepthPictures(io.ComfyNode):
             inputs=[
                 Depth.Input("depth", tooltip="The depth clip."),
                 io.Combo.Input(
-                    "target", options=list(TARGETS), default="vace", tooltip="Which node it is for; see the help page."
+                    "target",
+                    options=list(TARGETS),
+                    default="vace",
+                    tooltip="The node that they are for; see the help page.",
                 ),
                 io.Int.Input(
-                    "width", default=0, min=0, max=8192, step=16, tooltip="Of the video. 0: the clip's, made to fit."
+                    "width",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    step=16,
+                    tooltip="Width of the video. 0: the clip's, made to fit.",
                 ),
                 io.Int.Input(
-                    "height", default=0, min=0, max=8192, step=16, tooltip="Of the video. 0: the clip's, made to fit."
+                    "height",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    step=16,
+                    tooltip="Height of the video. 0: the clip's, made to fit.",
                 ),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=4097, tooltip="The clip is spread over these. 0: cut to fit."
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=4097,
+                    tooltip="Resample the clip to this many frames. 0: cut to fit.",
                 ),
                 io.Int.Input(
                     "downscale",

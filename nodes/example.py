@@ -32,7 +32,7 @@ class FullDiTExample(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="image", tooltip="An image of an object."),
                 io.Mask.Output(display_name="mask", tooltip="White where the object is in the image."),
-                io.Mask.Output(display_name="track", tooltip="White where the object stands, frame by frame."),
+                io.Mask.Output(display_name="track", tooltip="White where the object is, one mask per frame."),
                 io.Image.Output(display_name="depth", tooltip="A depth clip; near is bright."),
                 Camera.Output(display_name="camera", tooltip="The camera path that belongs to the depth clip."),
                 io.String.Output(display_name="prompt", tooltip="What the clip shows, in words."),

@@ -21,31 +21,31 @@ class FullDiTIdentityMap(io.ComfyNode):
             display_name="Identity Map Preview (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Who is where, frame by frame: the first identity red, the second green, the third blue, as the "
-                "network gets them, and the same over the video. Says which frames are empty and what overlaps."
+                "Shows who is where in every frame: the first identity in red, the second in green, the third in blue, "
+                "as the network sees them, and the same over the video. Reports empty frames and overlaps."
             ),
             search_aliases=["show masks", "mask overlay", "who is where", "segmentation map", "visualize masks"],
             inputs=[
-                identity_inputs("The identities, in the order that Conditions gets them. Or connect tracks."),
+                identity_inputs("The identities, in the same order as in Conditions. Or connect masks."),
                 *(
                     io.Mask.Input(
                         f"track{slot}",
                         optional=True,
-                        tooltip=f"A mask per frame in the place of identities: it is shown in {color}.",
+                        tooltip=f"Masks per frame instead of identities, shown in {color}.",
                     )
                     for slot, color in ((1, "red"), (2, "green"), (3, "blue"))
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="The video, or one image, to lay the map over. Without it: gray."
+                    "images", optional=True, tooltip="The video, or one image, below the colors. Without it: gray."
                 ),
                 io.Float.Input(
-                    "opacity", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How strong the colors are over it."
+                    "opacity", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="Opacity of the colors over the video."
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="map", tooltip="Colors on black, in the size of the tracks."),
+                io.Image.Output(display_name="map", tooltip="Colors on black, in the size of the masks."),
                 io.Image.Output(display_name="overlay", tooltip="The same over the video, in the size of the video."),
-                io.String.Output(display_name="report", tooltip="Where each is, and what may not be meant."),
+                io.String.Output(display_name="report", tooltip="Where each identity is, and warnings."),
             ],
             is_output_node=True,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 
 
-def frames(tooltip: str = "How many poses: the length of the video.") -> io.Int.Input:
+def frames(tooltip: str = "Number of poses: the length of the video in frames.") -> io.Int.Input:
     """The length of a video."""
     return io.Int.Input("frames", default=17, min=1, max=1025, tooltip=tooltip)
 
@@ -32,7 +32,7 @@ def scale(tooltip: str) -> io.Float.Input:
 
 def size(
     width: str = "Width of the video in pixels.",
-    height: str = "Its height in pixels.",
+    height: str = "Height of the video in pixels.",
     default: tuple[int, int] = (832, 480),
 ) -> list[io.Int.Input]:
     """Width and height in pixels, with their tooltips; the default is that of core's Wan nodes."""
@@ -49,5 +49,5 @@ def invert_mask() -> io.Boolean.Input:
         default=False,
         advanced=True,
         optional=True,
-        tooltip="For the MASK of Load Image, which is white where the image is transparent.",
+        tooltip="Turn on for the MASK of Load Image, which is white where the image is transparent.",
     )

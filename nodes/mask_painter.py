@@ -16,11 +16,11 @@ def _outputs(*more: io.String.Output) -> list:
     tracks = [
         io.Mask.Output(
             display_name=f"track{number}",
-            tooltip=f"Where slot {number} stands, one mask per frame; all black where there is no such slot.",
+            tooltip=f"White where slot {number} is, one mask per frame; all black if there is no such slot.",
         )
         for number in range(1, paint.SLOTS + 1)
     ]
-    report = io.String.Output(display_name="report", tooltip="Keys, empty frames, gaps and overlaps of the slots.")
+    report = io.String.Output(display_name="report", tooltip="Keyframes, empty frames, gaps and overlaps of the slots.")
     return [*tracks, report, *more]
 
 
@@ -45,8 +45,8 @@ class FullDiTMaskPainter(io.ComfyNode):
             display_name="Mask Painter (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Paint who stands where: up to three slots with masks at a few frames, and every frame between them "
-                "drawn for you. Over the frames of a video or an empty stage."
+                "Paint who is where: up to three slots with masks at a few keyframes, and every frame between them "
+                "drawn for you. Over the frames of a video or on an empty canvas."
             ),
             search_aliases=["mask editor", "paint mask", "rotoscope", "roto", "keyframe mask", "mask track"],
             inputs=[
@@ -54,17 +54,17 @@ class FullDiTMaskPainter(io.ComfyNode):
                     "masks",
                     default=paint.empty_state(),
                     socketless=True,
-                    tooltip="The slots and their keys as JSON: what the painter draws, and all that the node needs.",
+                    tooltip="The slots and their keyframes as JSON, written by the painter: all that the node needs.",
                 ),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="Frames to paint over, shown after a run. The tracks get their number and size.",
+                    tooltip="Frames to paint over, shown after a run. The masks get their number and size.",
                 ),
-                inputs.frames("Length of the tracks where no images are connected."),
+                inputs.frames("Number of masks if no images are connected."),
                 *inputs.size(
-                    "Width of the tracks where no images are connected.",
-                    "Height of the tracks where no images are connected.",
+                    "Width of the masks if no images are connected.",
+                    "Height of the masks if no images are connected.",
                 ),
             ],
             outputs=_outputs(),
@@ -98,19 +98,19 @@ class FullDiTEditTrack(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="FullDiTEditTrack",
-            display_name="Edit Track (FullDiT)",
+            display_name="Edit Masks (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Turns tracks that were found elsewhere (SAM3, propagation, any mask per frame) into a few keys and "
-                "lets you mend them in the painter. Once edited, the edits hold."
+                "Turns masks per frame from other nodes (SAM3, propagation, any MASK batch) into a few keyframes that "
+                "you correct in the painter. Once you edit, your edits are kept."
             ),
-            search_aliases=["mask editor", "rotoscope", "SAM3", "fix mask", "keyframes", "mask track", "refine mask"],
+            search_aliases=["edit track", "mask editor", "rotoscope", "SAM3", "fix mask", "keyframes", "refine mask"],
             inputs=[
                 io.String.Input(
                     "masks",
                     default="",
                     socketless=True,
-                    tooltip="The edited keys as JSON; empty until the first edit, so the tracks pass as keys.",
+                    tooltip="The edited keyframes as JSON. Empty until the first edit: the incoming masks pass.",
                 ),
                 io.String.Input(
                     "source",
@@ -118,11 +118,11 @@ class FullDiTEditTrack(io.ComfyNode):
                     socketless=True,
                     advanced=True,
                     optional=True,
-                    tooltip="The fingerprint of the tracks that were edited: tells when others come in.",
+                    tooltip="Fingerprint of the masks that were edited, to notice when others come in.",
                 ),
-                io.Mask.Input("track1", tooltip="White where slot 1 stands, one mask per frame."),
-                io.Mask.Input("track2", optional=True, tooltip="The same of slot 2; of the same length and size."),
-                io.Mask.Input("track3", optional=True, tooltip="The same of slot 3; of the same length and size."),
+                io.Mask.Input("track1", tooltip="White where slot 1 is, one mask per frame."),
+                io.Mask.Input("track2", optional=True, tooltip="The same for slot 2, of the same length and size."),
+                io.Mask.Input("track3", optional=True, tooltip="The same for slot 3, of the same length and size."),
                 io.Image.Input(
                     "images", optional=True, tooltip="The video's frames, shown below the masks after a run."
                 ),
@@ -132,11 +132,11 @@ class FullDiTEditTrack(io.ComfyNode):
                     min=0.5,
                     max=0.99,
                     step=0.01,
-                    tooltip="How much of its mask every frame keeps when keys are chosen: more asks for more keys.",
+                    tooltip="How much of every mask is kept when keyframes are chosen: more takes more keyframes.",
                 ),
             ],
             outputs=_outputs(
-                io.String.Output(display_name="state", tooltip="The keys as JSON, as Mask Painter has them.")
+                io.String.Output(display_name="state", tooltip="The keyframes as JSON, as in Mask Painter.")
             ),
             is_output_node=True,  # can be run alone, to bring the track to the page
             has_intermediate_output=True,  # the page hears of it again where the result was kept

@@ -18,8 +18,8 @@ class FullDiTPropagateMask(io.ComfyNode):
             display_name="Propagate Mask (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "Follows what a mask shows through a video, forward and back, on the CPU and without a download. With "
-                "masks of several frames it goes from each to the next."
+                "Follows the object that a mask marks through a video, forward and backward, on the CPU and without a "
+                "download. With masks at several frames, it follows the object from each to the next."
             ),
             search_aliases=["track object", "rotoscope", "roto", "video mask", "optical flow", "mask tracking"],
             inputs=[
@@ -27,27 +27,29 @@ class FullDiTPropagateMask(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     tooltip=(
-                        "White on the thing: one mask, one for each frame named in 'at', or one for every frame of "
-                        "the video. A black one says that the thing is out of the image from there on."
+                        "White on the object: one mask, one for each frame named in 'at', or one for every frame of "
+                        "the video. A black mask says that the object has left the frame there."
                     ),
                 ),
                 io.String.Input(
                     "at",
                     default="0",
                     tooltip=(
-                        "The frames that the masks stand at: 0, 12, 24. The first is 0, the last -1. Empty: as many "
-                        "masks as frames, of which those that are not black are used."
+                        "The frames of the masks, such as 0, 12, 24. 0 is the first, -1 the last. Empty: there are as "
+                        "many masks as frames, and those that are not black are used."
                     ),
                 ),
                 io.Boolean.Input(
                     "refine",
                     default=True,
-                    tooltip="Cut each mask anew by color. Off, it is moved along with the image alone, and faster.",
+                    tooltip="Cut each mask again by color. Off: masks only move with the image, which is faster.",
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="track", tooltip="One mask per frame, for Identity or Edit Track."),
-                io.String.Output(display_name="report", tooltip="Where it was lost, and where to look."),
+                io.Mask.Output(display_name="track", tooltip="One mask per frame, for Identity or Edit Masks."),
+                io.String.Output(
+                    display_name="report", tooltip="Where the object was lost, and which frames to check."
+                ),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )

@@ -19,8 +19,8 @@ class FullDiTMasksFromTrack(io.ComfyNode):
             display_name="Masks from SAM3 Track (FullDiT)",
             category="FullDiT/identity",
             description=(
-                "The objects that core's Run SAM3 Video Track followed, each as a track of its own: several objects to "
-                "several slots, in an order of your choice."
+                "The objects that core's Run SAM3 Video Track followed, as masks per frame: several objects for "
+                "several slots, in the order that you choose."
             ),
             search_aliases=["segment anything", "SAM 3", "SAM3 track to mask", "object masks", "video segmentation"],
             inputs=[
@@ -30,14 +30,14 @@ class FullDiTMasksFromTrack(io.ComfyNode):
                     options=["given", "area", "seen", "left"],
                     default="given",
                     tooltip=(
-                        "Who takes track1: given: SAM 3's first. area: the largest. seen: who comes first. left: the "
-                        "leftmost where first seen."
+                        "Which object goes to track1. given: SAM 3's first. area: the largest. seen: the first to "
+                        "appear. left: the leftmost when it appears."
                     ),
                 ),
                 io.String.Input(
                     "objects",
                     default="",
-                    tooltip="Numbers of the objects for track1, track2, track3: 2, 0. Empty: the first three in order.",
+                    tooltip="Numbers of the objects for track1, track2, track3, such as 2, 0. Empty: the first three.",
                 ),
             ],
             outputs=[
@@ -45,7 +45,7 @@ class FullDiTMasksFromTrack(io.ComfyNode):
                     io.Mask.Output(display_name=f"track{slot}", tooltip=f"Object of slot {slot}, one mask per frame.")
                     for slot in (1, 2, 3)
                 ),
-                io.String.Output(display_name="report", tooltip="Which object is where, and what was left out."),
+                io.String.Output(display_name="report", tooltip="Which object is where, and which were left out."),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )

@@ -1,15 +1,15 @@
-// Shows what some nodes say about their work (tokens, a camera's report, where a file is) inside the node. The text comes
-// from the server with every run, also where the node's result was kept; nothing here is needed for the graph to work.
+// Shows the reports of some nodes (token counts, a camera's report, where a file was saved) inside the node. The text comes
+// from the server with every run, also when the node's result was cached; the graph works without any of this.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const SPEAKERS = [
+const REPORTING = [
   "FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
   "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
   "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
 ];
 
-// How many lines of 12 px the text takes in a box so wide; a letter is about 6.3 px.
+// The number of lines of 12 px text in a box of this width; a letter is about 6.3 px wide.
 function lines(text, width) {
   return text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil((line.length * 6.3) / width)), 0);
 }
@@ -25,7 +25,7 @@ function show(node, text) {
       serialize: false,
       hideOnZoom: false,
       getMinHeight: tall,
-      getMaxHeight: () => (node.imgs?.length ? tall() : undefined), // the rest is the picture's
+      getMaxHeight: () => (node.imgs?.length ? tall() : undefined), // the rest belongs to the image
       getValue: () => box.textContent,
       setValue: (value) => {
         box.textContent = value ?? "";
@@ -43,7 +43,7 @@ function show(node, text) {
 app.registerExtension({
   name: "FullDiT.Tokens",
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!SPEAKERS.includes(nodeData.name)) return;
+    if (!REPORTING.includes(nodeData.name)) return;
     const before = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       before?.apply(this, arguments);
@@ -53,7 +53,7 @@ app.registerExtension({
   },
 });
 
-// The editors: each stands for a widget that holds its state. Their code is loaded when the first such node is seen.
+// The editors: each replaces the widget that holds its state. Their code is loaded when the first such node is on screen.
 const CAMERA = {
   module: "./camera_path/attach.mjs", also: "./camera_path/vendor/three.mjs", hides: ["path"], name: "camera editor",
   type: "FULLDIT_CAMERA_EDITOR", least: 430, size: [600, 640],
@@ -67,8 +67,8 @@ const EDITORS = { FullDiTCameraPath: CAMERA, FullDiTMaskPainter: MASKS, FullDiTE
 function addEditor(node, { module, also, hides, name, type, least, size }) {
   const hidden = node.widgets.filter((widget) => hides.includes(widget.name));
   for (const widget of hidden) {
-    widget.hidden = true; // the editor stands for it
-    widget.options.hidden = true; // the same for Nodes 2.0
+    widget.hidden = true; // the editor replaces it
+    widget.options.hidden = true; // the same, for Nodes 2.0
     widget.computeSize = () => [0, -4];
   }
   const box = document.createElement("div");
@@ -77,9 +77,9 @@ function addEditor(node, { module, also, hides, name, type, least, size }) {
   widget.serialize = false;
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width, size[0]), Math.max(node.size[1], height, size[1])]);
-  let shown = null; // what a run said before the editor was there
+  let shown = null; // the message of a run that ended before the editor was loaded
   const load = async () => {
-    if (also) import(also).catch(() => {}); // fetched beside the modules that will ask for it
+    if (also) import(also).catch(() => {}); // fetched in parallel with the modules that import it
     try {
       const { attach } = await import(module);
       if (node.fulldit === "removed") return;
@@ -102,9 +102,9 @@ function addEditor(node, { module, also, hides, name, type, least, size }) {
   seen.observe(box);
   const after = (name, action) => {
     const before = node[name];
-    node[name] = function (...given) {
-      before?.apply(this, given);
-      action(...given);
+    node[name] = function (...args) {
+      before?.apply(this, args);
+      action(...args);
     };
   };
   after("onConfigure", () => node.fulldit?.reload?.());

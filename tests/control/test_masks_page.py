@@ -284,6 +284,8 @@ def broken() -> list[str]:
         {"kind": "bitmap", "size": [4, 4], "runs": 3},
         {"kind": "bitmap", "size": [4, 4], "runs": "!"},
         {"kind": "bitmap", "size": [4, 4], "runs": "AA=="},
+        {"kind": "bitmap", "size": [4, 4], "runs": "A" * 200},
+        {"kind": "bitmap", "size": [16384, 16384], "runs": "AA=="},
         {"kind": "bitmap", "size": [4, 0], "runs": "IA=="},
     ):
         with_(lambda value, wrong=wrong: value["slots"][0]["keys"][1].update(shapes=[box, wrong]))

@@ -1,9 +1,9 @@
 // Puts the editor into a FullDiTCameraPath node: the only file here that knows ComfyUI's page.
 import { CameraEditor } from "./editor.mjs";
 
-/** node: of the graph; box: the element of its DOM widget; app and api: ComfyUI's. Gives the editor. */
+/** node: the graph's node; box: the element of its DOM widget; app and api: ComfyUI's. Returns the editor. */
 export function attach(node, box, app, api) {
-  const widget = (name) => node.widgets.find((found) => found.name === name);
+  const widget = (name) => node.widgets.find((entry) => entry.name === name);
   const path = widget("path");
   const number = (name, usual) => {
     const value = Number(widget(name)?.value);
@@ -21,7 +21,7 @@ export function attach(node, box, app, api) {
       fps: number("fps", 8),
       aspect: Math.min(Math.max(number("aspect", 1.5), 0.1), 10),
     }),
-    // Where nodes are painted on a canvas, the graph does not hear the wheel over a node's elements.
+    // In the canvas renderer, the graph gets no wheel events over a node's elements: pass them on.
     wheel: (event) => !window.LiteGraph?.vueNodesMode && app.canvas?.processMouseWheel?.(event),
     address: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
     presets: () =>
@@ -29,10 +29,10 @@ export function attach(node, box, app, api) {
   });
   box.append(editor.root);
   for (const name of ["path", "frames", "fps", "aspect"]) {
-    const found = widget(name);
-    const before = found.callback;
-    found.callback = function (...given) {
-      const result = before?.apply(this, given);
+    const target = widget(name);
+    const before = target.callback;
+    target.callback = function (...args) {
+      const result = before?.apply(this, args);
       editor.reload();
       return result;
     };

@@ -1,4 +1,4 @@
-// What stands behind the path: a picture as the first camera sees it, or points in space. Both hang on the first pose.
+// The backdrop of the path: an image as the first camera sees it, or points in space. Both are fixed to the first pose.
 import * as THREE from "./vendor/three.mjs";
 import { matrixOf } from "./objects.mjs";
 
@@ -13,7 +13,7 @@ export class Backdrop {
     return this.object.children.length === 0;
   }
 
-  /** message: what the node sent after a run; address: from a file in it to its URL. Failing loads leave nothing. */
+  /** message: what the node sent after a run; address: from a file in it to its URL. What cannot be loaded is left out. */
   async load(message, address) {
     const wanted = (this.wanted = JSON.stringify(message ?? null));
     const parts = [];
@@ -33,7 +33,7 @@ export class Backdrop {
     this.changed();
   }
 
-  /** Hang it on the first camera. */
+  /** Fix it to the first camera. */
   place(pose, aspect) {
     this.object.matrix.copy(matrixOf(pose));
     this.object.matrixWorldNeedsUpdate = true;
@@ -59,7 +59,7 @@ function paneFrom(texture) {
   texture.colorSpace = THREE.SRGBColorSpace;
   const material = new THREE.MeshBasicMaterial({ map: texture, side: THREE.DoubleSide, transparent: true, opacity: 0.92 });
   const pane = new THREE.Mesh(new THREE.PlaneGeometry(1, 1), material);
-  pane.rotation.x = Math.PI; // the picture's up is -y here
+  pane.rotation.x = Math.PI; // the image's up is -y here
   pane.position.z = 1;
   pane.userData.pane = true;
   return pane;
@@ -69,13 +69,13 @@ function pointsFrom(buffer, count) {
   const geometry = new THREE.BufferGeometry();
   geometry.setAttribute("position", new THREE.BufferAttribute(new Float32Array(buffer, 0, count * 3), 3));
   geometry.setAttribute("color", new THREE.BufferAttribute(new Uint8Array(buffer, count * 12, count * 3), 3, true));
-  // The colors are those of a screen: the shader must not take them for linear light.
+  // The colors are sRGB: the shader expects linear light.
   const material = new THREE.PointsMaterial({ size: 0.012, vertexColors: true });
-  const colors = geometry.attributes.color, colour = new THREE.Color();
+  const colors = geometry.attributes.color, color = new THREE.Color();
   const linear = new Float32Array(count * 3);
   for (let k = 0; k < count; k++) {
-    colour.setRGB(colors.getX(k), colors.getY(k), colors.getZ(k), THREE.SRGBColorSpace);
-    linear.set([colour.r, colour.g, colour.b], k * 3);
+    color.setRGB(colors.getX(k), colors.getY(k), colors.getZ(k), THREE.SRGBColorSpace);
+    linear.set([color.r, color.g, color.b], k * 3);
   }
   geometry.setAttribute("color", new THREE.BufferAttribute(linear, 3));
   return new THREE.Points(geometry, material);

@@ -1,5 +1,5 @@
 // How the speed of a movement is spread over its time: the same curves as control/camera/easing.py, by the same names.
-// The shared fixtures of the tests hold every name and value to Python's.
+// The tests compare every name and value with Python's.
 import { UserError } from "../shared/errors.mjs";
 
 const BEYOND = 1.70158;

@@ -1,5 +1,5 @@
-// The camera path editor: holds the state, shows it, and turns what the user does into new states. It knows the page's
-// elements, but nothing of ComfyUI: `host` reads and writes the text of the state.
+// The camera path editor: holds the state, shows it, and turns the user's actions into new states. It knows the page's
+// elements, but nothing of ComfyUI: `host` reads and writes the state's text.
 import { listen } from "./input.mjs";
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
@@ -36,9 +36,9 @@ export class CameraEditor {
       retime: (index, time) => this.retime(index, time),
     });
     try {
-      this.view = new View(this.part.canvas, { ...edits, drag: (kind, value) => this.drag(kind, value), drawn: () => this.#frame() });
+      this.view = new View(this.part.canvas, { ...edits, drag: (kind, value) => this.drag(kind, value), drawn: () => this.#placeInset() });
     } catch (error) {
-      this.say("The 3D view needs WebGL, which this browser does not give. Timeline and fields work.", true);
+      this.say("The 3D view needs WebGL, which this browser does not provide. The timeline and the fields still work.", true);
       console.warn("FullDiT camera editor:", error);
     }
     listen(this);
@@ -56,7 +56,7 @@ export class CameraEditor {
 
   // ---- the state ----
 
-  /** Take the host's text, where it is another one than ours. */
+  /** Read the host's text if it changed. */
   reload() {
     const text = this.host.text();
     if (text === this.text) return this.refresh();
@@ -75,7 +75,7 @@ export class CameraEditor {
     this.refresh();
   }
 
-  /** Show a state without keeping it: what happens during a drag. Refused where it makes no path. */
+  /** Show a state without keeping it, as during a drag. A state that makes no path is refused. */
   preview(state) {
     try {
       pathOf(state);
@@ -86,7 +86,7 @@ export class CameraEditor {
     this.refresh();
   }
 
-  /** Keep the state: one step of undo, and the widget's new value. */
+  /** Keep the state: add an undo step and write the widget's value. */
   commit(state = this.state) {
     if (state !== this.state) this.preview(state);
     const text = states.serialize(this.state);
@@ -143,7 +143,7 @@ export class CameraEditor {
     this.stop();
     this.#follow();
   }
-  /** The playhead goes to the chosen key. */
+  /** Move the playhead to the chosen key. */
   #follow() {
     this.clip = marksOf(this.state)[this.chosen];
     this.refresh();
@@ -151,13 +151,13 @@ export class CameraEditor {
 
   insert(clip = this.clip) {
     const made = states.insertKey(this.state, clip);
-    if (!made) return this.say("There is a key already: move the playhead first.");
+    if (!made) return this.say("There is a keyframe here already: move the playhead first.");
     [, this.chosen] = made;
     this.clip = clip;
     this.commit(made[0]);
   }
   remove() {
-    if (this.state.keys.length < 2) return this.say("A path keeps at least one key.");
+    if (this.state.keys.length < 2) return this.say("A path keeps at least one keyframe.");
     const state = states.removeKey(this.state, this.chosen);
     this.chosen = Math.min(this.chosen, state.keys.length - 1);
     this.commit(state);
@@ -180,7 +180,7 @@ export class CameraEditor {
     if (near >= 0) this.chosen = near;
     this.refresh();
   }
-  /** One frame on or back. */
+  /** Move the playhead by some frames. */
   nudge(by) {
     const last = Math.max(this.host.settings().frames - 1, 1);
     this.scrub(Math.min(Math.max(Math.round(this.clip * last) + by, 0), last) / last);
@@ -192,7 +192,7 @@ export class CameraEditor {
     if (this.clip >= 1) this.clip = 0;
     const tick = (now) => {
       const { frames, fps } = this.host.settings();
-      // The last frame stays as long as every other before it starts again.
+      // The last frame is shown as long as every other one before the clip starts again.
       const length = Math.max(frames, 2) / Math.max(frames - 1, 1);
       this.run = ((this.run ?? this.clip) + ((now - before) / 1000) * (fps / Math.max(frames - 1, 1))) % length;
       before = now;
@@ -234,7 +234,7 @@ export class CameraEditor {
     write(this.part.clock, `${Math.round(frame)} · ${(frame / fps).toFixed(2)} s`);
   }
 
-  /** Numbers of the chosen key into the fields, but for the one that is being typed in. */
+  /** Write the chosen key's numbers into the fields, except into the one being edited. */
   #fill() {
     const { part, key } = this;
     const put = (name, value) => {
@@ -259,9 +259,9 @@ export class CameraEditor {
     part.redo.disabled = !this.history?.canRedo;
   }
 
-  /** The border and the name over the picture that the camera sees. */
-  #frame() {
-    const { x, y, w, h } = this.view.frame();
+  /** Put the border and its label around the camera's image. */
+  #placeInset() {
+    const { x, y, w, h } = this.view.imageBox();
     const place = [x, y, w, h, this.view.through].join();
     if (place === this.placed) return;
     this.placed = place;
@@ -287,7 +287,7 @@ export class CameraEditor {
     this.view.setTool(this.view.tool);
   }
 
-  /** The editor over the whole page, and back into its place. */
+  /** Enlarge the editor over the whole page, or put it back. */
   expand() {
     this.large.toggle();
     setIcon(this.part.expand, this.large.open ? "shrink" : "expand");
@@ -306,7 +306,7 @@ export class CameraEditor {
     this.part.note.classList.remove("shown", "wrong");
   }
 
-  /** What a run says. */
+  /** Take over the message of a run. */
   executed(message) {
     this.setBackdrop(message?.fulldit_backdrop?.[0] ?? null);
   }
@@ -326,14 +326,14 @@ export class CameraEditor {
     this.say(preset.doc);
   }
 
-  /** The view got its size; the first one shows the whole path. */
+  /** The view got a size; the first time, fit the whole path into it. */
   #resize(width, height) {
     if (!this.view) return;
     const first = !this.view.width;
     this.view.resize(width, height);
     if (!first || !this.view.width) return;
     this.fit();
-    this.view.render(); // at once: a busy page gives few frames
+    this.view.render(); // now: a busy page draws few animation frames
   }
 
   fit() {

@@ -1,4 +1,4 @@
-// What the user does in the editor outside of the 3D view and the timeline: buttons, fields, the keyboard.
+// User input outside the 3D view and the timeline: buttons, fields, the keyboard.
 import { guard, isPages } from "../shared/guard.mjs";
 import { DIGITS } from "./panel.mjs";
 import * as states from "./state.mjs";
@@ -46,7 +46,7 @@ export function listen(editor) {
   root.addEventListener("keyup", (event) => editor.view?.snap(event.shiftKey));
 }
 
-/** The name above a field is a slider: pulling it sideways changes the number, slowly with Shift. */
+/** The label above a field is a slider: dragging it sideways changes the number, slowly with Shift. */
 function slide(editor, name) {
   const input = editor.part[name], handle = input.previousElementSibling;
   let held = null;
@@ -83,7 +83,7 @@ function typed(editor, name, value) {
   else editor.put(states.withTurn(key, states.turnOf(key).map((old, d) => (d === angle ? value : old))));
 }
 
-/** A key of the keyboard. */
+/** A key on the keyboard was pressed. */
 function pressed(editor, event, actions) {
   const mark = event.ctrlKey || event.metaKey, name = event.key.toLowerCase();
   if (isPages(event)) return;

@@ -1,4 +1,4 @@
-// The things in the 3D view: ground, subject, path, frustums, key cameras, backdrop. All stand in the path's own axes (x right,
+// The objects of the 3D view: ground, subject, path, frustums, key cameras, aim. All are in the path's own axes (x right,
 // y down, z forward); the view turns the whole world upright for three.js.
 import * as THREE from "./vendor/three.mjs";
 
@@ -38,8 +38,8 @@ export function makeGround() {
       void main() {
         float fade = 1.0 - smoothstep(1.5, 5.5, length(at));
         float a = lines(0.25, 1.0) * 0.55, b = lines(1.0, 1.3);
-        vec3 colour = mix(fine, coarse, b);
-        gl_FragColor = vec4(colour, max(a, b) * fade);
+        vec3 color = mix(fine, coarse, b);
+        gl_FragColor = vec4(color, max(a, b) * fade);
         #include <colorspace_fragment>
       }`,
   }); // prettier-ignore
@@ -50,7 +50,7 @@ export function makeGround() {
   return ground;
 }
 
-/** A figure at the subject's place: a person as a board game has it, who looks at the first camera. */
+/** A figure where the subject is: a game piece that faces the first camera. */
 export function makeSubject() {
   const group = new THREE.Group();
   const cloth = new THREE.MeshLambertMaterial({ color: COLORS.subject });
@@ -128,12 +128,12 @@ export class Track {
     const { geometry } = this.frustums;
     geometry.setDrawRange(0, at / 3);
     geometry.attributes.position.needsUpdate = geometry.attributes.color.needsUpdate = true;
-    // A line needs two points that differ; a turn on the spot has none.
+    // A line needs two different points; a camera that only turns has none.
     const moving = smooth.some((p) => Math.hypot(p[0] - smooth[0][0], p[1] - smooth[0][1], p[2] - smooth[0][2]) > 1e-5);
     this.line.visible = moving;
     if (!moving) return;
-    const colors = [], colour = new THREE.Color();
-    smooth.forEach((_, k) => colors.push(...colour.lerpColors(this.from, this.to, k / (smooth.length - 1)).toArray()));
+    const colors = [], color = new THREE.Color();
+    smooth.forEach((_, k) => colors.push(...color.lerpColors(this.from, this.to, k / (smooth.length - 1)).toArray()));
     if (this.count !== smooth.length) {
       this.line.geometry.dispose();
       this.line.geometry = new THREE.LineGeometry();
@@ -144,19 +144,19 @@ export class Track {
   }
 }
 
-/** A camera as in 3D programs: wire frustum with the mark that says where up is, and a shape to take hold of. */
+/** A camera as in 3D programs: a wire frustum, a triangle on its upper side, and an invisible shape to grab. */
 export class CameraModel {
-  constructor(colour, width, pickable) {
+  constructor(color, width, pickable) {
     this.object = new THREE.Group();
     this.wire = new THREE.LineSegments2(
       new THREE.LineSegmentsGeometry(),
-      new THREE.LineMaterial({ color: colour, linewidth: width }),
+      new THREE.LineMaterial({ color, linewidth: width }),
     );
     this.wire.frustumCulled = false;
-    const fill = { color: colour, transparent: true, side: THREE.DoubleSide, depthWrite: false };
+    const fill = { color, transparent: true, side: THREE.DoubleSide, depthWrite: false };
     this.mark = new THREE.Mesh(new THREE.BufferGeometry(), new THREE.MeshBasicMaterial({ ...fill, opacity: 0.95 }));
     this.pane = new THREE.Mesh(new THREE.BufferGeometry(), new THREE.MeshBasicMaterial({ ...fill, opacity: 0.12 }));
-    this.eye = new THREE.Mesh(new THREE.SphereGeometry(0.1, 16, 12), new THREE.MeshBasicMaterial({ color: colour }));
+    this.eye = new THREE.Mesh(new THREE.SphereGeometry(0.1, 16, 12), new THREE.MeshBasicMaterial({ color }));
     this.object.add(this.wire, this.mark, this.pane, this.eye);
     if (pickable) {
       this.grip = new THREE.Mesh(new THREE.SphereGeometry(0.62, 12, 8), new THREE.MeshBasicMaterial({ visible: false }));
@@ -166,7 +166,7 @@ export class CameraModel {
     this.object.matrixAutoUpdate = false;
   }
 
-  colour(value) {
+  setColor(value) {
     for (const part of [this.wire, this.mark, this.pane, this.eye]) part.material.color.setHex(value);
   }
 

@@ -1,13 +1,13 @@
-// The editor's page elements: toolbar, viewport, timeline, and the fields of the chosen key. Builds them and nothing more.
+// Builds the editor's page elements: toolbar, viewport, timeline, and the fields of the chosen key.
 import { button, easeList, element, partsOf } from "../shared/elements.mjs";
 import { EASINGS } from "./easing.mjs";
 
 const FIELDS = [
   ["x", "right", "How far right of the start, in subject distances", 0.05],
   ["y", "up", "How far above the start, in subject distances", 0.05],
-  ["z", "ahead", "How far ahead of the start; the subject stands at 1", 0.05],
+  ["z", "ahead", "How far ahead of the start; the subject is at 1", 0.05],
   ["pan", "pan", "Turn to the right, in degrees", 1],
-  ["tilt", "tilt", "Turn upwards, in degrees", 1],
+  ["tilt", "tilt", "Turn up, in degrees", 1],
   ["roll", "roll", "Roll clockwise, in degrees", 1],
   ["fov", "lens", "Horizontal field of view, in degrees", 1],
 ];
@@ -39,7 +39,7 @@ export function buildPanel() {
 
   const play = button("play", "Play (Space)");
   const clock = element("output", { class: "clock", title: "Frame and time at the playhead" });
-  const strip = element("canvas", { class: "timeline", title: "Drag to scrub, double-click to add a key, drag diamonds to retime" });
+  const strip = element("canvas", { class: "timeline", title: "Drag to scrub, double-click to add a keyframe, drag diamonds to retime" });
   const time = element("div", { class: "time" }, element("div", { class: "player" }, play, clock), strip);
 
   const row = element("div", { class: "fields" });
@@ -49,17 +49,17 @@ export function buildPanel() {
     const input = element("input", { type: "number", step, "data-field": part, title, "aria-label": title });
     row.append(element("label", { class: part }, element("span", {}, label), input));
   }
-  const at = element("input", { type: "number", step: 1, min: 0, "data-field": "frame", title: "The frame of this key", "aria-label": "The frame of this key" });
+  const at = element("input", { type: "number", step: 1, min: 0, "data-field": "frame", title: "The frame of this keyframe", "aria-label": "The frame of this keyframe" });
   row.querySelector(".which").after(element("label", { class: "frame" }, element("span", {}, "frame"), at));
   const looking = element("select", { "data-field": "aimed", title: "Where this key camera looks", "aria-label": "Where this key camera looks" },
     new Option("freely", "free"), new Option("at the subject", "subject"), new Option("at a point", "point"));
   row.append(
     element("label", { class: "wide" }, element("span", {}, "looks"), looking),
-    element("label", { class: "wide" }, element("span", {}, "to the next"), eases("ease", "How the speed is spread up to the next key", "even speed")),
+    element("label", { class: "wide" }, element("span", {}, "to the next"), eases("ease", "Easing up to the next keyframe", "even speed")),
     element("i", { class: "rule" }),
-    element("label", { class: "wide" }, element("span", {}, "whole path"), eases("whole", "How the speed is spread over the whole path", "as keyed")),
+    element("label", { class: "wide" }, element("span", {}, "whole path"), eases("whole", "Easing over the whole path", "as keyed")),
   );
-  const turns = element("select", { "data-field": "turns", title: "fluid: smooth turning through all keys. exact: never turns past a key.", "aria-label": "Turns" },
+  const turns = element("select", { "data-field": "turns", title: "fluid: smooth rotation through all keyframes. exact: never rotates past a keyframe.", "aria-label": "Turns" },
     new Option("fluid", "fluid"), new Option("exact", "exact"));
   row.append(element("label", { class: "wide" }, element("span", {}, "turns"), turns));
 

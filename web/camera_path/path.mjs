@@ -1,5 +1,5 @@
-// A camera path through keys: control/camera/splines.py in JavaScript, so that the editor shows what Python will make of the
-// state. Python's answer is the one that counts; tests/fixtures/camera_keys.json holds both together.
+// A camera path through keys: control/camera/splines.py in JavaScript, so that the editor shows the path that Python will
+// compute from the state. Python's result is the reference; tests/fixtures/camera_keys.json compares the two.
 import { eased } from "./easing.mjs";
 import {
   apply, fromQuaternion, fromTurn, fromVector, length, looking, multiply, radians, sub, transpose,
@@ -7,7 +7,7 @@ import {
 import { segmentOf, slopes, turning } from "./turns.mjs";
 import { UserError } from "../shared/errors.mjs";
 
-/** The camera-to-world rotation of a key. Throws where it looks at the point where it stands. */
+/** The camera-to-world rotation of a key. Throws if the key looks at its own position. */
 export function keyMatrix(key) {
   if (key.target) {
     const forward = sub(key.target, key.position ?? [0, 0, 0]);
@@ -17,7 +17,7 @@ export function keyMatrix(key) {
   return key.rotation ? fromQuaternion(key.rotation) : fromTurn(key.turn ?? [0, 0, 0]);
 }
 
-/** Points at times on a cubic that never runs past its keys. */
+/** Points at times on a monotone cubic, which never overshoots its keys. */
 function cubic(times, points) {
   if (points.length === 1) return () => points[0];
   const steps = points.slice(1).map((_, k) => times[k + 1] - times[k]);
@@ -46,8 +46,8 @@ function aimedRuns(times, keys) {
 }
 
 /**
- * A function of the clip's time 0..1 that gives {time, position, rotation, fov}: time is where on the keys' time scale the
- * camera is after all eases. Throws for a state that Python would refuse.
+ * A function of the clip's time 0..1 that returns {time, position, rotation, fov}: time is the camera's place on the keys'
+ * time scale after all eases. Throws for a state that Python would refuse.
  */
 export function pathOf(state) {
   const keys = state.keys;
@@ -86,7 +86,7 @@ export function evaluate(state, frames) {
   return Array.from({ length: frames }, (_, k) => path(frames > 1 ? k / (frames - 1) : 0));
 }
 
-/** The same poses seen from the first camera, as the node gives them out. */
+/** The same poses relative to the first camera, as the node returns them. */
 export function relative(poses) {
   const back = transpose(poses[0].rotation);
   return poses.map((pose) => ({

@@ -35,7 +35,7 @@ export function fromVector([x, y, z]) {
   ]; // prettier-ignore
 }
 
-/** The quaternion w x y z, w >= 0, of a matrix; the row of the largest entry is the most exact one. */
+/** The quaternion w x y z, w >= 0, of a matrix; computed from its largest component, which is the most exact. */
 export function toQuaternion(m) {
   const squares = [1 + m[0] + m[4] + m[8], 1 + m[0] - m[4] - m[8], 1 - m[0] + m[4] - m[8], 1 - m[0] - m[4] + m[8]];
   const a = m[7] - m[5], b = m[2] - m[6], c = m[3] - m[1];

@@ -8,14 +8,14 @@ import { UserError } from "../shared/errors.mjs";
 
 export const FORMAT = "fulldit-camera";
 export const SUBJECT = [0, 0, 1];
-// Two keys are never nearer than this.
+// Two keys are never closer in time than this.
 export const GAP = 0.004;
 const FOV = [5, 150];
 
 const number = (value) => typeof value === "number" && Number.isFinite(value);
 const vector = (value, size) => Array.isArray(value) && value.length === size && value.every(number);
 
-/** The state in a text. Throws an Error that says what is wrong, in the words of the Python side. */
+/** The state in a text. Throws an Error that says what is wrong, in Python's words. */
 export function parse(text) {
   let value;
   try {
@@ -83,32 +83,32 @@ export const replaceKey = (state, index, change) => ({
 /** The turn of a key as [pan, tilt, roll] in degrees, whatever it is stored as. */
 export const turnOf = (key) => toTurn(keyMatrix(key));
 
-/** The key turned freely: it looks at nothing in particular any more. */
+/** The key with a free turn: it no longer looks at a point. */
 export function withTurn(key, turn) {
   const { target, rotation, ...rest } = key;
   return { ...rest, turn };
 }
 
-/** The key aimed at a point, keeping its roll. The point moves off where the camera would stand on it. */
+/** The key aimed at a point, keeping its roll. A point at the camera's own position is moved away. */
 export function withTarget(key, target) {
   const { rotation, ...rest } = key;
   if (Math.hypot(...sub(target, key.position)) < 0.01) target = [target[0], target[1], key.position[2] + 0.01];
   return { ...rest, target, turn: [0, 0, key.turn?.[2] ?? 0] };
 }
 
-/** The key moved; an aim that it would stand on gives way. */
+/** The key at another position; a target at that position is moved away. */
 export function withPosition(key, position) {
   const moved = { ...key, position };
   return moved.target ? withTarget(moved, moved.target) : moved;
 }
 
-/** A point ahead of a key, as far as the subject is: what an aim starts from. */
+/** A point ahead of a key, as far as the subject is: where a new target starts. */
 export function ahead(key) {
   const distance = Math.max(Math.hypot(...sub(SUBJECT, key.position)), 0.2);
   return apply(keyMatrix(key), [0, 0, distance]).map((value, d) => value + key.position[d]);
 }
 
-/** A key more, on the path where the clip stands; [state, its index], or null where there is one already. */
+/** The state with a new key on the path at a time of the clip: [state, its index], or null if there is a key already. */
 export function insertKey(state, clip) {
   const time = timeOf(state, clip);
   if (state.keys.some((key) => Math.abs(key.time - time) < GAP)) return null;
@@ -134,13 +134,13 @@ function rollOf(pose) {
   return (Math.atan2(along(1, 0), along(0, 0)) * 180) / Math.PI;
 }
 
-/** The state without a key; the last one stays. */
+/** The state without a key; the last remaining key stays. */
 export function removeKey(state, index) {
   if (state.keys.length < 2) return state;
   return { ...state, keys: state.keys.filter((_, k) => k !== index) };
 }
 
-/** The state with a key at another time; it may pass others. Gives [state, the key's new index]. */
+/** The state with a key at another time; it may pass others. Returns [state, the key's new index]. */
 export function retimeKey(state, index, time) {
   const others = state.keys.filter((_, k) => k !== index);
   let wanted = Math.min(Math.max(time, 0), 1);

@@ -1,4 +1,4 @@
-// What the camera editor looks like beyond what all editors share.
+// The camera editor's own style, beside what all editors share.
 import { addEditorStyle, addSheet } from "../shared/style.mjs";
 
 const CSS = `

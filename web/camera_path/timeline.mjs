@@ -93,7 +93,7 @@ export class Timeline {
     if (this.state.keys[this.chosen]) diamond(pen, this.#x(this.marks[this.chosen]), middle, 7.5, "#ffb547");
   }
 
-  /** Filled curve of how fast the camera moves and turns, each against its own fastest frame. */
+  /** Filled curves of how fast the camera moves and turns, each relative to its own fastest frame. */
   #speed(last, height) {
     const { pen, poses } = this;
     if (poses.length < 3) return;
@@ -126,5 +126,5 @@ export class Timeline {
   }
 }
 
-/** Where in the clip each key stands. */
+/** The time of each key in the clip, 0..1. */
 export const marksOf = (state) => state.keys.map((key) => clipOf(state, key.time));

@@ -1,4 +1,4 @@
-// Smooth turning through key rotations: control/camera/turns.py in JavaScript, with the solver behind 'fluid' written out.
+// Smooth rotation through keys: control/camera/turns.py in JavaScript, including the solver behind 'fluid'.
 import { add, apply, cross, dot, fromVector, length, multiply, scale, sub, toVector, transpose } from "./rotations.mjs";
 import { UserError } from "../shared/errors.mjs";
 
@@ -16,7 +16,7 @@ export function segmentOf(starts, at, count) {
   return Math.min(Math.max(low - 1, 0), Math.max(count - 1, 0));
 }
 
-/** Slopes of a cubic that never runs past its keys (Fritsch and Carlson), coordinate by coordinate. */
+/** Slopes of a monotone cubic (Fritsch and Carlson), coordinate by coordinate. */
 export function slopes(steps, rates) {
   const last = rates.length - 1;
   const out = [rates[0].slice()];
@@ -34,7 +34,7 @@ export function slopes(steps, rates) {
   return out;
 }
 
-/** A function of time that gives the rotation; `times` increase, `keys` are matrices. */
+/** A function of time that returns the rotation; `times` increase, `keys` are matrices. */
 export function turning(times, keys, kind) {
   if (!TURNS.includes(kind)) throw new UserError(`turns of the kind '${kind}' are unknown`);
   if (keys.length === 1) return () => keys[0];

@@ -15,7 +15,7 @@ const LOOKS = {
 const FLIP = new THREE.Matrix4().makeRotationX(Math.PI);
 
 export class View {
-  /** on: {choose(index), drag(kind, value), drop(), grab()}: what the pointer does to the path. Throws without WebGL. */
+  /** on: {choose(index), drag(kind, value), drop(), grab()}: callbacks for changes by the pointer. Throws without WebGL. */
   constructor(canvas, on) {
     this.canvas = canvas;
     this.on = on;
@@ -31,7 +31,7 @@ export class View {
     this.world = new THREE.Group();
     this.world.rotation.x = Math.PI;
     this.scene.add(this.world);
-    this.tools = new THREE.Group(); // what the camera itself does not see
+    this.tools = new THREE.Group(); // hidden in the camera's own image
     this.subject = makeSubject();
     this.backdrop = new Backdrop(() => this.request());
     this.world.add(makeGround(), this.subject, this.backdrop.object, this.tools);
@@ -81,11 +81,11 @@ export class View {
   /** Move the eye along its line of sight until the path and the subject fill the view. */
   fit(points) {
     const all = [...points, [0, -0.2, 1], [0, 0.3, 1]].map((p) => new THREE.Vector3(p[0], -p[1], -p[2]));
-    const centre = new THREE.Box3().setFromPoints(all).getCenter(new THREE.Vector3());
+    const center = new THREE.Box3().setFromPoints(all).getCenter(new THREE.Vector3());
     const away = this.eye.position.clone().sub(this.orbit.target).normalize();
     const outside = (distance) => {
-      this.eye.position.copy(centre).addScaledVector(away, distance);
-      this.eye.lookAt(centre);
+      this.eye.position.copy(center).addScaledVector(away, distance);
+      this.eye.lookAt(center);
       this.eye.updateMatrixWorld();
       const seen = new THREE.Vector3();
       return all.some((p) => {
@@ -102,13 +102,13 @@ export class View {
       else far = middle;
     }
     outside(far);
-    this.orbit.target.copy(centre);
+    this.orbit.target.copy(center);
     this.orbit.update();
     this.request();
   }
 
   /** Show a state. poses: of all frames; smooth: positions for the line; now: the pose at the playhead; resting: whether
-   *  a key stands there. */
+   *  the playhead is on a key. */
   show({ state, chosen, poses, smooth, now, resting, aspect }) {
     Object.assign(this, { state, chosen, poses, smooth, aspect, pose: now });
     this.now.object.visible = !resting;
@@ -123,7 +123,7 @@ export class View {
       this.tools.add(model.object);
     }
     this.keys.forEach((model, k) => {
-      model.colour(k === chosen ? COLORS.chosen : COLORS.key);
+      model.setColor(k === chosen ? COLORS.chosen : COLORS.key);
       model.grip.userData.key = k;
     });
     this.aim.update(state.keys[chosen]);
@@ -169,7 +169,7 @@ export class View {
     else this.on.drag(this.tool, [p.x, p.y, p.z]);
   }
 
-  /** Key cameras can be taken hold of directly: they move in the plane that faces the view. */
+  /** Key cameras can be dragged directly: they move in the plane that faces the view. */
   #listen() {
     const ray = new THREE.Raycaster(), plane = new THREE.Plane(), pointer = new THREE.Vector2();
     const hit = new THREE.Vector3(), offset = new THREE.Vector3(), normal = new THREE.Vector3();
@@ -183,9 +183,9 @@ export class View {
       if (event.button !== 0 || this.through || this.gizmo.axis || !this.keys.length) return;
       aimRay(event);
       const grips = this.keys.map((model) => model.grip);
-      const [found] = ray.intersectObjects(grips, false);
-      if (!found) return;
-      const index = found.object.userData.key;
+      const [hitGrip] = ray.intersectObjects(grips, false);
+      if (!hitGrip) return;
+      const index = hitGrip.object.userData.key;
       this.on.choose(index);
       this.orbit.enabled = false;
       this.gizmo.enabled = false;
@@ -214,7 +214,7 @@ export class View {
     };
     this.canvas.addEventListener("pointerup", release);
     this.canvas.addEventListener("pointercancel", release);
-    // OrbitControls listens to the document, which hears nothing from inside a node of Nodes 2.0: tell it.
+    // OrbitControls listens on the document, which gets no events from inside a node in Nodes 2.0: dispatch them there.
     for (const kind of ["pointermove", "pointerup"])
       this.canvas.addEventListener(kind, (event) => {
         if (kind === "pointermove" && !event.buttons) return;
@@ -233,7 +233,7 @@ export class View {
     if (!this.pending) this.pending = requestAnimationFrame(() => this.render());
   }
 
-  /** The size of the canvas on the page changed. It is kept, for asking the page in every frame makes it lay out anew. */
+  /** The canvas changed its size on the page. The size is kept: reading it every frame would force a new layout. */
   resize(width, height) {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     if (width < 8 || height < 8 || (this.width === width && this.height === height && this.ratio === ratio)) return;
@@ -245,8 +245,8 @@ export class View {
     this.request();
   }
 
-  /** Where the camera's picture lies in the canvas, in CSS pixels from the bottom left: the inset, or all of it. */
-  frame() {
+  /** Where the camera's image lies in the canvas, in CSS pixels from the bottom left: the inset, or all of it. */
+  imageBox() {
     const { width, height } = this;
     let w = this.through ? width - 24 : Math.min(width * 0.32, 340), h = w / this.aspect;
     const most = this.through ? height - 24 : Math.min(height * 0.4, 300);
@@ -272,15 +272,15 @@ export class View {
     const whole = { x: 0, y: 0, w: width, h: height };
     if (this.through) this.#paint(whole, null, 0x0d0e10);
     else this.#paint(whole, this.eye, COLORS.background);
-    if (this.through || this.inset) this.#paint(this.frame(), this.shot, COLORS.background + 0x07080a);
+    if (this.through || this.inset) this.#paint(this.imageBox(), this.shot, COLORS.background + 0x07080a);
     this.frames = (this.frames ?? 0) + 1; // drawn so far
     this.on.drawn?.();
   }
 
-  #paint({ x, y, w, h }, camera, colour) {
+  #paint({ x, y, w, h }, camera, color) {
     this.renderer.setViewport(x, y, w, h);
     this.renderer.setScissor(x, y, w, h);
-    this.renderer.setClearColor(colour, 1);
+    this.renderer.setClearColor(color, 1);
     this.renderer.clear();
     if (!camera) return;
     this.tools.visible = this.gizmoObject.visible = camera === this.eye;

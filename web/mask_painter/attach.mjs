@@ -1,14 +1,14 @@
-// Puts the painter into a Mask Painter or Edit Track node: the only file here that knows ComfyUI's page.
+// Puts the painter into a Mask Painter or Edit Masks node: the only file here that knows ComfyUI's page.
 import { MaskEditor } from "./editor.mjs";
 import { Following } from "./follow.mjs";
 
 const PAINTER = "Paint here.\nTo paint over a video, connect images and run this node.";
 const WAITING = "Run this node once to see the frames here.";
-const TRACK = "Run this node once: the track comes here as keys to edit.";
+const TRACK = "Run this node once: the masks arrive here as keyframes to edit.";
 
-/** node: of the graph; box: the element of its DOM widget; app and api: ComfyUI's. Gives the painter. */
+/** node: the graph's node; box: the element of its DOM widget; app and api: ComfyUI's. Returns the painter. */
 export function attach(node, box, app, api) {
-  const widget = (name) => node.widgets.find((found) => found.name === name);
+  const widget = (name) => node.widgets.find((entry) => entry.name === name);
   const masks = widget("masks"), source = widget("source"), edits = node.comfyClass === "FullDiTEditTrack";
   const linked = () => node.inputs?.find((input) => input.name === "images")?.link != null;
   const whole = (name, usual, most) => {
@@ -31,7 +31,7 @@ export function attach(node, box, app, api) {
     text: () => masks.value ?? "",
     write: (text) => {
       own = true;
-      // The first edit of a track says which one it was.
+      // The first edit records which masks were edited.
       if (source && !masks.value && track) set(source, track.source);
       set(masks, text);
       own = false;
@@ -41,17 +41,17 @@ export function attach(node, box, app, api) {
     settings,
     hint: () => (edits ? (track ? "" : TRACK) : linked() ? (stage ? "" : WAITING) : PAINTER),
     following: new Following(api),
-    // Where nodes are painted on a canvas, the graph does not hear the wheel over a node's elements.
+    // In the canvas renderer, the graph gets no wheel events over a node's elements: pass them on.
     wheel: (event) => !window.LiteGraph?.vueNodesMode && app.canvas?.processMouseWheel?.(event),
     address: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
   });
   box.append(editor.root);
   for (const name of ["masks", "frames", "width", "height"]) {
-    const found = widget(name);
-    if (!found) continue;
-    const before = found.callback;
-    found.callback = function (...given) {
-      const result = before?.apply(this, given);
+    const target = widget(name);
+    if (!target) continue;
+    const before = target.callback;
+    target.callback = function (...args) {
+      const result = before?.apply(this, args);
       if (!own) editor.reload();
       return result;
     };
@@ -60,7 +60,7 @@ export function attach(node, box, app, api) {
   window.addEventListener("pagehide", leave);
   editor.cleanup.push(() => window.removeEventListener("pagehide", leave));
 
-  /** What a run says. */
+  /** Take over the message of a run. */
   editor.executed = (message) => {
     track = message?.fulldit_track?.[0] ?? null;
     stage = message?.fulldit_stage?.[0] ?? null;
@@ -68,7 +68,7 @@ export function attach(node, box, app, api) {
     editor.setStage(stage);
     editor.setReport([message?.text ?? []].flat().join("\n"));
   };
-  /** Inputs were connected or taken off. */
+  /** Inputs were connected or disconnected. */
   editor.rewired = () => {
     if (stage && !linked()) editor.setStage((stage = null));
     else editor.reload();

@@ -1,4 +1,4 @@
-// Values that are costly to make, kept while there is room: the ones used longest ago go first.
+// Keeps values that are costly to compute while there is room; the least recently used go first.
 export class Cache {
   /** @param {number} most how much may be kept, in the unit of `get`'s sizes (bytes) */
   constructor(most) {
@@ -7,7 +7,7 @@ export class Cache {
     this.kept = new Map();
   }
 
-  /** The value under `key`; where there is none, `make()` gives it, and it takes `size`. */
+  /** The value under `key`; if there is none, `make()` makes it, and it takes up `size`. */
   get(key, size, make) {
     let entry = this.kept.get(key);
     if (entry) this.kept.delete(key);
@@ -31,7 +31,7 @@ export class Cache {
 
 const numbers = new WeakMap();
 let latest = 0;
-/** A number that stands for an object, the same as long as it lives: for keys of a cache. */
+/** A number that identifies an object for as long as it lives, for the keys of a cache. */
 export function numberOf(object) {
   if (!numbers.has(object)) numbers.set(object, ++latest);
   return numbers.get(object);

@@ -1,9 +1,9 @@
-// The mask painter on the page: shows the state that painting.mjs holds, and brings tools, time and the video to it. It
-// knows the page's elements, but nothing of ComfyUI.
+// The mask painter on the page: shows the state that painting.mjs holds, and adds tools, time and the video. It knows the
+// page's elements, but nothing of ComfyUI.
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
 import { tintOf } from "./colors.mjs";
-import { answered, question } from "./follow.mjs";
+import { answered, question, summary } from "./follow.mjs";
 import { Frames } from "./frames.mjs";
 import { listen, sliderOf } from "./input.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
@@ -15,14 +15,14 @@ import { Select } from "./select.mjs";
 import { drawStep, Sheet } from "./sheet.mjs";
 import { addStyle } from "./style.mjs";
 import { ROW, Timeline, TOP } from "./timeline.mjs";
-import { Brush, Fill, Frame, Lasso, Polygon } from "./tools.mjs";
+import { BoxOrEllipse, Brush, Fill, Lasso, Polygon } from "./tools.mjs";
 import { View } from "./view.mjs";
 
-const FPS = 12; // of playing; the clip's own rate is not known here
+const FPS = 12; // when playing; the clip's own rate is not known here
 
 export class MaskEditor extends Painting {
   /**
-   * host: {text(), write(text), settings() -> {frames, size: [w, h]} or null where they are not known, address(file),
+   * host: {text(), write(text), settings() -> {frames, size: [w, h]} or null while they are unknown, address(file),
    * wheel(event), hint() -> text for the empty stage, following: Following or null}.
    */
   constructor(host) {
@@ -35,11 +35,11 @@ export class MaskEditor extends Painting {
     this.sheets = [];
     this.ghosts = [new Sheet(), new Sheet()];
     this.view = new View(this.part, (pen, view) => this.tool.draw?.(pen, view));
-    this.frames = new Frames((file) => host.address(file), () => this.#picture(true), () =>
+    this.frames = new Frames((file) => host.address(file), () => this.#showFrame(true), () =>
       this.say("The frames are gone from the server: run the graph once to have them again.", true)); // prettier-ignore
     this.tools = {
-      brush: new Brush(this, false), eraser: new Brush(this, true), select: new Select(this), box: new Frame(this, "box"),
-      ellipse: new Frame(this, "ellipse"), polygon: new Polygon(this), lasso: new Lasso(this), fill: new Fill(this),
+      brush: new Brush(this, false), eraser: new Brush(this, true), select: new Select(this), box: new BoxOrEllipse(this, "box"),
+      ellipse: new BoxOrEllipse(this, "ellipse"), polygon: new Polygon(this), lasso: new Lasso(this), fill: new Fill(this),
     }; // prettier-ignore
     this.tool = this.tools.brush;
     this.timeline = new Timeline(this.part.strip, {
@@ -48,7 +48,7 @@ export class MaskEditor extends Painting {
     }); // prettier-ignore
     this.layers = new Layers(this.part.rows, {
       choose: (slot) => this.chooseSlot(slot), toggle: (slot) => this.toggleVisible(slot),
-      rename: (slot, name) => this.rename(slot, name), recolor: (slot, colour) => this.recolor(slot, colour),
+      rename: (slot, name) => this.rename(slot, name), recolor: (slot, color) => this.recolor(slot, color),
       remove: (slot) => this.removeSlot(slot), reorder: (from, to) => this.reorder(from, to),
     }); // prettier-ignore
     listen(this);
@@ -66,9 +66,9 @@ export class MaskEditor extends Painting {
     this.part.onion.setAttribute("aria-pressed", "true");
   }
 
-  // ---- what the tools ask for ----
+  // ---- used by the tools ----
 
-  /** A piece of a stroke, seen at once: [x, y, radius] in shares of the picture. */
+  /** Draw a piece of a stroke at once: [x, y, radius] in shares of the frame. */
   drawOn(points, subtract) {
     const [height, width] = this.#paintSize(), sheet = this.#openSheet(height, width), { pen } = sheet;
     pen.globalCompositeOperation = subtract ? "destination-out" : "source-over";
@@ -140,22 +140,22 @@ export class MaskEditor extends Painting {
     const { host } = this;
     if (this.following) return host.following.stop();
     if (!this.ready()) return;
-    if (!host.following || !this.stage) return this.say("Connect images and run this node once; then a mask can be followed along them.");
-    if (this.stage.count !== this.state.frames) return this.say("The images have another number of frames than the masks.");
+    if (!host.following || !this.stage) return this.say("Connect images and run this node once; then a mask can be followed through them.");
+    if (this.stage.count !== this.state.frames) return this.say("The images and the masks have different numbers of frames.");
     const { slot, frame } = this, asked = question(this.state, slot, frame);
     if (typeof asked === "string") return this.say(asked);
     this.following = { slot, first: asked.first, last: asked.last, share: 0 };
     this.refresh();
     try {
-      const found = await host.following.ask(this.stage.stage, asked, (share) => {
+      const result = await host.following.ask(this.stage.stage, asked, (share) => {
         if (this.following) this.following.share = share;
         this.#showTime();
       });
       this.following = null;
-      if (!found) this.say("Stopped.");
+      if (!result) this.say("Stopped.");
       else if (this.state.slots[slot]) {
-        this.commit(answered(this.state, slot, asked, found.keys));
-        this.say(found.remarks.join(" ") || `Followed over ${asked.last - asked.first} frames: ${found.keys.length} keys.`);
+        this.commit(answered(this.state, slot, asked, result.keys));
+        this.say(summary(result, asked));
       }
     } catch (error) {
       this.following = null;
@@ -166,7 +166,7 @@ export class MaskEditor extends Painting {
 
   // ---- showing ----
 
-  /** [height, width] of the sheets that are painted on: fine enough for the eye, whatever the video's size is. */
+  /** [height, width] of the sheets that are painted on: fine enough for the eye, whatever the size of the video. */
   #paintSize() {
     const [w, h] = this.state.size, side = Math.min(Math.max(w, h, 960), 1280) / Math.max(w, h);
     return [Math.max(1, Math.round(h * side)), Math.max(1, Math.round(w * side))];
@@ -181,12 +181,12 @@ export class MaskEditor extends Painting {
     });
     this.sheets.length = Math.min(this.sheets.length, this.state.slots.length);
     this.view.show({ size: this.state.size, layers, onion: this.#ghostsHere() }, "back", "masks", "over");
-    this.#picture(false);
+    this.#showFrame(false);
     this.#showTime();
     this.refill();
   }
 
-  /** The slot's mask at the playhead as a sheet; null where there is none. */
+  /** The slot's mask at the playhead as a sheet; null if there is none. */
   #sheet(slot, number) {
     if (!slot.keys.length) return null;
     const [height, width] = this.previewSize(), drawing = new MaskDrawing(slot.keys, height, width);
@@ -201,22 +201,22 @@ export class MaskEditor extends Painting {
   #ghostsHere() {
     if (!this.onion || this.playing || !this.current?.visible) return [];
     const { keys } = this.current, [height, width] = this.#paintSize();
-    const found = [keys.findLast((key) => key.frame < this.frame), keys.find((key) => key.frame > this.frame)];
-    return found.flatMap((key, k) => {
+    const neighbors = [keys.findLast((key) => key.frame < this.frame), keys.find((key) => key.frame > this.frame)];
+    return neighbors.flatMap((key, k) => {
       if (!key?.shapes.length) return [];
       this.ghosts[k].shapes(key.shapes, width, height, k ? "#ffffff" : tintOf(this.current.colour));
       return [{ sheet: this.ghosts[k], when: k ? "later" : "earlier" }];
     });
   }
 
-  #picture(came) {
+  #showFrame(arrived) {
     const { stage, state } = this;
     const share = stage && state.frames > 1 ? (stage.count - 1) / (state.frames - 1) : 0;
-    const picture = stage ? this.frames.at(this.frame * share) : null;
-    if (picture !== this.view.scene.picture) this.view.show({ picture }, "back");
-    if (came && !this.shownFrames) {
+    const image = stage ? this.frames.at(this.frame * share) : null;
+    if (image !== this.view.scene.image) this.view.show({ image }, "back");
+    if (arrived && !this.shownFrames) {
       this.shownFrames = true;
-      this.view.draw("back"); // at once: a busy page gives few frames
+      this.view.draw("back"); // now: a busy page draws few animation frames
     }
   }
 
@@ -229,7 +229,7 @@ export class MaskEditor extends Painting {
     write(this.part.clock, `${Math.round(frame)} / ${state.frames - 1}`);
   }
 
-  /** Fields and buttons as they are for the playhead and the key there. */
+  /** Update fields and buttons for the playhead and the key there. */
   refill() {
     const { part, state } = this, keys = this.current?.keys ?? [], here = this.keyHere, before = this.keyBefore;
     const put = (name, value) => {
@@ -264,7 +264,7 @@ export class MaskEditor extends Painting {
     this.view.request("over");
     if (this.state) this.refill();
   }
-  /** A half-drawn polygon does not outlive its tool, slot or frame. */
+  /** Drop a half-drawn polygon when the tool, slot or frame changes. */
   leaveTool(next) {
     if (this.tool !== next && this.tool && !this.tool.idle) this.tool.cancel?.();
     this.dropKey();
@@ -284,7 +284,7 @@ export class MaskEditor extends Painting {
     this.setRadius(this.radius * by);
     if (this.ringAt) this.moveRing(this.ringAt, this.ringAlt);
   }
-  /** The ring of the brush under the pointer, or none. */
+  /** Move the brush's ring to the pointer, or hide it. */
   moveRing(place, alt = false) {
     const { ring } = this.part, shown = Boolean(place) && Boolean(this.tool.ring) && !this.spaced;
     this.ringAt = place;
@@ -306,7 +306,7 @@ export class MaskEditor extends Painting {
   toggleCard() {
     this.part.help.setAttribute("aria-pressed", String(this.part.card.classList.toggle("shown")));
   }
-  /** Whatever lies open over the stage is put away. */
+  /** Close what is open over the stage. */
   dismiss() {
     if (this.part.card.classList.contains("shown")) this.toggleCard();
   }
@@ -334,7 +334,7 @@ export class MaskEditor extends Painting {
     this.part.note.classList.remove("shown", "wrong");
   }
 
-  // ---- what runs bring ----
+  // ---- messages of runs ----
 
   setStage(stage) {
     this.stage = stage;

@@ -1,14 +1,14 @@
 // Every change of the painter's state as a function from state to state: nothing here knows the page. Slots and keys go by
-// their numbers. Where there is nothing to change, the very state comes back. What a state is: text.mjs.
+// their numbers. If there is nothing to change, the same state is returned. text.mjs defines the state.
 import { eased } from "../camera_path/easing.mjs";
 import { resize } from "./raster.mjs";
 import { grown, HOLD, MASK_EASES, MaskDrawing } from "./keyframes.mjs";
 import { bitmapOf, rasterize } from "./shapes.mjs";
 import { COLORS, MOST_KEYS, MOST_POINTS, MOST_SHAPES, MOST_SLOTS, nameText, normal, shapeText } from "./text.mjs";
 
-// A key whose text is longer is made shorter: its strokes become one bitmap. 24 keys so long are less than 200 KB.
+// A key with a longer text is shortened: its strokes become one bitmap. 24 keys of this length are less than 200 KB.
 export const KEY_TEXT = 8000;
-// Bitmaps are made with their longer side at most this long; those of an in-between with half of it.
+// The longest side of a bitmap; in-betweens use half of it.
 const RASTER_SIDE = 1280;
 
 /** A state with nothing painted: one slot, no key. */
@@ -31,14 +31,14 @@ export function rasterSize(state, most = RASTER_SIDE) {
 
 // Slots
 
-/** The state with a slot more, in the first colour that no slot has; the same state where there are MOST_SLOTS. */
-export function addSlot(state, { name, colour } = {}) {
+/** The state with a new slot in the first unused color; the same state if there are MOST_SLOTS already. */
+export function addSlot(state, { name, color } = {}) {
   if (state.slots.length >= MOST_SLOTS) return state;
   const names = state.slots.map((slot) => slot.name), taken = state.slots.map((slot) => slot.colour.toLowerCase());
   let number = state.slots.length + 1;
   while (names.includes(`object ${number}`)) number++;
   const free = COLORS.find((entry) => !taken.includes(entry)) ?? COLORS[state.slots.length];
-  const slot = { name: nameText(name ?? "") || `object ${number}`, colour: colour ?? free, visible: true, keys: [] };
+  const slot = { name: nameText(name ?? "") || `object ${number}`, colour: color ?? free, visible: true, keys: [] };
   return { ...state, slots: [...state.slots, slot] };
 }
 
@@ -49,13 +49,13 @@ export function renameSlot(state, slot, name) {
   return text && text !== state.slots[slot].name ? withSlot(state, slot, { name: text }) : state;
 }
 
-/** @param {string} colour like #ff8000; anything else changes nothing */
-export const recolor = (state, slot, colour) =>
-  /^#[0-9a-fA-F]{6}$/.test(colour) && colour !== state.slots[slot].colour ? withSlot(state, slot, { colour }) : state;
+/** @param {string} color like #ff8000; anything else changes nothing */
+export const recolor = (state, slot, color) =>
+  /^#[0-9a-fA-F]{6}$/.test(color) && color !== state.slots[slot].colour ? withSlot(state, slot, { colour: color }) : state;
 
 export const toggleVisible = (state, slot) => withSlot(state, slot, { visible: !state.slots[slot].visible });
 
-/** The state with the slot `from` moved to the place `to`. */
+/** The state with slot number `from` moved to number `to`. */
 export function reorder(state, from, to) {
   if (from === to || !state.slots[from] || !state.slots[to]) return state;
   const slots = state.slots.filter((_, k) => k !== from);
@@ -69,8 +69,8 @@ export function reorder(state, from, to) {
 export const keyAt = (state, slot, frame) => keysOf(state, slot).findIndex((key) => key.frame === frame);
 
 /**
- * A key at a frame that shows what is there already, so that it can be painted on: [state, its number]. The key that is
- * there comes back as it is. Between two keys the in-between becomes a bitmap, and a stated turn is shared out.
+ * The state with a key at a frame that shows what the frame shows already: [state, its number]. An existing key is kept as
+ * it is. Between two keys the in-between becomes a bitmap, and a fixed turn is split between its two halves.
  */
 export function insertKey(state, slot, frame) {
   const keys = keysOf(state, slot), there = keyAt(state, slot, frame);
@@ -99,7 +99,7 @@ export function insertKey(state, slot, frame) {
 export const removeKey = (state, slot, index) =>
   withSlot(state, slot, { keys: keysOf(state, slot).filter((_, k) => k !== index) });
 
-/** The state with a key at another frame: [state, its number]. Where one stands, the next free frame in that direction. */
+/** The state with a key at another frame: [state, its number]. If that frame has a key, the next free one in that direction. */
 export function moveKey(state, slot, index, frame) {
   const keys = keysOf(state, slot), from = keys[index].frame, step = frame < from ? -1 : 1;
   let to = Math.min(Math.max(Math.round(frame), 0), state.frames - 1);
@@ -113,11 +113,11 @@ export function moveKey(state, slot, index, frame) {
 export const setEase = (state, slot, index, ease) =>
   MASK_EASES.includes(ease) && ease !== keysOf(state, slot)[index].ease ? withKey(state, slot, index, { ease }) : state;
 
-/** By how many degrees the thing turns until the next key; null: the nearest fit. */
+/** By how many degrees the mask turns until the next key; null: found by the best fit. */
 export const setTurn = (state, slot, index, turn) =>
   withKey(state, slot, index, { turn: !Number.isFinite(turn) ? null : Number(Math.min(Math.max(turn, -36000), 36000).toFixed(4)) });
 
-/** The same shapes as a key's at another frame too, in place of a key that stands there: [state, the copy's number]. */
+/** The state with a copy of a key at another frame, replacing a key there: [state, the copy's number]. */
 export function duplicateKey(state, slot, index, frame) {
   const keys = keysOf(state, slot), key = keys[index];
   const to = Math.min(Math.max(Math.round(frame), 0), state.frames - 1);
@@ -126,12 +126,12 @@ export function duplicateKey(state, slot, index, frame) {
   return [made, keyAt(made, slot, to)];
 }
 
-/** The key without shapes: out of the picture from there to the next. */
+/** The key without shapes: out of the frame from there to the next. */
 export const clearKey = (state, slot, index) =>
   keysOf(state, slot)[index].shapes.length ? withKey(state, slot, index, { shapes: [] }) : state;
 
 /**
- * Keys (as a state has them; a propagation's) in the place of all that stand from frame `first` to `last`.
+ * The state with the keys from frame `first` to `last` replaced by others, as a propagation makes them.
  * @param {object[]} made keys with frame and shapes; ease and turn may be left out
  */
 export function replaceKeys(state, slot, first, last, made) {
@@ -159,13 +159,13 @@ export function withFrames(state, frames) {
   return { ...state, frames, slots };
 }
 
-/** The state over pictures of another size: shapes are shares of the picture, so they stretch with it. */
+/** The state over frames of another size: shapes are in shares of the frame, so they stretch with it. */
 export const withSize = (state, width, height) =>
   width === state.size[0] && height === state.size[1] ? state : { ...state, size: [width, height] };
 
 // Shapes
 
-/** A shape laid on a key's others. A key that grows too long is tidied. */
+/** A shape laid on a key's others. A key whose text grows too long is tidied. */
 export function addShape(state, slot, index, shape) {
   let { shapes } = keysOf(state, slot)[index];
   for (const part of parts(shape)) shapes = grown(shapes, normal(part));
@@ -175,7 +175,7 @@ export function addShape(state, slot, index, shape) {
   return length > KEY_TEXT ? tidy(made, slot, index) : made;
 }
 
-/** A stroke of more points than a shape may have as several that share their ends. */
+/** A stroke with more points than a shape may have, split into strokes that share their ends. */
 function parts(shape) {
   if (shape.kind !== "brush" || shape.points.length <= MOST_POINTS) return [shape];
   const list = [];
@@ -188,8 +188,8 @@ export const replaceShapes = (state, slot, index, shapes) =>
   withKey(state, slot, index, { shapes: shapes.slice(0, MOST_SHAPES).map(normal) });
 
 /**
- * The bitmap of a mask: as it is, or where its text would be longer than `most`, at three quarters or half of its size, but
- * no lower than `least`. Not where that would lose more than a twentieth of its area: hair stays, with a longer text.
+ * The bitmap of a mask: as it is, or if its text would be longer than `most`, at three quarters or half of its size, but no
+ * lower than `least`. Never at the cost of more than a twentieth of its area: hair is kept, with a longer text.
  */
 export function shortBitmap(mask, height, width, { subtract = false, most = KEY_TEXT, least = height >> 1 } = {}) {
   let made = bitmapOf(mask, height, width, subtract);
@@ -208,10 +208,10 @@ export function shortBitmap(mask, height, width, { subtract = false, most = KEY_
   return made;
 }
 
-/** What painted shapes cover, as one bitmap; [] where that is nothing. */
+/** What painted shapes cover, as a list of one bitmap; [] if they cover nothing. */
 function joined(state, shapes, subtract = false) {
   const full = rasterSize(state), made = shapes[0].kind === "bitmap" && shapes[0];
-  // A bitmap that was made smaller stays of its size: its edges would suffer from growing and shrinking at every stroke.
+  // A bitmap that was shrunk keeps its size: growing and shrinking at every stroke would blur its edges.
   const size = made && made.size[1] < full[0] && made.runs.length > KEY_TEXT / 2 ? [made.size[1], made.size[0]] : full;
   const mask = rasterize(subtract ? shapes.map(({ op, ...shape }) => shape) : shapes, ...size);
   return mask.some((m) => m > 0.5) ? [shortBitmap(mask, ...size, { subtract, least: full[0] >> 1 })] : [];
@@ -230,7 +230,7 @@ export function tidy(state, slot, index) {
   for (let k = 0; k < shapes.length; ) {
     const painted = (shape) => shape && (shape.kind === "brush" || shape.kind === "bitmap");
     let end = k + 1;
-    // Below them all, strokes and erasures make one picture; above others only those of the same kind do.
+    // Below them all, strokes and erasures make one bitmap; above others only those of the same kind do.
     if (painted(shapes[k])) while (painted(shapes[end]) && (!made.length || shapes[end].op === shapes[k].op)) end++;
     const run = shapes.slice(k, end), long = run.some((shape) => shape.kind === "brush") || end > k + 1;
     if (!painted(shapes[k]) || !long) made.push(...run);

@@ -1,4 +1,4 @@
-// The bucket: what an outline encloses, or what hangs together, filled or taken away.
+// The bucket: fills what an outline encloses, or erases a connected part.
 import { addShape, rasterSize, shortBitmap } from "./edits.mjs";
 import { formOf } from "./keyframes.mjs";
 
@@ -31,7 +31,7 @@ export function flood(mask, height, width, row, column) {
   return reached;
 }
 
-/** What was reached made wider by `steps` pixels, in place, over pixels that `may` be reached. */
+/** Grow the reached pixels by `steps`, in place, over pixels that `may` be reached. */
 function spread(reached, width, steps, may) {
   let edge = [];
   for (let k = 0; k < reached.length; k++) if (reached[k]) edge.push(k);
@@ -53,9 +53,9 @@ function spread(reached, width, steps, may) {
 }
 
 /**
- * A key with the hole or the outline at a point filled, or with `erase` the part that hangs together there taken away. The
- * same state comes back where there is nothing to fill: on the mask itself, or where the key is empty.
- * @param {number} x @param {number} y shares of the picture
+ * The state with the hole or outline at a point filled, or with `erase` the connected part there removed. The same state is
+ * returned if there is nothing to fill: on the mask itself, or in an empty key.
+ * @param {number} x @param {number} y shares of the frame
  */
 export function fill(state, slot, index, x, y, { erase = false } = {}) {
   const [height, width] = rasterSize(state);
@@ -64,7 +64,7 @@ export function fill(state, slot, index, x, y, { erase = false } = {}) {
   if (empty || !(row >= 0 && row < height && column >= 0 && column < width)) return state;
   if (mask[row * width + column] > 0.5 !== erase) return state;
   const reached = flood(mask, height, width, row, column);
-  // Wider, over the mask that is there or over what is free: no seam is left between two soft edges, at any size.
+  // Grown over the existing mask or over free pixels, so that no seam is left between two soft edges, at any size.
   spread(reached, width, Math.ceil(width / 100), (place) => mask[place] > 0.5 !== erase);
   return addShape(state, slot, index, shortBitmap(reached, height, width, { subtract: erase }));
 }

@@ -1,51 +1,56 @@
-// Following the video: the mask at the playhead goes to the server, keys that carry it along come back.
+// Following the video: the mask at the playhead goes to the server, and keys that follow the object come back.
 import { keyAt, insertKey, rasterSize, replaceKeys } from "./edits.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import { encode } from "./runs.mjs";
 
-const SIDE = 960; // as the server follows masks
+const SIDE = 960; // the size at which the server follows masks
 
 /**
- * What the server is asked, or a sentence that says why it cannot be.
- * @returns {{masks, first, last, next} | string} `next`: whether a key ends it, which stays
+ * The request to the server, or a sentence that says why there is none.
+ * @returns {{masks, first, last, next} | string} `next`: whether an existing key ends the range; it is kept
  */
 export function question(state, slot, frame) {
-  frame = Math.round(frame); // a key may stand between two frames
+  frame = Math.round(frame); // a key may lie between two frames
   const { keys } = state.slots[slot];
-  if (!keys.length) return "Paint the thing in this frame first; then it can be followed.";
+  if (!keys.length) return "Paint the object in this frame first; then it can be followed.";
   const [height, width] = rasterSize(state, SIDE), drawing = new MaskDrawing(keys, height, width);
   const entry = (at) => ({ frame: at, size: [width, height], runs: encode(drawing.mask(at), height, width) });
   if (!drawing.mask(frame).some((value) => value > 0.5)) return "The mask is empty here: go to a frame where it is not.";
   const next = keys.find((key) => key.frame > frame && Number.isInteger(key.frame));
   const last = next ? next.frame : state.frames - 1;
-  if (last - frame < (next ? 2 : 1)) return "There is no frame between here and the next key, or the end.";
+  if (last - frame < (next ? 2 : 1)) return "There is no frame between here and the next keyframe or the end.";
   return { masks: next ? [entry(frame), entry(last)] : [entry(frame)], first: frame, last, next: Boolean(next) };
 }
 
-/** The state with the answer's keys in it. */
+/** The state with the keys of the answer. */
 export function answered(state, slot, { first, last, next }, keys) {
   const [made] = keyAt(state, slot, first) >= 0 ? [state] : insertKey(state, slot, first);
   return replaceKeys(made, slot, first + 1, next ? last - 1 : last, keys);
 }
 
-/** Asks the server. host: {ask(path, body) -> Response}; told(share) hears of progress. */
+/** The answer in a sentence: its warnings, or what was done. */
+export function summary({ keys, warnings }, { first, last }) {
+  return warnings.join(" ") || `Followed over ${last - first} frames: ${keys.length} keyframes.`;
+}
+
+/** Asks the server. host: {ask(path, body) -> Response}; onProgress(share) is called with 0..1. */
 export class Following {
   constructor(api) {
     this.api = api;
     this.id = null;
   }
 
-  async ask(stage, { masks, first, last }, told) {
+  async ask(stage, { masks, first, last }, onProgress) {
     this.id = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
-    const hear = ({ detail }) => detail?.id === this.id && told(detail.done / detail.total);
+    const hear = ({ detail }) => detail?.id === this.id && onProgress(detail.done / detail.total);
     this.api.addEventListener("fulldit.propagate", hear);
     try {
       const body = { id: this.id, client: this.api.clientId, stage, masks, first, last };
       const answer = await this.#post("/fulldit/propagate", body);
-      const found = await answer.json().catch(() => null);
+      const result = await answer.json().catch(() => null);
       if (answer.status === 499) return null;
-      if (!answer.ok || !found) throw new Error(found?.error ?? `The server answered ${answer.status}: restart ComfyUI to load the pack anew.`);
-      return found;
+      if (!answer.ok || !result) throw new Error(result?.error ?? `The server answered ${answer.status}: restart ComfyUI to load the pack again.`);
+      return result;
     } finally {
       this.api.removeEventListener("fulldit.propagate", hear);
       this.id = null;

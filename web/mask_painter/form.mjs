@@ -1,11 +1,11 @@
-// A mask with everything about it that its in-betweens need: steps 1 and 2 of control/identity/inbetween.py, in the same
-// order of the sums where it matters.
+// A mask with everything that in-betweens need to know about it: steps 1 and 2 of control/identity/inbetween.py. Sums run in
+// the same order where that matters.
 export const OUTLINE = 256;
 
 /**
- * The place of the nearest pixel that is marked, for every pixel; -1 where there is none. Along columns, then along rows
- * (Maurer, Qi, Raghavan 2003); of equally near pixels the one that scipy takes.
- * @param {Uint8Array} marked 1 where it is @returns {Int32Array} places in reading order
+ * The index of the nearest marked pixel, for every pixel; -1 if there is none. Along columns, then along rows (Maurer, Qi,
+ * Raghavan 2003); of equally near pixels, the one that scipy takes.
+ * @param {Uint8Array} marked 1 where it is @returns {Int32Array} indices in reading order
  */
 export function nearest(marked, height, width) {
   // The row of the nearest pixel of each column, the upper one of two.
@@ -22,7 +22,7 @@ export function nearest(marked, height, width) {
       else if (seen >= 0 && (rows[place] < 0 || seen - row < row - rows[place])) rows[place] = seen;
     }
   }
-  const found = new Int32Array(height * width);
+  const places = new Int32Array(height * width);
   const columns = new Int32Array(width), squares = new Float64Array(width);
   for (let row = 0, base = 0; row < height; row++, base += width) {
     let last = -1; // of the columns whose pixels are nearest somewhere in this row
@@ -38,16 +38,16 @@ export function nearest(marked, height, width) {
       squares[last] = square;
     }
     if (last < 0) {
-      found.fill(-1, base, base + width);
+      places.fill(-1, base, base + width);
       continue;
     }
     let k = 0;
     for (let column = 0; column < width; column++) {
       while (k < last && (columns[k + 1] - column) ** 2 + squares[k + 1] < (columns[k] - column) ** 2 + squares[k]) k++;
-      found[base + column] = rows[base + columns[k]] * width + columns[k];
+      places[base + column] = rows[base + columns[k]] * width + columns[k];
     }
   }
-  return found;
+  return places;
 }
 
 /** The signed distance of every pixel of a mask that is not empty: negative inside. */
@@ -102,7 +102,7 @@ export class Form {
   /** @param {Float32Array} mask (height, width) in reading order */
   constructor(mask, height, width) {
     Object.assign(this, { mask, height, width });
-    /** Whether no pixel is above 0.5: then nothing but `mask` is to be asked for. */
+    /** Whether no pixel is above 0.5: then only `mask` may be used. */
     this.empty = !mask.some((m) => m > 0.5);
     this.kept = {};
   }
@@ -111,7 +111,7 @@ export class Form {
     return (this.kept.distance ??= signedDistance(this.mask, this.height, this.width));
   }
 
-  /** {centre: [x, y], scale, covariance: [xx, xy, yy], low: [x, y], high: [x, y]}: the last two of the covered centers. */
+  /** {center: [x, y], scale, covariance: [xx, xy, yy], low: [x, y], high: [x, y]}: the last two of the covered centers. */
   get moments() {
     return (this.kept.moments ??= this.#moments());
   }
@@ -132,22 +132,22 @@ export class Form {
         if (row + 0.5 < low[1]) low[1] = row + 0.5;
         high[1] = row + 0.5;
       }
-    const centre = [sumX / area, sumY / area];
+    const center = [sumX / area, sumY / area];
     let xx = 0, xy = 0, yy = 0;
     for (let row = Math.floor(low[1]); row < high[1]; row++)
       for (let column = Math.floor(low[0]); column < high[0]; column++) {
         const m = mask[row * width + column];
         if (m <= 0) continue;
-        const x = column + 0.5 - centre[0], y = row + 0.5 - centre[1];
+        const x = column + 0.5 - center[0], y = row + 0.5 - center[1];
         xx += m * x * x;
         xy += m * x * y;
         yy += m * y * y;
       }
-    return { centre, scale: Math.sqrt(area), covariance: [xx / area + 1 / 12, xy / area, yy / area + 1 / 12], low, high };
+    return { center, scale: Math.sqrt(area), covariance: [xx / area + 1 / 12, xy / area, yy / area + 1 / 12], low, high };
   }
 
-  get centre() {
-    return this.moments.centre;
+  get center() {
+    return this.moments.center;
   }
   get scale() {
     return this.moments.scale;
@@ -156,7 +156,7 @@ export class Form {
     return this.moments.covariance;
   }
 
-  /** Whether it touches the picture's border, so that more of it may lie beyond. */
+  /** Whether it touches the frame's border, so that more of it may lie beyond. */
   get cut() {
     return (this.kept.cut ??= this.#cut()) === 1;
   }
@@ -169,25 +169,25 @@ export class Form {
     return 0;
   }
 
-  /** At most OUTLINE pixel centers of the outline, as x, y, x, y, ...; the centre's own where the picture is full. */
+  /** At most OUTLINE pixel centers of the outline, as x, y, x, y, ...; the center itself where the mask fills the frame. */
   get outline() {
     return (this.kept.outline ??= this.#outline());
   }
 
   #outline() {
     const { mask, height, width } = this;
-    const found = [];
+    const points = [];
     for (let row = 0, k = 0; row < height; row++)
       for (let column = 0; column < width; column++, k++) {
         if (!(mask[k] > 0.5)) continue;
         const within =
           (row === 0 || mask[k - width] > 0.5) && (row === height - 1 || mask[k + width] > 0.5) &&
           (column === 0 || mask[k - 1] > 0.5) && (column === width - 1 || mask[k + 1] > 0.5);
-        if (!within) found.push(column + 0.5, row + 0.5);
+        if (!within) points.push(column + 0.5, row + 0.5);
       }
-    if (!found.length) return Float64Array.from(this.centre);
-    const step = Math.ceil(found.length / 2 / OUTLINE);
-    return Float64Array.from(found.filter((_, k) => Math.floor(k / 2) % step === 0));
+    if (!points.length) return Float64Array.from(this.center);
+    const step = Math.ceil(points.length / 2 / OUTLINE);
+    return Float64Array.from(points.filter((_, k) => Math.floor(k / 2) % step === 0));
   }
 
   /** The signed distances at the points of its own outline. */
@@ -197,12 +197,12 @@ export class Form {
     ));
   }
 
-  /** The signed distance at a point: bilinear between centers, beyond the picture the border's and the way to it. */
+  /** The signed distance at a point: bilinear between pixel centers; outside the frame the border's plus the way to it. */
   at(x, y) {
     return sample(this.distance, this.height, this.width, x, y);
   }
 
-  /** Whether a point lies within the picture. */
+  /** Whether a point lies within the frame. */
   holds(x, y) {
     return x >= 0 && x <= this.width && y >= 0 && y <= this.height;
   }

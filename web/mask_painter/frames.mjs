@@ -1,51 +1,51 @@
-// The frames below the masks: fetched around the playhead, a few of them kept ready to draw.
+// The video frames below the masks: fetched around the playhead, and a few of them kept.
 const KEPT = 40, AHEAD = 8, AT_ONCE = 3;
 
 export class Frames {
-  /** address(file) -> URL; arrived(number): a frame came that was asked for; lost(): the server has them no more. */
+  /** address(file) -> URL; arrived(number): a requested frame was loaded; lost(): the server no longer has the frames. */
   constructor(address, arrived, lost) {
     Object.assign(this, { address, arrived, lost });
     this.stage = null;
-    this.pictures = new Map(); // number -> ImageBitmap, the one used last at the end
+    this.images = new Map(); // number -> ImageBitmap, the most recently used one last
     this.coming = new Set();
   }
 
   /** Another stage {stage, subfolder, type, count, width, height}, or none. */
   open(stage) {
     if (stage?.stage === this.stage?.stage) return;
-    for (const picture of this.pictures.values()) picture.close();
-    this.pictures.clear();
+    for (const image of this.images.values()) image.close();
+    this.images.clear();
     this.coming.clear();
     this.stage = stage;
     this.failed = false;
   }
 
-  /** The picture of a frame, or of the nearest one that is here, or null; what is near the playhead is fetched. */
+  /** The image of a frame, or of the nearest one that is loaded, or null. What is near the playhead is fetched. */
   at(frame) {
     if (!this.stage) return null;
     const number = Math.min(Math.max(Math.round(frame), 0), this.stage.count - 1);
     this.wanted = number;
     this.#fetch();
-    const picture = this.pictures.get(number);
-    if (picture) {
-      this.pictures.delete(number);
-      this.pictures.set(number, picture);
-      return picture;
+    const image = this.images.get(number);
+    if (image) {
+      this.images.delete(number);
+      this.images.set(number, image);
+      return image;
     }
     let best = null, near = Infinity;
-    for (const [other, found] of this.pictures)
-      if (Math.abs(other - number) < near) [best, near] = [found, Math.abs(other - number)];
+    for (const [other, image] of this.images)
+      if (Math.abs(other - number) < near) [best, near] = [image, Math.abs(other - number)];
     return best;
   }
   has(frame) {
-    return this.pictures.has(Math.min(Math.max(Math.round(frame), 0), (this.stage?.count ?? 1) - 1));
+    return this.images.has(Math.min(Math.max(Math.round(frame), 0), (this.stage?.count ?? 1) - 1));
   }
 
   #next() {
     const { count } = this.stage;
     for (let away = 0; away <= AHEAD; away++)
       for (const number of [this.wanted + away, this.wanted - Math.ceil(away / 2)])
-        if (number >= 0 && number < count && !this.pictures.has(number) && !this.coming.has(number)) return number;
+        if (number >= 0 && number < count && !this.images.has(number) && !this.coming.has(number)) return number;
     return -1;
   }
 
@@ -64,13 +64,13 @@ export class Frames {
       const file = { filename: `${String(number).padStart(5, "0")}.jpg`, subfolder: stage.subfolder, type: stage.type };
       const answer = await fetch(this.address(file));
       if (!answer.ok) throw new Error(`status ${answer.status}`);
-      const picture = await createImageBitmap(await answer.blob());
-      if (stage !== this.stage) return picture.close();
-      this.pictures.set(number, picture);
-      for (const [old, found] of this.pictures) {
-        if (this.pictures.size <= KEPT) break;
-        this.pictures.delete(old);
-        found.close();
+      const image = await createImageBitmap(await answer.blob());
+      if (stage !== this.stage) return image.close();
+      this.images.set(number, image);
+      for (const [old, stale] of this.images) {
+        if (this.images.size <= KEPT) break;
+        this.images.delete(old);
+        stale.close();
       }
     } catch (error) {
       if (stage !== this.stage || this.failed) return;

@@ -1,4 +1,4 @@
-// From one mask to the next: the port of control/identity/inbetween.py, whose docstring says what each step does and why.
+// In-betweens of two masks: a port of control/identity/inbetween.py, whose docstring explains each step.
 // Matrices are [a, b, c, d] row by row; angles run clockwise on the screen.
 import { sample } from "./form.mjs";
 
@@ -22,7 +22,7 @@ function root([a, b, c, d]) {
   const area = Math.sqrt(Math.max(a * d - b * c, 0)), by = Math.sqrt(a + d + 2 * area);
   return [(a + area) / by, b / by, c / by, (d + area) / by];
 }
-/** Of a symmetric matrix, the smaller first. */
+/** The eigenvalues of a symmetric matrix, the smaller one first. */
 function eigenvalues([a, b, , d]) {
   const middle = (a + d) / 2, apart = Math.hypot((a - d) / 2, b);
   return [middle - apart, middle + apart];
@@ -41,7 +41,7 @@ function stretching(one, other) {
   };
 }
 
-/** The candidate of the least cost, the first of equals. */
+/** The candidate with the lowest cost; the first of equals. */
 function cheapest(candidates, cost) {
   let best = candidates[0], least = Infinity;
   for (const candidate of candidates) {
@@ -70,12 +70,12 @@ function turned(one, other) {
       const [a, b, c, d] = start === one ? matrix : inverse(matrix);
       const points = start.outline, own = start.own, count = own.length;
       const { distance, height, width } = end;
-      const [x0, y0] = start.centre, [x1, y1] = end.centre;
+      const [x0, y0] = start.center, [x1, y1] = end.center;
       let sum = 0;
       for (let k = 0; k < count; k++) {
         const x = points[2 * k] - x0, y = points[2 * k + 1] - y0;
-        const found = sample(distance, height, width, a * x + b * y + x1, c * x + d * y + y1);
-        sum += Math.abs(found / end.scale - own[k] / start.scale);
+        const value = sample(distance, height, width, a * x + b * y + x1, c * x + d * y + y1);
+        sum += Math.abs(value / end.scale - own[k] / start.scale);
       }
       total += sum / count / 2;
     }
@@ -86,7 +86,7 @@ function turned(one, other) {
   return best;
 }
 
-/** Step 5: the shift that brings sides together that neither picture cuts. */
+/** Step 5: the shift that brings sides together that neither frame cuts off. */
 function shift(one, other) {
   return [0, 1].map((axis) => {
     const size = axis ? one.height : one.width;
@@ -119,12 +119,12 @@ function descend(cost, start, steps) {
   return [best, least];
 }
 
-/** Step 5: {growth, angle, centers} from what is seen of both. `turn`: degrees where they are stated, else null. */
+/** Step 5: {growth, angle, centers} from what is seen of both. `turn`: degrees if fixed by the user, else null. */
 function seen(one, other, turn) {
-  const cost = (found) => {
-    const growth = Math.exp(found[3]);
-    const matrix = scaled(rotation(radians(turn ?? found[2])), growth);
-    const place = [one.centre[0] + found[0], one.centre[1] + found[1]];
+  const cost = (tried) => {
+    const growth = Math.exp(tried[3]);
+    const matrix = scaled(rotation(radians(turn ?? tried[2])), growth);
+    const place = [one.center[0] + tried[0], one.center[1] + tried[1]];
     const back = inverse(matrix);
     const way = (start, from, [a, b, c, d], to, end, grown) => {
       const points = start.outline, own = start.own, count = own.length;
@@ -139,14 +139,14 @@ function seen(one, other, turn) {
       return sum / count / end.scale / 2;
     };
     return (
-      TURN_COST * (Math.abs(found[2]) / 180 + Math.abs(found[3])) +
-      way(one, one.centre, matrix, place, other, growth) +
-      way(other, place, back, one.centre, one, 1 / growth)
+      TURN_COST * (Math.abs(tried[2]) / 180 + Math.abs(tried[3])) +
+      way(one, one.center, matrix, place, other, growth) +
+      way(other, place, back, one.center, one, 1 / growth)
     );
   };
   const starts = [
     [...shift(one, other), 0, 0],
-    [...other.centre.map((entry, d) => entry - one.centre[d]), turn === null ? turned(one, other) : 0,
+    [...other.center.map((entry, d) => entry - one.center[d]), turn === null ? turned(one, other) : 0,
       Math.log(other.scale / one.scale)],
   ];
   const steps = [one.scale / 8, one.scale / 8, turn === null ? 10 : 0, 1 / 8];
@@ -155,11 +155,11 @@ function seen(one, other, turn) {
   return {
     growth: Math.exp(best[3]),
     angle: radians(turn ?? best[2]),
-    centers: [one.centre, [one.centre[0] + best[0], one.centre[1] + best[1]]],
+    centers: [one.center, [one.center[0] + best[0], one.center[1] + best[1]]],
   };
 }
 
-/** The corners of a box around a form with 3 pixels to spare; where it is cut, around what it may hide. */
+/** The corners of a box around a form with a margin of 3 pixels; if the frame cuts it, also around what may be hidden. */
 function corners(form) {
   const { low, high } = form.moments;
   let deepest = 0;
@@ -170,22 +170,22 @@ function corners(form) {
   return [from[0], to[0]].flatMap((x) => [from[1], to[1]].map((y) => [x, y]));
 }
 
-/** The way from one form to another of the same size, neither empty. */
+/** The transform from one form to another of the same size, neither empty. */
 export class Between {
   /**
    * @param {import("./form.mjs").Form} one @param {import("./form.mjs").Form} other
-   * @param {number | null} turn degrees, clockwise, where they are stated; null finds them
+   * @param {number | null} turn degrees, clockwise; null: found by the best fit
    */
   constructor(one, other, turn = null) {
     Object.assign(this, { one, other, stretch: UNIT });
     if (one.cut || other.cut) {
       const swapped = one.cut && !other.cut;
-      const found = swapped ? seen(other, one, turn === null ? null : -turn) : seen(one, other, turn);
-      this.growth = swapped ? 1 / found.growth : found.growth;
-      this.angle = swapped ? -found.angle : found.angle;
-      this.centers = swapped ? [found.centers[1], found.centers[0]] : found.centers;
+      const best = swapped ? seen(other, one, turn === null ? null : -turn) : seen(one, other, turn);
+      this.growth = swapped ? 1 / best.growth : best.growth;
+      this.angle = swapped ? -best.angle : best.angle;
+      this.centers = swapped ? [best.centers[1], best.centers[0]] : best.centers;
     } else {
-      this.centers = [one.centre, other.centre];
+      this.centers = [one.center, other.center];
       this.growth = other.scale / one.scale;
       this.angle = radians(turn ?? turned(one, other));
       this.stretch = stretching(one, other)(this.angle);
@@ -243,7 +243,7 @@ export class Between {
     return mask;
   }
 
-  /** A part of the picture [top, bottom, left, right] beyond which both distances are above 0.5. Saves time. */
+  /** The part of the frame [top, bottom, left, right] beyond which both distances are above 0.5. Saves time. */
   #reach([a, b, c, d], cx, cy, w) {
     const { height, width } = this.one;
     if (!(w >= 0 && w <= 1)) return [0, height, 0, width];

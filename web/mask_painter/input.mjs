@@ -1,4 +1,4 @@
-// What the user does in the painter outside of the stage and the timeline: buttons, fields, the keyboard.
+// User input outside the stage and the timeline: buttons, fields, the keyboard.
 import { guard, isPages } from "../shared/guard.mjs";
 import { TOOLS } from "./panel.mjs";
 
@@ -20,7 +20,7 @@ export function listen(editor) {
   part.report.addEventListener("click", () => part.report.classList.toggle("open"));
   editor.guarded = guard(root, {
     wheel: (event) => editor.host.wheel?.(event),
-    focus: () => editor.guarded?.focused() || (editor.spaced = false), // whoever leaves has let go of Space
+    focus: () => editor.guarded?.focused() || (editor.spaced = false), // without the focus, Space is no longer held
   });
   editor.cleanup.push(editor.guarded.end);
   root.addEventListener("pointerenter", () => editor.reload());
@@ -34,12 +34,12 @@ export function listen(editor) {
   });
 }
 
-// The slider's 0..100 stand for radii from 0.15 % to 50 % of the height, evenly in their logarithm.
+// The slider's 0..100 map to radii from 0.15 % to 50 % of the height, evenly in their logarithm.
 const LOW = Math.log(0.0015), HIGH = Math.log(0.5);
 export const radiusOf = (value) => Math.exp(LOW + (value / 100) * (HIGH - LOW));
 export const sliderOf = (radius) => (100 * (Math.log(radius) - LOW)) / (HIGH - LOW);
 
-/** A key of the keyboard. */
+/** A key on the keyboard was pressed. */
 function pressed(editor, event, actions) {
   const mark = event.ctrlKey || event.metaKey, name = event.key.toLowerCase();
   if (isPages(event)) return;

@@ -1,5 +1,5 @@
-// Masks at a few frames and every frame between them: the port of control/identity/keyframes.py. Key: {frame, shapes, ease,
-// turn}: shapes as in shapes.mjs (none: out of the picture), ease a name of MASK_EASES, turn degrees or null.
+// Masks at a few frames and every frame between them: a port of control/identity/keyframes.py. Key: {frame, shapes, ease,
+// turn}: shapes as in shapes.mjs (none: out of the frame), ease a name of MASK_EASES, turn degrees or null.
 import { EASINGS, eased } from "../camera_path/easing.mjs";
 import { Cache, numberOf } from "./cache.mjs";
 import { Form } from "./form.mjs";
@@ -9,15 +9,15 @@ import { lay, rasterize } from "./shapes.mjs";
 export const HOLD = "hold";
 export const MASK_EASES = [HOLD, ...Object.keys(EASINGS)];
 
-// Shared by all drawings: after an edit a new MaskDrawing finds what the edit left as it was.
+// Shared by all drawings: after an edit, a new MaskDrawing reuses what the edit did not touch.
 const forms = new Cache(96 * 2 ** 20);
 const ways = new Cache(400); // by number: they hold forms, and little else
 const masks = new Cache(64 * 2 ** 20);
 const texts = new WeakMap();
-// Of a list of shapes that is another with one shape more: that other one, so that only the new shape is drawn.
+// From a list of shapes to the list that it extends by one shape, so that only the new shape is drawn.
 const shorter = new WeakMap();
 
-/** A new list of shapes: `shapes` with one more laid on them. Drawing it costs no more than the new shape. */
+/** A new list of shapes: `shapes` and one more. Drawing it costs no more than drawing the new shape. */
 export function grown(shapes, shape) {
   const list = [...shapes, shape];
   shorter.set(list, shapes);
@@ -43,7 +43,7 @@ export function formOf(shapes, height, width) {
   });
 }
 
-/** The masks of one slot's keys at one size. Making one costs nothing: whatever is computed is kept beyond it. */
+/** The masks of one slot's keys at one size. Making one is cheap: the caches above outlive it. */
 export class MaskDrawing {
   /** @param {object[]} keys in the order of their frames @param {number} height @param {number} width */
   constructor(keys, height, width) {

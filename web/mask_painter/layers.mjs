@@ -1,9 +1,9 @@
-// The slots as rows beside the timeline: whether one is shown, its color, its name, and a way to be rid of it.
+// The slots as rows beside the timeline: visibility, color, name, and a button that deletes the slot.
 import { element, icon, setIcon, write } from "../shared/elements.mjs";
 import { tintOf } from "./colors.mjs";
 
 export class Layers {
-  /** on: {choose(slot), toggle(slot), rename(slot, name), recolor(slot, colour), remove(slot), reorder(from, to)} */
+  /** on: {choose(slot), toggle(slot), rename(slot, name), recolor(slot, color), remove(slot), reorder(from, to)} */
   constructor(box, on) {
     Object.assign(this, { box, on });
     this.rows = [];
@@ -13,7 +13,7 @@ export class Layers {
     while (this.rows.length > state.slots.length) this.rows.pop().row.remove();
     while (this.rows.length < state.slots.length) this.rows.push(this.#make(this.rows.length));
     state.slots.forEach((entry, number) => {
-      const { row, eye, dot, colour, name } = this.rows[number];
+      const { row, eye, dot, color, name } = this.rows[number];
       row.classList.toggle("chosen", number === slot);
       row.classList.toggle("unseen", !entry.visible);
       if (eye.dataset.shown !== String(entry.visible)) {
@@ -22,26 +22,26 @@ export class Layers {
         setIcon(eye, entry.visible ? "eye" : "hidden");
       }
       dot.style.background = tintOf(entry.colour);
-      if (colour.value !== entry.colour.toLowerCase()) colour.value = entry.colour.toLowerCase();
+      if (color.value !== entry.colour.toLowerCase()) color.value = entry.colour.toLowerCase();
       if (name !== document.activeElement && name.value !== entry.name) name.value = entry.name;
     });
   }
 
   #make(number) {
     const { on } = this;
-    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot here; its mask stays", "aria-label": "Show" });
-    const colour = element("input", { type: "color", tabindex: "-1", "aria-label": "Color" });
-    const dot = element("label", { class: "dot", title: "Color of the slot" }, colour);
+    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot in the painter; its output stays the same", "aria-label": "Show" });
+    const color = element("input", { type: "color", tabindex: "-1", "aria-label": "Color" });
+    const dot = element("label", { class: "dot", title: "Color of the slot" }, color);
     const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": "Name of the slot",
       title: "Double-click to rename; drag to change the order" }); // prettier-ignore
-    const out = element("span", { class: "out", title: `Goes to the output track${number + 1}` });
+    const out = element("span", { class: "out", title: `Output track${number + 1}` });
     write(out, String(number + 1));
     const gone = element("button", { type: "button", class: "gone", title: "Delete this slot", "aria-label": "Delete this slot" }, icon("close"));
     const row = element("div", { class: "layer", "data-slot": String(number) }, eye, dot, name, gone, out);
     eye.addEventListener("click", () => on.toggle(number));
     gone.addEventListener("click", () => on.remove(number));
-    colour.addEventListener("change", () => on.recolor(number, colour.value));
-    // The row has captured the pointer, so it is the row that hears of two clicks.
+    color.addEventListener("change", () => on.recolor(number, color.value));
+    // The row has captured the pointer, so double-clicks arrive at the row.
     row.addEventListener("dblclick", (event) => {
       if (event.target.closest("button, label")) return;
       name.readOnly = false;
@@ -64,10 +64,10 @@ export class Layers {
     });
     this.#drag(row, number);
     this.box.append(row);
-    return { row, eye, dot, colour, name };
+    return { row, eye, dot, color, name };
   }
 
-  /** A press chooses the row; pulled over another row it changes places with it. */
+  /** A press chooses the row; dragging it over another row swaps them. */
   #drag(row, number) {
     let from = null;
     row.addEventListener("pointerdown", (event) => {

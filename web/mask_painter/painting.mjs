@@ -1,6 +1,5 @@
-// What is painted, and every change that the user can make to it: the state with its history, the playhead, the slot that is
-// worked on. Showing it is the editor's: `refresh` shows the state as it is now, `say` tells the user something,
-// `leaveTool` ends what is half drawn, `stop` ends playing.
+// The painter's state and every change that the user can make to it: history, playhead, current slot. The editor shows it:
+// `refresh` shows the current state, `say` shows a message, `leaveTool` drops what is half drawn, `stop` stops playback.
 import { tintOf } from "./colors.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import * as states from "./state.mjs";
@@ -17,7 +16,7 @@ export class Painting {
 
   // ---- the state ----
 
-  /** Take the host's text, where it is another one than ours; fit the state to the clip as it is now. */
+  /** Read the host's text if it changed; fit the state to the current clip. */
   reload() {
     const text = this.host.text() || this.proposal?.text || "";
     if (text !== this.text || !this.base) {
@@ -25,18 +24,18 @@ export class Painting {
         this.base = text ? states.parse(text) : states.empty(...(this.host.settings()?.size ?? [832, 480]), this.host.settings()?.frames ?? 17);
         this.unsay();
       } catch (error) {
-        this.say(`${error.message} Painting starts anew.`, true);
+        this.say(`${error.message} Painting starts over.`, true);
         this.base ??= states.empty(832, 480, 17);
       }
       this.text = text;
-      // Tracks that came in are no step of the user's.
+      // Masks that came in are not a step of the user's.
       if (!this.history || !this.host.text()) this.history = new states.History(this.base);
       this.history.push(this.base);
     }
     this.fitState();
   }
 
-  /** The state as it is for the clip that is there now. */
+  /** Fit the state to the current clip. */
   fitState() {
     const now = this.host.settings();
     this.state = now ? states.withSize(states.withFrames(this.base, now.frames), ...now.size) : this.base;
@@ -45,7 +44,7 @@ export class Painting {
     this.refresh();
   }
 
-  /** Keep the state: one step of undo, and the widget's new value. */
+  /** Keep the state: add an undo step and write the widget's value. */
   commit(state = this.state) {
     this.opened = null;
     this.state = state;
@@ -82,12 +81,12 @@ export class Painting {
   get keyHere() {
     return this.current ? states.keyAt(this.state, this.slot, this.frame) : -1;
   }
-  /** The key that says what happens at the playhead: the one there, or the last before it. */
+  /** The number of the key in force at the playhead: the one there, or the last one before; or -1. */
   get keyBefore() {
     return this.current?.keys.findLastIndex((key) => key.frame <= this.frame) ?? -1;
   }
 
-  /** The playhead among the keys, in words. */
+  /** Where the playhead is among the keys, in words. */
   whereIs() {
     const keys = this.current?.keys ?? [], here = this.keyHere, before = this.keyBefore;
     if (!keys.length) return "No key yet";
@@ -115,12 +114,12 @@ export class Painting {
     return true;
   }
 
-  // ---- what the tools ask for ----
+  // ---- used by the tools ----
 
-  /** A shape laid on the mask at the playhead; `pick` makes it what the select tool holds. */
+  /** Add a shape to the mask at the playhead; `pick` selects it. */
   paint(shape, pick = false) {
     const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    if (index < 0) return this.say("There are too many keys."), this.redraw();
+    if (index < 0) return this.say("There are too many keyframes."), this.redraw();
     const made = states.addShape(state, this.slot, index, shape);
     this.tools.select.picked = pick ? [made.slots[this.slot].keys[index].shapes.length - 1] : [];
     this.commit(made);
@@ -133,7 +132,7 @@ export class Painting {
     this.commit(made);
   }
 
-  /** A key at the playhead for a change that may yet be dropped. Whether there is one now. */
+  /** Make a key at the playhead for a change that may still be dropped. Return whether there is one. */
   openKey() {
     if (this.opened) return true;
     if (!this.current?.keys.length) return false;
@@ -149,7 +148,7 @@ export class Painting {
     this.opened = null;
     this.refresh();
   }
-  /** Other shapes in the place of some, by their numbers. */
+  /** Replace some shapes, by their numbers. */
   reshape(changes) {
     this.setShapes(this.shapesHere().map((shape, k) => changes.get(k) ?? shape));
   }
@@ -164,11 +163,11 @@ export class Painting {
     if (!this.ready()) return;
     this.slot = slot;
     const [state, index] = states.insertKey(this.state, slot, frame);
-    if (state === this.state) return this.say(index < 0 ? "There are too many keys." : "There is a key already.");
+    if (state === this.state) return this.say(index < 0 ? "There are too many keyframes." : "There is a keyframe here already.");
     this.frame = frame;
     this.commit(state);
   }
-  /** Gone from here to the next key. */
+  /** Empty the mask from here to the next key. */
   leave() {
     if (!this.ready()) return;
     const [state, index] = states.insertKey(this.state, this.slot, this.frame);
@@ -177,12 +176,12 @@ export class Painting {
   remove() {
     if (this.tool === this.tools.polygon && this.tool.back()) return;
     if (this.tool === this.tools.select && this.tool.remove()) return;
-    if (this.keyHere < 0) return this.say("There is no key at this frame: Up and Down go to one.");
+    if (this.keyHere < 0) return this.say("There is no keyframe at this frame: Up and Down go to one.");
     this.commit(states.removeKey(this.state, this.slot, this.keyHere));
   }
   copy() {
     const shapes = this.shapesHere();
-    if (!shapes) return this.say("Go to a key to copy it.");
+    if (!shapes) return this.say("Go to a keyframe to copy it.");
     copied = shapes;
     this.say("Copied: Ctrl+V pastes it at another frame or into another slot.");
   }
@@ -227,7 +226,7 @@ export class Painting {
     this.refresh();
   }
   addSlot() {
-    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there are no more slots.`);
+    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there cannot be more slots.`);
     const state = states.addSlot(this.state);
     this.slot = state.slots.length - 1;
     this.commit(state);
@@ -237,13 +236,13 @@ export class Painting {
     const state = states.removeSlot(this.state, slot);
     this.slot = Math.max(0, Math.min(this.slot - (slot < this.slot), state.slots.length - 1));
     this.commit(state);
-    this.say("The slot is gone; undo brings it back.");
+    this.say("The slot was deleted; undo brings it back.");
   }
   rename(slot, name) {
     this.commit(states.renameSlot(this.state, slot, name));
   }
-  recolor(slot, colour) {
-    this.commit(states.recolor(this.state, slot, colour));
+  recolor(slot, color) {
+    this.commit(states.recolor(this.state, slot, color));
   }
   reorder(from, to) {
     if (from === to) return;
@@ -254,15 +253,15 @@ export class Painting {
     if (this.state.slots[slot]) this.commit(states.toggleVisible(this.state, slot));
   }
 
-  // ---- what runs bring ----
+  // ---- messages of runs ----
 
-  /** Tracks that came in: {text: as a state, or null; changed: whether others were edited; frames, size}. */
+  /** Take over incoming masks: {text: their state, or null; changed: whether other masks were edited; frames, size}. */
   setProposal(proposal) {
     if (proposal && !proposal.text) proposal = { ...proposal, text: this.proposal?.text ?? null };
     this.proposal = proposal;
     this.reload();
   }
-  /** The tracks that come in now in the place of the edits. */
+  /** Replace the edits by the incoming masks. */
   take() {
     if (!this.proposal?.text) return;
     this.proposal = { ...this.proposal, changed: false };

@@ -1,6 +1,6 @@
 // Outlines to antialiased masks: the same numbers as control/identity/raster.py. All lengths are in pixels.
 
-/** The cover in place, with what rounding left of 0 and 1 (a millionth) made 0 and 1. */
+/** Round, in place, a coverage within a millionth of 0 or 1 to 0 or 1. */
 export function clean(cover) {
   for (let k = 0; k < cover.length; k++) {
     if (cover[k] < 1e-6) cover[k] = 0;
@@ -10,12 +10,12 @@ export function clean(cover) {
 }
 
 /**
- * A part of a picture, beyond which nothing is covered: pixels left <= x < right, top <= y < bottom, their cover in reading
+ * A part of an image, beyond which nothing is covered: pixels left <= x < right, top <= y < bottom, their cover in reading
  * order. May be of no size.
  * @typedef {{left: number, top: number, right: number, bottom: number, cover: Float32Array}} Patch
  */
 
-/** The part of the picture that points can reach that go `reach` beyond themselves. */
+/** The part of the image that points can reach that go `reach` beyond themselves. */
 function around(points, reach, height, width) {
   let left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
   for (const [x, y] of points) {
@@ -64,7 +64,7 @@ export function polygonPatch(points, height, width) {
 function edge(total, [x0, y0], [x1, y1], { left, top, right, bottom }) {
   const dx = x1 - x0, dy = y1 - y0;
   if (dy === 0) return;
-  // What lies above or below the picture is cut away; left and right of it the height still counts.
+  // What lies above or below the image is cut away; left and right of it the height still counts.
   const above = (top - y0) / dy, below = (bottom - y0) / dy;
   const first = Math.max(Math.min(above, below), 0), last = Math.min(Math.max(above, below), 1);
   if (!(first < last)) return;
@@ -100,7 +100,7 @@ function cuts(start, reach, first, last, from, to) {
 
 /**
  * The cover of a stroke: points [x, y, radius] joined by round strokes. A pixel's cover is 0.5 minus the distance of its
- * centre to the stroke's edge, kept within 0..1; along a segment the radius runs from its first point's to its second's.
+ * center to the stroke's edge, kept within 0..1; along a segment the radius runs from its first point's to its second's.
  * @param {number[][]} points in pixels @returns {Patch}
  */
 export function brushPatch(points, height, width) {
@@ -134,22 +134,22 @@ function segment({ cover, left, top, right, bottom }, [x0, y0, r0], [x1, y1, r1]
 }
 
 /**
- * A picture (height, width) resized: triangle filter, widened when shrinking; pixel centers at half steps.
- * @param {ArrayLike<number>} picture @returns {Float32Array} (newHeight, newWidth)
+ * An image (height, width) resized: triangle filter, widened when shrinking; pixel centers at half steps.
+ * @param {ArrayLike<number>} image @returns {Float32Array} (newHeight, newWidth)
  */
-export function resize(picture, height, width, newHeight, newWidth) {
-  if (height === newHeight && width === newWidth) return Float32Array.from(picture);
+export function resize(image, height, width, newHeight, newWidth) {
+  if (height === newHeight && width === newWidth) return Float32Array.from(image);
   const rows = new Float32Array(newHeight * width);
   // Only from `left` to `right` is there anything at all.
   let left = width, right = 0;
   for (let row = 0; row < height; row++) {
     const base = row * width;
-    for (let k = 0; k < left; k++) if (picture[base + k]) left = k;
-    for (let k = width - 1; k >= right; k--) if (picture[base + k]) right = k + 1;
+    for (let k = 0; k < left; k++) if (image[base + k]) left = k;
+    for (let k = width - 1; k >= right; k--) if (image[base + k]) right = k + 1;
   }
   taps(height, newHeight, (to, from, weight) => {
     const a = to * width, b = from * width;
-    for (let k = left; k < right; k++) rows[a + k] += weight * picture[b + k];
+    for (let k = left; k < right; k++) rows[a + k] += weight * image[b + k];
   });
   const out = new Float32Array(newHeight * newWidth);
   const list = [];
@@ -168,12 +168,12 @@ export function resize(picture, height, width, newHeight, newWidth) {
 function taps(size, count, use) {
   const scale = size / count, reach = Math.max(scale, 1);
   for (let to = 0; to < count; to++) {
-    const centre = (to + 0.5) * scale - 0.5;
-    const low = Math.max(0, Math.floor(centre - reach)), high = Math.min(size - 1, Math.ceil(centre + reach));
+    const center = (to + 0.5) * scale - 0.5;
+    const low = Math.max(0, Math.floor(center - reach)), high = Math.min(size - 1, Math.ceil(center + reach));
     const weights = [];
     let sum = 0;
     for (let from = low; from <= high; from++) {
-      const weight = Math.max(0, 1 - Math.abs(from - centre) / reach);
+      const weight = Math.max(0, 1 - Math.abs(from - center) / reach);
       weights.push(weight);
       sum += weight;
     }

@@ -1,4 +1,4 @@
-// Black-and-white pictures as short text: the same bytes as control/identity/runs.py, whose docstring has the format.
+// Black-and-white images as short text: the same bytes as control/identity/runs.py, whose docstring has the format.
 import { UserError } from "../shared/errors.mjs";
 
 const MOST_PIXELS = 2 ** 24;
@@ -38,15 +38,15 @@ export function encode(mask, height, width) {
 }
 
 /**
- * The mask of such a text: one byte a pixel, 0 or 1. Throws an Error, in words, for what is none of this size.
+ * The mask of such a text: one byte a pixel, 0 or 1. Throws a UserError for a text that is not a mask of this size.
  * @param {string} text @param {number} height @param {number} width @returns {Uint8Array}
  */
 export function decode(text, height, width) {
   const total = height * width;
   if (!(total > 0 && total <= MOST_PIXELS))
-    throw new UserError(`a picture of ${width}x${height} is empty or larger than ${MOST_PIXELS} pixels`);
+    throw new UserError(`an image of ${width}x${height} is empty or larger than ${MOST_PIXELS} pixels`);
   if (text.length > Math.min(MOST_CHARACTERS, 8 * total + 8))
-    throw new UserError(`${text.length} characters are more than a picture of ${width}x${height} can need`);
+    throw new UserError(`${text.length} characters are more than an image of ${width}x${height} can need`);
   let data;
   // Python reads strictly: nothing but the alphabet, padded to groups of four.
   if (text.length % 4 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new UserError("the runs are no base64 text");

@@ -1,8 +1,8 @@
-// The tool that takes hold of shapes: moves them, sizes and turns them by handles, and pulls a polygon's corners.
+// The select tool: moves shapes, resizes and turns them by handles, and drags a polygon's corners.
 import { boundsOf, hits, moved, scaled, topAt, turned } from "./transform.mjs";
 import { twoLines } from "./view.mjs";
 
-const REACH = 9, KNOB = 22; // of a handle; how far above the box the turning knob stands
+const REACH = 9, KNOB = 22; // of a handle; how far above the box the turning knob is
 const CORNERS = 80; // a polygon with more corners shows none
 const SIDES = [[-1, -1], [0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0]];
 
@@ -13,7 +13,7 @@ export class Select {
     this.idle = true;
   }
 
-  /** The shapes of the key at the playhead that are picked, as [number, shape]. */
+  /** The selected shapes of the key at the playhead, as [number, shape]. */
   get #shapes() {
     const shapes = this.editor.shapesHere() ?? [];
     this.picked = this.picked.filter((index) => shapes[index]);
@@ -28,46 +28,46 @@ export class Select {
     this.pick((this.editor.shapesHere() ?? []).map((_, k) => k));
   }
 
-  /** The box around what is picked: {centre [u, v], half [x, y] in units of the page, turn in radians, own}. */
-  #frame() {
+  /** The box around the selected shapes: {center [u, v], half [x, y] in units of the page, turn in radians, own}. */
+  #box() {
     const { view } = this.editor, shapes = this.#shapes.map(([, shape]) => shape);
     if (!shapes.length) return null;
     const [w, h] = view.box.slice(2);
     if (shapes.length === 1 && shapes[0].centre)
-      return { centre: shapes[0].centre, half: [(shapes[0].size[0] * w) / 2, (shapes[0].size[1] * h) / 2],
+      return { center: shapes[0].centre, half: [(shapes[0].size[0] * w) / 2, (shapes[0].size[1] * h) / 2],
         turn: ((shapes[0].turn ?? 0) * Math.PI) / 180, own: true, free: true }; // prettier-ignore
     const boxes = shapes.map((shape) => boundsOf(shape, view.aspect)).filter(Boolean);
     if (!boxes.length) return null;
     const [l, t, r, b] = [0, 1, 2, 3].map((d) => (d < 2 ? Math.min : Math.max)(...boxes.map((box) => box[d])));
-    const free = shapes.some((shape) => shape.kind !== "bitmap"); // painted pixels move, and no more
-    return { centre: [(l + r) / 2, (t + b) / 2], half: [((r - l) * w) / 2, ((b - t) * h) / 2], turn: 0, own: false, free };
+    const free = shapes.some((shape) => shape.kind !== "bitmap"); // bitmaps can only be moved
+    return { center: [(l + r) / 2, (t + b) / 2], half: [((r - l) * w) / 2, ((b - t) * h) / 2], turn: 0, own: false, free };
   }
-  /** A place of the frame, in halves of its sides from the centre, plus `up` units of the page above it. */
-  #spot(frame, [a, b], up = 0) {
-    const { x, y } = this.editor.view.toStage(frame.centre), [c, s] = [Math.cos(frame.turn), Math.sin(frame.turn)];
-    const px = a * frame.half[0], py = b * frame.half[1] - up;
+  /** A point of the box, in half sides from its center, moved up by `up` units of the page. */
+  #spot(box, [a, b], up = 0) {
+    const { x, y } = this.editor.view.toStage(box.center), [c, s] = [Math.cos(box.turn), Math.sin(box.turn)];
+    const px = a * box.half[0], py = b * box.half[1] - up;
     return { x: x + c * px - s * py, y: y + s * px + c * py };
   }
 
-  /** What a place takes hold of: {kind: "side" | "knob" | "corner" | "body", ...} or null. */
+  /** What can be grabbed at a place: {kind: "side" | "knob" | "corner" | "body", ...} or null. */
   #at(place, point, touch) {
     const reach = REACH * (touch ? 1.8 : 1), near = (spot) => Math.hypot(spot.x - place.x, spot.y - place.y) < reach;
-    const frame = this.#frame();
+    const box = this.#box();
     const corners = this.#corners();
     if (corners) {
       const index = corners.points.findIndex((corner) => near(this.editor.view.toStage(corner)));
       if (index >= 0) return { kind: "corner", index };
     }
-    if (frame?.free) {
-      if (near(this.#spot(frame, [0, -1], KNOB))) return { kind: "knob", frame };
-      const side = SIDES.find((entry) => near(this.#spot(frame, entry)));
-      if (side && !(corners && side.includes(0))) return { kind: "side", side, frame };
+    if (box?.free) {
+      if (near(this.#spot(box, [0, -1], KNOB))) return { kind: "knob", box };
+      const side = SIDES.find((entry) => near(this.#spot(box, entry)));
+      if (side && !(corners && side.includes(0))) return { kind: "side", side, box };
     }
     const spare = 5 / this.editor.view.tall;
     if (this.#shapes.some(([, shape]) => hits(shape, ...point, this.editor.view.aspect, spare))) return { kind: "body" };
     return null;
   }
-  /** The one picked polygon, where its corners are shown. */
+  /** The selected polygon if its corners are shown, else null. */
   #corners() {
     const shapes = this.#shapes;
     return shapes.length === 1 && shapes[0][1].kind === "polygon" && shapes[0][1].points.length <= CORNERS ? shapes[0][1] : null;
@@ -105,28 +105,28 @@ export class Select {
     } else if (grip.kind === "corner") {
       change = (shape) => ({ ...shape, points: shape.points.map((point, k) => (k === grip.index ? [point[0] + du, point[1] + dv] : point)) });
     } else if (grip.kind === "knob") {
-      const middle = view.toStage(grip.frame.centre);
+      const middle = view.toStage(grip.box.center);
       const angle = ({ x, y }) => Math.atan2(y - middle.y, x - middle.x);
       let degrees = ((angle(at.place) - angle(grip.from.place)) * 180) / Math.PI;
       if (at.shift) degrees = Math.round(degrees / 15) * 15;
-      change = (shape) => turned(shape, degrees, grip.frame.centre, view.aspect);
+      change = (shape) => turned(shape, degrees, grip.box.center, view.aspect);
     } else change = this.#sizing(at);
     editor.reshape(new Map(grip.shapes.map(([index, shape]) => [index, change(shape)])));
   }
 
-  /** Pulling a side or corner of the frame; the opposite one stays, with Alt the centre. */
+  /** Dragging a side or corner of the box: the opposite one stays, with Alt the center. */
   #sizing(at) {
-    const { side, frame, from } = this.grip, { view } = this.editor;
-    const [c, s] = [Math.cos(frame.turn), Math.sin(frame.turn)];
+    const { side, box, from } = this.grip, { view } = this.editor;
+    const [c, s] = [Math.cos(box.turn), Math.sin(box.turn)];
     const dx = at.place.x - from.place.x, dy = at.place.y - from.place.y;
     const along = [c * dx + s * dy, c * dy - s * dx];
-    const scale = side.map((way, d) => (way ? Math.max((2 * frame.half[d] + way * along[d] * (at.alt ? 2 : 1)) / (2 * frame.half[d]), 0.02) : 1));
+    const scale = side.map((way, d) => (way ? Math.max((2 * box.half[d] + way * along[d] * (at.alt ? 2 : 1)) / (2 * box.half[d]), 0.02) : 1));
     if (at.shift && side[0] && side[1]) scale[0] = scale[1] = Math.max(...scale);
-    const still = at.alt ? { x: 0, y: 0 } : { x: -side[0] * frame.half[0], y: -side[1] * frame.half[1] };
-    if (!frame.own) {
-      const middle = view.toStage(frame.centre);
-      const centre = view.toPicture({ x: middle.x + still.x, y: middle.y + still.y });
-      return (shape) => scaled(shape, ...scale, centre);
+    const still = at.alt ? { x: 0, y: 0 } : { x: -side[0] * box.half[0], y: -side[1] * box.half[1] };
+    if (!box.own) {
+      const middle = view.toStage(box.center);
+      const center = view.toFrame({ x: middle.x + still.x, y: middle.y + still.y });
+      return (shape) => scaled(shape, ...scale, center);
     }
     // Along the shape's own axes: its center moves so that the opposite side stays.
     const px = still.x * (1 - scale[0]), py = still.y * (1 - scale[1]);
@@ -146,7 +146,7 @@ export class Select {
     this.editor.dropKey();
   }
 
-  /** Two clicks: a corner more on a polygon's side, or everything picked. */
+  /** Double-click: add a corner on a polygon's side, or select everything. */
   twice(at) {
     const polygon = this.#corners(), { editor } = this, { view } = editor;
     if (!polygon) return this.all();
@@ -174,7 +174,7 @@ export class Select {
     this.editor.commit();
   }
 
-  /** What is picked, taken out. Whether there was something. */
+  /** Remove the selected shapes. Return whether there were any. */
   remove() {
     const gone = new Set(this.#shapes.map(([index]) => index)), { editor } = this;
     if (!gone.size || !editor.openKey()) return false;
@@ -183,7 +183,7 @@ export class Select {
     editor.commit();
     return true;
   }
-  /** Moved by pixels of the picture, by the arrow keys. Whether there was something. */
+  /** Move the selected shapes by pixels of the video frame (arrow keys). Return whether there were any. */
   nudge(dx, dy) {
     const shapes = this.#shapes, { editor } = this, [w, h] = editor.state.size;
     if (!shapes.length || !editor.openKey()) return false;
@@ -203,19 +203,19 @@ export class Select {
   }
 
   draw(pen, view) {
-    const frame = this.#frame();
-    if (!frame) return;
+    const box = this.#box();
+    if (!box) return;
     const line = (...spots) => () => {
       pen.beginPath();
       spots.forEach(({ x, y }, k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
     };
-    const ends = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((side) => this.#spot(frame, side));
+    const ends = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((side) => this.#spot(box, side));
     twoLines(pen, line(...ends, ends[0]), "#ffffff", 1);
     const corners = this.#corners();
-    if (frame.free) {
-      twoLines(pen, line(this.#spot(frame, [0, -1]), this.#spot(frame, [0, -1], KNOB)), "#ffffff", 1);
-      for (const side of SIDES) if (!(corners && side.includes(0))) this.#knob(pen, this.#spot(frame, side), true);
-      this.#knob(pen, this.#spot(frame, [0, -1], KNOB));
+    if (box.free) {
+      twoLines(pen, line(this.#spot(box, [0, -1]), this.#spot(box, [0, -1], KNOB)), "#ffffff", 1);
+      for (const side of SIDES) if (!(corners && side.includes(0))) this.#knob(pen, this.#spot(box, side), true);
+      this.#knob(pen, this.#spot(box, [0, -1], KNOB));
     }
     for (const point of corners?.points ?? []) this.#knob(pen, view.toStage(point), false, this.editor.tint);
   }

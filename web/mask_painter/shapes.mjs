@@ -1,7 +1,7 @@
-// Mask shapes as data: what the painter draws, at any size. The port of control/identity/shapes.py.
+// Mask shapes as data, at any size. A port of control/identity/shapes.py.
 // A shape is its JSON object: {kind: "bitmap", size: [w, h], runs}, {kind: "polygon", points: [[x, y], ...]},
-// {kind: "ellipse" | "box", center: [x, y], size: [w, h], turn?}, {kind: "brush", points: [[x, y, radius], ...]}, each with
-// op: "subtract" where it takes away. Positions and sizes are shares of the picture (x of its width, y of its height), a
+// {kind: "ellipse" | "box", centre: [x, y], size: [w, h], turn?}, {kind: "brush", points: [[x, y, radius], ...]}, each with
+// op: "subtract" where it takes away. Positions and sizes are shares of the frame (x of its width, y of its height), a
 // radius is a share of its height, a turn is in degrees clockwise.
 import { Cache } from "./cache.mjs";
 import { brushPatch, clean, polygonPatch, resize } from "./raster.mjs";
@@ -10,7 +10,7 @@ import { decode, encode } from "./runs.mjs";
 const CORNERS = 256;
 const decoded = new Cache(48 * 2 ** 20);
 
-/** The pixels (Uint8Array) of a bitmap shape. Not to be written to. */
+/** The pixels (Uint8Array) of a bitmap shape. Do not write to them. */
 export function pixelsOf(shape) {
   const [width, height] = shape.size;
   return decoded.get(`${width}x${height}:${shape.runs}`, width * height + shape.runs.length, () => decode(shape.runs, height, width));
@@ -33,7 +33,7 @@ function placed(corners, shape, height, width) {
 }
 
 const SQUARE = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]];
-// A hair larger, so that the polygon has the ellipse's area.
+// Slightly larger, so that the polygon has the ellipse's area.
 const GROWN = Math.sqrt((2 * Math.PI) / CORNERS / Math.sin((2 * Math.PI) / CORNERS)) / 2;
 const ROUND = Array.from({ length: CORNERS }, (_, k) => {
   const angle = k * ((2 * Math.PI) / CORNERS);
@@ -48,7 +48,7 @@ export function outlineOf(shape, height, width) {
   return null;
 }
 
-/** What one shape covers, whatever its op, where it covers anything: a Patch of raster.mjs. */
+/** What one shape covers, whatever its op: a Patch of raster.mjs around it. */
 export function patchOf(shape, height, width) {
   if (shape.kind === "bitmap") {
     const part = clean(resize(pixelsOf(shape), shape.size[1], shape.size[0], height, width));
@@ -66,7 +66,7 @@ export function patchOf(shape, height, width) {
 export const cover = (shape, height, width) =>
   lay(new Float32Array(height * width), { ...shape, op: "add" }, height, width);
 
-/** One shape laid on a mask, in place: it adds to what the mask covers, or takes away. */
+/** Add one shape to a mask, or subtract it, in place. */
 export function lay(mask, shape, height, width) {
   const { left, top, right, bottom, cover: part } = patchOf(shape, height, width);
   const subtract = shape.op === "subtract";
@@ -79,7 +79,7 @@ export function lay(mask, shape, height, width) {
 }
 
 /**
- * The mask of shapes laid on one another: 0..1 with soft edges, in reading order.
+ * The mask of shapes drawn in order: 0..1 with soft edges, in reading order.
  * @param {object[]} shapes @param {number} height @param {number} width @returns {Float32Array}
  */
 export function rasterize(shapes, height, width) {

@@ -3,7 +3,7 @@ import { Cache, numberOf } from "./cache.mjs";
 import { outlineOf, pixelsOf } from "./shapes.mjs";
 import { boundsOf } from "./transform.mjs";
 
-const bitmaps = new Cache(96 * 2 ** 20); // as undo keeps many states, not all of their bitmaps can stay drawn
+const bitmaps = new Cache(96 * 2 ** 20); // undo keeps many states: not all of their bitmaps can stay drawn
 
 /** A white canvas whose alpha is a bitmap shape's mask, kept for a while. */
 function bitmapCanvas(shape) {
@@ -53,7 +53,7 @@ function drawStroke(pen, points) {
   for (let k = 1; k < points.length; k++) drawStep(pen, points[k - 1], points[k]);
 }
 
-/** One shape laid on what a canvas of this size holds. */
+/** Draw one shape onto a canvas of this size. */
 export function drawShape(pen, shape, width, height) {
   pen.globalCompositeOperation = shape.op === "subtract" ? "destination-out" : "source-over";
   if (shape.kind === "bitmap") pen.drawImage(bitmapCanvas(shape), 0, 0, width, height);
@@ -69,7 +69,7 @@ export function drawShape(pen, shape, width, height) {
 
 const boxes = new WeakMap();
 
-/** The box around what shapes add, [left, top, right, bottom] in shares of the picture. */
+/** The box around what shapes add, [left, top, right, bottom] in shares of the frame. */
 function boundsOfAll(shapes, aspect) {
   const all = [1, 1, 0, 0];
   for (const shape of shapes) {
@@ -101,7 +101,7 @@ function boundsOfPixels(mask, width, height) {
   return [left / width, top / height, (right + 1) / width, (bottom + 1) / height];
 }
 
-/** `bounds`: the box outside of which nothing is, in shares of the picture. */
+/** `bounds`: the box outside of which the sheet is empty, in shares of the frame. */
 export class Sheet {
   constructor() {
     this.canvas = new OffscreenCanvas(1, 1);
@@ -116,13 +116,13 @@ export class Sheet {
     return this.canvas.height;
   }
 
-  /** Whether it holds this already; if not, it is to be drawn now. */
+  /** Whether the sheet shows this already; if not, the caller draws it now. */
   #has(...what) {
     const same = what.length === this.shown.length && what.every((value, k) => value === this.shown[k]);
     this.shown = what;
     return same;
   }
-  /** What it holds is drawn on within a box: the next `shapes` or `pixels` draws anew. */
+  /** The sheet was drawn on within a box: the next `shapes` or `pixels` draws again. */
   touch(box) {
     this.shown = [];
     if (box) grow(this.bounds, box);
@@ -132,46 +132,46 @@ export class Sheet {
     if (this.canvas.width !== width || this.canvas.height !== height) [this.canvas.width, this.canvas.height] = [width, height];
     else this.pen.clearRect(0, 0, width, height);
   }
-  #tint(colour) {
+  #tint(color) {
     const { pen } = this;
     pen.globalCompositeOperation = "source-in";
-    pen.fillStyle = colour;
+    pen.fillStyle = color;
     pen.fillRect(0, 0, this.width, this.height);
     pen.globalCompositeOperation = "source-over";
   }
-  #ready(colour) {
-    Object.assign(this.pen, { fillStyle: colour, strokeStyle: colour, lineCap: "round", lineJoin: "round" });
+  #ready(color) {
+    Object.assign(this.pen, { fillStyle: color, strokeStyle: color, lineCap: "round", lineJoin: "round" });
   }
 
   /** The mask of shapes, `width` x `height` large. */
-  shapes(shapes, width, height, colour) {
-    if (this.#has(shapes, width, height, colour)) return;
+  shapes(shapes, width, height, color) {
+    if (this.#has(shapes, width, height, color)) return;
     this.#size(width, height);
-    this.#ready(colour);
+    this.#ready(color);
     this.bounds = boundsOfAll(shapes, width / height);
     for (const shape of shapes) drawShape(this.pen, shape, width, height);
-    if (shapes.some((shape) => shape.kind === "bitmap")) this.#tint(colour);
+    if (shapes.some((shape) => shape.kind === "bitmap")) this.#tint(color);
   }
 
   /** A mask's pixels (0..1, in reading order). */
-  pixels(mask, width, height, colour) {
-    if (this.#has(mask, width, height, colour)) return;
+  pixels(mask, width, height, color) {
+    if (this.#has(mask, width, height, color)) return;
     this.#size(width, height);
     this.bounds = boundsOfPixels(mask, width, height);
     const data = new ImageData(width, height), words = new Uint32Array(data.data.buffer);
-    const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
     const paint = (b << 16) | (g << 8) | r;
     for (let k = 0; k < words.length; k++) if (mask[k] > 0) words[k] = ((mask[k] * 255 + 0.5) << 24) | paint;
     this.pen.putImageData(data, 0, 0);
   }
 
-  /** The same picture at another size, to be painted on. */
-  enlarge(width, height, colour) {
-    if (this.width === width && this.height === height) return this.#ready(colour);
+  /** Resize the sheet with its content, to be painted on. */
+  enlarge(width, height, color) {
+    if (this.width === width && this.height === height) return this.#ready(color);
     const old = new OffscreenCanvas(this.width, this.height);
     old.getContext("2d").drawImage(this.canvas, 0, 0);
     this.#size(width, height);
     this.pen.drawImage(old, 0, 0, width, height);
-    this.#ready(colour);
+    this.#ready(color);
   }
 }

@@ -1,4 +1,4 @@
-// What the mask painter looks like beyond what all editors share.
+// The mask painter's own style, beside what all editors share.
 import { addEditorStyle, addSheet } from "../shared/style.mjs";
 import { ROW, TOP } from "./timeline.mjs";
 

@@ -1,5 +1,5 @@
-// The painter's state as plain values, its text, and what is wrong with a text: the port of control/identity/state.py. A
-// state is {size: [width, height], frames, slots: [{name, color, visible, keys: [{frame, shapes, ease, turn}]}]}; keys are in
+// The painter's state as plain values, how its text is read and written: a port of control/identity/state.py. A
+// state is {size: [width, height], frames, slots: [{name, colour, visible, keys: [{frame, shapes, ease, turn}]}]}; keys are in
 // the order of their frames, shapes as in shapes.mjs with their numbers rounded as Python writes them, turn is degrees or
 // null. States never change: edits.mjs makes new ones that share the rest.
 import { MASK_EASES } from "./keyframes.mjs";
@@ -63,8 +63,8 @@ const side = (value, most) => clamp(rounded(value, 5), 1e-5, most);
 
 const normals = new WeakSet();
 /**
- * A shape with its fields in Python's order, its numbers within the limits and rounded as Python writes them. One that is so
- * already comes back itself.
+ * A shape with its fields in Python's order, its numbers within the limits and rounded as Python writes them. A shape
+ * that is normal already is returned itself.
  */
 export function normal(shape) {
   if (normals.has(shape)) return shape;
@@ -152,10 +152,10 @@ function readKey(value, frames, where) {
   return { frame: rounded(frame, 5), shapes, ease, turn: turn === null ? null : rounded(turn, 4) };
 }
 
-// What Python's str.strip takes away.
+// What Python's str.strip removes.
 const EDGE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const EDGES = new RegExp(`^${EDGE}|${EDGE}$`, "g");
-/** A slot's name as it is kept: trimmed, at most 200 characters; "" where nothing is left. */
+/** A slot's name as it is kept: trimmed, at most 200 characters; "" if nothing is left. */
 export const nameText = (text) =>
   [...text.replace(/\p{Surrogate}/gu, "\ufffd").replace(EDGES, "")].slice(0, 200).join("").replace(EDGES, "");
 
@@ -170,9 +170,9 @@ function readSlot(value, number, frames) {
   if (!(length > 0 && length <= 200))
     throw new UserError(`the name of ${where} is ${shown(name)}; a text of 1 to 200 characters was expected`);
   where = `slot '${name}'`;
-  const colour = field(value, "colour", COLORS[number]);
-  if (typeof colour !== "string" || !/^#[0-9a-fA-F]{6}$/.test(colour))
-    throw new UserError(`the color of ${where} is ${shown(colour)}; one like #ff8000 was expected`);
+  const color = field(value, "colour", COLORS[number]);
+  if (typeof color !== "string" || !/^#[0-9a-fA-F]{6}$/.test(color))
+    throw new UserError(`the color of ${where} is ${shown(color)}; one like #ff8000 was expected`);
   const visible = field(value, "visible", true);
   if (typeof visible !== "boolean")
     throw new UserError(`'visible' of ${where} is ${shown(visible)}; true or false was expected`);
@@ -184,11 +184,11 @@ function readSlot(value, number, frames) {
     if (n && keys[n - 1].frame === key.frame)
       throw new UserError(`${where}: two mask keys stand at frame ${key.frame}: keep one of them`);
   });
-  return { name: nameText(name), colour, visible, keys };
+  return { name: nameText(name), colour: color, visible, keys };
 }
 
 /**
- * The state in a text. Throws an Error that names slot, key and field, in the words of the Python side.
+ * The state in a text. Throws an Error that names slot, key and field, in Python's words.
  * @param {string} text
  */
 export function parse(text) {
@@ -217,7 +217,7 @@ export function parse(text) {
   };
 }
 
-/** A number as Python writes it where it is one with a point: 1.0, 0.25, 1e-05. */
+/** A number as Python writes a float: 1.0, 0.25, 1e-05. */
 function real(value) {
   if (Number.isInteger(value)) return `${value}.0`;
   if (Math.abs(value) >= 1e-4) return String(value);
@@ -249,7 +249,7 @@ function keyText(key) {
 }
 
 /**
- * The text of a state: the very text that Python gives back after reading it. Drawn shapes are written once only.
+ * The text of a state, exactly as Python would write it again after reading it. The text of a shape is computed once.
  * @returns {string}
  */
 export function serialize(state) {

@@ -59,7 +59,7 @@ export class Timeline {
   #last() {
     return Math.max(this.state.frames - 1, 1);
   }
-  /** Where a frame is. */
+  /** The x of a frame. */
   at(frame) {
     return PAD + (frame / this.#last()) * (this.width - 2 * PAD);
   }
@@ -90,7 +90,7 @@ export class Timeline {
     state.slots.forEach((slot, number) => this.#keys(pen, slot, number));
   }
 
-  /** A row's ground, and a bar where the slot is seen: full where it holds, thinner where it changes. */
+  /** A row's background, and a bar where the slot has a mask; a line in it where the mask changes. */
   #row(pen, slot, number) {
     const { width } = this, y = TOP + number * ROW, middle = y + ROW / 2, tint = tintOf(slot.colour);
     if (number === this.slot) {

@@ -1,10 +1,10 @@
-// The tools that draw. Each hears down(at), move(at), up(at), cancel() of a gesture and hover(at) between gestures; `at` is
-// {point: [u, v] in shares of the picture, place: {x, y} on the stage, pressure, shift, alt, touch}. They change the state
-// through the editor alone: `paint` adds a shape to the key at the playhead, which is made where there is none.
+// The tools that draw. Each has down(at), move(at), up(at), cancel() for a gesture and hover(at) between gestures; `at` is
+// {point: [u, v] in shares of the frame, place: {x, y} on the stage, pressure, shift, alt, touch}. They change the state
+// through the editor alone: `paint` adds a shape to the key at the playhead, which is made if there is none.
 import { twoLines } from "./view.mjs";
 
-const LEAST = 3; // a shape that is smaller than this on the stage was a slip
-const NEAR = 11; // so near, a click on the first corner closes a polygon
+const LEAST = 3; // a smaller shape on the stage was not meant
+const NEAR = 11; // a click this near to the first corner closes a polygon
 
 const both = (editor, at) => (editor.cuts !== at.alt ? { op: "subtract" } : {});
 
@@ -19,7 +19,7 @@ export class Brush {
   down(at) {
     const { editor } = this, point = [...at.point, this.#radius(at)];
     this.subtract = this.erases || editor.cuts !== at.alt;
-    // With Shift a straight line from where the last stroke ended.
+    // With Shift, a straight line from the end of the last stroke.
     this.points = at.shift && this.last ? [[this.last[0], this.last[1], point[2]], point] : [point];
     editor.drawOn(this.points, this.subtract);
     if (this.points.length === 1) editor.drawOn([point, point], this.subtract);
@@ -28,7 +28,7 @@ export class Brush {
     if (!this.points) return; // undone or left while it was drawn
     const before = this.points[this.points.length - 1], point = [...at.point, this.#radius(at)];
     const { aspect } = this.editor.view, away = Math.hypot((point[0] - before[0]) * aspect, point[1] - before[1]);
-    // Nearer points say nothing, and cost in the state.
+    // Closer points add nothing but length to the state.
     if (away < Math.max(0.12 * Math.min(point[2], before[2]), 1.2 / this.editor.view.tall)) return;
     this.points.push(point);
     this.editor.drawOn([before, point], this.subtract);
@@ -78,7 +78,7 @@ export function simplified(points, spare, aspect) {
 }
 
 /** Box and ellipse: from one corner to the other; Shift keeps them square and round. */
-export class Frame {
+export class BoxOrEllipse {
   constructor(editor, kind) {
     Object.assign(this, { editor, kind });
   }
@@ -94,8 +94,8 @@ export class Frame {
       const side = Math.max(Math.abs(du) * view.aspect, Math.abs(dv));
       [du, dv] = [(Math.sign(du) || 1) * side / view.aspect, (Math.sign(dv) || 1) * side];
     }
-    const centre = [this.from[0] + du / 2, this.from[1] + dv / 2];
-    this.shape = { kind: this.kind, ...both(this.editor, at), centre, size: [Math.abs(du), Math.abs(dv)] };
+    const center = [this.from[0] + du / 2, this.from[1] + dv / 2];
+    this.shape = { kind: this.kind, ...both(this.editor, at), centre: center, size: [Math.abs(du), Math.abs(dv)] };
     view.request("over");
   }
   up() {
@@ -112,7 +112,7 @@ export class Frame {
   }
   draw(pen, view) {
     if (!this.shape) return;
-    const { centre, size, op } = this.shape, a = view.toStage([centre[0] - size[0] / 2, centre[1] - size[1] / 2]);
+    const { centre: center, size, op } = this.shape, a = view.toStage([center[0] - size[0] / 2, center[1] - size[1] / 2]);
     const [w, h] = [size[0] * view.box[2], size[1] * view.box[3]];
     const path = () => {
       pen.beginPath();
@@ -125,7 +125,7 @@ export class Frame {
   }
 }
 
-/** A line drawn freely, closed at the end. */
+/** A freehand line, closed at the end. */
 export class Lasso {
   constructor(editor) {
     this.editor = editor;
@@ -160,24 +160,24 @@ export class Lasso {
   }
 }
 
-function drawLine(pen, view, points, colour, close) {
+function drawLine(pen, view, points, color, close) {
   const places = points.map((point) => view.toStage(point));
   twoLines(pen, () => {
     pen.beginPath();
     places.forEach(({ x, y }, k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
-  }, colour, 1.5); // prettier-ignore
+  }, color, 1.5); // prettier-ignore
   if (!close || places.length < 3) return;
   pen.setLineDash([3, 4]);
   pen.beginPath();
   pen.moveTo(places[places.length - 1].x, places[places.length - 1].y);
   pen.lineTo(places[0].x, places[0].y);
-  pen.strokeStyle = colour;
+  pen.strokeStyle = color;
   pen.lineWidth = 1;
   pen.stroke();
   pen.setLineDash([]);
 }
 
-/** Corner after corner; a click on the first one, a double click or Enter ends it. */
+/** Corner after corner; a click on the first one, a double-click or Enter ends it. */
 export class Polygon {
   constructor(editor) {
     this.editor = editor;
@@ -188,7 +188,7 @@ export class Polygon {
     if (!this.points.length) this.at = at;
     if (this.#closes(at)) return this.finish();
     const last = this.points[this.points.length - 1];
-    // The second click of a double click stands where the first one does.
+    // The second click of a double-click is where the first one was.
     if (last && near(view.toStage(last), at.place) < 3) return this.finish();
     this.points.push(at.point);
     this.held = true;
@@ -215,7 +215,7 @@ export class Polygon {
     if (points.length >= 3) editor.paint({ kind: "polygon", ...both(editor, at), points }, true);
     else if (points.length) editor.say("A polygon has three corners or more.");
   }
-  /** The last corner taken back. Whether there was one. */
+  /** Take the last corner back. Return whether there was one. */
   back() {
     if (!this.points.length) return false;
     this.points.pop();

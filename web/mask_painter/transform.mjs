@@ -1,9 +1,9 @@
-// Shapes moved, scaled and turned, and which of them lies under a point. Points are shares of the picture; `aspect` is its
-// width divided by its height, in which turns and circles are meant.
+// Moves, scales and turns shapes, and finds the shape under a point. Points are shares of the frame; `aspect` is its
+// width divided by its height, so that turns and circles are not distorted.
 import { bitmapOf, pixelsOf } from "./shapes.mjs";
 import { normal } from "./text.mjs";
 
-// `normal` keeps all that follows within what a state may hold.
+// `normal` keeps every result within the limits of a state.
 
 /** The shape moved by (dx, dy). */
 export function moved(shape, dx, dy) {
@@ -12,7 +12,7 @@ export function moved(shape, dx, dy) {
   return normal({ ...shape, centre: [shape.centre[0] + dx, shape.centre[1] + dy] });
 }
 
-/** A bitmap's pixels moved by whole pixels; what leaves the picture is gone. */
+/** A bitmap's pixels moved by whole pixels; what leaves the frame is gone. */
 function shifted(shape, dx, dy) {
   const [width, height] = shape.size, from = pixelsOf(shape), to = new Uint8Array(from.length);
   const right = Math.round(dx * width), down = Math.round(dy * height);
@@ -24,7 +24,7 @@ function shifted(shape, dx, dy) {
 }
 
 /**
- * The shape scaled about a point by (sx, sy), along the picture's axes, or along its own for an ellipse or a box (`own`).
+ * The shape scaled about a point by (sx, sy), along the frame's axes, or along its own for an ellipse or a box (`own`).
  * A bitmap stays as it is.
  */
 export function scaled(shape, sx, sy, [cx, cy], own = false) {
@@ -52,7 +52,7 @@ export function turned(shape, degrees, [cx, cy], aspect) {
   return normal({ ...shape, centre: place(shape.centre), turn });
 }
 
-/** The box [left, top, right, bottom] around a shape; null for a bitmap of nothing. */
+/** The box [left, top, right, bottom] around a shape; null for an empty bitmap. */
 export function boundsOf(shape, aspect) {
   if (shape.kind === "bitmap") {
     const [width, height] = shape.size, pixels = pixelsOf(shape);

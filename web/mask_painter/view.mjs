@@ -2,7 +2,7 @@
 //   back:  the frame, or the empty stage, and the outlines of the neighboring keys
 //   masks: what the slots cover here, translucent with an outline
 //   over:  handles, and shapes that are being drawn
-// A scene is {size: [w, h], picture, onion: [{sheet, when}], layers: [{sheet, current}]}.
+// A scene is {size: [w, h], image, onion: [{sheet, when}], layers: [{sheet, current}]}.
 import { faded } from "./colors.mjs";
 
 const MARGIN = 14;
@@ -13,12 +13,12 @@ export class View {
   constructor(elements, drawOver) {
     const { stage, back, masks, over } = elements;
     Object.assign(this, { stage, back, masks, over, drawOver });
-    this.scene = { size: [1, 1], picture: null, onion: [], layers: [] };
+    this.scene = { size: [1, 1], image: null, onion: [], layers: [] };
     this.width = this.height = 0;
-    this.zoom = 1; // units of the page for a pixel of the picture
-    this.x = this.y = 0; // where the picture's corner is
+    this.zoom = 1; // units of the page for a pixel of the frame
+    this.x = this.y = 0; // where the frame's top left corner is
     this.rest = new OffscreenCanvas(1, 1); // the masks of the slots that are not worked on
-    // A canvas that another was drawn from is copied whole when it is drawn on again: pieces have small ones.
+    // Drawing on a canvas that was a drawing source copies it whole, so small pieces have small canvases.
     this.small = new Scratch();
     this.large = new Scratch();
     this.stale = new Set();
@@ -39,10 +39,10 @@ export class View {
       this.x += (width - old[0]) / 2;
       this.y += (height - old[1]) / 2;
     }
-    this.draw("back", "masks", "over"); // at once: a canvas that changes its size is empty
+    this.draw("back", "masks", "over"); // now: a canvas that changes its size becomes empty
   }
 
-  /** The whole picture. */
+  /** Show the whole frame. */
   fit() {
     const [w, h] = this.scene.size;
     this.zoom = Math.max(Math.min((this.width - 2 * MARGIN) / w, (this.height - 2 * MARGIN) / h), 0.01);
@@ -52,7 +52,7 @@ export class View {
     this.request("back", "masks", "over");
   }
 
-  /** Nearer (or further, below 1) about a place of the stage. */
+  /** Zoom in (or out, below 1) about a place of the stage. */
   zoomBy(by, { x, y }) {
     const zoom = Math.min(Math.max(this.zoom * by, ZOOM[0]), ZOOM[1]);
     this.x = x - ((x - this.x) * zoom) / this.zoom;
@@ -78,8 +78,8 @@ export class View {
     const box = this.stage.getBoundingClientRect();
     return { x: ((event.clientX - box.left) * this.width) / box.width, y: ((event.clientY - box.top) * this.height) / box.height };
   }
-  /** A place of the stage in shares of the picture, and back. */
-  toPicture({ x, y }) {
+  /** A place of the stage in shares of the frame, and back. */
+  toFrame({ x, y }) {
     const [w, h] = this.scene.size;
     return [(x - this.x) / (w * this.zoom), (y - this.y) / (h * this.zoom)];
   }
@@ -87,7 +87,7 @@ export class View {
     const [w, h] = this.scene.size;
     return { x: this.x + u * w * this.zoom, y: this.y + v * h * this.zoom };
   }
-  /** Units of the page for the picture's height. */
+  /** Units of the page for the frame's height. */
   get tall() {
     return this.scene.size[1] * this.zoom;
   }
@@ -97,7 +97,7 @@ export class View {
 
   // ---- drawing ----
 
-  /** What of the scene is another now, and which canvases that makes stale. */
+  /** Change the scene and redraw the stale canvases. */
   show(change, ...stale) {
     const size = change.size && (change.size[0] !== this.scene.size[0] || change.size[1] !== this.scene.size[1]);
     Object.assign(this.scene, change);
@@ -111,7 +111,7 @@ export class View {
     this.pending ??= requestAnimationFrame(() => this.draw());
   }
 
-  /** The masks changed within a box [left, top, right, bottom] in shares of the picture. */
+  /** The masks changed within a box [left, top, right, bottom] in shares of the frame. */
   touch([left, top, right, bottom]) {
     if (!this.stale.has("masks")) {
       this.stale.add("masks");
@@ -146,17 +146,17 @@ export class View {
     pen.clearRect(0, 0, this.width, this.height);
     return pen;
   }
-  /** The picture's box in units of the page. */
+  /** The frame's box in units of the page. */
   get box() {
     const [w, h] = this.scene.size;
     return [this.x, this.y, w * this.zoom, h * this.zoom];
   }
 
   #drawBack() {
-    const pen = this.#fresh(this.back), [x, y, w, h] = this.box, { picture } = this.scene;
-    if (picture) {
-      pen.imageSmoothingQuality = w < picture.width ? "medium" : "low";
-      pen.drawImage(picture, x, y, w, h);
+    const pen = this.#fresh(this.back), [x, y, w, h] = this.box, { image } = this.scene;
+    if (image) {
+      pen.imageSmoothingQuality = w < image.width ? "medium" : "low";
+      pen.drawImage(image, x, y, w, h);
     } else {
       pen.fillStyle = "#262a30";
       pen.fillRect(x, y, w, h);
@@ -192,7 +192,7 @@ export class View {
     if (current) this.#mask(pen, current.sheet, all, 2, 0.46, 1);
   }
 
-  /** A box [left, top, right, bottom] in shares of the picture, in device pixels and with room around it. */
+  /** A box [left, top, right, bottom] in shares of the frame, in device pixels and with room around it. */
   #around([l, t, r, b], spare) {
     const { ratio } = this, [x, y, w, h] = this.box;
     return [(x + l * w) * ratio - spare, (y + t * h) * ratio - spare, (x + r * w) * ratio + spare, (y + b * h) * ratio + spare];
@@ -236,7 +236,7 @@ export class View {
   }
 }
 
-/** Two canvases to put a mask and its outline together on; never smaller than asked for. */
+/** Two canvases for composing a mask and its outline, at least as large as asked for. */
 class Scratch {
   constructor() {
     [this.part, this.edge] = [0, 0].map(() => new OffscreenCanvas(1, 1).getContext("2d"));
@@ -250,21 +250,21 @@ class Scratch {
   }
 }
 
-/** Where the box [left, top, right, bottom] meets [left, top, width, height], in whole pixels, as the latter; or null. */
+/** The overlap of a box [left, top, right, bottom] and one [left, top, width, height], in whole pixels as the latter; or null. */
 function meeting([l, t, r, b], [left, top, width, height]) {
   const x = Math.max(left, Math.floor(l)), y = Math.max(top, Math.floor(t));
   const w = Math.min(left + width, Math.ceil(r)) - x, h = Math.min(top + height, Math.ceil(b)) - y;
   return w > 0 && h > 0 ? [x, y, w, h] : null;
 }
 
-/** A thin line that is seen on bright and on dark. */
-export function twoLines(pen, path, colour = "#ffffff", width = 1.25) {
+/** A thin line that is visible on bright and on dark. */
+export function twoLines(pen, path, color = "#ffffff", width = 1.25) {
   path();
   pen.strokeStyle = faded("#000000", 0.55);
   pen.lineWidth = width + 2;
   pen.stroke();
   path();
-  pen.strokeStyle = colour;
+  pen.strokeStyle = color;
   pen.lineWidth = width;
   pen.stroke();
 }

@@ -1,4 +1,4 @@
-// Page elements as the editors build them.
+// Helpers that build the editors' page elements.
 const ICONS = {
   move: "M12 2v20M2 12h20M12 2l-3 3M12 2l3 3M12 22l-3-3M12 22l3-3M2 12l3-3M2 12l3 3M22 12l-3-3M22 12l-3 3",
   turn: "M20 11a8 8 0 1 0-2.3 6.2M20 4v7h-7",
@@ -55,22 +55,22 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A button with an icon; its title may end in the key that does the same, in brackets. */
+/** A button with an icon; its title may end in the keyboard shortcut, in parentheses. */
 export const button = (name, title, part = name) =>
   element("button", { type: "button", title, "aria-label": title.split(" (")[0], "data-do": part }, icon(name));
 
 /** The elements inside of `root` by their data-do or data-field. */
 export function partsOf(root) {
   const part = {};
-  root.querySelectorAll("[data-do]").forEach((found) => (part[found.dataset.do] = found));
-  root.querySelectorAll("[data-field]").forEach((found) => (part[found.dataset.field] = found));
+  root.querySelectorAll("[data-do]").forEach((child) => (part[child.dataset.do] = child));
+  root.querySelectorAll("[data-field]").forEach((child) => (part[child.dataset.field] = child));
   return part;
 }
 
 // The page shows the everyday eases first; the names are those of the states.
 const EVERYDAY = ["linear", "smooth", "in", "out", "smoother"];
 
-/** A list of eases by name; `linear` is called `first`. Those in `before` stand above it. */
+/** A list of eases by name; `linear` is called `first`. Those in `before` come first. */
 export function easeList(part, title, names, first, before = []) {
   const words = (name) => name.replaceAll("_", " ");
   const list = element("select", { title, "aria-label": title, "data-field": part });
@@ -82,5 +82,5 @@ export function easeList(part, title, names, first, before = []) {
   return list;
 }
 
-// Writing the same text again would make the page lay out anew.
+// Writing the same text again would make the browser lay out the page again.
 export const write = (target, text) => target.textContent !== text && (target.textContent = text);

@@ -1,8 +1,8 @@
-// Keeps what happens inside of an editor from the graph underneath, and the graph's keys from what happens inside.
+// Keeps an editor's pointer and keyboard events from the graph underneath, and the graph's shortcuts from the editor.
 
 /**
- * on.wheel(event): the wheel turned while the editor was not clicked; on.focus(): it was clicked, or left.
- * Gives {focused(): whether it has the keyboard, end(): stop guarding}.
+ * on.wheel(event): the wheel turned while the editor has no focus; on.focus(): the editor got or lost the focus.
+ * Returns {focused(): whether the editor has the focus, end(): stop guarding}.
  */
 export function guard(root, on) {
   root.addEventListener("pointerdown", (event) => {
@@ -12,21 +12,21 @@ export function guard(root, on) {
   for (const kind of ["mousedown", "dblclick", "contextmenu"])
     root.addEventListener(kind, (event) => {
       event.stopPropagation();
-      // Buttons leave the focus, and with it the keyboard, where it is.
+      // A click on a button does not move the focus.
       if (kind === "contextmenu" || (kind === "mousedown" && event.target.closest("button"))) event.preventDefault();
     });
-  // The wheel is the graph's until the editor was clicked.
+  // The wheel belongs to the graph until the editor is clicked.
   const focused = () => root.contains(document.activeElement);
   root.addEventListener("wheel", (event) => (focused() ? event.stopPropagation() : on.wheel?.(event)), { passive: true });
   root.addEventListener("focusin", () => on.focus?.());
   root.addEventListener("focusout", () => setTimeout(() => on.focus?.()));
   const outside = (event) => focused() && !root.contains(event.target) && document.activeElement.blur();
   document.addEventListener("pointerdown", outside, true);
-  // ComfyUI hears fingers before anybody else and zooms the graph by two of them; the editors hear pointers.
+  // ComfyUI listens to touches in the capture phase and zooms the graph by two fingers; the editors use pointer events.
   const touched = (event) => root.contains(event.target) && event.stopPropagation();
   const touches = ["touchstart", "touchmove", "touchend", "touchcancel"];
   for (const kind of touches) window.addEventListener(kind, touched, { capture: true, passive: true });
-  // ComfyUI hears Ctrl+Z before anybody else and undoes the graph, unless what has the focus calls itself a text area.
+  // ComfyUI undoes the graph on Ctrl+Z unless the focused element is a text area, so the editor says that it is one.
   root.type = "textarea";
   const end = () => {
     document.removeEventListener("pointerdown", outside, true);
@@ -35,6 +35,6 @@ export function guard(root, on) {
   return { focused, end };
 }
 
-/** Whether a pressed key stays the page's: what starts the queue, saves or opens a workflow. */
+/** Whether a pressed key belongs to the page: it starts the queue, saves or opens a workflow. */
 export const isPages = (event) =>
   (event.ctrlKey || event.metaKey) && ["enter", "s", "o"].includes(event.key.toLowerCase());

@@ -1,4 +1,4 @@
-// An editor over the whole page, and back into its place.
+// Shows an editor over the whole page, and puts it back into its node.
 export class Large {
   constructor(root) {
     this.root = root;
@@ -8,7 +8,7 @@ export class Large {
     return Boolean(this.cover);
   }
 
-  /** There, or back. */
+  /** Enlarge the editor, or put it back. */
   toggle() {
     if (this.cover) {
       this.home.append(this.root);

@@ -1,7 +1,7 @@
-// What the timelines draw alike: frame numbers, the playhead, diamonds for keys.
+// What both timelines draw: frame numbers, the playhead, a diamond per key.
 const STEPS = [1, 2, 4, 5, 8, 10, 16, 20, 25, 50, 100, 200, 500];
 
-/** Sets a canvas's pixels to its size on the page; gives its 2D context in units of the page, cleared. */
+/** Fit a canvas's pixels to its size on the page; return its 2D context, cleared, in units of the page. */
 export function fresh(canvas, width, height) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];

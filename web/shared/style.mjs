@@ -1,4 +1,4 @@
-// The looks that the editors share, put into the page once. Colors follow ComfyUI's where the frame meets the node.
+// The style that the editors share, added to the page once. Colors follow ComfyUI's where the frame meets the node.
 const CSS = `
 .fulldit-editor { --ink: #d5dae1; --dim: #8a929d; --edge: #33383f; --ground: #202328; --raised: #2b2f35; --chosen: #ffb547;
   container-type: inline-size; box-sizing: border-box; display: flex; flex-direction: column; width: 100%; height: 100%;
@@ -54,7 +54,7 @@ const CSS = `
 .fulldit-editor-large select { max-width: 126px; }
 `;
 
-/** Put a sheet of styles into the page, once for each name. */
+/** Add a style sheet to the page, once for each name. */
 export function addSheet(name, css) {
   if (document.getElementById(`fulldit-${name}-style`)) return;
   const sheet = document.createElement("style");
