@@ -12,7 +12,7 @@ from .camera import CameraTrajectory
 from .camera.trajectory import UNIT
 from .depth import DepthClip
 from .errors import UserError
-from .identity import Identity, track_report
+from .identity import Identity, masklet_report
 from .identity.slots import check_weight
 from .images import indices, resize_clip
 
@@ -152,7 +152,7 @@ class Controls:
                 warnings.append(f"The camera's lengths are in {self.camera.unit} unit; the model takes the {UNIT}.")
             if turned > 90:
                 warnings.append(f"The camera turns by {turned:.0f} degrees, away from everything in the first frame.")
-        warnings += track_report(self.identities)
+        warnings += masklet_report(self.identities)
         if self.depth is not None:
             unknown = self.depth.recipe.get("unknown", 0)
             if unknown > 0.05:

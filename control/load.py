@@ -71,7 +71,7 @@ def load_controls(
 
 
 def load_camera(
-    spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: bool = False
+    spec: str | os.PathLike[str], frames: int, fps: float = 8.0, aspect: float = 1.5, fit: bool = False
 ) -> CameraTrajectory:
     """A camera from a file, or from a text of presets (a file of that name wins)."""
     text = os.fspath(spec)
@@ -140,7 +140,7 @@ def load_track(
 
 
 def load_depth(
-    path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: bool = False
+    path: str | os.PathLike[str], frames: int, height: int, width: int, kind: str = "auto", fit: bool = False
 ) -> DepthClip:
     """A depth clip normalized over the whole clip, then resized to (height, width). See `normalize_depth` for kinds.
 

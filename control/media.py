@@ -31,7 +31,7 @@ def _av() -> Any:
     return av
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """An image (H, W, 3), or (H, W, 4) when it has an alpha channel, float32 0..1, RGB.
 
     8 and 16 bits and float; gray becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
@@ -70,7 +70,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def read_mask(path: str | os.PathLike) -> np.ndarray:
+def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """A mask (H, W), float32 0..1, white = 1: the alpha channel where there is one in use, else the brightness."""
     image = read_image(path)
     if image.shape[2] == 4 and image[..., 3].min() < 1:
@@ -78,7 +78,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
     return image[..., :3].mean(2)
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write an image (H, W), (H, W, 3) or (H, W, 4), float 0..1 or uint8, in the format of the ending (.png, .jpg)."""
     cv2 = opencv("reading and writing images")
     path = Path(path)
@@ -105,7 +105,9 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_video(
+    path: str | os.PathLike[str], frames: int | None = None, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """A video as (F, H, W, 3), float32 0..1: mp4, webm, gif and whatever else ffmpeg reads, or a folder of images.
 
     frames: take this many, spread evenly over the whole video (nearest frame); None = all. size: (height, width) to
@@ -137,7 +139,7 @@ def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[i
     return result
 
 
-def count_frames(path: str | os.PathLike) -> int:
+def count_frames(path: str | os.PathLike[str]) -> int:
     """How many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
     if Path(path).expanduser().is_dir():
         return len(_images(path))
@@ -158,7 +160,7 @@ def count_frames(path: str | os.PathLike) -> int:
     return count
 
 
-def frame_rate(path: str | os.PathLike) -> float | None:
+def frame_rate(path: str | os.PathLike[str]) -> float | None:
     """Frames per second that a video states; None for a folder of images or where it states nothing."""
     if Path(path).expanduser().is_dir():
         return None
@@ -176,14 +178,14 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
 
 
-def _images(folder: str | os.PathLike) -> list[Path]:
+def _images(folder: str | os.PathLike[str]) -> list[Path]:
     found = sorted(p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() in IMAGES)
     if not found:
         raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
     return found
 
 
-def _decode(path: str | os.PathLike) -> Iterator[np.ndarray]:
+def _decode(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
     """Each frame (H, W, 3) uint8, in order."""
     if Path(path).expanduser().is_dir():
         for image in _images(path):
@@ -203,7 +205,7 @@ def _decode(path: str | os.PathLike) -> Iterator[np.ndarray]:
         raise _unreadable(path, error) from error
 
 
-def write_video(path: str | os.PathLike, frames: np.ndarray | Iterable[np.ndarray], fps: float = 8.0) -> None:
+def write_video(path: str | os.PathLike[str], frames: np.ndarray | Iterable[np.ndarray], fps: float = 8.0) -> None:
     """Write frames (F, H, W, 3) or (F, H, W), float 0..1 or uint8, as H.264 in yuv420p (mp4), crf 12.
 
     `frames` may be an iterator, so a long video need not be in memory. Odd sides get one more line, a copy of the

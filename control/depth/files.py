@@ -167,7 +167,7 @@ def ray_to_planar(distance: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 
 
 def _listed(source: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, (str, os.PathLike[str])):
         paths = [existing(path, "depth image") for path in source]
     elif Path(source).expanduser().is_dir():
         found = [p for p in Path(source).expanduser().iterdir() if p.suffix.lower() in ENDINGS and p.is_file()]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..libraries import opencv
-from ..optical_flow import LEAST_SIDE, dense_flow, grid, remap, there_and_back
+from ..optical_flow import MIN_SIDE, dense_flow, forward_backward_error, pixel_grid, remap
 
 # Flow is looked for in images whose longer side has so many pixels: enough for depth, and quick.
 FLOW_SIDE = 320
@@ -34,13 +34,13 @@ def follow(
     cv2 = opencv(WHAT)
     height, width = before.shape
     back, forth = dense_flow(after, before, WHAT, fast=True), dense_flow(before, after, WHAT, fast=True)
-    there, missed = there_and_back(back, forth, WHAT)
+    there, missed = forward_backward_error(back, forth, WHAT)
     sure = np.linalg.norm(missed, axis=-1) < 0.5 + 0.05 * np.linalg.norm(back, axis=-1)
-    if disparity is not None and min(before.shape) >= LEAST_SIDE:
+    if disparity is not None and min(before.shape) >= MIN_SIDE:
         small = cv2.resize(np.nan_to_num(disparity).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         rigid = _rigid_flow(back, small, sure)
         if rigid is not None:
-            places = grid(height, width)
+            places = pixel_grid(height, width)
 
             def mismatch(flow: np.ndarray) -> np.ndarray:
                 off = np.abs(after.astype(np.float32) - remap(before.astype(np.float32), places + flow, WHAT))
@@ -59,7 +59,7 @@ def follow(
     moved = cv2.resize(np.ascontiguousarray(back, np.float32), shape[::-1], interpolation=way)
     moved = moved * np.float32([shape[1] / width, shape[0] / height])
     certain = cv2.resize(sure.astype(np.float32), shape[::-1], interpolation=way) > 0.5
-    return grid(*shape) + moved, certain
+    return pixel_grid(*shape) + moved, certain
 
 
 def sample(values: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps
     chosen = sure[::stride, ::stride]
     if chosen.sum() < 200:
         return None
-    places = (grid(height, width) + 0.5) / width * 2 - np.float32([1, height / width])
+    places = (pixel_grid(height, width) + 0.5) / width * 2 - np.float32([1, height / width])
     x, y, d = places[..., 0], places[..., 1], disparity / max(float(np.abs(disparity).max()), 1e-12)
     one = np.ones_like(x)
     result = np.empty_like(flow)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, reference_image, track_report
+from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, masklet_report, reference_image
 
 RED = np.ones((8, 6, 3), np.float32) * np.array([1, 0, 0], np.float32)
 
@@ -106,7 +106,7 @@ def test_remarks_on_tracks():
     gap[2] = 0
     late[:2] = 0
     warnings = " ".join(
-        track_report(
+        masklet_report(
             [
                 Identity("gap", (RED,), track=gap),
                 Identity("late", (RED,), track=late),
@@ -119,7 +119,7 @@ def test_remarks_on_tracks():
     assert "'late' is seen in frames 2 to 4 only" in warnings
     assert "'none' is empty in every frame" in warnings
     assert "'late' covers 50% of 'gap'" in warnings and "free" not in warnings
-    assert track_report([Identity("a", (RED,), track=box())]) == []
+    assert masklet_report([Identity("a", (RED,), track=box())]) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity import Identity, track_figures, track_report
+from comfyui_fulldit.control.identity import Identity, masklet_figures, masklet_report
 from comfyui_fulldit.control.identity.edit import (
     drop_specks,
     feather,
@@ -17,9 +17,9 @@ from comfyui_fulldit.control.identity.edit import (
     subtract,
     union,
 )
-from comfyui_fulldit.control.identity.keyframe_selection import keyframes
-from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
-from comfyui_fulldit.control.identity.objects import slots_from_objects
+from comfyui_fulldit.control.identity.keyframe_selection import select_keyframes
+from comfyui_fulldit.control.identity.keyframes import MaskKey, Masklet
+from comfyui_fulldit.control.identity.objects import masklets_from_objects
 from comfyui_fulldit.control.identity.reference import crop_reference
 from comfyui_fulldit.control.identity.shapes import Box, Ellipse, rasterize
 
@@ -75,9 +75,9 @@ def test_small_holes_are_filled_and_specks_dropped():
         (lambda: union(), "No mask"),
         (lambda: invert(DISC * 255), "divide 8-bit"),
         (lambda: grow(DISC[0], 1), "shape"),
-        (lambda: keyframes(DISC), "frames, height, width"),
-        (lambda: keyframes(DISC[None], 1.5), "accuracy"),
-        (lambda: keyframes(DISC[None], most=0), "at least 1"),
+        (lambda: select_keyframes(DISC), "frames, height, width"),
+        (lambda: select_keyframes(DISC[None], 1.5), "accuracy"),
+        (lambda: select_keyframes(DISC[None], most=0), "at least 1"),
     ],
 )
 def test_what_cannot_be_done_is_said(work, says):
@@ -85,37 +85,37 @@ def test_what_cannot_be_done_is_said(work, says):
         work()
 
 
-def moving(frames: int = 13) -> MaskTrack:
+def moving(frames: int = 13) -> Masklet:
     box = [(Box((x, 0.5), (0.2, 0.4), turn),) for x, turn in ((0.2, 0.0), (0.6, 0.0), (0.7, 40.0))]
     keys = (MaskKey(0, box[0]), MaskKey(6, box[1]), MaskKey(frames - 1, box[2]))
-    return MaskTrack(keys, frames)
+    return Masklet(keys, frames)
 
 
 def test_a_track_becomes_the_few_keyframes_that_it_was_made_of():
     track = moving().rasterize(64, 96)
-    found = keyframes(track, 0.9)
+    found = select_keyframes(track, 0.9)
     assert [key.frame for key in found.keys] == [0, 6, 12]
     again = found.rasterize(64, 96)
     alike = [((a > 0.5) & (b > 0.5)).sum() / ((a > 0.5) | (b > 0.5)).sum() for a, b in zip(track, again, strict=True)]
     assert min(alike) > 0.88 and alike[0] == alike[6] == 1
-    assert len(keyframes(track, 0.9, most=2).keys) == 2
-    assert [key.frame for key in keyframes(track, 0.9, most=1).keys] == [0, 12], "its ends are always kept"
+    assert len(select_keyframes(track, 0.9, most=2).keys) == 2
+    assert [key.frame for key in select_keyframes(track, 0.9, most=1).keys] == [0, 12], "its ends are always kept"
 
 
 def test_coming_and_going_are_keyframes():
     track = moving().rasterize(64, 96)
     track[:2] = track[5:8] = track[11:] = 0
-    found = keyframes(track, 0.9)
+    found = select_keyframes(track, 0.9)
     again = found.rasterize(64, 96)
     assert (again.any((1, 2)) == track.any((1, 2))).all()
     assert [key.frame for key in found.keys if not key.shapes] == [0, 5, 11]
-    assert not keyframes(np.zeros((4, 8, 8))).rasterize(8, 8).any()
-    assert len(keyframes(track[3:4]).keys) == 1
+    assert not select_keyframes(np.zeros((4, 8, 8))).rasterize(8, 8).any()
+    assert len(select_keyframes(track[3:4]).keys) == 1
 
 
 def test_choosing_keyframes_can_be_stopped():
     with pytest.raises(UserError, match="stopped"):
-        keyframes(moving().rasterize(64, 96), 0.99, cancel=lambda: True)
+        select_keyframes(moving().rasterize(64, 96), 0.99, cancel=lambda: True)
 
 
 def objects() -> np.ndarray:
@@ -134,12 +134,12 @@ def objects() -> np.ndarray:
 def test_objects_go_to_slots_in_the_order_that_is_asked_for(order, expected, packed):
     masks = objects()
     given = np.packbits(masks, axis=-1, bitorder="little") if packed else masks
-    tracks, numbers = slots_from_objects(given, (32, 64), order, packed=packed)
+    tracks, numbers = masklets_from_objects(given, (32, 64), order, packed=packed)
     assert numbers == expected
     for track, number in zip(tracks, numbers, strict=True):
         assert track.shape == (4, 32, 64) and track.dtype == np.float32
         assert ((track > 0.5)[:, ::2, ::2] == masks[:, number]).mean() > 0.95
-    assert len(slots_from_objects(given, order=order, most=1, packed=packed)[0]) == 1
+    assert len(masklets_from_objects(given, order=order, most=1, packed=packed)[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_objects_go_to_slots_in_the_order_that_is_asked_for(order, expected, pac
 )
 def test_objects_that_cannot_be_used_are_refused(masks, fields, says):
     with pytest.raises(UserError, match=says):
-        slots_from_objects(masks, **fields)
+        masklets_from_objects(masks, **fields)
 
 
 def test_a_reference_is_cropped_with_or_without_its_background():
@@ -204,10 +204,10 @@ def test_leaps_and_inverted_masks_are_remarked():
     track = np.zeros((6, 40, 60), np.float32)
     track[:3, 4:10, 4:10] = 1
     track[3:, 30:36, 50:56] = 1
-    figures = track_figures(track)
+    figures = masklet_figures(track)
     assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
     assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
-    warnings = " ".join(track_report([Identity("cup", (image,), track=track)]))
+    warnings = " ".join(masklet_report([Identity("cup", (image,), track=track)]))
     assert "'cup' leaps at frame 3" in warnings
-    assert "is it inverted" in " ".join(track_report([Identity("cup", (image,), track=1 - track * 0)]))
-    assert track_figures(track * 0).empty == (0, 1, 2, 3, 4, 5)
+    assert "is it inverted" in " ".join(masklet_report([Identity("cup", (image,), track=1 - track * 0)]))
+    assert np.flatnonzero(masklet_figures(track * 0).area == 0).tolist() == [0, 1, 2, 3, 4, 5]

@@ -124,7 +124,7 @@ def test_one_frame_and_tiny_images_do_not_break():
 @pytest.mark.parametrize(
     ("masks", "says"),
     [
-        ({}, "No mask was given"),
+        ({}, "No mask was provided"),
         ({9: np.ones((H, W))}, "frame 9, but the video has the frames 0 to 8"),
         ({0: np.ones((W, H))}, "resize one of them"),
         ({0: np.zeros((H, W))}, "black"),

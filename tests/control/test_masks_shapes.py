@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity import runs
 from comfyui_fulldit.control.identity.raster import polygon_cover
+from comfyui_fulldit.control.identity.shape_json import from_json, to_json
 from comfyui_fulldit.control.identity.shapes import (
     Bitmap,
     Box,
     Brush,
     Ellipse,
     Polygon,
-    from_json,
     rasterize,
-    to_json,
 )
 
 
