@@ -5,7 +5,7 @@ keyframes.py, inbetween.py: masks at a few frames and between them. state.py, pa
 nodes do with it. keyframe_selection.py: masklets as keyframes. propagate.py, clip_flow.py, color_cut.py: masks carried
 along a video. follow.py, preview.py: what the nodes for propagation and the identity map do. report.py: masklets in
 numbers and sentences. objects.py: several objects as slots. reference.py: references cropped. mask_input.py: masks as
-users connect them. mask_files.py: mask videos in files. edit.py: masks combined, grown, mended.
+users connect them. mask_files.py: mask videos in files.
 """
 
 from .report import MaskletFigures, NamedMasklet, masklet_figures, masklet_report
