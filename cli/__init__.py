@@ -36,6 +36,7 @@ def _progress(quiet: bool):
 
 
 def _generate(args: argparse.Namespace) -> dict:
+    from ..control.fit import Fit, TimeFit
     from ..control.load import load_controls
     from ..models.pipeline import Pipeline
     from .generate import generate
@@ -62,7 +63,7 @@ def _generate(args: argparse.Namespace) -> dict:
         identities=args.identity or (),
         depth=args.depth,
         depth_kind=args.depth_kind,
-        fit=args.fit,
+        fit=Fit(time=TimeFit.RESAMPLE) if args.fit else Fit(),
     )
     report = generate(
         pipeline,

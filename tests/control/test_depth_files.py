@@ -144,7 +144,7 @@ def test_conventions(tmp_path):
     assert open_depth(tmp_path / "gray.png", "inverted").frame(0) == pytest.approx(whole * np.float32(5 / 65535))
     with pytest.raises(UserError, match="metres: distance along"):
         open_depth(tmp_path / "camera.png", "feet")
-    assert all(one.says and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
+    assert all(one.description and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
 
 
 def test_rays_become_planes(tmp_path):
@@ -193,7 +193,7 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "b_1.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="EXR and PNG"):
         open_depth(tmp_path, "metres")
-    with pytest.raises(UserError, match="no PNG"):
+    with pytest.raises(UserError, match="not a PNG"):
         open_depth(tmp_path / "b_1.png", "disparity")
     with pytest.raises(UserError, match="neither EXR nor PNG"):
         (tmp_path / "c.txt").write_text("1 2 3")

@@ -13,6 +13,7 @@ from comfyui_fulldit.control.camera.formats import write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.files import atomic_path, write_json
+from comfyui_fulldit.control.fit import Fit, TimeFit
 from comfyui_fulldit.control.load import load_controls
 
 
@@ -218,7 +219,7 @@ def test_other_lengths_are_refused_or_spread(files):
         camera=files / "camera.json",
         depth=files / "depth.npy",
         identities=[f"cup={files}/cup.png,,{files}/track.mp4"],
-        fit=True,
+        fit=Fit(time=TimeFit.RESAMPLE),
     )
     assert controls.camera.frames == 13 and controls.camera.fps == 8 and controls.depth.recipe["kind"] == "depth"
 
