@@ -18,7 +18,7 @@ from .align import fit_scale_shift
 from .measure import as_disparity
 from .normalize import DepthClip, apply_recipe, measure_depth
 from .pack import pack, unpack
-from .stabilize import Stabilizer, Stabilizing, between
+from .stabilize import Stabilizer, StabilizerOptions, step_of
 
 ANCHOR_SIDE = 96  # frames in common are kept this small
 VERSION = 1
@@ -90,7 +90,7 @@ def process_chunk(
     overlap: int = 0,
     align: bool = True,
     images: np.ndarray | None = None,
-    stabilizing: Stabilizing | None = None,
+    stabilizing: StabilizerOptions | None = None,
     camera: CameraTrajectory | None = None,
 ) -> tuple[DepthClip, DepthState]:
     """One chunk of raw depth (F, H, W) normalized like all others, and the state for the next chunk.
@@ -120,7 +120,7 @@ def process_chunk(
                 warnings = [
                     "The range of the first chunk holds for the whole clip: measure the clip before, or fix it."
                 ]
-        worker = Stabilizer(stabilizing or Stabilizing()) if images is not None else None
+        worker = Stabilizer(stabilizing or StabilizerOptions()) if images is not None else None
         state = DepthState(recipe, stabilizer=worker, warnings=warnings)
     if (images is not None) != (state.stabilizer is not None):
         raise UserError("some chunks of the clip have images and some have none: give them for all, or for none")
@@ -143,7 +143,7 @@ def process_chunk(
         worker = Stabilizer.from_state(state.stabilizer.state()) if not first else state.stabilizer
         values = np.stack(
             [
-                worker.step(frame, image, between(camera, worker.frames))
+                worker.step(frame, image, step_of(camera, worker.frames))
                 for frame, image in zip(values, images, strict=True)
             ]
         )

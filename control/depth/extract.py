@@ -20,7 +20,7 @@ from ..progress import quiet
 from .chunks import DepthState
 from .measure import RangeMeter, as_disparity, fixed_range
 from .normalize import SCOPES, DepthClip, apply_recipe
-from .stabilize import Stabilizer, Stabilizing, between
+from .stabilize import Stabilizer, StabilizerOptions, step_of
 
 Progress = Callable[..., object]
 
@@ -80,7 +80,7 @@ def extract(
     span: Span | None = None,
     *,
     images: Sequence[np.ndarray] | np.ndarray | None = None,
-    stabilizing: Stabilizing | None = None,
+    stabilizing: StabilizerOptions | None = None,
     camera: CameraTrajectory | None = None,
     fill: bool = True,
     size: tuple[int, int] | None = None,
@@ -170,7 +170,7 @@ def _measured(raw: Raw, step: Callable[[], object] | None) -> RangeMeter:
     return meter
 
 
-def _worker(state: DepthState | None, stabilizing: Stabilizing) -> Stabilizer:
+def _worker(state: DepthState | None, stabilizing: StabilizerOptions) -> Stabilizer:
     """A stabilizer of its own: what was handed in stays as it was, and may be used again."""
     if state is None:
         return Stabilizer(stabilizing)
@@ -186,7 +186,7 @@ def _stabilized(raw, kind, worker, images, camera, step) -> np.ndarray:
         values = as_disparity(frame, kind)
         if result is None:
             result = np.empty((len(raw.frames), *values.shape), np.float32)
-        result[number] = worker.step(values, image, between(camera, worker.frames))
+        result[number] = worker.step(values, image, step_of(camera, worker.frames))
         step()
     return result
 

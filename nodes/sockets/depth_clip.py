@@ -8,7 +8,7 @@ import numpy as np
 
 from ...control.camera import CameraTrajectory
 from ...control.depth.extract import Extracted, Span, extract
-from ...control.depth.stabilize import Stabilizing
+from ...control.depth.stabilize import StabilizerOptions
 from ...control.errors import UserError
 from ..bridge.progress import progress
 from . import meta_batch as batches
@@ -46,7 +46,7 @@ def extract_depth(
         found.raw,
         Span(span["range"], **{key: value for key, value in span.items() if key != "range"}),
         images=found.images,
-        stabilizing=Stabilizing() if stabilize else None,
+        stabilizing=StabilizerOptions() if stabilize else None,
         camera=camera,
         fill=fill,
         size=found.size,

@@ -14,7 +14,7 @@ from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.depth import DepthClip, normalize_depth
 from comfyui_fulldit.control.depth.along_camera import clip_along, fill_behind
 from comfyui_fulldit.control.depth.extract import Raw, Span, extract, shrunk
-from comfyui_fulldit.control.depth.stabilize import Stabilizing, stabilize
+from comfyui_fulldit.control.depth.stabilize import StabilizerOptions, stabilize
 from comfyui_fulldit.control.errors import UserError
 
 FRAMES, HEIGHT, WIDTH = 9, 24, 36
@@ -68,7 +68,7 @@ def test_near_and_far_are_the_source_s_own(scene):
     for kind, ends in (("depth", (0.5, 4.0)), ("disparity", (2.0, 0.25))):
         values = depth if kind == "depth" else scene[0]
         expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
-        for steady in (None, Stabilizing(memory=0, leak=1)):
+        for steady in (None, StabilizerOptions(memory=0, leak=1)):
             found = extract(
                 Raw("a test", values, kind),
                 Span("fixed", near=ends[0], far=ends[1]),
@@ -88,7 +88,7 @@ def test_stabilized_and_said(scene):
     values, images = scene
     steady = np.stack(list(stabilize(values, images)))
     expected = normalize_depth(steady, "disparity")
-    found = extract(Raw("an estimator", values, "disparity"), images=images, stabilizing=Stabilizing())
+    found = extract(Raw("an estimator", values, "disparity"), images=images, stabilizing=StabilizerOptions())
     assert np.abs(found.clip.values - expected.values).max() < 1e-6
     assert found.clip.recipe["stabilized"] is True
     given, put_out = found.state.stabilizer.change()
@@ -101,13 +101,13 @@ def test_stabilized_and_said(scene):
 def test_exact_depth_and_depth_without_images_are_left_alone(scene):
     values, images = scene
     plain = normalize_depth(values, "disparity").values
-    exact = extract(Raw("a scene", values, "disparity", exact=True), images=images, stabilizing=Stabilizing())
+    exact = extract(Raw("a scene", values, "disparity", exact=True), images=images, stabilizing=StabilizerOptions())
     assert np.array_equal(exact.clip.values, plain) and "stabilized:" not in exact.report.lower()
-    blind = extract(Raw("a video", values, "disparity"), stabilizing=Stabilizing())
+    blind = extract(Raw("a video", values, "disparity"), stabilizing=StabilizerOptions())
     assert np.array_equal(blind.clip.values, plain) and "connect the images" in blind.report
 
 
-@pytest.mark.parametrize("steady", [None, Stabilizing()])
+@pytest.mark.parametrize("steady", [None, StabilizerOptions()])
 @pytest.mark.parametrize("scope", ["clip", "fixed"])
 def test_chunks_come_out_as_one_clip(scene, steady, scope):
     """With the same range, chunk after chunk is the whole; without one, the first chunk's holds and is said."""
@@ -168,12 +168,12 @@ def test_progress_counts_and_canceling_ends_it(scene):
         yield step
 
     stop = None
-    extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
+    extract(Raw("a test", values, "disparity"), images=images, stabilizing=StabilizerOptions(), progress=bar)
     assert steps[0] == 3 * FRAMES == sum(steps[1:])
     steps.clear()
     stop = 12
     with pytest.raises(KeyboardInterrupt):
-        extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
+        extract(Raw("a test", values, "disparity"), images=images, stabilizing=StabilizerOptions(), progress=bar)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_odd_depth_is_handled_and_said(scene):
     assert "became far" in extract(Raw("a test", broken, "disparity"), fill=False).report
     upside_down = extract(Raw("a test", values / values.max() * -1 + 1, "auto"))
     assert upside_down.clip.recipe["kind"] == "inverted" and "near was taken to be dark" in upside_down.report
-    stated = extract(Raw("a test", values[:, ::-1], "disparity"), images=images, stabilizing=Stabilizing())
+    stated = extract(Raw("a test", values[:, ::-1], "disparity"), images=images, stabilizing=StabilizerOptions())
     assert "check that near and far are not exchanged" in stated.report
-    one = extract(Raw("a test", values[:1], "disparity"), images=images[:1], stabilizing=Stabilizing())
+    one = extract(Raw("a test", values[:1], "disparity"), images=images[:1], stabilizing=StabilizerOptions())
     assert one.clip.frames == 1 and "1 frame of" in one.report
     larger = extract(Raw("a test", values, "disparity"), size=(48, 72))
     assert larger.clip.values.shape == (FRAMES, 48, 72)
@@ -211,7 +211,7 @@ def test_odd_depth_is_handled_and_said(scene):
 
 def test_what_does_not_fit_together_is_refused(scene):
     values, images = scene
-    raw, steady = Raw("a test", values, "disparity", absolute=True), Stabilizing()
+    raw, steady = Raw("a test", values, "disparity", absolute=True), StabilizerOptions()
     with pytest.raises(UserError, match="9 depth frames and 8 images"):
         extract(raw, images=images[:-1], stabilizing=steady)
     with pytest.raises(UserError, match="ends before the depth clip"):
