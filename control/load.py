@@ -119,7 +119,8 @@ def read_identity(
     """
     parsed = parse_identity(spec, default)
     mask, track = parsed.files.get("mask"), parsed.files.get("track")
-    masks, warnings = None, []
+    masks: np.ndarray | None = None
+    warnings: list[str] = []
     if track:
         what = f"the track of identity '{parsed.name}'"
         masks, warnings = read_mask_video(track, frames, height, width, fit, what)

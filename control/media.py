@@ -112,7 +112,8 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
         return image
     if not np.isfinite(image).all():
         raise UserError("an image to be written holds NaN or infinity")
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    result: np.ndarray = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return result
 
 
 def read_video(

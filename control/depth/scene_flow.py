@@ -27,9 +27,9 @@ def trace_back(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the position of every point of the image `after` in the image `before`, gray bytes (h, w) of one size.
 
-    Positions (H, W, 2), x and y, are pixels in a map of `shape` (H, W); a second array (H, W) bool tells which of them can
-    be relied on: the flow returns to where it came from, or the rigid motion holds. disparity (H, W): of `after`, for
-    the rigid motion; None takes DIS as it is.
+    Positions (H, W, 2), x and y, are pixels in a map of `shape` (H, W); a second array (H, W) bool tells which of them
+    can be relied on: the flow returns to where it came from, or the rigid motion holds. disparity (H, W): of `after`,
+    for the rigid motion; None takes DIS as it is.
     """
     cv2 = opencv(PURPOSE)
     height, width = before.shape
@@ -96,7 +96,7 @@ def to_gray(image: np.ndarray) -> np.ndarray:
 
 
 def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps: int = 8) -> np.ndarray | None:
-    """Return the flow (h, w, 2) of a rigid scene with this disparity that is nearest to `flow`; None where little is sure.
+    """Return the flow (h, w, 2) of a rigid scene with this disparity nearest to `flow`; None where little is sure.
 
     Reweighted with Cauchy's weights at the spread of what is left, so that things that move count little.
     """

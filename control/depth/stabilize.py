@@ -2,7 +2,8 @@
 
 Two things are done to each frame, both from what came before it alone, so that a clip may come in chunks of any size:
 
-1. Jumps of scale and shift are undone. Between neighbors d[t] = g d[t-1] + b is fitted along the flow (scene_flow.py). A
+1. Jumps of scale and shift are undone. Between neighbors d[t] = g d[t-1] + b is fitted along the flow (scene_flow.py).
+A
    camera that moves in makes everything nearer little by little: a smooth course of g and b, which is left alone. What
    differs from it by more than the fit's own noise is an estimator that changed its mind, and is taken out of this
    frame and those after it; a slow leak lets a correction that was wrong die away.
@@ -276,7 +277,7 @@ def step_of(camera: CameraTrajectory | None, frame: int) -> CameraTrajectory | N
 
 
 def _fit_both_ways(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Return scale and shift from one frame to the next, fitted both ways: noise in one alone would shrink the scale."""
+    """Return scale and shift from one frame to the next, fitted both ways: noise in one would shrink the scale."""
     there, _, _ = fit_scale_shift(before, after)
     back, _, _ = fit_scale_shift(after, before)
     scale = float(np.sqrt(max(there, 1e-3) / max(back, 1e-3)))

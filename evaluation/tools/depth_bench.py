@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...control.depth.chunks import process_chunk
+from ...control.depth.extract import Chunk, RawDepth, extract
 from ...control.depth.flicker import Flicker, static_flicker
 from ...control.depth.measure import RangeMeter
 from ...control.depth.normalize import apply_recipe, measure_depth, normalize_depth
-from ...control.depth.stabilize import Stabilizer, stabilize
+from ...control.depth.stabilize import Stabilizer, StabilizerOptions, stabilize
 from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.progress import quiet
@@ -164,17 +164,19 @@ def _chunks_apart(
     values: np.ndarray, video: np.ndarray | None, rng: np.random.Generator, size: int = 8, overlap: int = 2
 ) -> float:
     """The largest difference between a clip in one piece and in chunks of `size` in scales of their own."""
-    recipe = measure_depth([values], "disparity")
-    whole = process_chunk(values, recipe=recipe, images=video)[0].values
+    chunk = Chunk(overlap, recipe=measure_depth([values], "disparity"))
+    options = None if video is None else StabilizerOptions()
+    whole = extract(RawDepth("estimates", values, "disparity"), images=video, stabilizing=options, chunk=chunk)
     state, parts = None, []
     for start in range(0, len(values) - overlap, size - overlap):
         part = slice(start, start + size)
         scale, shift = (1.0, 0.0) if state is None else (rng.uniform(0.3, 3), rng.uniform(-2, 2))
-        chunk = values[part] * np.float32(scale) + np.float32(shift)
+        raw = RawDepth("estimates", values[part] * np.float32(scale) + np.float32(shift), "disparity")
         images = None if video is None else video[part]
-        made, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, images=images)
-        parts.append(made.values)
-    return float(np.abs(np.concatenate(parts) - whole).max())
+        made = extract(raw, images=images, stabilizing=options, chunk=chunk, state=state)
+        state = made.state
+        parts.append(made.clip.values)
+    return float(np.abs(np.concatenate(parts) - whole.clip.values).max())
 
 
 # ---- memory and time ---------------------------------------------------------------------------------------------
