@@ -79,6 +79,7 @@ class _Comparison:
     others: dict[str, float]
 
     def agrees(self) -> bool | None:
+        """Return whether path and clip agree; None where that cannot be said."""
         better = min(self.still, *self.others.values()) if self.others else np.inf
         if self.others and self.residual > AGREE / 2 and better < 0.5 * self.residual:
             return False

@@ -125,6 +125,7 @@ class _Extraction:
 
     @property
     def overlap(self) -> int:
+        """How many frames chunks have in common."""
         return 0 if self.chunk is None else self.chunk.overlap
 
     @property

@@ -98,7 +98,7 @@ def to_gray(image: np.ndarray) -> np.ndarray:
 def _rigid_flow(flow: np.ndarray, disparity: np.ndarray, sure: np.ndarray, steps: int = 8) -> np.ndarray | None:
     """Return the flow (h, w, 2) of a rigid scene with this disparity nearest to `flow`; None where little is sure.
 
-    Reweighted with Cauchy's weights at the spread of what is left, so that things that move count little.
+    Reweighted with Cauchy's weights at the spread of what is left, so that what moves counts little.
     """
     height, width = disparity.shape
     stride = max(1, round((height * width / 6000) ** 0.5))

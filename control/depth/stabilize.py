@@ -1,6 +1,6 @@
 """Less flicker: an estimator looks at every frame anew, so the same wall comes out a little nearer, then farther.
 
-Two things are done to each frame, both from what came before it alone, so that a clip may come in chunks of any size:
+Each frame is treated in two ways, both from what came before it alone, so that a clip may come in chunks of any size:
 
 1. Jumps of scale and shift are undone. Between neighbors d[t] = g d[t-1] + b is fitted along the flow (scene_flow.py).
 A
@@ -9,7 +9,7 @@ A
    frame and those after it; a slow leak lets a correction that was wrong die away.
 2. Every point follows its own past along the flow, and gives way to the new value slowly (memory), but never differs
    from it by more than the tolerance: that bounds what can go wrong. Where the two are three times as far apart, or
-   the flow is not to be relied on, the new value counts: edges stay sharp and things that move do not smear.
+   the flow is not to be relied on, the new value counts: edges stay sharp and what moves does not smear.
 
 Where the camera's path is known, what stands still is also known to come nearer or go farther: the past is moved on by
 that before it is compared. Without a path, a camera that moves in is followed with a delay of up to the tolerance.

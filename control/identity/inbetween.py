@@ -78,10 +78,12 @@ class Form:
 
     @cached_property
     def inside(self) -> np.ndarray:
+        """Which pixels (H, W) lie inside, bool."""
         return self.mask > 0.5
 
     @cached_property
     def distance(self) -> np.ndarray:
+        """The signed distance (H, W)."""
         return signed_distance(self.mask)
 
     @cached_property

@@ -89,6 +89,7 @@ class _Selection:
         return True
 
     def frames(self) -> list[int]:
+        """Return the frames of all keys, in order."""
         return sorted({*self.initial, *(frame for pair in self.intervals for frame in pair)})
 
     def _worst(self, start: int, end: int) -> _Worst:

@@ -83,10 +83,12 @@ class _Objects:
 
     @property
     def frames(self) -> int:
+        """The number of frames."""
         return len(self.masks)
 
     @property
     def size(self) -> tuple[int, int]:
+        """Height and width."""
         return self.masks.shape[2], self.masks.shape[3] * (8 if self.packed else 1)
 
     def mask(self, frame: int, number: int) -> np.ndarray:

@@ -109,6 +109,7 @@ class _Propagator:
         self.cuts: set[int] = set()
 
     def run(self) -> None:
+        """Fill all frames."""
         numbers = sorted(self.keys)
         for number in numbers:
             self.masklet[number] = self.keys[number]
@@ -129,7 +130,7 @@ class _Propagator:
             self._report_progress(len(between))
 
     def _visible(self, key: int | None) -> bool:
-        """Whether the mask of a key shows anything."""
+        """Return whether the mask of a key shows anything."""
         return key is not None and bool(self.keys[key].max() > 0.5)
 
     def _walk_forward(self, start: int, between: range, last_pass: bool) -> None:

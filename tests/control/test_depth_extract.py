@@ -48,7 +48,7 @@ class Streamed:
 
 @pytest.mark.parametrize("kind", ["depth", "disparity", "inverted", "auto"])
 @pytest.mark.parametrize("depth_range", [DepthRange(), DepthRange("frame", 0.1, 0.9), DepthRange("clip", 0.0, 1.0)])
-def test_it_is_what_normalize_depth_gives(scene, kind, depth_range):
+def test_extracted_depth_is_what_normalize_depth_gives(scene, kind, depth_range):
     values = scene[0].copy()
     values[2, :3, :5] = np.nan
     sky = np.zeros(values.shape, bool)
@@ -65,7 +65,7 @@ def test_it_is_what_normalize_depth_gives(scene, kind, depth_range):
     assert "sky" in found.report and "unknown" in found.report
 
 
-def test_near_and_far_are_the_source_s_own(scene):
+def test_near_and_far_are_in_the_sources_own_unit(scene):
     depth = 1 / scene[0]
     for kind, ends in (("depth", (0.5, 4.0)), ("disparity", (2.0, 0.25))):
         values = depth if kind == "depth" else scene[0]
@@ -86,7 +86,7 @@ def test_near_and_far_are_the_source_s_own(scene):
         extract(RawDepth("a test", depth, "depth"), DepthRange("fixed", near=4.0, far=1.0))
 
 
-def test_stabilized_and_said(scene):
+def test_stabilized_depth_is_reported_with_its_change(scene):
     values, images = scene
     steady = np.stack(list(stabilize(values, images)))
     expected = normalize_depth(steady, "disparity")
@@ -156,7 +156,7 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
             extract(RawDepth("a test", values, "disparity"), images=images, stabilizing=steady, state=plain)
 
 
-def test_progress_counts_and_canceling_ends_it(scene):
+def test_progress_counts_every_pass_and_canceling_ends_the_work(scene):
     values, images = scene
     steps = []
 
@@ -191,12 +191,12 @@ def test_progress_counts_and_canceling_ends_it(scene):
         (np.zeros((3, 8)), "depth", "shape"),
     ],
 )
-def test_depth_that_says_nothing_is_refused(values, kind, says):
+def test_depth_without_information_is_refused(values, kind, says):
     with pytest.raises(UserError, match=says):
         extract(RawDepth("a test", values, kind))
 
 
-def test_odd_depth_is_handled_and_said(scene):
+def test_odd_depth_is_handled_and_reported(scene):
     values, images = scene
     broken = values.copy()
     broken[:, :4, :4], broken[:, 4:8, :4] = np.nan, np.inf

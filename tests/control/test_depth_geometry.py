@@ -70,7 +70,7 @@ def test_turning_moves_even_the_sky():
     assert holes[1][:, -5:].all() and not holes[1][10, :30].any()
 
 
-def test_unknown_stays_unknown():
+def test_unknown_depth_stays_unknown():
     depth = np.full((HEIGHT, WIDTH), 3.0)
     depth[10:20, 10:20] = np.nan
     depth[25:30, 10:20] = 0
@@ -78,7 +78,7 @@ def test_unknown_stays_unknown():
     assert holes[1].sum() == 150 and np.isnan(moved[0][12, 12])
 
 
-def test_units():
+def test_depth_is_scaled_to_the_unit_of_the_camera():
     depth = np.linspace(2, 8, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     scaled, scale = in_camera_unit(depth, path((0, 0, 0), unit="median depth of the first frame"))
     assert np.median(scaled) == pytest.approx(1) and scale == pytest.approx(1 / 5)
@@ -108,7 +108,7 @@ def test_the_true_camera_agrees(clips, kind):
 
 
 @pytest.mark.parametrize("kind", ["dolly", "crane"])
-def test_wrong_cameras_are_told(clips, kind):
+def test_wrong_cameras_are_recognized(clips, kind):
     camera, depth = clips[kind].camera, clips[kind].depth
     back = measure_agreement(camera.replace(c2w=invert(camera.c2w)), depth)
     assert back.agrees is False and "backwards" in " ".join(back.report)
@@ -126,7 +126,7 @@ def test_disparity_whose_zero_is_unknown_is_fitted(clips):
     assert flat.agrees is not True and flat.residual > 0.05
 
 
-def test_short_and_other_lengths(clips):
+def test_one_frame_decides_nothing_and_other_lengths_are_refused(clips):
     camera, depth = clips["dolly"].camera, clips["dolly"].depth
     one = measure_agreement(
         CameraTrajectory(camera.c2w[:1], camera.intrinsics[:1]), DepthClip(depth.values[:1], depth.recipe)

@@ -58,7 +58,7 @@ def test_exact_depth_does_not_flicker(clips):
     ), "a camera that moves in changes depth, which is no flicker"
 
 
-def test_flicker_is_what_it_says(clips):
+def test_flicker_is_the_change_from_frame_to_frame(clips):
     """A tenth of the range, up in every other frame, is a change of a tenth from frame to frame."""
     clip = clips["static"]
     values = normalize_depth(clip.exact, "disparity").values * 0.8
@@ -68,7 +68,7 @@ def test_flicker_is_what_it_says(clips):
 
 
 @pytest.mark.parametrize("kind", ["static", "truck", "dolly"])
-def test_moods_and_blotches_are_calmed(clips, kind):
+def test_jumps_and_blotches_of_an_estimator_are_calmed(clips, kind):
     clip = clips[kind]
     camera = clip.camera if kind == "dolly" else None
     calmed = np.stack(list(stabilize(clip.moody, clip.video, camera=camera)))
@@ -139,7 +139,7 @@ def test_the_state_carries_over_exactly(clips):
     assert np.array_equal(np.stack(out), whole)
 
 
-def test_flow_of_a_shifted_image():
+def test_points_of_a_shifted_image_are_traced_back():
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.uniform(0, 1, (30, 45, 3)).astype(np.float32), (WIDTH, HEIGHT))
     gray = to_gray(texture)

@@ -103,14 +103,14 @@ def test_keys_are_exact_and_eases_are_obeyed(ease):
         assert centers[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
 
 
-def test_an_empty_key_takes_the_thing_out_of_the_image():
+def test_an_empty_key_takes_the_object_out_of_the_image():
     box = (Box((0.5, 0.5), (0.3, 0.3)),)
     track = Masklet((MaskKey(0, box), MaskKey(3), MaskKey(6, box)), 9)
     assert [bool(mask.any()) for mask in track.masks(16, 24)] == [True] * 3 + [False] * 3 + [True] * 3
     assert not Masklet((), 3).rasterize(16, 24).any()
 
 
-def test_a_track_spreads_over_another_number_of_frames():
+def test_a_masklet_spreads_over_another_number_of_frames():
     track = Masklet((MaskKey(0, (Box((0.2, 0.5), (0.2, 0.3)),)), MaskKey(4, (Box((0.8, 0.5), (0.2, 0.3)),))), 5)
     few, many = track.rasterize(64, 96), track.rasterize(64, 96, frames=9)
     assert (few == many[::2]).all()
@@ -140,7 +140,7 @@ def test_tiny_full_and_cut_masks_do_not_break():
         ((), 0, "1 to"),
     ],
 )
-def test_what_is_no_track_is_refused(keys, frames, says):
+def test_what_is_not_a_masklet_is_refused(keys, frames, says):
     with pytest.raises(UserError, match=says):
         Masklet(keys, frames)
 

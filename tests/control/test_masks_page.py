@@ -301,7 +301,7 @@ def test_the_page_refuses_what_python_refuses_in_the_same_words():
             assert found == f"Error: {error.value}", text
 
 
-def test_the_painters_changes_of_a_state():
+def test_the_painters_changes_of_a_state_are_read_by_python():
     """Slots, keys, strokes, fills, undoing: the page's own functions, in node. What they write, Python reads."""
     found = in_node("mask_state.mjs")
     for text in found["states"]:
