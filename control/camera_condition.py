@@ -15,7 +15,7 @@ from .camera.trajectory import UNIT
 from .condition import Condition, VideoSize, check_frames, digest_of, register
 from .errors import UserError
 from .fit import SAME_ASPECT, Fit, SpaceFit, TimeFit, fit_indices
-from .load import load_camera
+from .load import read_camera_path
 
 FAR = 2.0  # distances of the subject beyond which a path is probably in another unit
 AWAY = 90.0  # degrees beyond which nothing of the first frame is in view
@@ -87,8 +87,8 @@ class CameraCondition(Condition):
         cls, specs: Sequence[str], video: VideoSize, fit: Fit, strength: float = 1.0, **options: str
     ) -> tuple[CameraCondition, list[str]]:
         """Read a camera file, or make the path of a text of presets."""
-        path = load_camera(specs[-1], video.frames, video.fps, video.aspect, fit)
-        return cls(trajectory=path, strength=strength), []
+        path, warnings = read_camera_path(specs[-1], video.frames, video.fps, video.aspect, fit)
+        return cls(trajectory=path, strength=strength), warnings
 
 
 def fit_lens(path: CameraTrajectory, video: VideoSize, fit: SpaceFit) -> tuple[CameraTrajectory, list[str]]:

@@ -1,6 +1,6 @@
 """What every condition has: how strongly and when it holds, and how it is checked, fitted, told apart and read.
 
-A condition is one class: a frozen dataclass derived from `Condition`, registered with `@register`. The bundle
+A condition is one class: a frozen dataclass derived from `Condition`, registered with `@register`. Conditions
 (`conditions.py`), the command line, the token budget, guidance, training and the benchmark go over the registry; how a
 condition becomes tokens is its entry in `models/conditioning/streams.py`.
 """

@@ -43,9 +43,8 @@ class Conditions:
     def __post_init__(self) -> None:
         for item in self.items:
             if CONDITIONS.get(getattr(item, "name", "")) is not type(item):
-                raise UserError(
-                    f"An object of the class {type(item).__name__} is not a condition; known are {', '.join(CONDITIONS)}"
-                )
+                known = ", ".join(CONDITIONS)
+                raise UserError(f"An object of the class {type(item).__name__} is not a condition; known are {known}")
         names = [item.name for item in self.items]
         if len(set(names)) < len(names):
             raise UserError(f"the conditions are {', '.join(names)}: give at most one of each kind")

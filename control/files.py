@@ -8,26 +8,40 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from .errors import UserError
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path` (same ending); rename it to `path` when the block ends well.
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path` (same ending); rename it to `path` when the block ends well.
 
     When the block raises, the temporary file is removed and an older file at `path` stays as it was.
-    Missing folders are made. Raises UserError when the place cannot be written.
+    Missing folders are made. Raises UserError when `path` cannot be written.
     """
     path = Path(path)
+    temporary, mode = _writable_beside(path)
+    try:
+        yield temporary
+        try:
+            # Some writers (safetensors) let the owner alone read; the file is to be as readable as any other.
+            temporary.chmod(mode)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise _not_writable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _writable_beside(path: Path) -> tuple[Path, int]:
+    """Return a temporary path beside `path`, at which a file can be written, and the permissions of such a file."""
     if path.is_dir():
         raise UserError(f"'{path}' is a folder, but a file is to be written there: give a file name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"the folder '{path.parent}' cannot be made ({error.strerror}): choose another place"
+            f"the folder '{path.parent}' cannot be made ({error.strerror}): choose another folder"
         ) from error
     # The ending stays last, since writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
@@ -36,31 +50,26 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         mode = temporary.stat().st_mode
         temporary.unlink()
     except OSError as error:
-        raise UserError(f"'{path}' cannot be written ({error.strerror}): choose another place") from error
-    try:
-        yield temporary
-        try:
-            # Some writers (safetensors) let the owner alone read; a file is to be as readable as any other.
-            temporary.chmod(mode)
-            os.replace(temporary, path)
-        except OSError as error:
-            raise UserError(f"'{path}' cannot be written ({error.strerror}): choose another place") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise _not_writable(path, error) from error
+    return temporary, mode
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as readable JSON (UTF-8, two spaces, one line end); NaN is refused, since JSON has none."""
+def _not_writable(path: Path, error: OSError) -> UserError:
+    return UserError(f"'{path}' cannot be written ({error.strerror}): choose another folder")
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write `value` as readable JSON (UTF-8, two spaces, one line end); NaN raises ValueError, since JSON has none."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def existing(path: str | os.PathLike, what: str) -> Path:
-    """`path` as a Path to a readable, non-empty file; `what` names it in the UserError otherwise."""
+def existing(path: str | os.PathLike[str], what: str) -> Path:
+    """Return `path` as a Path. Raises UserError, calling it `what`, unless a file is there that is not empty."""
     path = Path(path).expanduser()
     if path.is_dir():
-        raise UserError(f"the {what} '{path}' is a folder, a file was expected")
+        raise UserError(f"the {what} '{path}' is a folder; a file was expected")
     if not path.is_file():
         raise UserError(f"the {what} '{path}' does not exist: check the path")
     if path.stat().st_size == 0:

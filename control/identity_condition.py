@@ -12,8 +12,8 @@ import numpy as np
 from .condition import Condition, VideoSize, check_frames, check_sides, check_weight, digest_of, register
 from .errors import UserError
 from .fit import Fit, fit_clip
-from .identity import Identity, track_report
-from .load import load_identity
+from .identity import Identity, masklet_report
+from .load import read_identity
 
 
 @register
@@ -74,7 +74,7 @@ class IdentityCondition(Condition):
 
     def warnings(self) -> list[str]:
         """Return sentences about mask videos that are empty, jump or lie on one another, and strengths of 0."""
-        return track_report(self.identities) + [
+        return masklet_report(self.identities) + [
             f"The strength of identity '{identity.name}' is 0, so it has no effect."
             for identity in self.identities
             if identity.strength == 0
@@ -85,8 +85,11 @@ class IdentityCondition(Condition):
         cls, specs: Sequence[str], video: VideoSize, fit: Fit, strength: float = 1.0, **options: str
     ) -> tuple[IdentityCondition, list[str]]:
         """Read identities from texts NAME=IMAGE[,mask=FILE][,track=FILE][,strength=..][,start=..][,end=..]."""
-        identities = tuple(
-            load_identity(spec, video.frames, video.height, video.width, fit, default=f"identity {number + 1}")
-            for number, spec in enumerate(specs)
-        )
-        return cls(identities=identities), []
+        identities: list[Identity] = []
+        warnings: list[str] = []
+        for number, spec in enumerate(specs):
+            default = f"identity {number + 1}"
+            identity, said = read_identity(spec, video.frames, video.height, video.width, fit, default)
+            identities.append(identity)
+            warnings += said
+        return cls(identities=tuple(identities)), warnings

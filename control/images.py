@@ -8,19 +8,19 @@ import numpy as np
 
 
 def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Images (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
+    """Return images (H, W, ...) resized to (height, width, ...), float32: triangle filter, widened when shrinking.
 
-    Bilinear when it enlarges, antialiased when it shrinks; pixel centers at half steps.
+    Bilinear when enlarging, antialiased when shrinking; pixel centers at half steps.
     """
     array = np.asarray(array, np.float32)
     if array.shape[:2] == (height, width):
         return array
-    array = np.tensordot(weights(array.shape[0], height), array, (1, 0))
-    return np.moveaxis(np.tensordot(weights(array.shape[1], width), array, (1, 1)), 0, 1)
+    array = np.tensordot(resampling_matrix(array.shape[0], height), array, (1, 0))
+    return np.moveaxis(np.tensordot(resampling_matrix(array.shape[1], width), array, (1, 1)), 0, 1)
 
 
 def resize_clip(clip: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Clips (F, H, W, ...) resized frame by frame to (F, height, width, ...), float32."""
+    """Return a clip (F, H, W, ...) resized frame by frame to (F, height, width, ...), float32."""
     clip = np.asarray(clip, np.float32)
     if clip.shape[1:3] == (height, width):
         return clip
@@ -28,17 +28,18 @@ def resize_clip(clip: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def weights(size: int, new: int) -> np.ndarray:
-    """The (new, size) matrix that resamples one axis as `resize` does; not to be written to."""
+def resampling_matrix(size: int, new: int) -> np.ndarray:
+    """Return the matrix (new, size) that resamples one axis as `resize` does; read-only."""
     scale = size / new
-    reach = max(scale, 1.0)
+    radius = max(scale, 1.0)
     center = (np.arange(new) + 0.5) * scale - 0.5
-    matrix = np.maximum(0, 1 - np.abs(np.arange(size)[None] - center[:, None]) / reach)
+    matrix: np.ndarray = np.maximum(0, 1 - np.abs(np.arange(size)[None] - center[:, None]) / radius)
     matrix = (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
     matrix.setflags(write=False)
     return matrix
 
 
 def indices(count: int, frames: int) -> np.ndarray:
-    """Which of `count` frames to take for `frames` frames spread evenly over the whole clip (nearest)."""
-    return np.round(np.linspace(0, count - 1, frames)).astype(int)
+    """Return which of `count` frames to take for `frames` frames spread evenly over the whole clip (nearest)."""
+    chosen: np.ndarray = np.round(np.linspace(0, count - 1, frames)).astype(int)
+    return chosen

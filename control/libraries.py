@@ -7,10 +7,28 @@ from typing import Any
 from .errors import need
 
 
-def opencv(what: str) -> Any:
-    """The cv2 module. what: what it is needed for, for the UserError where it is missing."""
+def opencv(purpose: str) -> Any:
+    """Return the cv2 module. Raises UserError, which names the purpose, where OpenCV is not installed."""
     try:
         import cv2
     except ImportError as error:
-        raise need("opencv-python-headless", what) from error
+        raise need("opencv-python-headless", purpose) from error
     return cv2
+
+
+def ndimage(purpose: str) -> Any:
+    """Return scipy's ndimage module. Raises UserError, which names the purpose, where SciPy is not installed."""
+    try:
+        from scipy import ndimage
+    except ImportError as error:
+        raise need("scipy", purpose) from error
+    return ndimage
+
+
+def pyav() -> Any:
+    """Return the av module. Raises UserError where PyAV is not installed."""
+    try:
+        import av
+    except ImportError as error:
+        raise need("av", "reading and writing videos") from error
+    return av

@@ -4,166 +4,173 @@ camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_righ
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
 identity: 'name=image,mask=file,track=file'; all but the image may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
-    and 'end=0.6' may follow.
-depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer
-    (EXR as 'depth' is in meters along the camera's axis).
+    and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py.
+depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer:
+    depth/readers.py.
+
+`load_...` return what is loaded; `read_...` return it with warnings about what was done to fit it to the video.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
-from .depth import DepthClip, normalize_depth
-from .depth.files import open_depth
+from .clip_files import choose_frames, fit_frames, pick_frames
+from .depth import DepthClip, normalize_stream
+from .depth.readers import open_depth_clip
 from .errors import UserError
-from .files import existing
 from .fit import Fit, TimeFit, fit_indices
 from .identity import Identity
-from .identity.slots import check_range
-from .images import resize_clip
-from .media import IMAGES, count_frames, read_image, read_mask, read_video
+from .identity.mask_files import read_mask_video
+from .media import read_image, read_mask
 
+# Crops to the video's proportions, and takes no other length.
+DEFAULT_FIT = Fit()
 _FILES = ("image", "mask", "track")
 _NUMBERS = ("strength", "start", "end")
+_FORM = "write it as name=image[,mask=file][,track=file]"
 
 
 def load_camera(
-    spec: str | os.PathLike, frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = Fit()
+    spec: str | os.PathLike[str], frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = DEFAULT_FIT
 ) -> CameraTrajectory:
-    """A camera from a file, or from a text of presets (a file of that name wins)."""
+    """Return a camera path of `frames` poses from a file, or from a text of presets; see `read_camera_path`."""
+    return read_camera_path(spec, frames, fps, aspect, fit)[0]
+
+
+def read_camera_path(
+    spec: str | os.PathLike[str], frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = DEFAULT_FIT
+) -> tuple[CameraTrajectory, list[str]]:
+    """Return a camera path of `frames` poses, relative to the first, and warnings.
+
+    spec: a file, or a text of presets (a file of that name wins). fit: its choice in time, for a file of another
+    length; resampling interpolates poses. Raises UserError for anything else.
+    """
     text = os.fspath(spec)
     # os.path says no to a text that is too long for a file name, where Path raises.
     if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
-        return sequence(text, frames, fps=fps, aspect=aspect)
-    trajectory = read_camera(text, keyed=frames, aspect=aspect)
-    if trajectory.frames != frames:
-        chosen, _ = fit_indices(trajectory.frames, frames, fit.time, f"the camera path '{text}'")
-        if fit.time is TimeFit.RESAMPLE:
-            trajectory = trajectory.resample(frames, fps=fps)
-        else:
-            trajectory = trajectory.replace(c2w=trajectory.c2w[chosen], intrinsics=trajectory.intrinsics[chosen])
-    return trajectory.relative()
+        return sequence(text, frames, fps=fps, aspect=aspect), []
+    path = read_camera(text, keyed=frames, aspect=aspect)
+    chosen, warnings = fit_indices(path.frames, frames, fit.time, f"the camera path '{text}'")
+    if path.frames != frames and fit.time is TimeFit.RESAMPLE:
+        path = path.resample(frames, fps=fps)
+    elif path.frames != frames:
+        path = path.replace(c2w=path.c2w[chosen], intrinsics=path.intrinsics[chosen], fps=fps)
+    return path.relative(), warnings
 
 
 def load_identity(
-    spec: str, frames: int, height: int, width: int, fit: Fit = Fit(), default: str = "identity"
+    spec: str, frames: int, height: int, width: int, fit: Fit = DEFAULT_FIT, default: str = "identity"
 ) -> Identity:
-    """An identity from its specification (see the top of this file). Raises UserError for anything else."""
+    """Return an identity from its specification (see the top of this file); see `read_identity`."""
+    return read_identity(spec, frames, height, width, fit, default)[0]
+
+
+def read_identity(
+    spec: str, frames: int, height: int, width: int, fit: Fit = DEFAULT_FIT, default: str = "identity"
+) -> tuple[Identity, list[str]]:
+    """Return an identity from its specification (see the top of this file), and what was done to fit its mask video.
+
+    default: its name where the specification has none. Raises UserError for anything else.
+    """
+    parsed = parse_identity(spec, default)
+    mask, track = parsed.files.get("mask"), parsed.files.get("track")
+    masks: np.ndarray | None = None
+    warnings: list[str] = []
+    if track:
+        what = f"the track of identity '{parsed.name}'"
+        masks, warnings = read_mask_video(track, frames, height, width, fit, what)
+    identity = Identity(
+        parsed.name,
+        (read_image(parsed.files["image"]),),
+        mask=read_mask(mask) if mask else None,
+        track=masks,
+        **parsed.numbers,
+    )
+    return identity, warnings
+
+
+@dataclass
+class IdentitySpec:
+    """An identity's specification in parts: its name, files by their words (_FILES), numbers by theirs (_NUMBERS)."""
+
+    name: str
+    files: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def parse_identity(spec: str, default: str = "identity") -> IdentitySpec:
+    """Return the parts of an identity's specification (see the top of this file); it has an image at least.
+
+    Raises UserError for anything else.
+    """
     name, equals, rest = spec.partition("=")
     # A path may hold '=' too: a name has neither folder nor ending.
     if not equals or set(name) & set("./\\,"):
         name, rest = default, spec
-    name = name.strip() or default
-    files: dict[str, str] = {}
-    numbers: dict[str, float] = {}
+    parsed = IdentitySpec(name.strip() or default)
     for place, part in enumerate(part.strip() for part in rest.split(",")):
         key, equals, value = part.partition("=")
         if equals and key in _NUMBERS:
             try:
-                numbers[key] = float(value)
+                parsed.numbers[key] = float(value)
             except ValueError as error:
-                raise UserError(f"'{value}' was given as {key} of identity '{name}'; a number was expected") from error
+                raise UserError(f"the {key} of identity '{parsed.name}' is '{value}'; a number was expected") from error
         elif equals and key in _FILES:
-            files[key] = value
+            parsed.files[key] = value
         elif place < len(_FILES):
-            files.setdefault(_FILES[place], part)
+            parsed.files.setdefault(_FILES[place], part)
         else:
             raise UserError(
-                f"'{part}' is too much for identity '{name}': write it as name=image[,mask=file][,track=file]"
-                f" with {', '.join(_NUMBERS)} where wanted"
+                f"'{part}' is too much for identity '{parsed.name}': {_FORM} with {', '.join(_NUMBERS)} where wanted"
             )
-    if not files.get("image"):
-        raise UserError(f"identity '{name}' has no image: write it as name=image[,mask=file][,track=file]")
-    mask, track = files.get("mask"), files.get("track")
-    return Identity(
-        name,
-        (read_image(files["image"]),),
-        mask=read_mask(mask) if mask else None,
-        track=load_track(track, frames, height, width, fit, f"the track of identity '{name}'") if track else None,
-        **numbers,
-    )
+    if not parsed.files.get("image"):
+        raise UserError(f"identity '{parsed.name}' has no image: {_FORM}")
+    return parsed
 
 
 def load_track(
-    path: str, frames: int, height: int, width: int, fit: Fit = Fit(), what: str = "the track"
+    path: str | os.PathLike[str],
+    frames: int,
+    height: int,
+    width: int,
+    fit: Fit = DEFAULT_FIT,
+    what: str = "the mask video",
 ) -> np.ndarray:
-    """A mask per frame (F, height, width), white = 1: a video, a folder of images, one image for all, or .npy."""
-    if Path(path).suffix.lower() in IMAGES and not Path(path).expanduser().is_dir():
-        clip = np.repeat(read_mask(path)[None], frames, 0)
-    elif Path(path).suffix.lower() == ".npy":
-        clip = _spread(_load_array(path, what), frames, fit, f"{what} '{path}'").astype(np.float32)
-    else:
-        clip = _video(path, frames, (height, width), fit, what).mean(-1)
-    check_range(clip, f"{what} '{path}'")
-    return np.clip(resize_clip(clip, height, width), 0, 1)
+    """Return a mask per frame (frames, height, width), white = 1; see `identity.mask_files.read_mask_video`."""
+    return read_mask_video(path, frames, height, width, fit, what)[0]
 
 
 def load_depth(
-    path: str | os.PathLike, frames: int, height: int, width: int, kind: str = "auto", fit: Fit = Fit()
+    path: str | os.PathLike[str],
+    frames: int,
+    height: int,
+    width: int,
+    kind: str = "auto",
+    fit: Fit = DEFAULT_FIT,
 ) -> DepthClip:
-    """A depth clip normalized over the whole clip, then resized to (height, width). See `normalize_depth` for kinds.
+    """Return a depth clip (frames, height, width), normalized over the whole clip, then fitted in space.
 
-    Videos and images count as 'disparity' (near is bright) unless the kind says otherwise.
+    kind: as `normalize_depth` has it; 'auto' takes EXR for distances and 16-bit PNG for disparity, and looks at the
+    values of everything else. What was done is in the recipe's "warnings". The file is read twice, a frame at a time.
+    Raises UserError, naming the file, for whatever cannot be used.
     """
-    path = os.fspath(path)
-    ending = Path(path).suffix.lower()
-    if ending == ".npy":
-        clip = _load_array(path, "depth clip")
-    elif _rendered(path):
-        # Images hold disparity and EXR distances, unless the kind says otherwise.
-        kind = kind if kind != "auto" else "disparity" if _rendered(path) == ".png" else "depth"
-        clip = np.stack(list(open_depth(path, "metres" if kind == "depth" else kind)))
-        clip = np.repeat(clip, frames, 0) if len(clip) == 1 else clip
-    elif ending in IMAGES and not Path(path).expanduser().is_dir():
-        clip = np.repeat(read_image(path)[None, ..., :3].mean(-1), frames, 0)
-    else:
-        clip = _video(path, frames, None, fit, "the depth clip").mean(-1)
-    clip = _spread(clip, frames, fit, f"the depth clip '{path}'")
+    name = os.fspath(path)
+    what = f"the depth clip '{name}'"
+    clip = open_depth_clip(path, kind)
+    chosen, warnings = choose_frames(clip, frames, fit.time, what)
     try:
-        return normalize_depth(clip, kind).resized(height, width)
+        recipe, normalized = normalize_stream(lambda: pick_frames(clip.frames, chosen), clip.kind)
+        values, more = fit_frames(normalized, frames, height, width, fit, what)
     except UserError as error:
-        raise UserError(f"'{path}': {error.clause}") from error
-
-
-def _video(path: str, frames: int, size: tuple[int, int] | None, fit: Fit, what: str) -> np.ndarray:
-    count = count_frames(path)
-    if count != frames:
-        chosen, _ = fit_indices(count, frames, fit.time, f"{what} '{path}'")
-        return read_video(path, None, size)[chosen]
-    return read_video(path, None, size)
-
-
-def _rendered(path: str) -> str | None:
-    """The ending of depth that is kept with more than 8 bits: EXR, or PNG of 16 bits, one or a folder of them."""
-    first = Path(path).expanduser()
-    if first.is_dir():
-        first = min((p for p in first.iterdir() if p.suffix.lower() in (".exr", ".png")), default=first)
-    if not first.is_file():
-        return None
-    if first.suffix.lower() == ".png":
-        with first.open("rb") as file:
-            return ".png" if file.read(25)[24:] == b"\x10" else None
-    return ".exr" if first.suffix.lower() == ".exr" else None
-
-
-def _spread(clip: np.ndarray, frames: int, fit: Fit, what: str) -> np.ndarray:
-    if len(clip) != frames:
-        clip = clip[fit_indices(len(clip), frames, fit.time, what)[0]]
-    return clip
-
-
-def _load_array(path: str, what: str) -> np.ndarray:
-    existing(path, what)
-    try:
-        clip = np.load(Path(path).expanduser(), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{what} '{path}' is truncated or no NumPy array of numbers ({error})") from error
-    if not isinstance(clip, np.ndarray) or clip.dtype.kind not in "fiub" or clip.ndim != 3 or not clip.size:
-        raise UserError(f"{what} '{path}' holds no numbers of shape (frames, height, width)")
-    return clip
+        if name in error.clause:
+            raise
+        raise UserError(f"'{name}': {error.clause}") from error
+    warnings = [*recipe.get("warnings", []), *clip.warnings, *warnings, *more]
+    return DepthClip(np.clip(values, 0, 1), {**recipe, "warnings": warnings} if warnings else recipe)

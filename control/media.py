@@ -12,41 +12,48 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from einops import repeat
 
-from .errors import UserError, need
+from .errors import UserError
 from .files import atomic_path, existing
 from .images import indices, resize
-from .libraries import opencv
+from .libraries import opencv, pyav
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+VIDEOS = (".mp4", ".mov", ".mkv")  # that are written
 # More than this is a mistake in the input rather than a wish.
 MOST_BYTES = 4 * 2**30
+PURPOSE = "reading and writing images"
 
 
-def _av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise need("av", "reading and writing videos") from error
-    return av
-
-
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """An image (H, W, 3), or (H, W, 4) when it has an alpha channel, float32 0..1, RGB.
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Return an image (H, W, 3), or (H, W, 4) where it has an alpha channel, float32 0..1, RGB.
 
     8 and 16 bits and float; gray becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
     truncated or foreign file.
     """
-    cv2 = opencv("reading and writing images")
     path = existing(path, "image")
+    image = _decode_image(path)
+    if image.dtype.kind == "u":
+        image = image.astype(np.float32) / np.iinfo(image.dtype).max
+    image = image.astype(np.float32)
+    if not np.isfinite(image).all():
+        raise UserError(f"the image '{path}' holds NaN or infinity")
+    return _to_rgb(image)
+
+
+def _decode_image(path: Path) -> np.ndarray:
+    """Return the pixels of an image file as OpenCV has them. Raises UserError for a truncated or foreign file."""
+    cv2 = opencv(PURPOSE)
     data = path.read_bytes()
-    # OpenCV fills the missing part of a truncated file with gray and says nothing.
-    cut = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]) or (
+    # OpenCV fills the missing part of a truncated file with gray and reports nothing.
+    truncated = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]) or (
         data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]
     )
-    if cut:
+    if truncated:
         raise UserError(f"the image '{path}' is truncated: write or download it again")
     raw = np.frombuffer(data, np.uint8)
+    image: np.ndarray | None
     try:
         image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
         if image is not None and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
@@ -55,35 +62,38 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         image = None
     if image is None:
         raise UserError(f"'{path}' is not an image that can be read: {', '.join(IMAGES)} were expected")
-    if image.dtype.kind == "u":
-        image = image.astype(np.float32) / np.iinfo(image.dtype).max
-    image = image.astype(np.float32)
-    if not np.isfinite(image).all():
-        raise UserError(f"the image '{path}' holds NaN or infinity")
+    return image
+
+
+def _to_rgb(image: np.ndarray) -> np.ndarray:
+    """Return OpenCV's pixels (gray, gray and alpha, BGR or BGRA) as (H, W, 3) or (H, W, 4)."""
     image = image.reshape(*image.shape[:2], -1)
-    if image.shape[2] == 1:
-        image = np.repeat(image, 3, 2)
-    elif image.shape[2] == 2:
-        image = np.concatenate([np.repeat(image[..., :1], 3, 2), image[..., 1:]], 2)
-    else:
-        image = np.concatenate([image[..., 2::-1], image[..., 3:]], 2)
-    return np.ascontiguousarray(image)
+    channels = image.shape[2]
+    color = image[..., 2::-1] if channels > 2 else repeat(image[..., 0], "h w -> h w c", c=3)
+    alpha = image[..., 3:] if channels > 2 else image[..., 1:]
+    return np.ascontiguousarray(np.concatenate([color, alpha], 2))
 
 
-def read_mask(path: str | os.PathLike) -> np.ndarray:
-    """A mask (H, W), float32 0..1, white = 1: the alpha channel where there is one in use, else the brightness."""
+def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
+    """Return a mask (H, W), float32 0..1, white = 1: the alpha channel where one is in use, else the brightness."""
     image = read_image(path)
     if image.shape[2] == 4 and image[..., 3].min() < 1:
         return image[..., 3]
-    return image[..., :3].mean(2)
+    return to_gray(image)
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+def to_gray(image: np.ndarray) -> np.ndarray:
+    """Return the brightness (..., H, W) of images (..., H, W, 3 or more): the mean of the first three channels."""
+    gray: np.ndarray = image[..., :3].mean(-1)
+    return gray
+
+
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write an image (H, W), (H, W, 3) or (H, W, 4), float 0..1 or uint8, in the format of the ending (.png, .jpg)."""
-    cv2 = opencv("reading and writing images")
+    cv2 = opencv(PURPOSE)
     path = Path(path)
     if path.suffix.lower() not in IMAGES:
-        raise UserError(f"'{path.name}' has no image's ending: use one of {', '.join(IMAGES)}")
+        raise UserError(f"'{path.name}' does not end as an image does: use one of {', '.join(IMAGES)}")
     image = to_bytes(image)
     if image.ndim == 3 and image.shape[2] in (3, 4):
         image = image[..., [2, 1, 0, 3][: image.shape[2]]]
@@ -96,17 +106,20 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Float 0..1 (any shape) as uint8, rounded and clipped; uint8 unchanged. Raises UserError for NaN."""
+    """Return float 0..1 (any shape) as uint8, rounded and clipped; uint8 unchanged. Raises UserError for NaN."""
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
     if not np.isfinite(image).all():
         raise UserError("an image to be written holds NaN or infinity")
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    result: np.ndarray = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return result
 
 
-def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
-    """A video as (F, H, W, 3), float32 0..1: mp4, webm, gif and whatever else ffmpeg reads, or a folder of images.
+def read_video(
+    path: str | os.PathLike[str], frames: int | None = None, size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Return a video as (F, H, W, 3), float32 0..1: whatever ffmpeg reads (mp4, webm, gif), or a folder of images.
 
     frames: take this many, spread evenly over the whole video (nearest frame); None = all. size: (height, width) to
     resize each frame to while reading. Raises UserError for a missing, truncated or foreign file, and for more than
@@ -115,12 +128,7 @@ def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[i
     total = count_frames(path)
     chosen = np.arange(total) if frames is None else indices(total, frames)
     result: np.ndarray | None = None
-    seen = 0
-    for number, image in enumerate(_decode(path)):
-        seen = number + 1
-        places = np.flatnonzero(chosen == number)
-        if not len(places):
-            continue
+    for number, image in enumerate(iterate_video(path)):
         if result is None:
             height, width = size or image.shape[:2]
             if len(chosen) * height * width * 12 > MOST_BYTES:
@@ -128,68 +136,38 @@ def read_video(path: str | os.PathLike, frames: int | None = None, size: tuple[i
                     f"the video '{path}' has {len(chosen)} frames of {height}x{width}, over 4 GiB: cut or shrink it"
                 )
             result = np.empty((len(chosen), height, width, 3), np.float32)
-        value = image.astype(np.float32) / 255
-        if size is None and value.shape != result.shape[1:]:
+        if size is None and image.shape != result.shape[1:]:
             raise UserError(f"frame {number} of '{path}' has another size than the first: give frames of one size")
-        result[places] = resize(value, *result.shape[1:3])
-    if result is None or seen < total:
-        raise UserError(f"the video '{path}' is truncated ({seen} of {total} frames): write or download it again")
+        places = np.flatnonzero(chosen == number)
+        if len(places):
+            result[places] = resize(image, *result.shape[1:3])
+    if result is None:
+        raise UserError(f"the video '{path}' has no frames: write or download it again")
     return result
 
 
-def count_frames(path: str | os.PathLike) -> int:
-    """How many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
-    if Path(path).expanduser().is_dir():
-        return len(_images(path))
-    av = _av()
-    path = existing(path, "video")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UserError(f"'{path}' has no images in it: a video was expected")
-            stream = container.streams.video[0]
-            if stream.frames:
-                return stream.frames
-            count = sum(1 for packet in container.demux(stream) if packet.size)
-    except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if not count:
-        raise UserError(f"the video '{path}' has no frames: write or download it again")
-    return count
+def iterate_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+    """Yield each frame (H, W, 3), float32 0..1, of a video or a folder of images, in order.
+
+    Raises UserError for a missing, truncated or foreign file.
+    """
+    total, seen = count_frames(path), 0
+    for image in _iterate_folder(path) if Path(path).expanduser().is_dir() else _iterate_file(path):
+        seen += 1
+        yield image.astype(np.float32) / 255
+    if seen < total:
+        raise UserError(f"the video '{path}' is truncated ({seen} of {total} frames): write or download it again")
 
 
-def frame_rate(path: str | os.PathLike) -> float | None:
-    """Frames per second that a video states; None for a folder of images or where it states nothing."""
-    if Path(path).expanduser().is_dir():
-        return None
-    av = _av()
-    path = existing(path, "video")
-    try:
-        with av.open(str(path)) as container:
-            rate = container.streams.video[0].average_rate if container.streams.video else None
-    except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
-    return float(rate) if rate else None
+def _iterate_folder(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+    """Yield each image (H, W, 3) uint8 of a folder."""
+    for image in images_in(path):
+        yield to_bytes(read_image(image)[..., :3])
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
-
-
-def _images(folder: str | os.PathLike) -> list[Path]:
-    found = sorted(p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() in IMAGES)
-    if not found:
-        raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
-    return found
-
-
-def _decode(path: str | os.PathLike) -> Iterator[np.ndarray]:
-    """Each frame (H, W, 3) uint8, in order."""
-    if Path(path).expanduser().is_dir():
-        for image in _images(path):
-            yield to_bytes(read_image(image)[..., :3])
-        return
-    av = _av()
+def _iterate_file(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+    """Yield each frame (H, W, 3) uint8 of a video file."""
+    av = pyav()
     path = existing(path, "video")
     try:
         with av.open(str(path)) as container:
@@ -203,47 +181,100 @@ def _decode(path: str | os.PathLike) -> Iterator[np.ndarray]:
         raise _unreadable(path, error) from error
 
 
-def write_video(path: str | os.PathLike, frames: np.ndarray | Iterable[np.ndarray], fps: float = 8.0) -> None:
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """Return how many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
+    if Path(path).expanduser().is_dir():
+        return len(images_in(path))
+    av = pyav()
+    path = existing(path, "video")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UserError(f"'{path}' has no images in it: a video was expected")
+            stream = container.streams.video[0]
+            count = int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size)
+    except (av.error.FFmpegError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if not count:
+        raise UserError(f"the video '{path}' has no frames: write or download it again")
+    return count
+
+
+def frame_rate(path: str | os.PathLike[str]) -> float | None:
+    """Return the frames per second that a video states; None for a folder of images or where it states nothing."""
+    if Path(path).expanduser().is_dir():
+        return None
+    av = pyav()
+    path = existing(path, "video")
+    try:
+        with av.open(str(path)) as container:
+            rate = container.streams.video[0].average_rate if container.streams.video else None
+    except (av.error.FFmpegError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return float(rate) if rate else None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
+
+
+def images_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the image files of a folder, by name. Raises UserError where there is none."""
+    images = sorted(path for path in Path(folder).expanduser().iterdir() if path.suffix.lower() in IMAGES)
+    if not images:
+        raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
+    return images
+
+
+def write_video(path: str | os.PathLike[str], frames: np.ndarray | Iterable[np.ndarray], fps: float = 8.0) -> None:
     """Write frames (F, H, W, 3) or (F, H, W), float 0..1 or uint8, as H.264 in yuv420p (mp4), crf 12.
 
     `frames` may be an iterator, so a long video need not be in memory. Odd sides get one more line, a copy of the
     last, since the format has none. The file appears when it is complete. Raises UserError for no frames, NaN, or a
     build of ffmpeg without H.264.
     """
-    av = _av()
+    av = pyav()
     path = Path(path)
-    if path.suffix.lower() not in (".mp4", ".mov", ".mkv"):
-        raise UserError(f"'{path.name}' has no video's ending: use .mp4")
+    if path.suffix.lower() not in VIDEOS:
+        raise UserError(f"'{path.name}' does not end as a video does: use .mp4")
     if not fps > 0:
         raise UserError(f"{fps} frames per second were asked for; a positive number was expected")
     with atomic_path(path) as temporary:
         try:
             with av.open(str(temporary), "w") as container:
-                stream = None
-                for image in frames:
-                    image = _even(to_bytes(image))
-                    if stream is None:
-                        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-                        stream.height, stream.width = image.shape[:2]
-                        stream.pix_fmt = "yuv420p"
-                        stream.options = {"crf": "12", "preset": "veryfast"}
-                        stream.codec_context.thread_count = 1
-                    elif image.shape[:2] != (stream.height, stream.width):
-                        raise UserError("the frames of a video to be written differ in size")
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-                if stream is None:
-                    raise UserError(f"there are no frames to write to '{path}'")
-                container.mux(stream.encode())
+                written = _write_frames(container, frames, fps)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             if isinstance(error, UserError):
                 raise
             raise UserError(f"the video '{path}' cannot be written ({error})") from error
+        if not written:
+            raise UserError(f"there are no frames to write to '{path}'")
 
 
-def _even(image: np.ndarray) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8 as a contiguous (even, even, 3)."""
+def _write_frames(container: Any, frames: Iterable[np.ndarray], fps: float) -> int:
+    """Encode all frames into an open container; return how many there were."""
+    av, stream, count = pyav(), None, 0
+    for frame in frames:
+        image = _to_even(to_bytes(frame))
+        if stream is None:
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+            stream.height, stream.width = image.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "12", "preset": "veryfast"}
+            stream.codec_context.thread_count = 1
+        elif image.shape[:2] != (stream.height, stream.width):
+            raise UserError("the frames of a video to be written differ in size")
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        count += 1
+    if stream is not None:
+        container.mux(stream.encode())
+    return count
+
+
+def _to_even(image: np.ndarray) -> np.ndarray:
+    """Return (H, W) or (H, W, 3) uint8 as a contiguous (even, even, 3)."""
     if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, 2)
+        image = repeat(image, "h w -> h w c", c=3)
     if image.ndim != 3 or image.shape[2] != 3:
         raise UserError(f"a frame of a video has shape {image.shape}; (height, width, 3) was expected")
     height, width = image.shape[:2]

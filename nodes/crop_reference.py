@@ -71,10 +71,10 @@ class FullDiTCropReference(io.ComfyNode):
         frames="",
         invert_mask=False,
     ) -> io.NodeOutput:
-        from ..control.identity.mask_input import frame_numbers
+        from ..control.identity.mask_input import parse_frame_numbers
         from ..control.identity.reference import crop_reference
 
-        chosen = frame_numbers(frames, len(image)) or range(len(image))
+        chosen = parse_frame_numbers(frames, len(image)) or range(len(image))
         images = to_images(image[list(chosen)], "the image", channels=(3, 4))
         masks = [None] * len(images)
         if mask is not None:

@@ -52,14 +52,14 @@ class FullDiTDepthAlong(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
-        from ..control.depth.along_camera import clip_along
+        from ..control.depth.along_camera import carry_clip
         from .bridge.progress import progress
         from .page.depth_preview import show_depth
         from .sockets.arrays import to_tensor
 
         with progress(camera.frames) as step:
-            made = clip_along(depth, camera, offset, step)
-        report = "\n".join(made.sentences)
+            made = carry_clip(depth, camera, offset, step)
+        report = "\n".join(made.report)
         images = to_tensor(made.clip.values[..., None].repeat(3, -1))
         return io.NodeOutput(
             made.clip, to_tensor(made.holes), images, report, ui=show_depth(made.clip.values, report, cls)
@@ -96,8 +96,8 @@ class FullDiTDepthAgreement(io.ComfyNode):
 
     @classmethod
     def execute(cls, camera, depth) -> io.NodeOutput:
-        from ..control.depth.geometry import agreement
+        from ..control.depth.agreement import measure_agreement
 
-        found = agreement(camera, depth)
-        report = "\n".join(found.sentences)
+        found = measure_agreement(camera, depth)
+        report = "\n".join(found.report)
         return io.NodeOutput(report, found.agrees is True, found.residual, found.holes, ui={"text": [report]})

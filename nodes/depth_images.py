@@ -77,5 +77,5 @@ class FullDiTDepthPictures(io.ComfyNode):
 
         images, said = control_images(depth, target, height or None, width or None, frames or None, downscale)
         count, tall, wide = images.shape[:3]
-        report = "\n".join([f"{count} frames of {wide}x{tall} for {TARGETS[target].says}.", *said])
+        report = "\n".join([f"{count} frames of {wide}x{tall} for {TARGETS[target].description}.", *said])
         return io.NodeOutput(to_tensor(images), report, ui={"text": [report]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.identity import Identity as Slot
-from ..control.identity.mask_input import fitted_mask
+from ..control.identity.mask_input import fit_mask
 from . import inputs
 from .sockets.arrays import to_images, to_masks
 from .sockets.types import Identity
@@ -73,7 +73,7 @@ class FullDiTIdentity(io.ComfyNode):
             cut = to_masks(mask, f"the mask of identity '{name}'")[0]
             if invert_mask:
                 cut = 1 - cut
-            cut = fitted_mask(cut, *images.shape[1:3], f"the mask of identity '{name}'", "its image")
+            cut = fit_mask(cut, *images.shape[1:3], f"the mask of identity '{name}'", "its image")
         where = None if track is None else to_masks(track, f"the track of identity '{name}'")
         return io.NodeOutput(
             Slot(name.strip() or "object", tuple(images), cut, where, strength=strength, start=start, end=end)

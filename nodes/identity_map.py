@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.errors import UserError
-from ..control.identity import NamedTrack
+from ..control.identity import NamedMasklet
 from .bridge.progress import progress
 from .conditions import identity_inputs, in_order
 from .sockets.arrays import to_images, to_masks, to_tensor
@@ -54,7 +54,7 @@ class FullDiTIdentityMap(io.ComfyNode):
     def execute(cls, opacity=0.5, identities=None, track1=None, track2=None, track3=None, images=None) -> io.NodeOutput:
         from comfy_api.latest import UI
 
-        from ..control.identity.preview import sheet, slot_preview
+        from ..control.identity.preview import render_preview, tile_frames
 
         slots = in_order(identities)
         tracks = [track1, track2, track3]
@@ -62,12 +62,12 @@ class FullDiTIdentityMap(io.ComfyNode):
             if slots:
                 raise UserError("Both identities and tracks are connected: leave one of them out.")
             slots = [
-                None if track is None else NamedTrack(f"track{slot}", to_masks(track, f"track{slot}"))
+                None if track is None else NamedMasklet(f"track{slot}", to_masks(track, f"track{slot}"))
                 for slot, track in enumerate(tracks, 1)
             ]
         under = None if images is None else to_images(images, "the video")
         with progress(max((len(s.track) for s in slots if s is not None and s.track is not None), default=1)) as step:
-            painted, over, report = slot_preview(slots, under, opacity, step)
+            painted, over, report = render_preview(slots, under, opacity, step)
         # The node itself shows a few frames; all of them are in the outputs.
-        shown = UI.PreviewImage(to_tensor(sheet(over)[None]), cls=cls).as_dict() | {"text": [report]}
+        shown = UI.PreviewImage(to_tensor(tile_frames(over)[None]), cls=cls).as_dict() | {"text": [report]}
         return io.NodeOutput(to_tensor(painted), to_tensor(over), report, ui=shown)

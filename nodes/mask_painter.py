@@ -88,7 +88,7 @@ class FullDiTMaskPainter(io.ComfyNode):
             ui["fulldit_stage"] = [stage]
         painted = paint.paint(masks, height, width, frames, progress)
         ui["text"] = [painted.report]
-        return io.NodeOutput(*map(to_tensor, painted.tracks), painted.report, ui=ui)
+        return io.NodeOutput(*map(to_tensor, painted.masklets), painted.report, ui=ui)
 
 
 class FullDiTEditTrack(io.ComfyNode):
@@ -173,4 +173,4 @@ class FullDiTEditTrack(io.ComfyNode):
             from .page.stage import save_stage
 
             ui["fulldit_stage"] = [save_stage(images)]
-        return io.NodeOutput(*map(to_tensor, found.painted.tracks), found.painted.report, state, ui=ui)
+        return io.NodeOutput(*map(to_tensor, found.painted.masklets), found.painted.report, state, ui=ui)

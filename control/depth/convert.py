@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from einops import rearrange, repeat
 
 from ..errors import UserError
+from ..fit import SAME_ASPECT
 from ..images import indices, resize_clip
 from .normalize import DepthClip
 
@@ -32,10 +34,10 @@ class Geometry(NamedTuple):
 
 
 def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geometry:
-    """Depth of DA3_GEOMETRY. `sky` (B, H, W), a probability, becomes infinitely far.
+    """Return the depth of DA3_GEOMETRY. `sky` (B, H, W), a probability, becomes infinitely far.
 
     least_confidence: pixels whose confidence, as a share of its range in the clip, is below this are unknown. Raises
-    UserError for anything that is no such dict.
+    UserError for anything but such a dict.
     """
     depth = _frames(geometry, "depth", "DA3_GEOMETRY")
     depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
@@ -59,7 +61,10 @@ def from_da3(geometry: Mapping[str, Any], least_confidence: float = 0.0) -> Geom
 
 
 def from_moge(geometry: Mapping[str, Any]) -> Geometry:
-    """Depth of MOGE_GEOMETRY. What its `mask` leaves out, or is infinite, is sky. Raises UserError for no such dict."""
+    """Return the depth of MOGE_GEOMETRY. What its `mask` leaves out, or is infinite, is sky.
+
+    Raises UserError for anything but such a dict.
+    """
     if geometry.get("depth") is None and geometry.get("points") is not None:
         points = np.asarray(geometry["points"], np.float32)
         if points.ndim == 4 and points.shape[-1] == 3:
@@ -81,11 +86,11 @@ def _frames(geometry: Mapping[str, Any], name: str, what: str, shape: tuple[int,
     try:
         values = np.array(geometry[name], np.float32)
     except (TypeError, ValueError) as error:
-        raise UserError(f"'{name}' of this {what} is no array of numbers ({error})") from error
+        raise UserError(f"'{name}' of this {what} is not an array of numbers ({error})") from error
     if values.ndim == 2:
         values = values[None]
     if values.ndim == 4 and 1 in (values.shape[1], values.shape[-1]):
-        values = values.reshape(len(values), *(side for side in values.shape[1:] if side != 1))
+        values = rearrange(values, "f 1 h w -> f h w" if values.shape[1] == 1 else "f h w 1 -> f h w")
     if values.ndim != 3 or min(values.shape) < 1 or (shape is not None and values.shape != shape):
         expected = "(frames, height, width)" if shape is None else f"{shape}, as its depth has,"
         raise UserError(f"'{name}' of this {what} has shape {values.shape}; {expected} was expected")
@@ -97,9 +102,9 @@ def _frames(geometry: Mapping[str, Any], name: str, what: str, shape: tuple[int,
 
 @dataclass(frozen=True)
 class Target:
-    """What a model takes: frames `temporal` * k + 1, sides in multiples of `spatial`; says: where to connect it."""
+    """What a model takes: frames `temporal` * k + 1, sides in multiples of `spatial`, and where to connect it."""
 
-    says: str
+    description: str
     temporal: int
     spatial: int
 
@@ -120,7 +125,7 @@ def control_images(
     frames: int | None = None,
     downscale: int = 1,
 ) -> tuple[np.ndarray, list[str]]:
-    """A depth clip as control images (F, H, W, 3) float32, near 1 and far 0, ready for a model, and sentences.
+    """Return a depth clip as control images (F, H, W, 3) float32, near 1 and far 0, ready for a model, and warnings.
 
     target: one of TARGETS. height, width, frames: of the video that is to be made (None: the clip's, brought to what
     the model can take: sides to the nearest multiple, frames cut to the last that fits). The clip is spread over
@@ -129,36 +134,40 @@ def control_images(
     """
     if target not in TARGETS:
         raise UserError(f"the target '{target}' is unknown: choose one of {', '.join(TARGETS)}")
-    means, said = TARGETS[target], []
     if downscale < 1 or (downscale > 1 and target != "ltx"):
-        raise UserError(f"a downscale of {downscale} was given for '{target}'; only guides of LTX are made smaller")
-    given = clip.values.shape
-    asked = {"height": height, "width": width}
-    sides = {}
-    multiple = means.spatial * downscale
-    for (name, side), own in zip(asked.items(), given[1:], strict=True):
-        if side is None:
-            sides[name] = max(multiple, round(own / multiple) * multiple)
-            if sides[name] != own:
-                said.append(f"The {name} was changed from {own} to {sides[name]}, a multiple of {multiple}.")
-        elif side < multiple or side % multiple:
-            near = max(multiple, round(side / multiple) * multiple)
-            raise UserError(f"a {name} of {side} was given for '{target}'; take {near}, a multiple of {multiple}")
-        else:
-            sides[name] = side
+        raise UserError(f"the downscale is {downscale} for '{target}'; only guides of LTX are made smaller")
+    own_height, own_width = clip.values.shape[1:]
+    multiple = TARGETS[target].spatial * downscale
+    tall, height_warnings = _fit_side(height, own_height, multiple, "height", target)
+    wide, width_warnings = _fit_side(width, own_width, multiple, "width", target)
+    chosen, frame_warnings = _fit_frames(frames, clip.frames, TARGETS[target].temporal, target)
+    warnings = [*height_warnings, *width_warnings, *frame_warnings]
+    if abs(wide / tall / (own_width / own_height) - 1) > SAME_ASPECT:
+        warnings.append("The proportions differ from the clip's, so its images were stretched.")
+    values = np.clip(resize_clip(clip.values[chosen], tall // downscale, wide // downscale), 0, 1)
+    return repeat(values, "f h w -> f h w c", c=3), warnings
+
+
+def _fit_side(side: int | None, own: int, multiple: int, name: str, target: str) -> tuple[int, list[str]]:
+    """Return a side that the model takes, and what was changed. Raises UserError for one it does not take."""
+    if side is None:
+        fitted = max(multiple, round(own / multiple) * multiple)
+        changed = [f"The {name} was changed from {own} to {fitted}, a multiple of {multiple}."]
+        return fitted, changed if fitted != own else []
+    if side < multiple or side % multiple:
+        near = max(multiple, round(side / multiple) * multiple)
+        raise UserError(f"the {name} is {side} for '{target}'; take {near}, a multiple of {multiple}")
+    return side, []
+
+
+def _fit_frames(frames: int | None, own: int, temporal: int, target: str) -> tuple[np.ndarray, list[str]]:
+    """Return which of the clip's frames to take, and what was changed. Raises UserError for a length not taken."""
     if frames is None:
-        kept = (clip.frames - 1) // means.temporal * means.temporal + 1
-        values = clip.values[:kept]
-        if kept != clip.frames:
-            said.append(f"The last {clip.frames - kept} frames were left out: '{target}' takes {means.temporal}k+1.")
-    elif frames < 1 or (frames - 1) % means.temporal:
-        near = max(0, round((frames - 1) / means.temporal)) * means.temporal + 1
-        raise UserError(f"{frames} frames were asked for; '{target}' takes {means.temporal}k+1: take {near}")
-    else:
-        values = clip.values[indices(clip.frames, frames)]
-        if frames != clip.frames:
-            said.append(f"The clip's {clip.frames} frames were spread over {frames}.")
-    values = np.clip(resize_clip(values, sides["height"] // downscale, sides["width"] // downscale), 0, 1)
-    if abs(sides["width"] / sides["height"] / (given[2] / given[1]) - 1) > 0.02:
-        said.append("The proportions differ from the clip's, so its images were stretched.")
-    return np.repeat(values[..., None], 3, -1), said
+        kept = (own - 1) // temporal * temporal + 1
+        left_out = [f"The last {own - kept} frames were left out: '{target}' takes {temporal}k+1."]
+        return np.arange(kept), left_out if kept != own else []
+    if frames < 1 or (frames - 1) % temporal:
+        near = max(0, round((frames - 1) / temporal)) * temporal + 1
+        raise UserError(f"{frames} frames were asked for; '{target}' takes {temporal}k+1: take {near}")
+    spread = [f"The clip's {own} frames were spread over {frames}."]
+    return indices(own, frames), spread if frames != own else []

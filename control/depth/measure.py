@@ -1,4 +1,4 @@
-"""What range the values of a clip have and which way they point, frame by frame in bounded memory.
+"""The range of a clip's values and which way they point, frame by frame in bounded memory.
 
 The same figures come out however the clip is cut into pieces: every n-th value is kept, and n doubles when there are
 too many.
@@ -6,10 +6,14 @@ too many.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import UserError
 
+# Plain JSON values: kind, asked, quantiles, range, scope, unknown, and perhaps sky and warnings.
+Recipe = dict[str, Any]
 KINDS = ("depth", "disparity", "inverted", "auto")
 # Percentiles of more samples than this change nothing that can be seen.
 SAMPLES = 2_000_000
@@ -23,7 +27,7 @@ class RangeMeter:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.pixels = self.unknown = self.sky = self.not_positive = self.endless = 0
+        self.pixels = self.unknown = self.sky = self.not_positive = self.infinite = 0
         self.low, self.high = np.inf, -np.inf  # of finite values
         self.low_positive = np.inf
         self._slopes: list[float] = []
@@ -32,7 +36,7 @@ class RangeMeter:
         self._seen, self._stride = 0, 1
 
     def add(self, depth: np.ndarray, sky: np.ndarray | None = None) -> RangeMeter:
-        """One frame (H, W) or several (F, H, W); sky of the same shape, above 0.5 where there is nothing but sky."""
+        """Add one frame (H, W) or several (F, H, W); sky of the same shape, above 0.5 where there is only sky."""
         depth = np.asarray(depth)
         if depth.ndim == 3:
             for number, frame in enumerate(depth):
@@ -50,7 +54,7 @@ class RangeMeter:
         self.unknown += int(values.size - known.sum())
         values = values[known]
         finite = values[np.isfinite(values)]
-        self.endless += values.size - finite.size
+        self.infinite += values.size - finite.size
         self.not_positive += int((values <= 0).sum())
         if finite.size:
             self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
@@ -72,7 +76,7 @@ class RangeMeter:
             self._stride *= 2
 
     def ground(self) -> float:
-        """Where the larger values lie: 1 plainly below, as near things do in most images, -1 above, 0 unclear."""
+        """Return where the larger values lie: 1 plainly below, as what is near in most images, -1 above, 0 unclear."""
         if not self._slopes:
             return 0.0
         slopes = np.array(self._slopes)
@@ -82,7 +86,7 @@ class RangeMeter:
         return 0.0
 
     def direction(self, kind: str) -> tuple[str, list[str]]:
-        """The kind that `kind` comes to ('auto' decided), and sentences about what was seen or looks odd.
+        """Return the kind that `kind` comes to ('auto' decided), and warnings about what looks odd.
 
         auto: numbers within 0..1 are taken for disparity and others for depth, unless what lies below in the image is
         plainly farther then than what lies above, which no ground is.
@@ -91,25 +95,28 @@ class RangeMeter:
             raise UserError(f"depth kind '{kind}' is unknown: choose one of {', '.join(KINDS)}")
         ground = self.ground()
         if kind == "auto":
-            if self.low >= 0 and self.high <= 1 + 1e-3:
-                if ground < 0:
-                    return "inverted", [
-                        "The upper part of the depth images is brighter than the lower, so near was taken to be dark"
-                        " (inverted); say 'disparity' if near is bright."
-                    ]
-                return "disparity", []
-            if ground > 0:
-                return "disparity", [
-                    "The larger values lie in the lower part of the depth images, so they were taken for disparity"
-                    " (near is large); say 'depth' if they are distances."
-                ]
-            return "depth", []
+            return self._auto_direction(ground)
         if ground and (kind == "disparity") == (ground < 0):
             return kind, [
                 f"Taken as '{kind}', the lower part of the depth images is farther than the upper, which is rare:"
                 " check that near and far are not exchanged."
             ]
         return kind, []
+
+    def _auto_direction(self, ground: float) -> tuple[str, list[str]]:
+        if self.low >= 0 and self.high <= 1 + 1e-3:
+            if ground < 0:
+                return "inverted", [
+                    "The upper part of the depth images is brighter than the lower, so near was taken to be dark"
+                    " (inverted); say 'disparity' if near is bright."
+                ]
+            return "disparity", []
+        if ground > 0:
+            return "disparity", [
+                "The larger values lie in the lower part of the depth images, so they were taken for disparity"
+                " (near is large); say 'depth' if they are distances."
+            ]
+        return "depth", []
 
     def recipe(
         self,
@@ -118,15 +125,15 @@ class RangeMeter:
         high: float = 0.98,
         near: float | None = None,
         far: float | None = None,
-    ) -> dict:
-        """How the values become 0 (far) to 1 (near), as plain JSON values: see `normalize.apply_recipe`.
+    ) -> Recipe:
+        """Return how the values become 0 (far) to 1 (near), as plain JSON values: see `normalize.apply_recipe`.
 
         Without near and far: the `low` and `high` quantiles of disparity. With both: these values of the clip itself
         (for depth, in its own unit; far may be infinite). Raises UserError for a kind or numbers that make no sense, a
         clip without a known value and one that is the same everywhere.
         """
         if not 0 <= low < high <= 1:
-            raise UserError(f"depth quantiles {low} and {high} were given; 0 <= low < high <= 1 was expected")
+            raise UserError(f"the depth quantiles are {low} and {high}; 0 <= low < high <= 1 was expected")
         used, warnings = self.direction(kind)
         samples = as_disparity(np.concatenate(self._kept) if self._kept else np.zeros(0, np.float32), used)
         samples = samples[np.isfinite(samples)]
@@ -134,19 +141,18 @@ class RangeMeter:
             raise UserError(
                 "the depth clip has no usable value (all NaN, infinite or, as depth, not above 0): check its kind"
             )
-        unknown = self.unknown + (self.not_positive if used == "depth" else self.endless)
-        recipe = {
+        unknown = self.unknown + (self.not_positive if used == "depth" else self.infinite)
+        ends = fixed_range(used, near, far)
+        recipe: Recipe = {
             "kind": used,
             "asked": kind,
             "quantiles": [low, high],
-            "range": fixed_range(used, near, far),
+            "range": self._quantiles(samples, used, low, high) if ends is None else ends,
             "unknown": round(unknown / max(self.pixels, 1), 6),
-            "scope": "fixed",
+            "scope": "whole clip" if ends is None else "fixed",
             "near": 1,
             "far": 0,
         }
-        if recipe["range"] is None:
-            recipe["range"], recipe["scope"] = self._quantiles(samples, used, low, high), "whole clip"
         if self.sky:
             recipe[SKY] = round(self.sky / max(self.pixels, 1), 6)
         if warnings:
@@ -157,26 +163,24 @@ class RangeMeter:
         bottom, top = (float(q) for q in np.quantile(samples, [low, high]))
         if _flat(bottom, top):
             # Almost everything at one distance: let the few other values set the range.
-            ends = np.float32([self.low_positive if used == "depth" else self.low, self.high])
-            ends = [float(end) for end in as_disparity(ends, used) if np.isfinite(end)]
-            ends += [0.0] if used == "depth" and self.endless else []
+            limits = np.array([self.low_positive if used == "depth" else self.low, self.high], np.float32)
+            ends = [float(end) for end in as_disparity(limits, used) if np.isfinite(end)]
+            ends += [0.0] if used == "depth" and self.infinite else []
             bottom, top = min(ends), max(ends)
         if _flat(bottom, top):
-            raise UserError(
-                "the depth clip is the same everywhere, so it says nothing about depth: check it or leave depth out"
-            )
+            raise UserError("the depth clip is the same everywhere, so it holds no depth: check it or leave depth out")
         return [bottom, top]
 
 
 def to_disparity(depth: np.ndarray) -> np.ndarray:
-    """1 / depth (any shape, float32): infinity becomes 0 (far); NaN and values <= 0 become NaN (unknown)."""
+    """Return 1 / depth (any shape, float32): infinity becomes 0 (far); NaN and values <= 0 become NaN (unknown)."""
     depth = np.asarray(depth, np.float32)
     known = depth > 0
     return np.where(known, 1 / np.where(known, depth, 1), np.nan).astype(np.float32)
 
 
 def as_disparity(depth: np.ndarray, kind: str) -> np.ndarray:
-    """Values of a kind (not 'auto'), float32, as values that grow toward the camera; NaN = unknown."""
+    """Return values of a kind (not 'auto'), float32, as values that grow toward the camera; NaN = unknown."""
     if kind == "depth":
         return to_disparity(depth)
     depth = np.asarray(depth, np.float32)
@@ -185,16 +189,19 @@ def as_disparity(depth: np.ndarray, kind: str) -> np.ndarray:
 
 
 def fixed_range(kind: str, near: float | None, far: float | None) -> list[float] | None:
-    """Far and near, values of a clip of this kind, as a recipe's range; None for none. UserError for nonsense."""
+    """Return far and near, values of a clip of this kind, as a recipe's range; None for none.
+
+    Raises UserError for one without the other, and for two in the wrong order.
+    """
     if near is None and far is None:
         return None
     if near is None or far is None:
-        raise UserError("only one of near and far was given for the depth: give both, or none to measure them")
+        raise UserError("only one of near and far is set for the depth: give both, or none to measure them")
     near, far = float(near), float(far)
     ordered = {"depth": 0 < near < far, "disparity": near > far, "inverted": near < far}[kind]
     if not ordered or np.isnan(near) or np.isnan(far) or np.isinf(near) or (np.isinf(far) and kind != "depth"):
         expected = {"depth": "0 < near < far", "disparity": "near > far", "inverted": "near < far"}[kind]
-        raise UserError(f"near {near:g} and far {far:g} were given for {kind}; {expected} was expected")
+        raise UserError(f"near is {near:g} and far {far:g} for {kind}; {expected} was expected")
     bottom, top = (float(v) for v in as_disparity(np.array([far, near]), kind))
     return [bottom, top]
 
@@ -204,7 +211,7 @@ def _flat(bottom: float, top: float) -> bool:
 
 
 def _slope(frame: np.ndarray) -> float:
-    """How much larger the lower quarter of a frame is than the upper, in shares of the frame's own range."""
+    """Return how much larger the lower quarter of a frame is than the upper, in shares of the frame's own range."""
     few = frame[:: max(1, frame.shape[0] // 48), :: max(1, frame.shape[1] // 48)]
     if len(few) < 8:
         return 0.0

@@ -1,7 +1,7 @@
 """Depth as the network takes it: like disparity, near = 1 and far = 0, normalized over the whole clip.
 
 Frame-wise normalization flickers, so the two percentiles are taken once over all frames; the recipe that was used is
-kept beside the values, and gives the same result again for another part of the clip.
+kept with the values, and gives the same result again for another part of the clip.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import UserError, need
+from ..errors import UserError
 from ..images import resize_clip
-from .measure import KINDS, RangeMeter, as_disparity, to_disparity
+from ..libraries import ndimage
+from .measure import KINDS, RangeMeter, Recipe, as_disparity, to_disparity
 
 SCOPES = ("clip", "frame")
 __all__ = [
@@ -36,7 +37,7 @@ class DepthClip:
     """
 
     values: np.ndarray
-    recipe: dict = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, np.float32)
@@ -57,7 +58,7 @@ class DepthClip:
         return len(self.values)
 
     def resized(self, height: int, width: int) -> DepthClip:
-        """The same clip at another size."""
+        """Return the same clip at another size."""
         return DepthClip(np.clip(resize_clip(self.values, height, width), 0, 1), self.recipe)
 
 
@@ -73,7 +74,7 @@ def normalize_depth(
     sky: np.ndarray | None = None,
     fill: bool = False,
 ) -> DepthClip:
-    """One clip of depth (F, H, W) in any unit as a DepthClip: 0 at the `low` quantile of disparity, 1 at the `high`.
+    """Return depth (F, H, W) in any unit as a DepthClip: 0 at the `low` quantile of disparity, 1 at the `high`.
 
     kind: 'depth' (meters or any unit, near is small), 'disparity' (near is large or bright: what most estimators and
     depth videos show), 'inverted' (an image whose near is dark), 'auto' (see RangeMeter.direction).
@@ -89,27 +90,31 @@ def normalize_depth(
         raise UserError(f"the scope '{scope}' of depth ranges is unknown: choose one of {', '.join(SCOPES)}")
     depth = _frames(depth)
     sky = _sky(sky, depth.shape)
-    meter = RangeMeter().add(depth, sky)
-    recipe = meter.recipe(kind, low, high, near, far)
+    recipe = RangeMeter().add(depth, sky).recipe(kind, low, high, near, far)
     if scope == "clip" or recipe["scope"] == "fixed":
         return DepthClip(apply_recipe(depth, recipe, sky, fill), recipe)
     result, ranges = np.empty(depth.shape, np.float32), []
     for number in range(len(depth)):
         part = slice(number, number + 1)
-        beneath = None if sky is None else sky[part]
-        try:
-            own = RangeMeter().add(depth[part], beneath).recipe(recipe["kind"], low, high)
-        except UserError:  # an empty or even frame has no range of its own
-            own = recipe
+        own_sky = None if sky is None else sky[part]
+        own = frame_recipe(depth[number], own_sky, recipe, low, high)
         ranges.append(own["range"])
-        result[part] = apply_recipe(depth[part], own, beneath, fill)
+        result[part] = apply_recipe(depth[part], own, own_sky, fill)
     return DepthClip(result, {**recipe, "scope": "per frame", "range": ranges})
+
+
+def frame_recipe(frame: np.ndarray, sky: np.ndarray | None, recipe: Recipe, low: float, high: float) -> Recipe:
+    """Return the recipe of a frame (H, W) by itself, sky (1, H, W); an even or empty one has none: the clip's."""
+    try:
+        return RangeMeter().add(np.asarray(frame)[None], sky).recipe(recipe["kind"], low, high)
+    except UserError:
+        return recipe
 
 
 def measure_depth(
     frames: Iterable[np.ndarray], kind: str = "auto", low: float = 0.02, high: float = 0.98, **options: float | None
-) -> dict:
-    """The recipe of a clip that comes frame by frame (H, W) or chunk by chunk (F, H, W); options: near and far.
+) -> Recipe:
+    """Return the recipe of a clip that comes frame by frame (H, W) or chunk by chunk (F, H, W); options: near and far.
 
     It is the recipe that `normalize_depth` finds for the whole clip. Raises UserError as that does.
     """
@@ -132,11 +137,11 @@ def normalize_stream(
     fill: bool = False,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> tuple[dict, Iterator[np.ndarray]]:
-    """A clip of any length in bounded memory: its recipe, and its frames (H, W) normalized, one at a time.
+) -> tuple[Recipe, Iterator[np.ndarray]]:
+    """Return the recipe of a clip of any length, and its frames (H, W) normalized one at a time, in bounded memory.
 
     open_clip is called twice, to measure and to convert, and gives frames (H, W) from the first on each time. progress
-    is called after each frame of both passes; when cancel says yes, UserError is raised.
+    is called after each frame of both passes. Raises UserError as `normalize_depth` does, and when cancel returns True.
     """
 
     def watched() -> Iterator[np.ndarray]:
@@ -151,15 +156,18 @@ def normalize_stream(
     return recipe, (apply_recipe(np.asarray(frame)[None], recipe, fill=fill)[0] for frame in watched())
 
 
-def apply_recipe(depth: np.ndarray, recipe: dict, sky: np.ndarray | None = None, fill: bool = False) -> np.ndarray:
-    """Depth (F, H, W) of the recipe's kind, normalized by it: float32, 0 (far) to 1 (near)."""
+def apply_recipe(depth: np.ndarray, recipe: Recipe, sky: np.ndarray | None = None, fill: bool = False) -> np.ndarray:
+    """Return depth (F, H, W) of the recipe's kind, normalized by it: float32, 0 (far) to 1 (near).
+
+    Raises UserError for a recipe without kind or range.
+    """
     try:
-        kind, (bottom, top) = recipe["kind"], (float(end) for end in recipe["range"])
+        kind, (low, high) = recipe["kind"], (float(end) for end in recipe["range"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the recipe of a depth clip lacks its kind or range ({error}): measure it again") from error
-    if kind not in KINDS[:3] or not top > bottom or max(abs(top), abs(bottom)) > 1e37:
+    if kind not in KINDS[:3] or not high > low or max(abs(high), abs(low)) > 1e37:
         raise UserError(f"the recipe of a depth clip has kind '{kind}' and range {recipe['range']}: measure it again")
-    bottom, top = np.float32(bottom), np.float32(top)
+    bottom, top = np.float32(low), np.float32(high)
     result = np.empty(np.shape(depth), np.float32)
     # Frame by frame, so that a long clip is not in memory several times over.
     for number, frame in enumerate(np.asarray(depth)):
@@ -176,13 +184,11 @@ def apply_recipe(depth: np.ndarray, recipe: dict, sky: np.ndarray | None = None,
 
 
 def fill_unknown(frame: np.ndarray) -> np.ndarray:
-    """A frame (H, W) whose unknown values (not finite) are those of the nearest known pixel; at least one is known."""
-    try:
-        from scipy.ndimage import distance_transform_edt
-    except ImportError as error:
-        raise need("scipy", "filling unknown depth") from error
-    places = distance_transform_edt(~np.isfinite(frame), return_distances=False, return_indices=True)
-    return frame[tuple(places)]
+    """Return a frame (H, W) whose unknown values (not finite) are those of the nearest known pixel; one is known."""
+    transform = ndimage("filling unknown depth").distance_transform_edt
+    nearest = transform(~np.isfinite(frame), return_distances=False, return_indices=True)
+    filled: np.ndarray = frame[tuple(nearest)]
+    return filled
 
 
 def _frames(depth: np.ndarray) -> np.ndarray:

@@ -1,23 +1,23 @@
-"""Identities: slots with references, masks and tracks, and the colored identity map.
+"""Identities: slots with references, masks and masklets (a mask per frame of one object), and the colored identity map.
 
-slots.py (who is in the video), shapes.py, raster.py, runs.py (mask shapes as data), keyframes.py, inbetween.py (masks
-at a few frames and between them), state.py, paint.py (the painter's JSON, and what its nodes do with it), propagate.py,
-flow.py (masks carried along a video), report.py (what a track looks like in numbers and sentences), edit.py (masks
-combined, grown, mended), choose.py (tracks as keyframes), objects.py (several objects as slots), reference.py
-(references cropped), given.py (masks as users connect them), follow.py, preview.py (what the nodes for propagation and
-the identity map do).
+slots.py: who is in the video. shapes.py, shape_json.py, raster.py, runs.py: mask shapes as data and their coverage.
+keyframes.py, inbetween.py: masks at a few frames and between them. state.py, paint.py: the painter's JSON, and what its
+nodes do with it. keyframe_selection.py: masklets as keyframes. propagate.py, clip_flow.py, color_cut.py: masks carried
+along a video. follow.py, preview.py: what the nodes for propagation and the identity map do. report.py: masklets in
+numbers and sentences. objects.py: several objects as slots. reference.py: references cropped. mask_input.py: masks as
+users connect them. mask_files.py: mask videos in files.
 """
 
-from .report import NamedTrack, TrackFigures, track_figures, track_report
+from .report import MaskletFigures, NamedMasklet, masklet_figures, masklet_report
 from .slots import SLOT_COLORS, Identity, identity_map, reference_image
 
 __all__ = [
     "SLOT_COLORS",
     "Identity",
-    "NamedTrack",
-    "TrackFigures",
+    "MaskletFigures",
+    "NamedMasklet",
     "identity_map",
+    "masklet_figures",
+    "masklet_report",
     "reference_image",
-    "track_figures",
-    "track_report",
 ]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .mask_input import masks_at
+from .mask_input import masks_by_frame
 from .propagate import propagate
-from .report import NamedTrack, spans, track_report, whereabouts
+from .report import NamedMasklet, describe_presence, format_ranges, masklet_report
 
 
 def follow(
@@ -19,20 +19,20 @@ def follow(
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[np.ndarray, str]:
-    """The track (F, H, W) of what the masks (N, h, w) show in a video (F, H, W, 3), and what to know, in lines.
+    """Return the masklet (F, H, W) of what masks (N, h, w) show in a video (F, H, W, 3), and a report in lines.
 
-    `at` names the frames of the masks (`given.masks_at`). progress is called after each frame; when cancel says yes,
-    UserError is raised, as for masks that cannot be used.
+    `at` names the frames of the masks (`mask_input.masks_by_frame`). progress is called after each frame; when cancel
+    returns True, UserError is raised, as for masks that cannot be used.
     """
-    given, warnings = masks_at(masks, at, *frames.shape[:3])
-    track, found = propagate(frames, given, refine, progress, cancel)
-    count = len(track)
-    several = "s" * (len(given) != 1)
-    source = f"the mask{several} at frame{several} {spans(np.array([*given]))}"
-    lines = [f"{count} frame{'s' * (count != 1)} from {source}: found {whereabouts(track)}."]
-    followed = np.array([number not in given and found.trust[number] > 0 for number in range(count)])
+    frame_count, height, width = frames.shape[:3]
+    keys, warnings = masks_by_frame(masks, at, frame_count, height, width)
+    masklet, result = propagate(frames, keys, refine, progress, cancel)
+    several = "s" * (len(keys) != 1)
+    source = f"the mask{several} at frame{several} {format_ranges([*keys])}"
+    lines = [f"{frame_count} frame{'s' * (frame_count != 1)} from {source}: found {describe_presence(masklet)}."]
+    followed = np.array([number not in keys and result.trust[number] > 0 for number in range(frame_count)])
     if followed.any():
-        lines.append(f"The movement seen in the video vouches for {found.trust[followed].mean():.0%} of these masks.")
-    # What was lost is named once, in the words that say what to do.
-    odd = [line for line in track_report([NamedTrack("mask", track)]) if not (found.lost and " gaps" in line)]
-    return track, "\n".join([*lines, *warnings, *found.warnings, *odd])
+        lines.append(f"The movement seen in the video vouches for {result.trust[followed].mean():.0%} of these masks.")
+    # A masklet that was lost has gaps: that is said once, in the words that tell what to do.
+    odd = [line for line in masklet_report([NamedMasklet("mask", masklet)]) if not (result.lost and " gaps" in line)]
+    return masklet, "\n".join([*lines, *warnings, *result.warnings, *odd])

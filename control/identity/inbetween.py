@@ -41,11 +41,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from ..errors import need
+from ..libraries import ndimage
 
 OUTLINE = 256
 LEAST_GROWTH = 0.05
@@ -54,20 +53,16 @@ TURN_COST = 0.02
 MOST_STRETCH = 4.0
 
 
-def _ndimage() -> Any:
-    try:
-        from scipy import ndimage
-    except ImportError as error:
-        raise need("scipy", "masks between keyframes") from error
-    return ndimage
+PURPOSE = "masks between keyframes"
 
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
-    """The signed distance (H, W), float64, of a mask (H, W) that is not empty: negative inside. Step 1 above."""
+    """Return the signed distance (H, W), float64, of a mask (H, W) that is not empty: negative inside. Step 1 above."""
     cover = np.asarray(mask, np.float64)
+    transform = ndimage(PURPOSE).distance_transform_edt
     if cover.min() >= 1:
-        return 0.5 - _ndimage().distance_transform_edt(np.pad(cover, 1))[1:-1, 1:-1]
-    transform = _ndimage().distance_transform_edt
+        whole: np.ndarray = 0.5 - transform(np.pad(cover, 1))[1:-1, 1:-1]
+        return whole
     outside, near = transform(cover <= 0, return_indices=True)
     outside += 0.5 - cover[tuple(near)]
     inside, near = transform(cover >= 1, return_indices=True)
@@ -83,10 +78,12 @@ class Form:
 
     @cached_property
     def inside(self) -> np.ndarray:
+        """Which pixels (H, W) lie inside, bool."""
         return self.mask > 0.5
 
     @cached_property
     def distance(self) -> np.ndarray:
+        """The signed distance (H, W)."""
         return signed_distance(self.mask)
 
     @cached_property
@@ -98,14 +95,18 @@ class Form:
     def weights(self) -> np.ndarray:
         """How much of each of `pixels` it covers (N,), as shares of its area."""
         cover = self.mask[self.mask > 0].astype(np.float64)
-        return cover / cover.sum()
+        weights: np.ndarray = cover / cover.sum()
+        return weights
 
     @cached_property
     def center(self) -> np.ndarray:
-        return self.weights @ self.pixels
+        """The mean position (2,), x y."""
+        center: np.ndarray = self.weights @ self.pixels
+        return center
 
     @cached_property
     def scale(self) -> float:
+        """The square root of its area."""
         return float(np.sqrt(self.mask.sum(dtype=np.float64)))
 
     @cached_property
@@ -116,19 +117,21 @@ class Form:
 
     @cached_property
     def covariance(self) -> np.ndarray:
+        """The covariance (2, 2) of its pixels: step 2."""
         offset = self.pixels - self.center
-        return (offset.T * self.weights) @ offset + np.eye(2) / 12
+        covariance: np.ndarray = (offset.T * self.weights) @ offset + np.eye(2) / 12
+        return covariance
 
     @cached_property
     def outline(self) -> np.ndarray:
-        """At most OUTLINE pixel centers (N, 2) of the outline; the center's own where the image is full."""
+        """At most OUTLINE pixel centers (N, 2) of the outline; the form's center alone where the image is full."""
         wide = np.pad(self.inside, 1, constant_values=True)
         kept = self.inside & ~(wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:])
-        found = np.argwhere(kept)[:, ::-1] + 0.5
-        return found[:: -(-len(found) // OUTLINE)] if len(found) else self.center[None]
+        points = np.argwhere(kept)[:, ::-1] + 0.5
+        return points[:: -(-len(points) // OUTLINE)] if len(points) else self.center[None]
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The signed distance at points (...)."""
+        """Return the signed distance at points (...)."""
         height, width = self.distance.shape
         column, row = np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1)
         beyond = np.hypot(x - 0.5 - column, y - 0.5 - row)
@@ -139,16 +142,18 @@ class Form:
         across, down = int(width > 1), width * int(height > 1)
         upper = flat[place] * (1 - right) + flat[place + across] * right
         lower = flat[place + down] * (1 - right) + flat[place + down + across] * right
-        return upper * (1 - bottom) + lower * bottom + beyond
+        distance: np.ndarray = upper * (1 - bottom) + lower * bottom + beyond
+        return distance
 
-    def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points (...) lie within the image."""
+    def contains(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return whether points (...) lie within the image."""
         height, width = self.mask.shape
-        return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+        within: np.ndarray = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+        return within
 
 
 def rotation(angle: float) -> np.ndarray:
-    """The matrix (2, 2) that turns by `angle` radians, clockwise on the screen (x right, y down)."""
+    """Return the matrix (2, 2) that turns by `angle` radians, clockwise on the screen (x right, y down)."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([[cosine, -sine], [sine, cosine]])
 
@@ -156,137 +161,148 @@ def rotation(angle: float) -> np.ndarray:
 class Between:
     """The way from one form to another of the same size.
 
-    `turn`: degrees, clockwise, where they are stated (they may be more than half a turn); None finds them.
-    What it finds: `angle` in radians, `growth`, `stretch` (2, 2), and `centers`, two points (2,) that correspond.
+    `turn`: degrees, clockwise, where they are stated (they may be more than half a turn); None finds them. Results:
+    `angle` in radians, `growth`, `stretch` (2, 2), and `centers`, two points (2,) that correspond.
     """
 
     def __init__(self, one: Form, other: Form, turn: float | None = None):
         self.one, self.other = one, other
         self.stretch = np.eye(2)
-        if other.cut or one.cut:
-            self._seen(turn)
+        if one.cut and not other.cut:
+            growth, angle, centers = _align_cut(other, one, None if turn is None else -turn)
+            self.growth, self.angle, self.centers = 1 / growth, -angle, centers[::-1]
+            return
+        if other.cut:
+            self.growth, self.angle, self.centers = _align_cut(one, other, turn)
             return
         self.centers = (one.center, other.center)
         self.growth = other.scale / one.scale
-        self.angle = float(np.radians(self._turned(one, other) if turn is None else turn))
+        self.angle = float(np.radians(_find_turn(one, other) if turn is None else turn))
         self.stretch = _stretch(one, other, self.angle)
 
-    @staticmethod
-    def _turned(one: Form, other: Form) -> float:
-        """Step 4, in degrees."""
-        own = [form.at(*form.outline.T) / form.scale for form in (one, other)]
-
-        def cost(degrees: float) -> float:
-            angle = np.radians(degrees)
-            stretch = _stretch(one, other, angle)
-            matrix = other.scale / one.scale * rotation(angle) @ stretch
-            total = TURN_COST * (abs(degrees) / 180 + np.abs(np.log(_eigenvalues(stretch))).sum() / 2)
-            for depth, start, way, end in ((own[0], one, matrix, other), (own[1], other, np.linalg.inv(matrix), one)):
-                x, y = ((start.outline - start.center) @ way.T + end.center).T
-                total += np.abs(end.at(x, y) / end.scale - depth).mean() / 2
-            return float(total)
-
-        best = min(sorted(range(-180, 180, 5), key=abs), key=cost)
-        for step in (1.0, 0.2, 0.04):
-            best = min((best + step * k for k in sorted(range(-5, 6), key=abs)), key=cost)
-        return best
-
-    def _seen(self, turn: float | None) -> None:
-        """Step 5: growth, angle and centers from what is seen of both."""
-        swapped = self.one.cut and not self.other.cut
-        one, other = (self.other, self.one) if swapped else (self.one, self.other)
-        stated = None if turn is None else (-turn if swapped else turn)
-        own = [form.at(*form.outline.T) for form in (one, other)]
-
-        def cost(found: tuple[float, ...]) -> float:
-            growth, angle = np.exp(found[3]), found[2] if stated is None else stated
-            matrix = growth * rotation(np.radians(angle))
-            place = one.center + found[:2]
-            total = TURN_COST * (abs(found[2]) / 180 + abs(found[3]))
-            ways = ((one, one.center, matrix, place, other), (other, place, np.linalg.inv(matrix), one.center, one))
-            for number, (seen, start, way, end, form) in enumerate(ways):
-                x, y = ((seen.outline - start) @ way.T + end).T
-                grown = growth if number == 0 else 1 / growth
-                total += (np.abs(form.at(x, y) - grown * own[number]) * form.holds(x, y)).mean() / form.scale / 2
-            return float(total)
-
-        moments = Between._turned(one, other) if stated is None else 0.0
-        starts = (
-            [*_shift(one, other), 0.0, 0.0],
-            [*(other.center - one.center), moments, np.log(other.scale / one.scale)],
-        )
-        steps = [one.scale / 8, one.scale / 8, 10.0 if stated is None else 0.0, 1 / 8]
-        best, _ = min((_descend(cost, start, steps) for start in starts), key=lambda found: found[1])
-        self.growth, self.angle = float(np.exp(best[3])), float(np.radians(best[2] if stated is None else stated))
-        self.centers = one.center, one.center + best[:2]
-        if swapped:
-            self.growth, self.angle, self.centers = 1 / self.growth, -self.angle, self.centers[::-1]
-
     def at(self, progress: float) -> np.ndarray:
-        """The mask (H, W), float32, at `progress`: 0 is the first form, 1 the other; a little beyond is allowed."""
+        """Return the mask (H, W), float32, at `progress`: 0 the first form, 1 the other; a little beyond is allowed."""
         w, one, other = float(progress), self.one, self.other
         growth = max(1 - w + w * self.growth, LEAST_GROWTH)
         forward = growth * rotation(w * self.angle) @ ((1 - w) * np.eye(2) + w * self.stretch)
         center = (1 - w) * self.centers[0] + w * self.centers[1]
         height, width = one.mask.shape
         mask = np.zeros((height, width), np.float32)
-        top, bottom, left, right = self._reach(forward, center, w)
+        top, bottom, left, right = self._extent(forward, center, w)
         if top >= bottom or left >= right:
             return mask
         x = np.arange(left, right)[None] + 0.5 - center[0]
         y = np.arange(top, bottom)[:, None] + 0.5 - center[1]
         back = np.linalg.inv(forward)
         to_other = self.growth * rotation(self.angle) @ self.stretch @ back
-        in_one, in_other = _moved(back, x, y, self.centers[0]), _moved(to_other, x, y, self.centers[1])
+        in_one, in_other = _transformed(back, x, y, self.centers[0]), _transformed(to_other, x, y, self.centers[1])
         first, second = growth * one.at(*in_one), growth / self.growth * other.at(*in_other)
         value = (1 - w) * first + w * second
         if one.cut or other.cut:
-            held = one.holds(*in_one), other.holds(*in_other)
-            value = np.where(one.cut & held[1] & ~held[0], second, value)
-            value = np.where(other.cut & held[0] & ~held[1], first, value)
+            within = one.contains(*in_one), other.contains(*in_other)
+            value = np.where(one.cut & within[1] & ~within[0], second, value)
+            value = np.where(other.cut & within[0] & ~within[1], first, value)
         mask[top:bottom, left:right] = np.clip(0.5 - value, 0, 1)
         return mask
 
-    def _reach(self, forward: np.ndarray, center: np.ndarray, w: float) -> tuple[int, int, int, int]:
-        """A part of the image (top, bottom, left, right) beyond which both distances are above 0.5. Saves time."""
+    def _extent(self, forward: np.ndarray, center: np.ndarray, w: float) -> tuple[int, int, int, int]:
+        """Return the part of the image (top, bottom, left, right) beyond which both distances are above 0.5."""
         height, width = self.one.mask.shape
         if not 0 <= w <= 1:
             return 0, height, 0, width
-        corners = [_corners(self.one) - self.centers[0]]
         to_one = np.linalg.inv(self.growth * rotation(self.angle) @ self.stretch)
-        corners.append((_corners(self.other) - self.centers[1]) @ to_one.T)
-        corners = np.concatenate(corners) @ forward.T + center
+        of_one = _corners(self.one) - self.centers[0]
+        of_other = (_corners(self.other) - self.centers[1]) @ to_one.T
+        corners = np.concatenate([of_one, of_other]) @ forward.T + center
         low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
         return max(0, low[1]), min(height, high[1]), max(0, low[0]), min(width, high[0])
 
 
+def _find_turn(one: Form, other: Form) -> float:
+    """Return the turn from one form to the other in degrees: step 4."""
+    own = [form.at(*form.outline.T) / form.scale for form in (one, other)]
+
+    def cost(degrees: float) -> float:
+        angle = np.radians(degrees)
+        stretch = _stretch(one, other, angle)
+        matrix = other.scale / one.scale * rotation(angle) @ stretch
+        total = TURN_COST * (abs(degrees) / 180 + np.abs(np.log(_eigenvalues(stretch))).sum() / 2)
+        for distance, start, to_end, end in ((own[0], one, matrix, other), (own[1], other, np.linalg.inv(matrix), one)):
+            x, y = ((start.outline - start.center) @ to_end.T + end.center).T
+            total += np.abs(end.at(x, y) / end.scale - distance).mean() / 2
+        return float(total)
+
+    best: float = min(sorted(range(-180, 180, 5), key=abs), key=cost)
+    for step in (1.0, 0.2, 0.04):
+        best = min((best + step * k for k in sorted(range(-5, 6), key=abs)), key=cost)
+    return best
+
+
+Alignment = tuple[float, float, tuple[np.ndarray, np.ndarray]]
+
+
+def _align_cut(one: Form, other: Form, stated: float | None) -> Alignment:
+    """Return growth, angle in radians and corresponding centers of forms of which the image cuts one: step 5.
+
+    stated: the turn in degrees, clockwise, where it is known.
+    """
+    own = [form.at(*form.outline.T) for form in (one, other)]
+
+    def cost(parameters: Sequence[float]) -> float:
+        x_shift, y_shift, degrees, log_growth = parameters
+        growth, angle = np.exp(log_growth), degrees if stated is None else stated
+        matrix = growth * rotation(np.radians(angle))
+        center = one.center + (x_shift, y_shift)
+        total = TURN_COST * (abs(degrees) / 180 + abs(log_growth))
+        sides = (
+            (one, one.center, matrix, center, other, growth * own[0]),
+            (other, center, np.linalg.inv(matrix), one.center, one, 1 / growth * own[1]),
+        )
+        for start, start_center, to_end, end_center, end, distance in sides:
+            x, y = ((start.outline - start_center) @ to_end.T + end_center).T
+            total += (np.abs(end.at(x, y) - distance) * end.contains(x, y)).mean() / end.scale / 2
+        return float(total)
+
+    moments = _find_turn(one, other) if stated is None else 0.0
+    starts = (
+        [*_shift(one, other), 0.0, 0.0],
+        [*(other.center - one.center), moments, np.log(other.scale / one.scale)],
+    )
+    steps = [one.scale / 8, one.scale / 8, 10.0 if stated is None else 0.0, 1 / 8]
+    best, _ = min((_descend(cost, start, steps) for start in starts), key=lambda end: end[1])
+    angle = float(np.radians(best[2] if stated is None else stated))
+    return float(np.exp(best[3])), angle, (one.center, one.center + best[:2])
+
+
 def _shift(one: Form, other: Form) -> list[float]:
-    """Step 5: the shift that brings sides together that neither image cuts."""
+    """Return the shift, x y, that brings sides together that neither image cuts: step 5."""
     size = one.mask.shape[::-1]
-    found = []
+    shift = []
     for axis in (0, 1):
         lows = [form.pixels[:, axis].min() - 0.5 for form in (one, other)]
         highs = [form.pixels[:, axis].max() + 0.5 for form in (one, other)]
         if min(lows) > 0:
-            found.append(float(lows[1] - lows[0]))
+            shift.append(float(lows[1] - lows[0]))
         elif max(highs) < size[axis]:
-            found.append(float(highs[1] - highs[0]))
+            shift.append(float(highs[1] - highs[0]))
         else:
-            found.append(float(lows[1] - lows[0] + highs[1] - highs[0]) / 2)
-    return found
+            shift.append(float(lows[1] - lows[0] + highs[1] - highs[0]) / 2)
+    return shift
 
 
-def _descend(cost: Callable, start: Sequence[float], steps: Sequence[float]) -> tuple[list[float], float]:
-    """Step 5: the end of the search from `start`, and its cost."""
+def _descend(
+    cost: Callable[[Sequence[float]], float], start: Sequence[float], steps: Sequence[float]
+) -> tuple[list[float], float]:
+    """Return the end of the search from `start`, and its cost: step 5."""
     best, least = list(start), cost(start)
     for halvings in range(8):
         better = True
         while better:
             better = False
             for number, step in enumerate(steps):
-                for way in (step / 2**halvings, -step / 2**halvings):
+                for change in (step / 2**halvings, -step / 2**halvings):
                     tried = [*best]
-                    tried[number] += way
+                    tried[number] += change
                     value = cost(tried)
                     if value < least - 1e-9:
                         best, least, better = tried, value, True
@@ -295,7 +311,10 @@ def _descend(cost: Callable, start: Sequence[float], steps: Sequence[float]) -> 
 
 
 def _corners(form: Form) -> np.ndarray:
-    """The corners (4, 2) of a box around the form with 3 pixels to spare; where it is cut, around what it may hide."""
+    """Return the corners (4, 2) of a box around the form with 3 pixels to spare.
+
+    Where the image cuts the form, the box is also around what may lie beyond.
+    """
     low, high = form.pixels.min(0) - 3, form.pixels.max(0) + 3
     height, width = form.mask.shape
     hidden = max(0.0, -float(form.distance.min())) + 3
@@ -303,28 +322,29 @@ def _corners(form: Form) -> np.ndarray:
     return np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])
 
 
-def _moved(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _transformed(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (matrix[0, 0] * x + matrix[0, 1] * y + center[0], matrix[1, 0] * x + matrix[1, 1] * y + center[1])
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
-    """The square root of a symmetric positive matrix (2, 2), in closed form."""
+    """Return the square root of a symmetric positive matrix (2, 2), in closed form."""
     area = np.sqrt(max(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0], 0.0))
-    return (matrix + area * np.eye(2)) / np.sqrt(matrix[0, 0] + matrix[1, 1] + 2 * area)
+    root: np.ndarray = (matrix + area * np.eye(2)) / np.sqrt(matrix[0, 0] + matrix[1, 1] + 2 * area)
+    return root
 
 
 def _eigenvalues(matrix: np.ndarray) -> tuple[float, float]:
-    """Of a symmetric matrix (2, 2), the smaller first, in closed form."""
+    """Return the eigenvalues of a symmetric matrix (2, 2), the smaller first, in closed form."""
     middle = (matrix[0, 0] + matrix[1, 1]) / 2
     apart = np.hypot((matrix[0, 0] - matrix[1, 1]) / 2, matrix[0, 1])
     return middle - apart, middle + apart
 
 
 def _stretch(one: Form, other: Form, angle: float) -> np.ndarray:
-    """Step 3: the symmetric matrix P (2, 2) at a turn by `angle` radians."""
+    """Return the symmetric matrix P (2, 2) at a turn by `angle` radians: step 3."""
     back = rotation(-angle) * (one.scale / other.scale)
     root = _root(one.covariance)
     inverse = np.linalg.inv(root)
-    matrix = inverse @ _root(root @ back @ other.covariance @ back.T @ root) @ inverse
+    matrix: np.ndarray = inverse @ _root(root @ back @ other.covariance @ back.T @ root) @ inverse
     low, high = _eigenvalues(matrix)
     return matrix if low >= 1 / MOST_STRETCH and high <= MOST_STRETCH else np.eye(2)

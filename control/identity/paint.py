@@ -1,6 +1,6 @@
-"""What the mask painter and the track editor do with a state: tracks for the slots, and what is to be said about them.
+"""What the mask painter and the track editor do with a state: masklets for the slots, and a report.
 
-Shapes: F frames, H height, W width. Tracks are float32, 0..1.
+Shapes: F frames, H height, W width. Masklets are float32, 0..1. A slot's socket is called track1, track2, ...
 """
 
 from __future__ import annotations
@@ -12,89 +12,96 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import UserError
+from ..fit import SAME_ASPECT
 from ..images import resize
-from ..progress import quiet
-from .keyframe_selection import keyframes
-from .keyframes import MaskKey, MaskTrack
+from ..progress import Progress, quiet
+from .keyframe_selection import select_keyframes
+from .keyframes import MaskKey, Masklet
 from .propagate import propagate
-from .report import NamedTrack, track_report
+from .report import NamedMasklet, masklet_report
 from .slots import SLOTS, check_range
 from .state import COLORS, MaskSlot, MaskState, state_from_json, state_to_json
 
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """The tracks (F, H, W) of SLOTS slots, sentences about them, and the state they come from."""
+    """The masklets (F, H, W) of SLOTS slots, a report in lines, and the state they come from."""
 
-    tracks: tuple[np.ndarray, ...]
+    masklets: tuple[np.ndarray, ...]
     report: str
     state: MaskState
 
 
 def empty_state(width: int = 832, height: int = 480, frames: int = 17) -> str:
-    """The text of a state with one slot and nothing painted yet."""
-    return state_to_json(MaskState(width, height, frames, (MaskSlot("object 1", MaskTrack((), frames)),)))
+    """Return the text of a state with one slot and nothing painted yet."""
+    return state_to_json(MaskState(width, height, frames, (MaskSlot("object 1", Masklet((), frames)),)))
 
 
-def paint(state: str | MaskState, height: int, width: int, frames: int, progress: Callable = quiet) -> Painted:
-    """The tracks of a state for a video of this size and length; a slot that is not there gets an empty one.
+def paint(state: str | MaskState, height: int, width: int, frames: int, progress: Progress = quiet) -> Painted:
+    """Render the masklets of a state for a video of this size and length; a slot that is absent gets an empty one.
 
-    Raises UserError for a text that is no state.
+    Raises UserError for a text that is not a state.
     """
     state = state if isinstance(state, MaskState) else state_from_json(state)
     used = state.slots[:SLOTS]
-    tracks = [np.zeros((frames, height, width), np.float32) for _ in range(SLOTS)]
-    drawn = [index for index, slot in enumerate(used) if any(key.shapes for key in slot.track.keys)]
+    masklets = [np.zeros((frames, height, width), np.float32) for _ in range(SLOTS)]
+    drawn = [index for index, slot in enumerate(used) if any(key.shapes for key in slot.masklet.keys)]
     with progress(frames * len(drawn), "drawing masks") as step:
         for index in drawn:
-            tracks[index] = used[index].track.rasterize(height, width, frames, step)
-    return Painted(tuple(tracks), _report(state, tracks, height, width), state)
+            masklets[index] = used[index].masklet.rasterize(height, width, frames, step)
+    return Painted(tuple(masklets), _report(state, masklets, height, width), state)
 
 
-def _report(state: MaskState, tracks: Sequence[np.ndarray], height: int, width: int) -> str:
-    """One line for each slot, then what may not be meant."""
-    frames = len(tracks[0])
+def _report(state: MaskState, masklets: Sequence[np.ndarray], height: int, width: int) -> str:
+    """Return one line for each slot, then what may not be meant."""
+    frames = len(masklets[0])
     lines = []
-    for number, slot in enumerate(state.slots[:SLOTS], 1):
-        seen = sum(bool((mask > 0.5).any()) for mask in tracks[number - 1])
-        keys = len(slot.track.keys)
-        lines.append(
-            f"track{number} '{slot.name}': {keys} {'key' if keys == 1 else 'keys'}, in {seen} of {frames} frames"
-        )
+    for number, (slot, masks) in enumerate(zip(state.slots, masklets, strict=False), 1):
+        visible = sum(bool((mask > 0.5).any()) for mask in masks)
+        count = len(slot.masklet.keys)
+        keys = "key" if count == 1 else "keys"
+        lines.append(f"track{number} '{slot.name}': {count} {keys}, in {visible} of {frames} frames")
+    named = [NamedMasklet(slot.name, masks) for slot, masks in zip(state.slots, masklets, strict=False)]
+    return "\n".join([*lines, *_mismatches(state, frames, height, width), *masklet_report(named)])
+
+
+def _mismatches(state: MaskState, frames: int, height: int, width: int) -> list[str]:
+    """Return sentences about what the state and a video of this length and size do not have in common."""
+    lines = []
     if not state.slots:
         lines.append("Nothing is painted: all tracks are empty.")
-    painted = any(slot.track.keys for slot in state.slots)
+    painted = any(slot.masklet.keys for slot in state.slots)
     if painted and state.frames != frames:
-        lines.append(f"Painted over {state.frames} frames, the video has {frames}: the keys are spread over it.")
-    shape = state.width / state.height * height / width
-    if painted and not 0.98 < shape < 1.02:
+        lines.append(f"Painted over {state.frames} frames, the video has {frames}: the keys are spread over the video.")
+    if painted and abs(state.width / state.height * height / width - 1) > SAME_ASPECT:
         lines.append(
             f"Painted over images of {state.width}x{state.height}, the video has {width}x{height}:"
             " the masks are stretched."
         )
     if len(state.slots) > SLOTS:
         names = ", ".join(f"'{slot.name}'" for slot in state.slots[SLOTS:])
-        lines.append(
-            f"There are {SLOTS} outputs, so {names} {'is' if len(state.slots) == SLOTS + 1 else 'are'} left out."
-        )
-    named = [NamedTrack(slot.name, track) for slot, track in zip(state.slots, tracks, strict=False)]
-    return "\n".join([*lines, *track_report(named)])
+        verb = "is" if len(state.slots) == SLOTS + 1 else "are"
+        lines.append(f"There are {SLOTS} outputs, so {names} {verb} left out.")
+    return lines
 
 
-def fingerprint(tracks: Sequence[np.ndarray | None]) -> str:
-    """A short text that changes when what the tracks cover does."""
+def fingerprint(masklets: Sequence[np.ndarray | None]) -> str:
+    """Return a short text that changes when what the masklets cover changes."""
     digest = hashlib.sha256()
-    for track in tracks:
-        digest.update(repr(None if track is None else track.shape).encode())
-        for mask in () if track is None else track:
+    for masks in masklets:
+        digest.update(repr(None if masks is None else masks.shape).encode())
+        for mask in () if masks is None else masks:
             digest.update(np.packbits(mask > 0.5).tobytes())
     return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
 class Edited:
-    """A track editor's result. proposal: the incoming tracks as a state of few keys, where they were turned into one;
-    source: the fingerprint of the incoming tracks; changed: whether they are others than those that were edited."""
+    """A track editor's result.
+
+    proposal: the incoming masklets as a state of few keys, where they were turned into one; source: the fingerprint of
+    the incoming masklets; changed: whether they differ from those that were edited.
+    """
 
     painted: Painted
     proposal: str | None
@@ -104,24 +111,27 @@ class Edited:
 
 def edit(
     text: str,
-    tracks: Sequence[np.ndarray | None],
+    masklets: Sequence[np.ndarray | None],
     source: str = "",
     accuracy: float = 0.95,
-    progress: Callable = quiet,
+    progress: Progress = quiet,
 ) -> Edited:
-    """Tracks (F, H, W) as keys that can be edited: the edited state, or with an empty text the keys chosen here.
+    """Return masklets (F, H, W) as keys that can be edited: the edited state, or with an empty text keys chosen here.
 
-    tracks: the first must be there, None stands for one that is not; all have one shape. source: the fingerprint of
-    the tracks that the state was made from, "" where that is not known.
+    masklets: the first must be present, None stands for an absent one; all have one shape. source: the fingerprint of
+    the masklets that the state was made from, "" where that is not known.
     """
-    tracks = _alike(tracks)
-    now = fingerprint(tracks)
+    first, checked = _check_alike(masklets)
+    now = fingerprint(checked)
     changed = bool(text.strip()) and bool(source) and source != now
     proposal = None
-    if not text.strip() or changed:
-        proposal = _chosen(tracks, accuracy, progress)
-    state = state_from_json(text) if text.strip() else proposal
-    frames, height, width = tracks[0].shape
+    if text.strip():
+        state = state_from_json(text)
+        if changed:
+            proposal = _select_keys(checked, accuracy, progress)
+    else:
+        state = proposal = _select_keys(checked, accuracy, progress)
+    frames, height, width = first.shape
     painted = paint(state, height, width, frames, progress)
     lines = []
     if changed:
@@ -131,63 +141,65 @@ def edit(
         )
     elif proposal is not None:
         lines.append(f"Keys chosen so that every frame keeps at least {accuracy:.0%} of its mask.")
-    report = "\n".join([*lines, painted.report])
     return Edited(
-        Painted(painted.tracks, report, painted.state),
+        replace(painted, report="\n".join([*lines, painted.report])),
         None if proposal is None else state_to_json(proposal),
         now,
         changed,
     )
 
 
-def _alike(tracks: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
-    """SLOTS tracks, checked: the first is there, all have its shape."""
-    given = [None if track is None else np.asarray(track, np.float32) for track in tracks][:SLOTS]
-    if not given or given[0] is None:
+def _check_alike(masklets: Sequence[np.ndarray | None]) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Return the first masklet, and all. Raises UserError unless the first is present and all have its shape."""
+    checked = [None if masks is None else np.asarray(masks, np.float32) for masks in masklets][:SLOTS]
+    first = checked[0] if checked else None
+    if first is None:
         raise UserError("track1 is missing: connect the track that is to be edited")
-    for number, track in enumerate(given, 1):
-        if track is None:
+    for number, masks in enumerate(checked, 1):
+        if masks is None:
             continue
-        if track.ndim != 3 or min(track.shape) < 1:
-            raise UserError(f"track{number} has shape {track.shape}; (frames, height, width) was expected")
-        if track.shape != given[0].shape:
+        if masks.ndim != 3 or min(masks.shape) < 1:
+            raise UserError(f"track{number} has shape {masks.shape}; (frames, height, width) was expected")
+        if masks.shape != first.shape:
             raise UserError(
-                f"track{number} is {_size(track)}, but track1 is {_size(given[0])}: give tracks of one video, "
-                "of the same length and size"
+                f"track{number} is {_describe_size(masks)}, but track1 is {_describe_size(first)}: connect tracks of"
+                " one video, of the same length and size"
             )
-        check_range(track, f"track{number}")
-    return given
+        check_range(masks, f"track{number}")
+    return first, checked
 
 
-def _size(track: np.ndarray) -> str:
-    frames, height, width = track.shape
+def _describe_size(masks: np.ndarray) -> str:
+    frames, height, width = masks.shape
     return f"{frames} frames of {width}x{height}"
 
 
-def _chosen(tracks: Sequence[np.ndarray | None], accuracy: float, progress: Callable) -> MaskState:
-    """The incoming tracks as a state of few keys. A slot without a track is there, to keep the next in theirs."""
-    frames, height, width = tracks[0].shape
-    last = max(number for number, track in enumerate(tracks) if track is not None)
+def _select_keys(masklets: Sequence[np.ndarray | None], accuracy: float, progress: Progress) -> MaskState:
+    """Return the incoming masklets as a state of few keys. An absent one before others keeps its slot, without keys."""
+    last = max(number for number, masks in enumerate(masklets) if masks is not None)
+    frames, height, width = next(masks.shape for masks in masklets if masks is not None)
     slots = []
     with progress(frames * (last + 1), "choosing keys") as step:
-        for number, track in enumerate(tracks[: last + 1]):
-            empty = track is None or not (track > 0.5).any()
-            made = MaskTrack((), frames) if empty else keyframes(track, accuracy, progress=step)
-            slots.append(MaskSlot(f"track {number + 1}", made, COLORS[number]))
+        for number, masks in enumerate(masklets[: last + 1]):
+            if masks is None or not (masks > 0.5).any():
+                masklet = Masklet((), frames)
+            else:
+                masklet = select_keyframes(masks, accuracy, progress=step)
+            slots.append(MaskSlot(f"track {number + 1}", masklet, COLORS[number]))
     return MaskState(width, height, frames, tuple(slots))
 
 
 # Masks are followed on images whose longer side is at most this long; the page's bitmaps get their size.
-FOLLOWED_SIDE = 960
+PROPAGATION_SIDE = 960
 
 
-def followed_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width at which a mask is followed through images of this size."""
-    share = min(1.0, FOLLOWED_SIDE / max(height, width))
+def propagation_size(height: int, width: int) -> tuple[int, int]:
+    """Return height and width at which a mask is followed through images of this size."""
+    share = min(1.0, PROPAGATION_SIDE / max(height, width))
     return max(1, round(height * share)), max(1, round(width * share))
 
 
-def follow(
+def propagate_keys(
     frames: np.ndarray,
     masks: Mapping[int, np.ndarray],
     accuracy: float = 0.95,
@@ -195,22 +207,29 @@ def follow(
     progress: Callable[[int, int], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[tuple[MaskKey, ...], list[str]]:
-    """New keys, other than those given, that carry a mask along a part of a video, and warnings.
+    """Return new keys, besides those of `masks`, that carry a mask along a part of a video, and warnings.
 
-    frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `keyframes`. first: the
-    number of the first frame, in the frames of the keys. progress(done, total) is called as the work goes on. Raises
-    UserError as `propagate` does, and when cancel says yes.
+    frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `select_keyframes`.
+    first: the number of the first frame, in the frames of the keys. progress(done, total) is called as the work goes
+    on. Raises UserError as `propagate` does, and when cancel returns True.
     """
     count, height, width = frames.shape[:3]
     # Following a frame takes about as long as choosing a key, of which there are fewer.
-    total, done = 2 * count, [0]
+    counter = _Counter(2 * count, progress)
+    keys = {int(at): resize(np.asarray(mask, np.float32), height, width) for at, mask in masks.items()}
+    masklet, result = propagate(frames, keys, progress=counter.step, cancel=cancel)
+    selected = select_keyframes(masklet, accuracy, progress=counter.step, cancel=cancel).keys
+    new = tuple(replace(key, frame=key.frame + first) for key in selected if key.frame not in keys)
+    return new, list(result.warnings)
 
-    def step() -> None:
-        done[0] += 1
-        if progress is not None:
-            progress(min(done[0], total), total)
 
-    given = {int(at): resize(np.asarray(mask, np.float32), height, width) for at, mask in masks.items()}
-    track, found = propagate(frames, given, progress=step, cancel=cancel)
-    keys = keyframes(track, accuracy, progress=step, cancel=cancel).keys
-    return tuple(replace(key, frame=key.frame + first) for key in keys if key.frame not in given), list(found.warnings)
+class _Counter:
+    """Counts the steps of two pieces of work as one."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], object] | None):
+        self.total, self.done, self.progress = total, 0, progress
+
+    def step(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(min(self.done, self.total), self.total)

@@ -1,46 +1,41 @@
 """Masks of a few frames carried along a video: each frame's mask is the one before, moved by optical flow and cut anew.
 
-From a given mask the way goes forward and back in time. At each frame the mask is moved along the flow; then GrabCut
-(Rother et al., SIGGRAPH 2004) decides a band along its edge, and what the flow does not vouch for, by color. The
-image of the given mask stands beside the frame when colors are learned, so that they are not forgotten on the way.
-Between two given masks both ways are blended by their distances, weighted by how near each mask is.
+From a provided mask (a key) the walk goes forward and back in time. At each frame the mask is moved along the flow;
+then a band along its edge, and what the flow does not vouch for, is decided by color (`color_cut`). Between two keys
+both walks are blended by their distances, weighted by how near each key is.
 
 Shapes: F frames, H height, W width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import UserError
-from .clip_flow import Clip, Step, opencv
+from .clip_flow import TRUSTED, Clip, Frames, Step, opencv
+from .color_cut import MIN_PIXELS, Anchor, Moved, cut_by_color, surroundings
 from .inbetween import signed_distance
-from .report import spans
+from .report import format_ranges
 from .slots import check_range
 
-# GrabCut works on the surroundings of the mask at no more than so many pixels; a quarter as many show the given mask.
-CUT_PIXELS, ANCHOR_PIXELS = 16_000, 8_000
-# So many colors teach what the thing looks like, and as many its surroundings, in the frame and in the given image.
-LESSON = 2_000
-# The band that color decides reaches so far in and out of the moved mask's edge, in square roots of its area.
-INNER, OUTER = 0.06, 0.10
-# A cut that keeps less than this of what the flow vouches for, or makes the mask so many times larger, is not believed;
-# the moved mask is kept then.
-SHRINKS, GROWS = 0.6, 1.7
-LEAST_PIXELS = 20
-# Below this share of a mask that the flow vouches for, the band becomes wider, up to four times.
-DOUBTFUL = 0.6
-# Two frames of which one, moved along the flow, is still so many gray levels from the other are not one shot.
-CUT_LEVELS = 30.0
+# A cut that keeps less than this of what the flow vouches for, or makes the mask so many times larger, is rejected; the
+# moved mask is kept then.
+MIN_KEPT, MAX_GROWTH = 0.6, 1.7
+# Two frames of which one, moved along the flow, is still so many gray levels from the other belong to two shots.
+SHOT_CHANGE_LEVELS = 30.0
 
 
-@dataclass(frozen=True)
-class PropagationReport:
-    """What was done. trust (F,): the share of each mask that the flow vouches for, 1 where a mask was given, 0 where
-    there is none. lost: frames at which the thing was lost. cuts: frames that begin a new shot. warnings: sentences."""
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """How a masklet came about.
+
+    keys: frames whose mask was provided. trust (F,): the share of each mask that the flow vouches for, 1 at keys, 0
+    where there is no mask. lost: frames at which the object was lost. cuts: frames that begin a new shot. warnings:
+    sentences.
+    """
 
     keys: tuple[int, ...]
     trust: np.ndarray
@@ -50,75 +45,38 @@ class PropagationReport:
 
 
 def propagate(
-    frames: np.ndarray | Clip,
+    frames: Frames | Clip,
     masks: Mapping[int, np.ndarray],
     refine: bool = True,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> tuple[np.ndarray, PropagationReport]:
-    """The track (F, H, W), float32 0..1, of what `masks` show in some frames of the video.
+) -> tuple[np.ndarray, Propagation]:
+    """Return the masklet (F, H, W), float32 0..1, of what `masks` show in some frames of a video, and a report.
 
-    frames: (F, H, W, 3), 0..1 or bytes, or a `Clip`, which several things of one video share. masks: by frame, each
-    (H, W); a black one says that the thing is out of the image from there on (and, if it is the first, until there).
-    refine: cut each mask anew by color. progress is called after every frame; when cancel says yes, UserError is
-    raised. Besides the track, memory does not grow with the clip. At the masks given, the track is exactly these.
+    frames: (F, H, W, 3), 0..1 or bytes, or a `Clip`, which several objects of one video share. masks: by frame, each
+    (H, W); a black one says that the object is out of the image from there on (and, if it is the first, until there).
+    refine: cut each mask anew by color. progress is called after every frame; when cancel returns True, UserError is
+    raised. Besides the masklet, memory does not grow with the clip. At the keys, the masklet is exactly their masks.
     Raises UserError for masks of another size or at frames that are not there, and where all are empty.
     """
     clip = frames if isinstance(frames, Clip) else Clip(frames)
-    given = _checked(masks, clip)
-    track = np.zeros(clip.shape, np.float32)
-    trust = np.zeros(len(clip))
-    lost: set[int] = set()
-    cuts: set[int] = set()
-
-    def went(walk: _Walk, number: int) -> tuple[np.ndarray, float]:
-        if cancel is not None and cancel():
-            raise UserError("following the mask was stopped")
-        return walk.to(number)
-
-    def told(count: int = 1) -> None:
-        for _ in range(count if progress is not None else 0):
-            progress()
-
-    keys = sorted(given)
-    for key in keys:
-        track[key], trust[key] = given[key], float(given[key].max() > 0.5)
-    told(len(keys))
-    for start, end in zip([None, *keys], [*keys, None], strict=True):
-        between = range(0 if start is None else start + 1, len(clip) if end is None else end)
-        seen = [key is not None and given[key].max() > 0.5 for key in (start, end)]
-        if seen[0]:
-            walk = _Walk(clip, start, given[start], refine)
-            for number in between:
-                track[number], trust[number] = went(walk, number)
-                told(not seen[1])
-            lost |= walk.lost
-            cuts |= walk.cuts
-        if seen[1]:
-            walk = _Walk(clip, end, given[end], refine)
-            for number in reversed(between):
-                found = went(walk, number)
-                if seen[0]:
-                    found = _blended(*found, track[number], trust[number], (end - number) / (end - start))
-                track[number], trust[number] = found
-                told()
-            lost |= walk.lost
-            cuts |= {number + 1 for number in walk.cuts}
-        if not any(seen):
-            told(len(between))
-    lost = {number for number in lost if not track[number].any()}
-    return track, PropagationReport(
-        tuple(keys), trust, tuple(sorted(lost)), tuple(sorted(cuts)), tuple(_warnings(trust, lost, cuts))
-    )
+    work = _Propagator(clip, _checked(masks, clip), refine, progress, cancel)
+    work.run()
+    lost = sorted(number for number in work.lost if not work.masklet[number].any())
+    cuts = sorted(work.cuts)
+    warnings = tuple(_warnings(work.trust, lost, cuts))
+    return work.masklet, Propagation(tuple(sorted(work.keys)), work.trust, tuple(lost), tuple(cuts), warnings)
 
 
 def _checked(masks: Mapping[int, np.ndarray], clip: Clip) -> dict[int, np.ndarray]:
     if not masks:
-        raise UserError("no mask was given: paint the thing in at least one frame")
-    given = {}
+        raise UserError("no mask was provided: paint the object in at least one frame")
+    checked = {}
     for number, mask in masks.items():
         if int(number) != number or not 0 <= number < len(clip):
-            raise UserError(f"a mask was given for frame {number}, but the video has the frames 0 to {len(clip) - 1}")
+            raise UserError(
+                f"a mask was provided for frame {number}, but the video has the frames 0 to {len(clip) - 1}"
+            )
         mask = np.asarray(mask, np.float32)
         if mask.shape != clip.shape[1:]:
             raise UserError(
@@ -126,187 +84,201 @@ def _checked(masks: Mapping[int, np.ndarray], clip: Clip) -> dict[int, np.ndarra
                 f" {clip.shape[1:]} (height, width): resize one of them"
             )
         check_range(mask, f"the mask of frame {number}")
-        given[int(number)] = np.clip(mask, 0, 1)
-    if not any(mask.max() > 0.5 for mask in given.values()):
-        raise UserError("all masks given are black: paint the thing white in at least one frame")
-    return given
+        checked[int(number)] = np.clip(mask, 0, 1)
+    if not any(mask.max() > 0.5 for mask in checked.values()):
+        raise UserError("all masks are black: paint the object white in at least one frame")
+    return checked
+
+
+class _Propagator:
+    """The masklet as it fills, from key to key, and what was noticed on the way."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        keys: dict[int, np.ndarray],
+        refine: bool,
+        progress: Callable[[], object] | None,
+        cancel: Callable[[], bool] | None,
+    ):
+        self.clip, self.keys, self.refine = clip, keys, refine
+        self.progress, self.cancel = progress, cancel
+        self.masklet = np.zeros(clip.shape, np.float32)
+        self.trust = np.zeros(len(clip))
+        self.lost: set[int] = set()
+        self.cuts: set[int] = set()
+
+    def run(self) -> None:
+        """Fill all frames."""
+        numbers = sorted(self.keys)
+        for number in numbers:
+            self.masklet[number] = self.keys[number]
+            self.trust[number] = float(self._visible(number))
+        self._report_progress(len(numbers))
+        for start, end in zip([None, *numbers], [*numbers, None], strict=True):
+            self._fill(start, end)
+
+    def _fill(self, start: int | None, end: int | None) -> None:
+        """Fill the frames between two neighboring keys; None stands for the clip's end."""
+        between = range(0 if start is None else start + 1, len(self.clip) if end is None else end)
+        forward, backward = self._visible(start), self._visible(end)
+        if start is not None and forward:
+            self._walk_forward(start, between, last_pass=not backward)
+        if end is not None and backward:
+            self._walk_backward(end, between, blended_from=start if forward else None)
+        if not forward and not backward:
+            self._report_progress(len(between))
+
+    def _visible(self, key: int | None) -> bool:
+        """Return whether the mask of a key shows anything."""
+        return key is not None and bool(self.keys[key].max() > 0.5)
+
+    def _walk_forward(self, start: int, between: range, last_pass: bool) -> None:
+        walk = _Walk(self.clip, start, self.keys[start], self.refine)
+        for number in between:
+            self.masklet[number], self.trust[number] = self._advance(walk, number)
+            self._report_progress(int(last_pass))
+        self.lost |= walk.lost
+        self.cuts |= walk.cuts
+
+    def _walk_backward(self, end: int, between: range, blended_from: int | None) -> None:
+        walk = _Walk(self.clip, end, self.keys[end], self.refine)
+        for number in reversed(between):
+            result = self._advance(walk, number)
+            if blended_from is not None:
+                share = (end - number) / (end - blended_from)
+                result = _blend(result, (self.masklet[number], float(self.trust[number])), share)
+            self.masklet[number], self.trust[number] = result
+            self._report_progress(1)
+        self.lost |= walk.lost
+        self.cuts |= {number + 1 for number in walk.cuts}
+
+    def _advance(self, walk: _Walk, number: int) -> tuple[np.ndarray, float]:
+        if self.cancel is not None and self.cancel():
+            raise UserError("following the mask was stopped")
+        return walk.advance(number)
+
+    def _report_progress(self, count: int) -> None:
+        if self.progress is not None:
+            for _ in range(count):
+                self.progress()
 
 
 class _Walk:
-    """One way through the clip from a given mask, a frame at a time."""
+    """One way through the clip from a key, a frame at a time."""
 
     def __init__(self, clip: Clip, start: int, mask: np.ndarray, refine: bool):
         self.clip, self.at, self.mask = clip, start, mask
-        self.refine = refine
-        self.area = float((mask > 0.5).sum())
+        self.initial_area = float((mask > 0.5).sum())
         self.lost: set[int] = set()
         self.cuts: set[int] = set()
-        self.over = False
-        self.anchor = _anchor(clip.image(start), mask) if refine else None
+        self.ended = False
+        self.anchor = Anchor.of(clip.image(start), mask) if refine else None
 
-    def to(self, number: int) -> tuple[np.ndarray, float]:
-        """The mask (H, W) of the neighboring frame `number`, and how much of it the flow vouches for."""
+    def advance(self, number: int) -> tuple[np.ndarray, float]:
+        """Return the mask (H, W) of the neighboring frame `number`, and how much of it the flow vouches for."""
         old, self.at = self.at, number
-        step = None if self.over else self.clip.step(old, number)
-        if step is not None and step.apart > CUT_LEVELS:
+        if self.ended:
+            return self._lose(number), 0.0
+        step = self.clip.step(old, number)
+        if step.difference > SHOT_CHANGE_LEVELS:
             self.cuts.add(number)
-            self.over = True
-        if step is None or self.over:
-            self.lost.add(number)
-            return np.zeros(self.clip.shape[1:], np.float32), 0.0
-        moved, part, known = _moved(step, self.clip.small, self.mask)
-        inside = moved > 0.5
-        count = int(inside.sum())
-        trust = _trust(moved, known)
-        if self.refine and count >= LEAST_PIXELS:
-            cut = _cut(self.clip.image(number, part), moved, known, self.anchor)
-            vouched = inside & (known == 2)
-            kept = (cut > 0.5)[vouched].mean() if vouched.sum() >= LEAST_PIXELS else 1.0
-            if kept > SHRINKS and (cut > 0.5).sum() < GROWS * count:
-                moved = cut
-        elif not self.refine:
-            moved = np.clip((moved - 0.5) * 2 + 0.5, 0, 1)
+            return self._lose(number), 0.0
+        moved = _move(step, self.clip.flow_size, self.mask)
+        mask = self._sharpened(number, moved)
+        # A few pixels that cling to something are not the object, unless it was as small from the beginning.
+        if (mask > 0.5).sum() < max(1, min(MIN_PIXELS, 0.1 * self.initial_area)):
+            return self._lose(number), moved.trust
         self.mask = np.zeros(self.clip.shape[1:], np.float32)
-        self.mask[part] = moved
-        # A few pixels that cling to something are not the thing, unless it was as small from the beginning.
-        if (moved > 0.5).sum() < max(1, min(LEAST_PIXELS, 0.1 * self.area)):
-            self.mask[:] = 0
-            self.lost.add(number)
-            self.over = True
-        return self.mask, trust
+        self.mask[moved.part] = mask
+        return self.mask, moved.trust
+
+    def _sharpened(self, number: int, moved: Moved) -> np.ndarray:
+        """Return the moved mask (h, w) with its edge cut by color, or steepened where colors are not used."""
+        if self.anchor is None:
+            return np.clip((moved.mask - 0.5) * 2 + 0.5, 0, 1)
+        inside = moved.mask > 0.5
+        if inside.sum() < MIN_PIXELS:
+            return moved.mask
+        cut = cut_by_color(self.clip.image(number, moved.part), moved, self.anchor)
+        vouched = inside & (moved.confidence == TRUSTED)
+        kept = (cut > 0.5)[vouched].mean() if vouched.sum() >= MIN_PIXELS else 1.0
+        return cut if kept > MIN_KEPT and (cut > 0.5).sum() < MAX_GROWTH * inside.sum() else moved.mask
+
+    def _lose(self, number: int) -> np.ndarray:
+        """End the walk; return an empty mask (H, W)."""
+        self.lost.add(number)
+        self.ended = True
+        self.mask = np.zeros(self.clip.shape[1:], np.float32)
+        return self.mask
 
 
-def _moved(step: Step, size: tuple[int, int], mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice], np.ndarray]:
-    """A mask (H, W) moved by a step of the small `size`: a part (h, w) of it, which part, and Step.known there."""
+def _move(step: Step, flow_size: tuple[int, int], mask: np.ndarray) -> Moved:
+    """Return a mask (H, W) moved by a step whose flow has `flow_size`, cropped to its surroundings."""
+    cv2 = opencv()
+    if not (mask > 0.5).any():
+        return Moved(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.uint8), (slice(0, 1), slice(0, 1)))
+    height, width = mask.shape
+    scale = np.array([flow_size[1] / width, flow_size[0] / height], np.float32)
+    top, bottom, left, right = _reached_box(step, flow_size, mask, scale)
+    x, y = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
+    small_x, small_y = (x + 0.5) * scale[0] - 0.5, (y + 0.5) * scale[1] - 0.5
+    border = cv2.BORDER_REPLICATE
+    back = cv2.remap(step.back, small_x, small_y, cv2.INTER_LINEAR, borderMode=border) / scale
+    confidence = cv2.remap(step.confidence, small_x, small_y, cv2.INTER_NEAREST, borderMode=border)
+    shifted = cv2.remap(mask, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=border)
+    moved = Moved(shifted, confidence, (slice(top, bottom), slice(left, right)))
+    if not (shifted > 0.5).any():
+        return moved
+    rows, columns = surroundings(shifted, moved.widening)
+    part = slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
+    return Moved(shifted[rows, columns], confidence[rows, columns], part)
+
+
+def _reached_box(
+    step: Step, flow_size: tuple[int, int], mask: np.ndarray, scale: np.ndarray
+) -> tuple[int, int, int, int]:
+    """Return top, bottom, left and right of where the flow carries a mask (H, W), with room for its edge.
+
+    scale (2,): the flow's pixels per pixel of the mask, x and y.
+    """
     cv2 = opencv()
     height, width = mask.shape
-    scale = np.array([size[1] / width, size[0] / height], np.float32)
-    # Where the flow carries the thing, with room for its edge: all work is done in this part of the image.
-    rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
-    if not len(rows):
-        return np.zeros((1, 1), np.float32), (slice(0, 1), slice(0, 1)), np.zeros((1, 1), np.uint8)
-    small = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA) > 0.25
-    ways = step.forth[small] / scale if small.any() else np.zeros((1, 2), np.float32)
-    low, high = np.percentile(ways, [2, 98], axis=0)
-    margin = 0.2 * np.sqrt((mask > 0.5).sum()) + 12
+    inside = mask > 0.5
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    small = cv2.resize(mask, flow_size[::-1], interpolation=cv2.INTER_AREA) > 0.25
+    shifts = step.forth[small] / scale if small.any() else np.zeros((1, 2), np.float32)
+    low, high = np.percentile(shifts, [2, 98], axis=0)
+    margin = 0.2 * np.sqrt(inside.sum()) + 12
     left = int(np.clip(columns[0] + low[0] - margin, 0, width - 1))
     right = int(np.clip(columns[-1] + high[0] + margin + 1, left + 1, width))
     top = int(np.clip(rows[0] + low[1] - margin, 0, height - 1))
     bottom = int(np.clip(rows[-1] + high[1] + margin + 1, top + 1, height))
-    x, y = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-    small_x, small_y = (x + 0.5) * scale[0] - 0.5, (y + 0.5) * scale[1] - 0.5
-    back = cv2.remap(step.back, small_x, small_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) / scale
-    known = cv2.remap(step.known, small_x, small_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    moved = cv2.remap(mask, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if not (moved > 0.5).any():
-        return moved, (slice(top, bottom), slice(left, right)), known
-    part = _around(moved, 1 + 3 * _doubt(_trust(moved, known)))
-    place = tuple(slice(s.start + first, s.stop + first) for s, first in zip(part, (top, left), strict=True))
-    return moved[part], place, known[part]
+    return top, bottom, left, right
 
 
-def _trust(moved: np.ndarray, known: np.ndarray) -> float:
-    """The share of a mask (h, w) that the flow vouches for."""
-    inside = moved > 0.5
-    return float((known[inside] == 2).mean()) if inside.any() else 0.0
-
-
-def _doubt(trust: float) -> float:
-    """0 where the flow vouches for most of a mask, up to 1 where for nothing: then color decides a wider band."""
-    return max(0.0, 1 - trust / DOUBTFUL)
-
-
-def _around(mask: np.ndarray, wider: float = 1.0) -> tuple[slice, slice]:
-    """The rows and columns of a mask (H, W) that is not empty, with the surroundings that show its background."""
-    inside = mask > 0.5
-    margin = int(wider * max(8, 0.15 * np.sqrt(inside.sum()))) + 4
-    lines = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
-    return tuple(
-        slice(max(0, int(line[0]) - margin), min(size, int(line[-1]) + margin + 1))
-        for line, size in zip(lines, mask.shape, strict=True)
-    )
-
-
-def _anchor(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The surroundings of a given mask, small: image (h, w, 3) bytes and what GrabCut is told of it (h, w)."""
-    cv2 = opencv()
-    part = _around(mask)
-    size = _small(mask[part].shape, ANCHOR_PIXELS)
-    small = cv2.resize(np.ascontiguousarray(image[part]), size[::-1], interpolation=cv2.INTER_AREA)
-    cover = cv2.resize(np.ascontiguousarray(mask[part]), size[::-1], interpolation=cv2.INTER_AREA)
-    return small, np.where(cover > 0.5, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
-
-
-def _cut(image: np.ndarray, moved: np.ndarray, known: np.ndarray, anchor: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """A moved mask (h, w) cut anew by color within its bytes (h, w, 3): float32 with soft edges."""
-    cv2 = opencv()
-    height, width = _small(moved.shape, CUT_PIXELS)
-    size = (width, height)
-    share = width / moved.shape[1]
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    inside = (cv2.resize(moved, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
-    known_here, known = known, cv2.resize(known, size, interpolation=cv2.INTER_NEAREST)
-    unit = share * float(np.sqrt((moved > 0.5).sum()))
-    deep = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    far = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    wider = 1 + 3 * _doubt(_trust(moved, known_here))
-    inner, outer = wider * max(2.0, INNER * unit), wider * max(3.0, OUTER * unit)
-    told = np.where(inside > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    # What comes from beyond the image may be anything; what the flow only doubts, anything near the edge.
-    told[(deep > inner) & (known == 2) | (deep > 3 * inner) & (known == 1)] = cv2.GC_FGD
-    told[(far > outer) & (known > 0) | (far > 3 * outer)] = cv2.GC_BGD
-    # Colors are learned from what is known alone, here and in the image of the given mask.
-    teaching = [
-        (small[told == cv2.GC_FGD], small[told == cv2.GC_BGD]),
-        tuple(anchor[0][anchor[1] == side] for side in (cv2.GC_FGD, cv2.GC_BGD)),
-    ]
-    front, behind = (np.concatenate([_thinned(part[side]) for part in teaching]) for side in (0, 1))
-    if min(len(front), len(behind)) < LEAST_PIXELS:
-        return moved
-    lesson = np.concatenate([front, behind])[None]
-    answers = np.repeat(np.uint8([cv2.GC_FGD, cv2.GC_BGD]), [len(front), len(behind)])[None].copy()
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    # GrabCut draws its first color clusters at random: the same draw every time makes results repeat.
-    cv2.setRNGSeed(1)
-    cv2.grabCut(lesson, answers, None, *models, 0, cv2.GC_INIT_WITH_MASK)
-    cv2.grabCut(small, told, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
-    cut = ((told == cv2.GC_FGD) | (told == cv2.GC_PR_FGD)).astype(np.float32)
-    return cv2.resize(cut, moved.shape[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _thinned(colors: np.ndarray) -> np.ndarray:
-    """At most LESSON of the colors (N, 3), evenly taken."""
-    return colors[:: max(1, -(-len(colors) // LESSON))]
-
-
-def _small(shape: tuple[int, ...], most: int) -> tuple[int, int]:
-    """Height and width of at most about `most` pixels in the same proportions; never larger than they are."""
-    share = min(1.0, (most / (shape[0] * shape[1])) ** 0.5)
-    return max(2, round(shape[0] * share)), max(2, round(shape[1] * share))
-
-
-def _blended(
-    back: np.ndarray, back_trust: float, forth: np.ndarray, forth_trust: float, share: float
+def _blend(
+    backward: tuple[np.ndarray, float], forward: tuple[np.ndarray, float], share: float
 ) -> tuple[np.ndarray, float]:
-    """The mask between the two ways, `share` of it the forward one's; where one way has lost the thing, the other's."""
+    """Return mask and trust between two walks, `share` of them the forward one's.
+
+    Where one walk has lost the object, the other's mask is taken.
+    """
+    (back, back_trust), (forth, forth_trust) = backward, forward
     if not min(back.max(), forth.max()) > 0.5:
-        return (forth, forth_trust) if (forth > 0.5).any() else (back, back_trust)
-    part = _around(np.maximum(back, forth))
-    value = (1 - share) * signed_distance(back[part]) + share * signed_distance(forth[part])
+        return forward if (forth > 0.5).any() else backward
+    part = surroundings(np.maximum(back, forth))
+    distance = (1 - share) * signed_distance(back[part]) + share * signed_distance(forth[part])
     mask = np.zeros_like(back)
-    mask[part] = np.clip(0.5 - value, 0, 1)
+    mask[part] = np.clip(0.5 - distance, 0, 1)
     return mask, (1 - share) * back_trust + share * forth_trust
 
 
-def _warnings(trust: np.ndarray, lost: set[int], cuts: set[int]) -> list[str]:
-    warnings = []
-    for number in sorted(cuts):
-        warnings.append(f"Frame {number} begins a new shot; masks do not go across it: paint one after it.")
+def _warnings(trust: np.ndarray, lost: Sequence[int], cuts: Iterable[int]) -> list[str]:
+    warnings = [f"Frame {number} begins a new shot; masks do not cross shots: paint one after it." for number in cuts]
     if lost:
-        warnings.append(
-            f"The thing was lost in frames {spans(np.array(sorted(lost)))}: paint it there, or leave it out."
-        )
+        warnings.append(f"The object was lost in frames {format_ranges(lost)}: paint it there, or leave it out.")
     doubtful = np.flatnonzero((trust > 0) & (trust < 0.5))
     if len(doubtful):
-        warnings.append(f"In frames {spans(doubtful)} most of the mask rests on color alone: look at them.")
+        warnings.append(f"In frames {format_ranges(doubtful)} most of the mask rests on color alone: look at them.")
     return warnings

@@ -1,4 +1,4 @@
-"""Reference images cut from larger ones: found by a mask, framed, background kept or replaced by gray."""
+"""Reference images cut from larger ones: cropped by a mask, framed, background kept or replaced by gray."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..images import resize
-from .mask_input import fitted_mask
+from .mask_input import fit_mask
 from .slots import GRAY, Identity, reference_image
 
 
@@ -31,33 +31,40 @@ def crop_reference(
         raise UserError(f"a reference of {height}x{width} was asked for; sides of at least 1 were expected")
     image = np.asarray(image, np.float32)
     if mask is not None:
-        mask = fitted_mask(mask, *image.shape[:2], "the mask of the reference", "its image")
+        mask = fit_mask(mask, image.shape[0], image.shape[1], "the mask of the reference", "its image")
     identity = Identity("reference", (image,), mask=mask)
     reference = identity.images[0]
     # The mask by itself is white laid on gray: from there to white is 0 to 1.
-    one = Identity("reference", (np.ones_like(reference),), mask=identity.mask)
-    placed = np.clip((reference_image(one, height, width, margin=margin)[..., 0] - GRAY) / (1 - GRAY), 0, 1)
+    white = Identity("reference", (np.ones_like(reference),), mask=identity.mask)
+    cropped_mask = np.clip((reference_image(white, height, width, margin=margin)[..., 0] - GRAY) / (1 - GRAY), 0, 1)
     if not keep_background or identity.mask is None:
-        return reference_image(identity, height, width, margin=margin), placed
-    inside = identity.mask > 0.5
+        return reference_image(identity, height, width, margin=margin), cropped_mask
+    return _with_background(reference, identity.mask > 0.5, height, width, margin), cropped_mask
+
+
+def _with_background(image: np.ndarray, inside: np.ndarray, height: int, width: int, margin: float) -> np.ndarray:
+    """Return the crop (height, width, 3) of an image (H, W, 3) about the subject (inside: (H, W) bool), gray beyond."""
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    size = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    size = int(rows[-1]) + 1 - int(rows[0]), int(columns[-1]) + 1 - int(columns[0])
     scale = (1 - 2 * margin) * min(height, width) / max(size)
-    # As much of the image as the new one shows: whole pixels of it, of which the outermost are cut.
-    result = np.full((height, width, 3), GRAY, np.float32)
-    spans, places = [], []
-    for first, length, new, full in (
-        (rows[0], size[0], height, reference.shape[0]),
-        (columns[0], size[1], width, reference.shape[1]),
-    ):
-        middle, reach = first + length / 2, new / 2 / scale
-        low, high = max(0, int(np.floor(middle - reach))), min(full, int(np.ceil(middle + reach)))
-        spans.append((low, high))
-        places.append(round(new / 2 + (low - middle) * scale))
-    part = reference[slice(*spans[0]), slice(*spans[1])]
-    fitted = resize(part, *(max(1, round(side * scale)) for side in part.shape[:2]))
-    fitted = fitted[max(0, -places[0]) :, max(0, -places[1]) :]
-    top, left = max(0, places[0]), max(0, places[1])
+    down, top = _visible_span(int(rows[0]), size[0], height, image.shape[0], scale)
+    across, left = _visible_span(int(columns[0]), size[1], width, image.shape[1], scale)
+    visible = image[down, across]
+    fitted = resize(visible, *(max(1, round(side * scale)) for side in visible.shape[:2]))
+    fitted = fitted[max(0, -top) :, max(0, -left) :]
+    top, left = max(0, top), max(0, left)
     fitted = fitted[: height - top, : width - left]
+    result = np.full((height, width, 3), GRAY, np.float32)
     result[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
-    return np.clip(result, 0, 1), placed
+    return np.clip(result, 0, 1)
+
+
+def _visible_span(first: int, length: int, new: int, full: int, scale: float) -> tuple[slice, int]:
+    """Return which pixels of one axis the crop shows, and where in the crop the first of them begins.
+
+    first, length: of the subject; new: the crop's side; full: the image's side. Whole pixels are taken, of which the
+    outermost are cut afterwards.
+    """
+    middle, radius = first + length / 2, new / 2 / scale
+    low, high = max(0, int(np.floor(middle - radius))), min(full, int(np.ceil(middle + radius)))
+    return slice(low, high), round(new / 2 + (low - middle) * scale)

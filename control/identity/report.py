@@ -1,43 +1,52 @@
-"""What tracks look like in numbers and in sentences: empty frames, gaps, leaps, areas, overlap.
+"""What masklets look like in numbers and in sentences: empty frames, gaps, leaps, areas, overlap.
 
-Shapes: F frames, H height, W width. A pixel belongs to a mask where it is above 0.5.
+A masklet is a mask per frame of one object. Shapes: F frames, H height, W width. A pixel belongs to a mask where the
+mask is above 0.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-# Smaller than this share of the image, a thing is too small for the model to show; larger than the other, the mask
-# is more likely a background.
-TINY, WHOLE = 0.002, 0.95
-# From one frame to the next a thing goes no further than so many times its size, unless the track has lost it.
-LEAP = 1.5
+# An object that covers less of the image than this share is too small for the model to show; a mask that covers more
+# than the other is more likely a background.
+MIN_SHARE, MAX_SHARE = 0.002, 0.95
+# From one frame to the next an object moves no further than so many times its size, unless the masklet has lost it.
+MAX_STEP = 1.5
+# From this share on, what one masklet covers of another is reported.
+NOTABLE_OVERLAP = 0.3
 
 
 class Named(Protocol):
-    """What has a name and a track: an `Identity`, or a `NamedTrack`."""
+    """A name and a masklet (F, H, W): an `Identity`, or a `NamedMasklet`."""
 
-    name: str
-    track: np.ndarray | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def track(self) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True, eq=False)
-class NamedTrack:
-    """A track (F, H, W) and how sentences call it."""
+class NamedMasklet:
+    """A masklet (F, H, W) and its name in sentences."""
 
     name: str
     track: np.ndarray | None
 
 
 @dataclass(frozen=True)
-class TrackFigures:
-    """A track in numbers. area (F,): share of the image. center (F, 2): x and y as shares of the image, NaN where
-    it is empty. first, last: the first and last frame with a mask, -1 where there is none. gaps: empty frames between
-    them. leaps: frames at which it is suddenly elsewhere."""
+class MaskletFigures:
+    """A masklet in numbers.
+
+    area (F,): share of the image. center (F, 2): x and y as shares of the image, NaN where the mask is empty.
+    first, last: the first and last frame with a mask, -1 where there is none. gaps: empty frames between them.
+    leaps: frames at which the mask is suddenly elsewhere.
+    """
 
     area: np.ndarray
     center: np.ndarray
@@ -46,90 +55,95 @@ class TrackFigures:
     gaps: tuple[int, ...]
     leaps: tuple[int, ...]
 
-    @property
-    def empty(self) -> tuple[int, ...]:
-        """All frames without a mask."""
-        return tuple(int(number) for number in np.flatnonzero(self.area == 0))
+
+def masklet_figures(masklet: np.ndarray) -> MaskletFigures:
+    """Return the figures of a masklet (F, H, W)."""
+    _, height, width = masklet.shape
+    area, center = _areas_and_centers(masklet)
+    present = np.flatnonzero(area)
+    if not len(present):
+        return MaskletFigures(area, center, -1, -1, (), ())
+    first, last = int(present[0]), int(present[-1])
+    gaps = tuple(first + number for number in _numbers(area[first : last + 1] == 0))
+    steps = np.hypot(*(np.diff(center, axis=0) * (width, height)).T)
+    sizes = np.sqrt(np.maximum(area[1:], area[:-1]) * height * width)
+    with np.errstate(invalid="ignore"):
+        leaps = _numbers(steps > MAX_STEP * sizes + 0.05 * np.hypot(height, width))
+    return MaskletFigures(area, center, first, last, gaps, tuple(number + 1 for number in leaps))
 
 
-def track_figures(track: np.ndarray) -> TrackFigures:
-    """The figures of a track (F, H, W)."""
-    count, height, width = track.shape
+def _areas_and_centers(masklet: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    count, height, width = masklet.shape
     area, center = np.zeros(count), np.full((count, 2), np.nan)
-    for number, mask in enumerate(track):
+    for number, mask in enumerate(masklet):
         inside = mask > 0.5
-        across, down = inside.sum(0), inside.sum(1)
-        pixels = int(across.sum())
+        per_column, per_row = inside.sum(0), inside.sum(1)
+        pixels = int(per_column.sum())
         area[number] = pixels / (height * width)
         if pixels:
             center[number] = (
-                (across @ (np.arange(width) + 0.5)) / (pixels * width),
-                (down @ (np.arange(height) + 0.5)) / (pixels * height),
+                (per_column @ (np.arange(width) + 0.5)) / (pixels * width),
+                (per_row @ (np.arange(height) + 0.5)) / (pixels * height),
             )
-    seen = np.flatnonzero(area)
-    if not len(seen):
-        return TrackFigures(area, center, -1, -1, (), ())
-    first, last = int(seen[0]), int(seen[-1])
-    gaps = tuple(int(number) for number in np.flatnonzero(area[first : last + 1] == 0) + first)
-    ways = np.hypot(*(np.diff(center, axis=0) * (width, height)).T)
-    sizes = np.sqrt(np.maximum(area[1:], area[:-1]) * height * width)
-    with np.errstate(invalid="ignore"):
-        leaps = np.flatnonzero(ways > LEAP * sizes + 0.05 * np.hypot(height, width)) + 1
-    return TrackFigures(area, center, first, last, gaps, tuple(int(number) for number in leaps))
+    return area, center
+
+
+def _numbers(chosen: np.ndarray) -> tuple[int, ...]:
+    """Return the indices at which a bool array (N,) is true."""
+    return tuple(int(number) for number in np.flatnonzero(chosen))
 
 
 def overlap(back: np.ndarray, front: np.ndarray) -> float:
-    """The share of the track `back` (F, H, W) that `front` covers, 0..1."""
+    """Return the share (0..1) of the masklet `back` (F, H, W) that `front` covers."""
     both = sum(int(((one > 0.5) & (other > 0.5)).sum()) for one, other in zip(back, front, strict=True))
     return both / max(1, sum(int((mask > 0.5).sum()) for mask in back))
 
 
-def track_report(identities: Sequence[Named]) -> list[str]:
-    """Sentences about tracks that may not be meant: empty, with gaps or leaps, too small, too large, hidden."""
-    with_track = [identity for identity in identities if identity.track is not None]
-    warnings = []
-    for identity in with_track:
-        name, figures = identity.name, track_figures(identity.track)
-        if figures.first < 0:
-            warnings.append(f"The track of '{name}' is empty in every frame, so it stands nowhere.")
-            continue
-        if figures.gaps:
-            warnings.append(f"The track of '{name}' has gaps: frames {spans(np.array(figures.gaps))} are empty.")
-        if figures.first > 0 or figures.last < len(figures.area) - 1:
-            warnings.append(
-                f"'{name}' is seen in frames {figures.first} to {figures.last} only, of 0 to {len(figures.area) - 1}."
-            )
-        if figures.leaps:
-            warnings.append(
-                f"The track of '{name}' leaps at frame {spans(np.array(figures.leaps))}: is it still the same thing?"
-            )
-        share = figures.area[figures.area > 0].mean()
-        if share < TINY:
-            warnings.append(f"The track of '{name}' covers {share:.2%} of the image, too little to show it.")
-        if share > WHOLE:
-            warnings.append(
-                f"The track of '{name}' covers {share:.0%} of the image: is it inverted? White is where it stands."
-            )
-    for index, back in enumerate(with_track):
-        for front in with_track[index + 1 :]:
-            if back.track.shape != front.track.shape:
-                continue
-            share = overlap(back.track, front.track)
-            if share > 0.3:
-                warnings.append(f"'{front.name}' covers {share:.0%} of '{back.name}': later slots lie in front.")
+def masklet_report(identities: Sequence[Named]) -> list[str]:
+    """Return sentences about masklets that may not be meant: empty, with gaps or leaps, small, large, hidden."""
+    present = [(identity.name, identity.track) for identity in identities if identity.track is not None]
+    warnings = [sentence for name, masklet in present for sentence in _oddities(name, masklet_figures(masklet))]
+    for index, (back_name, back) in enumerate(present):
+        for front_name, front in present[index + 1 :]:
+            share = overlap(back, front) if back.shape == front.shape else 0.0
+            if share > NOTABLE_OVERLAP:
+                warnings.append(f"'{front_name}' covers {share:.0%} of '{back_name}': later slots lie in front.")
     return warnings
 
 
-def whereabouts(track: np.ndarray) -> str:
-    """Where a track (F, H, W) shows something, as the end of a sentence: "in frames 0-8, 4.1% of the image"."""
-    area = track_figures(track).area
-    seen = np.flatnonzero(area)
-    if not len(seen):
+def _oddities(name: str, figures: MaskletFigures) -> Iterator[str]:
+    """Yield what may not be meant about one masklet."""
+    if figures.first < 0:
+        yield f"The masklet of '{name}' is empty in every frame, so '{name}' is placed nowhere."
+        return
+    last_frame = len(figures.area) - 1
+    if figures.gaps:
+        yield f"The masklet of '{name}' has gaps: frames {format_ranges(figures.gaps)} are empty."
+    if figures.first > 0 or figures.last < last_frame:
+        yield f"'{name}' is seen in frames {figures.first} to {figures.last} only, of 0 to {last_frame}."
+    if figures.leaps:
+        yield (f"The masklet of '{name}' leaps at frame {format_ranges(figures.leaps)}: is it still the same object?")
+    share = figures.area[figures.area > 0].mean()
+    if share < MIN_SHARE:
+        yield f"The masklet of '{name}' covers {share:.2%} of the image, too little to show '{name}'."
+    if share > MAX_SHARE:
+        yield f"The masklet of '{name}' covers {share:.0%} of the image: is it inverted? White shows where '{name}' is."
+
+
+def describe_presence(masklet: np.ndarray) -> str:
+    """Return in which frames a masklet (F, H, W) shows something, as the end of a sentence.
+
+    For example "in frames 0-8, 4.1% of the image", or "in no frame".
+    """
+    area = masklet_figures(masklet).area
+    present = _numbers(area > 0)
+    if not present:
         return "in no frame"
-    return f"in frame{'s' * (len(seen) > 1)} {spans(seen)}, {area[seen].mean():.1%} of the image"
+    return f"in frame{'s' * (len(present) > 1)} {format_ranges(present)}, {area[area > 0].mean():.1%} of the image"
 
 
-def spans(numbers: np.ndarray) -> str:
-    """Sorted whole numbers in words: [3, 4, 5, 9] is '3-5, 9'."""
+def format_ranges(numbers: Sequence[int] | np.ndarray) -> str:
+    """Return sorted whole numbers as text: [3, 4, 5, 9] is '3-5, 9'."""
+    numbers = np.asarray(numbers)
     parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)

@@ -19,7 +19,7 @@ MOST_CHARACTERS = 2**22
 
 
 def encode(mask: np.ndarray) -> str:
-    """The text of a mask (H, W); more than 0.5 counts as white."""
+    """Return the text of a mask (H, W); more than 0.5 counts as white."""
     flat = (np.asarray(mask) > 0.5).ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     counts = np.diff(np.concatenate([[0], changes, [flat.size]]))
@@ -42,7 +42,7 @@ def encode(mask: np.ndarray) -> str:
 
 
 def decode(text: str, height: int, width: int) -> np.ndarray:
-    """The mask (height, width), bool, of such a text. Raises ValueError, in words, for what is none of this size."""
+    """Return the mask (height, width), bool, of such a text. Raises ValueError, in words, for any other text."""
     total = height * width
     if not 0 < total <= MOST_PIXELS:
         raise ValueError(f"an image of {width}x{height} is empty or larger than {MOST_PIXELS} pixels")
@@ -51,7 +51,7 @@ def decode(text: str, height: int, width: int) -> np.ndarray:
     try:
         data = np.frombuffer(base64.b64decode(text.encode("ascii"), validate=True), np.uint8)
     except (binascii.Error, UnicodeEncodeError) as error:
-        raise ValueError("the runs are no base64 text") from error
+        raise ValueError("the runs are not base64 text") from error
     if not data.size or data[-1] > 127:
         raise ValueError("the runs are empty or cut short")
     starts = np.concatenate([[0], np.flatnonzero(data[:-1] < 128) + 1])

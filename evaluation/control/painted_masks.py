@@ -3,7 +3,7 @@
 Every eighth frame and the last is a key, and so are the frames at which the object comes and goes, as anyone would see
 who paints it: each part of the object is outlined by a polygon of at most sixteen corners, each hole by one that takes
 away, and parts and holes smaller than a twentieth of the object are left alone. The frames between are what the mask
-painter makes of the keys (`control.identity.keyframes.MaskTrack`): a movement that turns around between two keys, a
+painter makes of the keys (`control.identity.keyframes.Masklet`): a movement that turns around between two keys, a
 bounce for example, is lost, as it is for a person who looks at every eighth frame only.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...control.conditions import Conditions, IdentityCondition
-from ...control.identity.keyframes import MaskKey, MaskTrack
+from ...control.identity.keyframes import MaskKey, Masklet
 from ...control.identity.shapes import Polygon
 from ...control.libraries import opencv
 
@@ -49,13 +49,13 @@ def painted_track(track: np.ndarray, every: int = EVERY, corners: int = CORNERS)
     return painted_keys(track, every, corners).rasterize(*track.shape[1:])
 
 
-def painted_keys(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> MaskTrack:
+def painted_keys(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> Masklet:
     """The keys of `painted_track`, as the mask painter keeps them."""
     seen = (track > 0.5).any((1, 2))
     frames = {*range(0, len(track), every), len(track) - 1}
     for number in np.flatnonzero(seen[1:] != seen[:-1]).tolist():
         frames |= {number, number + 1}
-    return MaskTrack(tuple(MaskKey(frame, outlines(track[frame], corners)) for frame in sorted(frames)), len(track))
+    return Masklet(tuple(MaskKey(frame, outlines(track[frame], corners)) for frame in sorted(frames)), len(track))
 
 
 def outlines(mask: np.ndarray, corners: int = CORNERS) -> tuple[Polygon, ...]:

@@ -30,11 +30,11 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from ...control.depth.align import fit_scale_shift
-from ...control.depth.chunks import process_chunk
+from ...control.depth.extract import Chunk, RawDepth, extract
 from ...control.depth.flicker import Flicker, static_flicker
 from ...control.depth.measure import RangeMeter
 from ...control.depth.normalize import apply_recipe, measure_depth, normalize_depth
-from ...control.depth.stabilize import Stabilizer, stabilize
+from ...control.depth.stabilize import Stabilizer, StabilizerOptions, stabilize
 from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.libraries import opencv
@@ -214,17 +214,19 @@ def chunk_difference(
     values: np.ndarray, video: np.ndarray | None, rng: np.random.Generator, size: int = 8, overlap: int = 2
 ) -> float:
     """Return the largest difference between a clip in one piece and in chunks of `size` in scales of their own."""
-    recipe = measure_depth([values], "disparity")
-    whole = process_chunk(values, recipe=recipe, images=video)[0].values
+    chunk = Chunk(overlap, recipe=measure_depth([values], "disparity"))
+    options = None if video is None else StabilizerOptions()
+    whole = extract(RawDepth("estimates", values, "disparity"), images=video, stabilizing=options, chunk=chunk)
     state, parts = None, []
     for start in range(0, len(values) - overlap, size - overlap):
-        chosen = slice(start, start + size)
+        part = slice(start, start + size)
         scale, shift = (1.0, 0.0) if state is None else (rng.uniform(0.3, 3), rng.uniform(-2, 2))
-        chunk = values[chosen] * np.float32(scale) + np.float32(shift)
-        images = None if video is None else video[chosen]
-        processed, state = process_chunk(chunk, state, recipe=recipe, overlap=overlap, images=images)
-        parts.append(processed.values)
-    return float(np.abs(np.concatenate(parts) - whole).max())
+        raw = RawDepth("estimates", values[part] * np.float32(scale) + np.float32(shift), "disparity")
+        images = None if video is None else video[part]
+        made = extract(raw, images=images, stabilizing=options, chunk=chunk, state=state)
+        state = made.state
+        parts.append(made.clip.values)
+    return float(np.abs(np.concatenate(parts) - whole.clip.values).max())
 
 
 # ---- memory and time ---------------------------------------------------------------------------------------------

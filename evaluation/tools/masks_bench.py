@@ -25,7 +25,7 @@ from ...control.errors import UserError
 from ...control.files import write_json
 from ...control.identity.clip_flow import opencv
 from ...control.identity.inbetween import Between, Form
-from ...control.identity.keyframes import MaskKey, MaskTrack
+from ...control.identity.keyframes import MaskKey, Masklet
 from ...control.identity.propagate import propagate
 from ...control.identity.shapes import Bitmap, Ellipse, Polygon, Shape, rasterize
 from ...control.identity.slots import SLOTS
@@ -207,7 +207,7 @@ def measure_state() -> float:
         for number in range(8):
             mask = rasterize(place_outline(name, (0.3 + 0.05 * number, 0.5), 0.9, 9.0 * number + slot), 720, 1280)
             keys.append(MaskKey(17 * number, (Bitmap.of(mask),)))
-        slots.append(MaskSlot(name, MaskTrack(tuple(keys), 121)))
+        slots.append(MaskSlot(name, Masklet(tuple(keys), 121)))
     return round(len(state_to_json(MaskState(1280, 720, 121, tuple(slots)))) / 1000, 1)
 
 

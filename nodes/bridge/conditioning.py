@@ -21,7 +21,7 @@ from ..sockets.cameras import camera_motion_range_of
 from .base_model import FullDiTModel
 from .cond import KEY
 
-REMEMBERED = 8  # encoded bundles; the K/V cache of the network goes by their identity
+REMEMBERED = 8  # encoded conditions; the K/V cache of the network goes by their identity
 
 _encoded: OrderedDict[tuple[object, ...], ConditionStreams] = OrderedDict()
 

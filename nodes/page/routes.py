@@ -28,7 +28,7 @@ def propagate(request: Any, progress: Callable[[int, int], None], cancel: Callab
     """What the route answers to a request's JSON. Raises UserError, in words, for what cannot be used."""
     if not isinstance(request, dict):
         raise UserError("The page asked for nothing that can be done: load it anew.")
-    size = paint.followed_size(*stage_size(request.get("stage")))
+    size = paint.propagation_size(*stage_size(request.get("stage")))
     first, last = (_whole(request.get(name), name) for name in ("first", "last"))
     frames = open_stage(request["stage"], size, first, last)
     masks = {}
@@ -38,7 +38,7 @@ def propagate(request: Any, progress: Callable[[int, int], None], cancel: Callab
     accuracy = request.get("accuracy", 0.95)
     if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)) or not 0.5 <= accuracy <= 0.99:
         raise UserError("The accuracy of a propagation is a number from 0.5 to 0.99.")
-    keys, warnings = paint.follow(frames, masks, accuracy, first, progress, cancel)
+    keys, warnings = paint.propagate_keys(frames, masks, accuracy, first, progress, cancel)
     return {"keys": [key_to_json(key) for key in keys], "warnings": warnings}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...control.camera import CameraTrajectory
-from ...control.depth.extract import Extracted, Span, extract
-from ...control.depth.stabilize import Stabilizing
+from ...control.depth.extract import Chunk, DepthRange, ExtractedDepth, extract
+from ...control.depth.stabilize import StabilizerOptions
 from ...control.errors import UserError
 from ..bridge.progress import progress
 from . import meta_batch as batches
@@ -25,7 +25,7 @@ def extract_depth(
     fill: bool = True,
     meta_batch: Any = None,
     node: str = "",
-) -> Extracted:
+) -> ExtractedDepth:
     """source, span: what the node's dynamic inputs hold, the choice under their own names 'source' and 'range'.
 
     images (F, H, W, 3): the video. node: its id, under which a Meta Batch Manager's state is kept. Raises UserError for
@@ -44,13 +44,13 @@ def extract_depth(
     found = SOURCES[name](source, images, piece)
     made = extract(
         found.raw,
-        Span(span["range"], **{key: value for key, value in span.items() if key != "range"}),
+        DepthRange(span["range"], **{key: value for key, value in span.items() if key != "range"}),
         images=found.images,
-        stabilizing=Stabilizing() if stabilize else None,
+        stabilizing=StabilizerOptions() if stabilize else None,
         camera=camera,
         fill=fill,
         size=found.size,
-        chunked=piece.chunked,
+        chunk=Chunk() if piece.chunked else None,
         state=state,
         progress=progress,
     )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...control.depth.extract import Raw, shrunk
+from ...control.depth.extract import RawDepth, shrink_frames
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
 from ..bridge.depth_files import depth_input, model_folders, model_place
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """Raw depth, the images that it is of (None: not known), the size that the result is to have (None: its own),
     what its estimator keeps for the next chunk, and whether a clip that has its own end ends with it."""
 
-    raw: Raw
+    raw: RawDepth
     images: np.ndarray | None
     size: tuple[int, int] | None = None
     context: Any = None
@@ -51,7 +51,7 @@ def embedded(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
         mean = clip_mean(images, cancel=stop_if_canceled)
     with progress(len(images)) as step:
         depth = estimate_depth(images, step, stop_if_canceled, mean=mean)
-    raw = Raw("depth from the small estimator for the demo", depth, "disparity", absolute=True, warnings=(NOTICE,))
+    raw = RawDepth("depth from the small estimator for the demo", depth, "disparity", absolute=True, warnings=(NOTICE,))
     return Found(raw, images, tuple(images.shape[1:3]), mean)
 
 
@@ -90,7 +90,7 @@ def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> 
         if cuda:
             management.soft_empty_cache()
     license = f" ({published.license})" if published else ""
-    return Found(Raw(f"disparity from Depth Anything V2 {name}{license}", depth, "disparity"), images)
+    return Found(RawDepth(f"disparity from Depth Anything V2 {name}{license}", depth, "disparity"), images)
 
 
 def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
@@ -102,7 +102,7 @@ def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     frames = images
     if frames is None and given.get("image") is not None:
         frames = to_images(given["image"], "the geometry's image")
-    raw = Raw(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, warnings=tuple(found.warnings))
+    raw = RawDepth(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, warnings=tuple(found.warnings))
     return Found(raw, frames)
 
 
@@ -111,7 +111,7 @@ def depth_video(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     if choice.get("depth") is None:
         raise UserError("No depth video is connected: connect its images to depth, or choose another source.")
     values = to_images(choice["depth"], "the depth video").mean(-1)
-    return Found(Raw("a depth video", values, choice.get("kind", "auto")), images)
+    return Found(RawDepth("a depth video", values, choice.get("kind", "auto")), images)
 
 
 def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
@@ -130,8 +130,8 @@ def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     if start >= end:
         raise UserError(f"The depth files have {len(whole)} frames; frame {start} was to be the first: start earlier.")
     stop = min(end, start + piece.count) if piece.count else end
-    frames = shrunk(whole.part(start, stop), choice.get("longest", 0))
-    raw = Raw(
+    frames = shrink_frames(whole.part(start, stop), choice.get("longest", 0))
+    raw = RawDepth(
         f"depth files ({len(whole)} in '{choice['files']}', {convention})",
         frames,
         whole.kind,
@@ -154,7 +154,7 @@ def world(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     clip = render([choice["scene"]], frames, height, width)
     depth = clip.depth[0].numpy()
     depth = np.where(depth >= FAR * 0.999, np.inf, depth).astype(np.float32)
-    raw = Raw(f"exact depth of procedural scene {choice['scene']}", depth, "depth", np.isinf(depth), True, True)
+    raw = RawDepth(f"exact depth of procedural scene {choice['scene']}", depth, "depth", np.isinf(depth), True, True)
     return Found(raw, None)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...control.errors import UserError
-from ...control.identity.mask_input import object_numbers
-from ...control.identity.objects import objects_report, slots_from_objects
+from ...control.identity.mask_input import parse_object_numbers
+from ...control.identity.objects import masklets_from_objects, objects_report
 from ...control.identity.slots import SLOTS
 
 
@@ -61,8 +61,8 @@ def tracks_of(
         report = f"SAM 3 found nothing in {sam.frames} frames, so all tracks are empty: another prompt or threshold?"
     else:
         count = sam.masks.shape[1]
-        numbers = object_numbers(objects, count, SLOTS)
-        tracks, shown = slots_from_objects(sam.masks, sam.size, numbers or order, SLOTS, True, progress)
+        numbers = parse_object_numbers(objects, count, SLOTS)
+        tracks, shown = masklets_from_objects(sam.masks, sam.size, numbers or order, SLOTS, True, progress)
         report = objects_report(count, shown, tracks, sam.scores)
     # Pages that are never written to cost no memory.
     return [*tracks, *(np.zeros((sam.frames, *sam.size), np.float32) for _ in range(SLOTS - len(tracks)))], report

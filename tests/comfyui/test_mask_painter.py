@@ -270,7 +270,7 @@ def test_every_tool_paints_and_the_masks_come_out(server, page, report, masks):
     saver = save_track(page)
     outputs = run(server, page)
     track = saved(server, outputs, saver)
-    wanted = masks.state_from_json(json.dumps(state(page))).tracks()[0]
+    wanted = masks.state_from_json(json.dumps(state(page))).rasterize()[0]
     assert track.shape == wanted.shape == (17, 480, 832)
     assert np.abs(track - wanted).max() <= 1.01 / 255 and 0.02 < track.mean() < 0.5
     shown = page.evaluate("""() => {
@@ -360,7 +360,7 @@ def test_keys_in_betweens_and_slots(server, page, masks):
     page.keyboard.press("Escape")
     one, two = save_track(page, 0), save_track(page, 1)
     outputs = run(server, page)
-    wanted = masks.state_from_json(json.dumps(state(page))).tracks()
+    wanted = masks.state_from_json(json.dumps(state(page))).rasterize()
     for saver, track in ((one, wanted[0]), (two, wanted[1])):
         assert np.abs(saved(server, outputs, saver) - track).max() <= 1.01 / 255
     assert wanted[1].max() == 1
@@ -422,7 +422,7 @@ def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
     page.wait_for_function("() => !N.fulldit.following", timeout=60_000)
     made = keys(page)
     assert made[0]["frame"] == 0 and made[-1]["frame"] == 12 and len(made) >= 2, made
-    found = masks.state_from_json(json.dumps(state(page))).tracks()[0]
+    found = masks.state_from_json(json.dumps(state(page))).rasterize()[0]
     fits = [iou(*pair) for pair in zip(found, track, strict=True)]
     report["follow"] = {"keys": len(made), "least_iou": round(float(min(fits)), 3)}
     assert min(fits) > 0.8

@@ -83,7 +83,7 @@ def test_a_few_near_pixels_in_an_empty_clip_still_count():
     assert normalize_depth(disparity).values.max() == 1
 
 
-def test_to_disparity():
+def test_infinity_becomes_zero_disparity_and_no_distance_unknown():
     with np.errstate(all="raise"):
         assert to_disparity(np.array([2, np.inf])) == pytest.approx([0.5, 0])
         assert np.isnan(to_disparity(np.array([0, -1, np.nan]))).all()
@@ -109,7 +109,7 @@ def test_color_channels_are_averaged_and_sizes_change():
         (slope(), {"low": 0.9, "high": 0.1}, "quantiles"),
     ],
 )
-def test_what_is_no_depth_is_refused(depth, options, says):
+def test_what_is_not_depth_is_refused(depth, options, says):
     with pytest.raises(UserError, match=says):
         normalize_depth(depth, **options)
 

@@ -9,8 +9,10 @@ import pytest
 
 from comfyui_fulldit.control.depth import measure, measure_depth, normalize_depth, normalize_stream
 from comfyui_fulldit.control.depth.align import fit_scale_shift
-from comfyui_fulldit.control.depth.chunks import DepthState, align_chunks, process_chunk, shrink
-from comfyui_fulldit.control.depth.normalize import apply_recipe
+from comfyui_fulldit.control.depth.chunks import DepthState, shrink
+from comfyui_fulldit.control.depth.extract import Chunk, DepthRange, RawDepth, extract
+from comfyui_fulldit.control.depth.normalize import DepthClip, apply_recipe
+from comfyui_fulldit.control.depth.stabilize import StabilizerOptions
 from comfyui_fulldit.control.errors import UserError
 
 
@@ -61,7 +63,7 @@ def test_a_stream_can_be_stopped():
 # ---- scale and shift -------------------------------------------------------------------------------------------------
 
 
-def test_scale_and_shift_are_found_in_spite_of_things_that_differ():
+def test_scale_and_shift_are_fitted_in_spite_of_what_differs():
     source = clip(1)[0]
     target = 2.5 * source - 0.7
     assert fit_scale_shift(source, target) == pytest.approx((2.5, -0.7, 0), abs=1e-5)
@@ -72,7 +74,7 @@ def test_scale_and_shift_are_found_in_spite_of_things_that_differ():
     assert fit_scale_shift(source, target, robust=False)[0] != pytest.approx(2.5, abs=0.05)
 
 
-def test_a_flat_source_says_nothing_about_scale():
+def test_a_flat_source_leaves_the_scale_at_one():
     assert fit_scale_shift(np.ones((4, 4)), np.full((4, 4), 3.0)) == pytest.approx((1, 2, 0))
     with pytest.raises(UserError, match="no known value in common"):
         fit_scale_shift(np.array([np.nan, 1]), np.array([1, np.nan]))
@@ -90,14 +92,29 @@ def cut(values: np.ndarray, size: int, overlap: int, seed: int = 1) -> list[np.n
     return chunks
 
 
+def process_chunk(
+    depth, state=None, *, kind="auto", recipe=None, near=None, far=None, overlap=0, images=None
+) -> tuple[DepthClip, DepthState]:
+    """One chunk, stabilized where it has images."""
+    made = extract(
+        RawDepth("a test", depth, kind),
+        DepthRange() if near is None else DepthRange("fixed", near=near, far=far),
+        images=images,
+        stabilizing=None if images is None else StabilizerOptions(),
+        fill=False,
+        chunk=Chunk(overlap, recipe=recipe),
+        state=state,
+    )
+    return made.clip, made.state
+
+
 def test_chunks_of_their_own_scale_become_one_clip():
     values = clip(29, 40, 230)  # wider than what is kept of the overlap
-    pieces = list(align_chunks(cut(values, 8, 3), 3))
+    state, pieces = None, []
+    for chunk in cut(values, 8, 3):
+        piece, state = process_chunk(chunk, state, kind="disparity", near=2.0, far=0.0, overlap=3)
+        pieces.append(piece.values * 2.0)
     assert np.abs(np.concatenate(pieces) - values).max() < 1e-4
-    with pytest.raises(UserError, match="more than 8 frames"):
-        list(align_chunks([values[:8]], 8))
-    with pytest.raises(UserError, match="at least 1"):
-        list(align_chunks([values], 0))
 
 
 def test_small_frames_keep_scale_and_shift():
@@ -107,7 +124,7 @@ def test_small_frames_keep_scale_and_shift():
 
 
 @pytest.mark.parametrize("size", [6, 9, 16])
-def test_chunked_is_unchunked(size):
+def test_chunks_give_what_the_whole_clip_gives(size):
     values = clip(29)
     recipe = measure_depth([values], "disparity")
     whole, state, parts = normalize_depth(values, "disparity").values, None, []
@@ -119,7 +136,7 @@ def test_chunked_is_unchunked(size):
     assert np.abs(np.concatenate(parts) - whole).max() < 1e-3
 
 
-def test_chunked_and_stabilized_is_unchunked_and_stabilized():
+def test_stabilized_chunks_give_what_the_stabilized_clip_gives():
     rng = np.random.default_rng(0)
     values = clip(10) + rng.normal(0, 0.03, (10, 1, 1)).astype(np.float32)
     images = (rng.uniform(0, 1, (1, 24, 36, 3)) * np.ones((10, 1, 1, 1))).astype(np.float32)
@@ -138,7 +155,7 @@ def test_chunked_and_stabilized_is_unchunked_and_stabilized():
     )
 
 
-def test_the_range_of_the_first_chunk_holds_and_is_said():
+def test_the_range_of_the_first_chunk_holds_with_a_warning():
     values = clip(20) * 5
     first, state = process_chunk(values[:8], kind="disparity")
     second, after = process_chunk(values[8:], state)
@@ -195,7 +212,7 @@ def test_chunks_that_do_not_belong_together_are_noticed():
         lambda s: s.update(stabilizer={"frames": 1}),
     ],
 )
-def test_a_spoilt_state_is_refused(spoil):
+def test_a_spoiled_state_is_refused(spoil):
     _, state = process_chunk(clip(6), kind="disparity", overlap=2)
     saved = json.loads(json.dumps(state.to_json()))
     spoil(saved)

@@ -14,7 +14,7 @@ def meters(frames=3, height=16, width=24) -> np.ndarray:
     return np.broadcast_to(1 / np.linspace(0.1, 1, height)[:, None], (frames, height, width)).astype(np.float32).copy()
 
 
-def test_depth_anything_3():
+def test_depth_anything_3_gives_distances_with_infinite_sky_and_unknown_where_unsure():
     depth = meters()
     sky = np.zeros_like(depth)
     sky[:, :4] = 0.9
@@ -30,7 +30,7 @@ def test_depth_anything_3():
     assert plain.sky is None and "no confidence" in plain.warnings[0] and np.array_equal(plain.depth, meters())
 
 
-def test_moge():
+def test_moge_gives_distances_with_infinite_sky_where_its_mask_ends():
     depth, mask = meters(), np.ones((3, 16, 24), bool)
     depth[:, 0], mask[:, 1] = np.inf, False
     depth[:, 5, 5] = np.nan
@@ -45,7 +45,7 @@ def test_moge():
 @pytest.mark.parametrize(
     "geometry", [{}, {"depth": None}, {"depth": np.zeros(4)}, {"depth": [[1], [1, 2]]}, {"depth": "far"}]
 )
-def test_what_is_no_geometry_is_refused(reader, geometry):
+def test_what_is_not_geometry_is_refused(reader, geometry):
     with pytest.raises(UserError):
         reader(geometry)
     with pytest.raises(UserError, match="as its depth has"):
@@ -63,7 +63,7 @@ def test_images_are_near_bright_in_three_equal_channels(target):
     assert np.array_equal(images[..., 0], clip(17).values) and np.array_equal(images[..., 0], images[..., 2])
 
 
-def test_lengths_and_sides_that_a_model_takes():
+def test_lengths_and_sides_are_brought_to_what_a_model_takes_with_a_warning():
     images, said = control_images(clip(21, 70, 100), "ltx")
     assert images.shape == (17, 64, 96, 3) and "last 4 frames" in said[2] and "stretched" in said[3]
     assert control_images(clip(21), "vace")[0].shape[0] == 21

@@ -12,9 +12,9 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.depth import DepthClip, normalize_depth
-from comfyui_fulldit.control.depth.along_camera import clip_along, fill_behind
-from comfyui_fulldit.control.depth.extract import Raw, Span, extract, shrunk
-from comfyui_fulldit.control.depth.stabilize import Stabilizing, stabilize
+from comfyui_fulldit.control.depth.along_camera import carry_clip, fill_behind
+from comfyui_fulldit.control.depth.extract import Chunk, DepthRange, RawDepth, extract, shrink_frames
+from comfyui_fulldit.control.depth.stabilize import StabilizerOptions, stabilize
 from comfyui_fulldit.control.errors import UserError
 
 FRAMES, HEIGHT, WIDTH = 9, 24, 36
@@ -47,15 +47,17 @@ class Streamed:
 
 
 @pytest.mark.parametrize("kind", ["depth", "disparity", "inverted", "auto"])
-@pytest.mark.parametrize("span", [Span(), Span("frame", 0.1, 0.9), Span("clip", 0.0, 1.0)])
-def test_it_is_what_normalize_depth_gives(scene, kind, span):
+@pytest.mark.parametrize("depth_range", [DepthRange(), DepthRange("frame", 0.1, 0.9), DepthRange("clip", 0.0, 1.0)])
+def test_extracted_depth_is_what_normalize_depth_gives(scene, kind, depth_range):
     values = scene[0].copy()
     values[2, :3, :5] = np.nan
     sky = np.zeros(values.shape, bool)
     sky[:, :2] = True
-    expected = normalize_depth(values, kind, span.low, span.high, scope=span.scope, sky=sky, fill=True)
+    expected = normalize_depth(
+        values, kind, depth_range.low, depth_range.high, scope=depth_range.scope, sky=sky, fill=True
+    )
     streamed = Streamed(values)
-    found = extract(Raw("a test", streamed, kind, sky), span)
+    found = extract(RawDepth("a test", streamed, kind, sky), depth_range)
     assert np.array_equal(found.clip.values, expected.values) and streamed.read == 2 * FRAMES
     for key in ("kind", "asked", "range", "unknown", "sky"):
         assert found.clip.recipe[key] == expected.recipe[key], key
@@ -63,15 +65,15 @@ def test_it_is_what_normalize_depth_gives(scene, kind, span):
     assert "sky" in found.report and "unknown" in found.report
 
 
-def test_near_and_far_are_the_source_s_own(scene):
+def test_near_and_far_are_in_the_sources_own_unit(scene):
     depth = 1 / scene[0]
     for kind, ends in (("depth", (0.5, 4.0)), ("disparity", (2.0, 0.25))):
         values = depth if kind == "depth" else scene[0]
         expected = normalize_depth(values, kind, near=ends[0], far=ends[1])
-        for steady in (None, Stabilizing(memory=0, leak=1)):
+        for steady in (None, StabilizerOptions(memory=0, leak=1)):
             found = extract(
-                Raw("a test", values, kind),
-                Span("fixed", near=ends[0], far=ends[1]),
+                RawDepth("a test", values, kind),
+                DepthRange("fixed", near=ends[0], far=ends[1]),
                 images=scene[1],
                 stabilizing=steady,
             )
@@ -79,16 +81,16 @@ def test_near_and_far_are_the_source_s_own(scene):
             if steady is None:
                 assert np.array_equal(found.clip.values, expected.values)
     with pytest.raises(UserError, match="needs both"):
-        Span("fixed", near=1.0)
+        DepthRange("fixed", near=1.0)
     with pytest.raises(UserError, match="0 < near < far"):
-        extract(Raw("a test", depth, "depth"), Span("fixed", near=4.0, far=1.0))
+        extract(RawDepth("a test", depth, "depth"), DepthRange("fixed", near=4.0, far=1.0))
 
 
-def test_stabilized_and_said(scene):
+def test_stabilized_depth_is_reported_with_its_change(scene):
     values, images = scene
     steady = np.stack(list(stabilize(values, images)))
     expected = normalize_depth(steady, "disparity")
-    found = extract(Raw("an estimator", values, "disparity"), images=images, stabilizing=Stabilizing())
+    found = extract(RawDepth("an estimator", values, "disparity"), images=images, stabilizing=StabilizerOptions())
     assert np.abs(found.clip.values - expected.values).max() < 1e-6
     assert found.clip.recipe["stabilized"] is True
     given, put_out = found.state.stabilizer.change()
@@ -101,35 +103,37 @@ def test_stabilized_and_said(scene):
 def test_exact_depth_and_depth_without_images_are_left_alone(scene):
     values, images = scene
     plain = normalize_depth(values, "disparity").values
-    exact = extract(Raw("a scene", values, "disparity", exact=True), images=images, stabilizing=Stabilizing())
+    exact = extract(
+        RawDepth("a scene", values, "disparity", exact=True), images=images, stabilizing=StabilizerOptions()
+    )
     assert np.array_equal(exact.clip.values, plain) and "stabilized:" not in exact.report.lower()
-    blind = extract(Raw("a video", values, "disparity"), stabilizing=Stabilizing())
+    blind = extract(RawDepth("a video", values, "disparity"), stabilizing=StabilizerOptions())
     assert np.array_equal(blind.clip.values, plain) and "connect the images" in blind.report
 
 
-@pytest.mark.parametrize("steady", [None, Stabilizing()])
+@pytest.mark.parametrize("steady", [None, StabilizerOptions()])
 @pytest.mark.parametrize("scope", ["clip", "fixed"])
 def test_chunks_come_out_as_one_clip(scene, steady, scope):
     """With the same range, chunk after chunk is the whole; without one, the first chunk's holds and is said."""
     values, images = scene
-    span = Span("fixed", near=3.0, far=0.2) if scope == "fixed" else Span()
-    whole = extract(Raw("a test", values, "disparity"), span, images=images, stabilizing=steady)
+    depth_range = DepthRange("fixed", near=3.0, far=0.2) if scope == "fixed" else DepthRange()
+    whole = extract(RawDepth("a test", values, "disparity"), depth_range, images=images, stabilizing=steady)
     state, parts = None, []
     for part in (slice(0, 4), slice(4, 5), slice(5, 9)):
         made = extract(
-            Raw("a test", values[part], "disparity"),
-            span,
+            RawDepth("a test", values[part], "disparity"),
+            depth_range,
             images=images[part],
             stabilizing=steady,
-            chunked=True,
+            chunk=Chunk(),
             state=state,
         )
         again = extract(
-            Raw("a test", values[part], "disparity"),
-            span,
+            RawDepth("a test", values[part], "disparity"),
+            depth_range,
             images=images[part],
             stabilizing=steady,
-            chunked=True,
+            chunk=Chunk(),
             state=state,
         )
         assert np.array_equal(made.clip.values, again.clip.values), "the state that was handed in is not used up"
@@ -147,12 +151,12 @@ def test_chunks_come_out_as_one_clip(scene, steady, scope):
         same = (joined * (top - bottom) + bottom - lowest) / (highest - lowest)
         assert np.abs(same - whole.clip.values)[inner].max() < 1e-3
     if steady is not None:
-        with pytest.raises(UserError, match="were not stabilized"):
-            plain = extract(Raw("a test", values, "disparity"), chunked=True).state
-            extract(Raw("a test", values, "disparity"), images=images, stabilizing=steady, state=plain)
+        with pytest.raises(UserError, match="were not stabilized.*for all, or for none"):
+            plain = extract(RawDepth("a test", values, "disparity"), chunk=Chunk()).state
+            extract(RawDepth("a test", values, "disparity"), images=images, stabilizing=steady, state=plain)
 
 
-def test_progress_counts_and_canceling_ends_it(scene):
+def test_progress_counts_every_pass_and_canceling_ends_the_work(scene):
     values, images = scene
     steps = []
 
@@ -168,12 +172,12 @@ def test_progress_counts_and_canceling_ends_it(scene):
         yield step
 
     stop = None
-    extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
+    extract(RawDepth("a test", values, "disparity"), images=images, stabilizing=StabilizerOptions(), progress=bar)
     assert steps[0] == 3 * FRAMES == sum(steps[1:])
     steps.clear()
     stop = 12
     with pytest.raises(KeyboardInterrupt):
-        extract(Raw("a test", values, "disparity"), images=images, stabilizing=Stabilizing(), progress=bar)
+        extract(RawDepth("a test", values, "disparity"), images=images, stabilizing=StabilizerOptions(), progress=bar)
 
 
 @pytest.mark.parametrize(
@@ -187,51 +191,51 @@ def test_progress_counts_and_canceling_ends_it(scene):
         (np.zeros((3, 8)), "depth", "shape"),
     ],
 )
-def test_depth_that_says_nothing_is_refused(values, kind, says):
+def test_depth_without_information_is_refused(values, kind, says):
     with pytest.raises(UserError, match=says):
-        extract(Raw("a test", values, kind))
+        extract(RawDepth("a test", values, kind))
 
 
-def test_odd_depth_is_handled_and_said(scene):
+def test_odd_depth_is_handled_and_reported(scene):
     values, images = scene
     broken = values.copy()
     broken[:, :4, :4], broken[:, 4:8, :4] = np.nan, np.inf
-    found = extract(Raw("a test", broken, "disparity"))
+    found = extract(RawDepth("a test", broken, "disparity"))
     assert np.isfinite(found.clip.values).all() and "unknown and took the nearest known" in found.report
-    assert "became far" in extract(Raw("a test", broken, "disparity"), fill=False).report
-    upside_down = extract(Raw("a test", values / values.max() * -1 + 1, "auto"))
+    assert "became far" in extract(RawDepth("a test", broken, "disparity"), fill=False).report
+    upside_down = extract(RawDepth("a test", values / values.max() * -1 + 1, "auto"))
     assert upside_down.clip.recipe["kind"] == "inverted" and "near was taken to be dark" in upside_down.report
-    stated = extract(Raw("a test", values[:, ::-1], "disparity"), images=images, stabilizing=Stabilizing())
+    stated = extract(RawDepth("a test", values[:, ::-1], "disparity"), images=images, stabilizing=StabilizerOptions())
     assert "check that near and far are not exchanged" in stated.report
-    one = extract(Raw("a test", values[:1], "disparity"), images=images[:1], stabilizing=Stabilizing())
+    one = extract(RawDepth("a test", values[:1], "disparity"), images=images[:1], stabilizing=StabilizerOptions())
     assert one.clip.frames == 1 and "1 frame of" in one.report
-    larger = extract(Raw("a test", values, "disparity"), size=(48, 72))
+    larger = extract(RawDepth("a test", values, "disparity"), size=(48, 72))
     assert larger.clip.values.shape == (FRAMES, 48, 72)
 
 
 def test_what_does_not_fit_together_is_refused(scene):
     values, images = scene
-    raw, steady = Raw("a test", values, "disparity", absolute=True), Stabilizing()
+    raw, steady = RawDepth("a test", values, "disparity", absolute=True), StabilizerOptions()
     with pytest.raises(UserError, match="9 depth frames and 8 images"):
         extract(raw, images=images[:-1], stabilizing=steady)
     with pytest.raises(UserError, match="ends before the depth clip"):
         extract(raw, images=images, stabilizing=steady, camera=preset("pan_left", frames=5))
-    relative = Raw("a test", values, "disparity")
+    relative = RawDepth("a test", values, "disparity")
     found = extract(relative, images=images, stabilizing=steady, camera=preset("pan_left", frames=FRAMES))
     assert "The camera was left out" in found.report
     with pytest.raises(UserError, match="of sky"):
-        extract(Raw("a test", values, "disparity", np.zeros((2, HEIGHT, WIDTH), bool)))
+        extract(RawDepth("a test", values, "disparity", np.zeros((2, HEIGHT, WIDTH), bool)))
     with pytest.raises(UserError, match="depth range 'all'"):
-        Span("all")
+        DepthRange("all")
 
 
 def test_long_sides_are_made_small_as_they_are_read():
     frames = Streamed(np.arange(2 * 60 * 90, dtype=np.float32).reshape(2, 60, 90))
-    small = shrunk(frames, 30)
+    small = shrink_frames(frames, 30)
     assert len(small) == 2 and frames.read == 0
     read = list(small)
     assert [frame.shape for frame in read] == [(20, 30)] * 2 and np.isin(read[0], frames.frames[0]).all()
-    assert shrunk(frames, 0) is frames and list(shrunk(frames, 500))[0].shape == (60, 90)
+    assert shrink_frames(frames, 0) is frames and list(shrink_frames(frames, 500))[0].shape == (60, 90)
 
 
 def test_a_long_clip_takes_little_more_than_its_result():
@@ -247,7 +251,7 @@ def test_a_long_clip_takes_little_more_than_its_result():
 
     tracemalloc.start()
     try:
-        made = extract(Raw("a long test", Endless(), "depth"))
+        made = extract(RawDepth("a long test", Endless(), "depth"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -269,12 +273,12 @@ def test_metric_depth_moves_in_its_own_unit():
     depth = np.full((1, HEIGHT, WIDTH), 4.0)
     depth[0, :, 16:20] = 2.0
     clip = normalize_depth(depth, "depth", near=0.5, far=8.0)
-    made = clip_along(clip, walk(0, 1.0, -1.0))
+    made = carry_clip(clip, walk(0, 1.0, -1.0))
     back = normalize_depth(np.array([[[3.0, 1.0]]]), "depth", near=0.5, far=8.0).values[0, 0]
     assert np.abs(made.clip.values[0] - clip.values[0]).max() < 1e-6 and not made.holes[0].any()
     assert made.clip.values[1, 12, 2] == pytest.approx(back[0], abs=1e-5)
     assert made.clip.values[1, 12, 18] == pytest.approx(back[1], abs=1e-5)
-    assert made.holes[2].mean() > 0.2 and "are holes" in made.sentences[0]
+    assert made.holes[2].mean() > 0.2 and "are holes" in made.report[0]
     assert np.isfinite(made.clip.values).all()
 
 
@@ -282,22 +286,22 @@ def test_relative_depth_is_put_before_infinity_by_the_offset():
     values = np.linspace(0, 1, HEIGHT)[None, :, None].repeat(WIDTH, 2).astype(np.float32)
     clip = DepthClip(values, {"kind": "disparity", "range": [0.0, 1.0], "scope": "whole clip"})
     unit = "median depth of the first frame"
-    little, much = (clip_along(clip, walk(0, 0.3, unit=unit), offset) for offset in (0.02, 1.0))
+    little, much = (carry_clip(clip, walk(0, 0.3, unit=unit), offset) for offset in (0.02, 1.0))
     assert np.abs(little.clip.values[0] - values[0]).max() < 1e-6
     # The farther the far end is from infinity, the more it moves.
     assert much.clip.values[1, 0].mean() > little.clip.values[1, 0].mean() + 0.05
-    assert any("far end was put 0.02" in sentence for sentence in little.sentences)
+    assert any("far end was put 0.02" in sentence for sentence in little.report)
     with pytest.raises(UserError, match="without a unit"):
-        clip_along(clip, walk(0, 0.3))
+        carry_clip(clip, walk(0, 0.3))
     with pytest.raises(UserError, match="offset"):
-        clip_along(clip, walk(0, 0.3, unit=unit), 0.0)
+        carry_clip(clip, walk(0, 0.3, unit=unit), 0.0)
 
 
 def test_a_camera_that_turns_away_sees_nothing_and_says_so():
     clip = normalize_depth(np.linspace(1, 4, HEIGHT * WIDTH).reshape(1, HEIGHT, WIDTH), "depth")
-    made = clip_along(clip, preset("pan_left", frames=5, amount=180, fov=60))
+    made = carry_clip(clip, preset("pan_left", frames=5, amount=180, fov=60))
     assert made.holes[-1].all() and (made.clip.values[-1] == 0).all()
-    assert any("sees nothing" in sentence for sentence in made.sentences)
+    assert any("sees nothing" in sentence for sentence in made.report)
 
 
 def test_holes_take_what_lies_behind():

@@ -85,7 +85,7 @@ def test_exr_is_read_as_it_was_written(tmp_path, compression):
         read_exr(tmp_path / "a.exr", "depth")
 
 
-def test_exr_of_the_reference_library(tmp_path):
+def test_exr_of_the_reference_library_is_read_exactly(tmp_path):
     library = pytest.importorskip("OpenEXR", reason="the OpenEXR package is not installed")
     (z,) = meters()
     for compression in ("NO", "RLE", "ZIPS", "ZIP", "PIZ"):
@@ -125,7 +125,7 @@ def save_png(path, values: np.ndarray) -> None:
     path.write_bytes(cv2.imencode(".png", values)[1].tobytes())
 
 
-def test_conventions(tmp_path):
+def test_every_convention_gives_meters_or_numbers_as_they_are(tmp_path):
     (z,) = meters()
     z[0, 0] = 1e10
     write_exr(tmp_path / "blender.exr", {"ViewLayer.Depth.Z": z, "ViewLayer.Combined.R": z})
@@ -144,7 +144,7 @@ def test_conventions(tmp_path):
     assert open_depth(tmp_path / "gray.png", "inverted").frame(0) == pytest.approx(whole * np.float32(5 / 65535))
     with pytest.raises(UserError, match="metres: distance along"):
         open_depth(tmp_path / "camera.png", "feet")
-    assert all(one.says and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
+    assert all(one.description and one.kind in ("depth", "disparity", "inverted") for one in CONVENTIONS.values())
 
 
 def test_rays_become_planes(tmp_path):
@@ -193,7 +193,7 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "b_1.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="EXR and PNG"):
         open_depth(tmp_path, "metres")
-    with pytest.raises(UserError, match="no PNG"):
+    with pytest.raises(UserError, match="not a PNG"):
         open_depth(tmp_path / "b_1.png", "disparity")
     with pytest.raises(UserError, match="neither EXR nor PNG"):
         (tmp_path / "c.txt").write_text("1 2 3")
@@ -225,7 +225,7 @@ def test_cut_short_and_colored_png_is_refused(tmp_path):
         files.frame(0)
 
 
-def test_the_command_line_takes_renderers_files(tmp_path):
+def test_load_depth_takes_renderers_files(tmp_path):
     from comfyui_fulldit.control.load import load_depth
 
     clip = meters(5, 32, 48)

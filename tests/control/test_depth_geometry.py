@@ -10,7 +10,8 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory
 from comfyui_fulldit.control.camera.trajectory import invert
 from comfyui_fulldit.control.depth import DepthClip, normalize_depth
-from comfyui_fulldit.control.depth.geometry import agreement, depth_along, in_camera_unit
+from comfyui_fulldit.control.depth.agreement import measure_agreement
+from comfyui_fulldit.control.depth.geometry import depth_along, in_camera_unit
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import WorldOptions, render
 
@@ -71,7 +72,7 @@ def test_turning_moves_even_the_sky():
     assert holes[1][:, -5:].all() and not holes[1][10, :30].any()
 
 
-def test_unknown_stays_unknown():
+def test_unknown_depth_stays_unknown():
     depth = np.full((HEIGHT, WIDTH), 3.0)
     depth[10:20, 10:20] = np.nan
     depth[25:30, 10:20] = 0
@@ -79,7 +80,7 @@ def test_unknown_stays_unknown():
     assert holes[1].sum() == 150 and np.isnan(moved[0][12, 12])
 
 
-def test_units():
+def test_depth_is_scaled_to_the_unit_of_the_camera():
     depth = np.linspace(2, 8, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     scaled, scale = in_camera_unit(depth, path((0, 0, 0), unit="median depth of the first frame"))
     assert np.median(scaled) == pytest.approx(1) and scale == pytest.approx(1 / 5)
@@ -104,33 +105,35 @@ def clips():
 
 @pytest.mark.parametrize("kind", ["static", "orbit", "dolly", "crane"])
 def test_the_true_camera_agrees(clips, kind):
-    found = agreement(clips[kind].camera, clips[kind].depth)
+    found = measure_agreement(clips[kind].camera, clips[kind].depth)
     assert found.agrees and found.residual < 0.02 and found.residual <= found.still + 0.005
-    assert ("stands still" if kind == "static" else "agree") in found.sentences[0]
+    assert ("stands still" if kind == "static" else "agree") in found.report[0]
 
 
 @pytest.mark.parametrize("kind", ["dolly", "crane"])
-def test_wrong_cameras_are_told(clips, kind):
+def test_wrong_cameras_are_recognized(clips, kind):
     camera, depth = clips[kind].camera, clips[kind].depth
-    back = agreement(camera.replace(c2w=invert(camera.c2w)), depth)
-    assert back.agrees is False and "backwards" in " ".join(back.sentences)
-    large = agreement(camera.scaled(2), depth)
-    assert large.residual > 2 * agreement(camera, depth).residual
-    assert agreement(camera.scaled(4), depth).agrees is False
-    assert "0.5 times as far" in " ".join(large.sentences)
+    back = measure_agreement(camera.replace(c2w=invert(camera.c2w)), depth)
+    assert back.agrees is False and "backwards" in " ".join(back.report)
+    large = measure_agreement(camera.scaled(2), depth)
+    assert large.residual > 2 * measure_agreement(camera, depth).residual
+    assert measure_agreement(camera.scaled(4), depth).agrees is False
+    assert "0.5 times as far" in " ".join(large.report)
 
 
 def test_disparity_whose_zero_is_unknown_is_fitted(clips):
     camera, depth = clips["crane"].camera, clips["crane"].depth
     unknown = DepthClip(depth.values, {"kind": "disparity"})
-    assert agreement(camera, unknown).residual < 0.02
-    flat = agreement(camera, normalize_depth(depth.values, "inverted"))
+    assert measure_agreement(camera, unknown).residual < 0.02
+    flat = measure_agreement(camera, normalize_depth(depth.values, "inverted"))
     assert flat.agrees is not True and flat.residual > 0.05
 
 
-def test_short_and_other_lengths(clips):
+def test_one_frame_decides_nothing_and_other_lengths_are_refused(clips):
     camera, depth = clips["dolly"].camera, clips["dolly"].depth
-    one = agreement(CameraTrajectory(camera.c2w[:1], camera.intrinsics[:1]), DepthClip(depth.values[:1], depth.recipe))
-    assert one.agrees is None and "One frame" in one.sentences[0]
+    one = measure_agreement(
+        CameraTrajectory(camera.c2w[:1], camera.intrinsics[:1]), DepthClip(depth.values[:1], depth.recipe)
+    )
+    assert one.agrees is None and "One frame" in one.report[0]
     with pytest.raises(UserError, match="9 frames"):
-        agreement(camera, DepthClip(depth.values[:4], depth.recipe))
+        measure_agreement(camera, DepthClip(depth.values[:4], depth.recipe))

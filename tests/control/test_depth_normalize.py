@@ -49,7 +49,7 @@ def test_a_range_that_makes_no_sense_is_refused(kind, near, far, says):
         normalize_depth(landscape(), kind, near=near, far=far)
 
 
-def test_per_frame_only_when_asked_for():
+def test_ranges_are_per_frame_only_when_asked_for():
     meters = np.stack([landscape(1)[0] * k for k in (1, 2, 4)])
     clip = normalize_depth(meters, "depth", scope="frame")
     assert clip.values[1] == pytest.approx(clip.values[0], abs=1e-5)
@@ -82,7 +82,7 @@ def test_sky_is_far_and_has_no_part_in_the_range():
         normalize_depth(disparity, "disparity", sky=sky[:1])
 
 
-def test_holes_are_far_or_filled():
+def test_unknown_areas_are_far_or_filled():
     disparity = 1 / landscape()
     holed = disparity.copy()
     holed[:, 14:18, 8:12] = np.nan
@@ -104,7 +104,7 @@ def test_auto_sees_which_way_images_point():
     assert raw.recipe["kind"] == "disparity" and "distances" in raw.recipe["warnings"][0]
 
 
-def test_a_stated_kind_is_taken_and_doubted_aloud():
+def test_a_stated_kind_is_taken_with_a_warning_where_it_looks_wrong():
     for values, kind in ((1 - np.nan_to_num(1 / landscape()), "disparity"), (1 / landscape(), "inverted")):
         clip = normalize_depth(values, kind)
         assert clip.recipe["kind"] == kind and "exchanged" in clip.recipe["warnings"][0]

@@ -9,8 +9,8 @@ import pytest
 
 from comfyui_fulldit.control.depth import normalize_depth
 from comfyui_fulldit.control.depth.flicker import static_flicker
-from comfyui_fulldit.control.depth.scene_flow import follow, gray_image, sample
-from comfyui_fulldit.control.depth.stabilize import Stabilizer, Stabilizing, stabilize
+from comfyui_fulldit.control.depth.scene_flow import sample, to_gray, trace_back
+from comfyui_fulldit.control.depth.stabilize import Stabilizer, StabilizerOptions, stabilize
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.scenes import FAR, WorldOptions, render
 
@@ -58,7 +58,7 @@ def test_exact_depth_does_not_flicker(clips):
     ), "a camera that moves in changes depth, which is no flicker"
 
 
-def test_flicker_is_what_it_says(clips):
+def test_flicker_is_the_change_from_frame_to_frame(clips):
     """A tenth of the range, up in every other frame, is a change of a tenth from frame to frame."""
     clip = clips["static"]
     values = normalize_depth(clip.exact, "disparity").values * 0.8
@@ -68,7 +68,7 @@ def test_flicker_is_what_it_says(clips):
 
 
 @pytest.mark.parametrize("kind", ["static", "truck", "dolly"])
-def test_moods_and_blotches_are_calmed(clips, kind):
+def test_jumps_and_blotches_of_an_estimator_are_calmed(clips, kind):
     clip = clips[kind]
     camera = clip.camera if kind == "dolly" else None
     calmed = np.stack(list(stabilize(clip.moody, clip.video, camera=camera)))
@@ -91,12 +91,12 @@ def test_a_camera_that_moves_in_is_followed(clips):
 
 def test_nothing_is_kept_farther_from_its_estimate_than_the_tolerance(clips):
     clip = clips["truck"]
-    options = Stabilizing(tolerance=0.05, leak=1.0)  # full leak: no correction of scale and shift is carried
+    options = StabilizerOptions(tolerance=0.05, leak=1.0)  # full leak: no correction of scale and shift is carried
     worker = Stabilizer(options)
     for values, image in zip(clip.moody, clip.video, strict=True):
         out = worker.step(values, image)
         assert np.abs(out - values).max() <= 0.05 * worker._range + 1e-5
-    as_it_was = stabilize(clip.exact, clip.video, Stabilizing(memory=0, leak=1.0))
+    as_it_was = stabilize(clip.exact, clip.video, StabilizerOptions(memory=0, leak=1.0))
     assert np.array_equal(np.stack(list(as_it_was)), clip.exact)
 
 
@@ -139,11 +139,11 @@ def test_the_state_carries_over_exactly(clips):
     assert np.array_equal(np.stack(out), whole)
 
 
-def test_flow_of_a_shifted_image():
+def test_points_of_a_shifted_image_are_traced_back():
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.uniform(0, 1, (30, 45, 3)).astype(np.float32), (WIDTH, HEIGHT))
-    gray = gray_image(texture)
-    where, sure = follow(gray, np.roll(gray, 3, 1), (HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), np.float32))
+    gray = to_gray(texture)
+    where, sure = trace_back(gray, np.roll(gray, 3, 1), (HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), np.float32))
     moved = where[8:-8, 12:-12] - np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1)[8:-8, 12:-12]
     assert np.median(moved[..., 0]) == pytest.approx(-3, abs=0.2) and np.abs(moved[..., 1]).mean() < 0.1
     assert sure[8:-8, 12:-12].mean() > 0.95
@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused(clips):
         list(stabilize(clip.exact, clip.video, cancel=lambda: True))
     for options in ({"memory": 1.0}, {"memory": "all"}, {"tolerance": -1}, {"leak": np.nan}):
         with pytest.raises(UserError, match="stabilization"):
-            Stabilizing(**options)
+            StabilizerOptions(**options)
     state = worker.state()
     for change in ({"out": None}, {"correct": [0, 1]}, {"range": "x"}, {"options": {"speed": 1}}, {"course": [1]}):
         with pytest.raises(UserError):

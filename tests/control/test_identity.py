@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity import SLOT_COLORS, Identity, identity_map, reference_image, track_report
+from comfyui_fulldit.control.identity import (
+    SLOT_COLORS,
+    Identity,
+    identity_map,
+    masklet_figures,
+    masklet_report,
+    reference_image,
+)
 
 RED = np.ones((8, 6, 3), np.float32) * np.array([1, 0, 0], np.float32)
 
@@ -94,19 +101,19 @@ def test_later_images_are_laid_on_gray_by_their_own_alpha():
     assert (reference_image(identity, 16, 16, index=1) == 0.5).all()
 
 
-def test_wide_things_fit_a_square_as_tall_ones_do():
+def test_wide_subjects_fit_a_square_as_tall_ones_do():
     wide = Identity("a", (np.ones((4, 16, 3), np.float32),), mask=np.ones((4, 16)))
     tall = Identity("a", (np.ones((16, 4, 3), np.float32),), mask=np.ones((16, 4)))
     assert (reference_image(wide, 64, 96)[32] > 0.9).all(1).sum() == 56
     assert (reference_image(tall, 64, 96)[:, 48] > 0.9).all(1).sum() == 56
 
 
-def test_remarks_on_tracks():
+def test_gaps_late_empty_and_hidden_masklets_get_a_warning():
     gap, late = box(), box()
     gap[2] = 0
     late[:2] = 0
     warnings = " ".join(
-        track_report(
+        masklet_report(
             [
                 Identity("gap", (RED,), track=gap),
                 Identity("late", (RED,), track=late),
@@ -119,7 +126,21 @@ def test_remarks_on_tracks():
     assert "'late' is seen in frames 2 to 4 only" in warnings
     assert "'none' is empty in every frame" in warnings
     assert "'late' covers 50% of 'gap'" in warnings and "free" not in warnings
-    assert track_report([Identity("a", (RED,), track=box())]) == []
+    assert masklet_report([Identity("a", (RED,), track=box())]) == []
+
+
+def test_leaps_and_inverted_masks_get_a_warning():
+    image = np.ones((8, 8, 3), np.float32)
+    track = np.zeros((6, 40, 60), np.float32)
+    track[:3, 4:10, 4:10] = 1
+    track[3:, 30:36, 50:56] = 1
+    figures = masklet_figures(track)
+    assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
+    assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
+    warnings = " ".join(masklet_report([Identity("cup", (image,), track=track)]))
+    assert "'cup' leaps at frame 3" in warnings
+    assert "is it inverted" in " ".join(masklet_report([Identity("cup", (image,), track=1 - track * 0)]))
+    assert np.flatnonzero(masklet_figures(track * 0).area == 0).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +161,7 @@ def test_remarks_on_tracks():
         ({"start": 0.8, "end": 0.2}, "start < end"),
     ],
 )
-def test_what_is_no_identity_is_refused_by_name(fields, says):
+def test_what_is_not_an_identity_is_refused_by_name(fields, says):
     with pytest.raises(UserError, match=says) as refused:
         Identity(**{"name": "cup", "images": (RED,), **fields})
     assert "cup" in str(refused.value)

@@ -17,7 +17,7 @@ import pytest
 
 from comfyui_fulldit.control.identity import runs
 from comfyui_fulldit.control.identity.inbetween import Between, Form
-from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
+from comfyui_fulldit.control.identity.keyframes import MaskKey, Masklet
 from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Brush, Ellipse, Polygon, rasterize
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
 
@@ -89,8 +89,8 @@ def built() -> dict:
     """The whole fixture."""
     found = []
     for name, keys in cases().items():
-        state = MaskState(WIDTH, HEIGHT, FRAMES, (MaskSlot(name, MaskTrack(tuple(keys), FRAMES)),))
-        masks = state.tracks()[0]
+        state = MaskState(WIDTH, HEIGHT, FRAMES, (MaskSlot(name, Masklet(tuple(keys), FRAMES)),))
+        masks = state.rasterize()[0]
         frames = {str(frame): measured(masks[frame]) for frame in (0, 1, 3, 4, 5, 7)}
         found.append({"name": name, "state": json.loads(state_to_json(state)), "masks": frames, "way": way(keys)})
     return {"cases": found}
@@ -105,7 +105,7 @@ def test_python_agrees_with_the_fixture(fixture):
     assert [case["name"] for case in fixture["cases"]] == list(cases())
     for case in fixture["cases"]:
         state = state_from_json(case["state"])
-        masks = state.tracks()[0]
+        masks = state.rasterize()[0]
         for frame, expected in case["masks"].items():
             mask = masks[int(frame)]
             found = measured(mask)
@@ -115,7 +115,7 @@ def test_python_agrees_with_the_fixture(fixture):
             other = runs.decode(expected["runs"], HEIGHT, WIDTH)
             assert ((mask > 0.5) != other).sum() <= 0.03 * max(200, other.sum()), where
         if case["way"] is not None:
-            found = way(list(state.slots[0].track.keys))
+            found = way(list(state.slots[0].masklet.keys))
             assert found["angle"] == pytest.approx(case["way"]["angle"], abs=1), case["name"]
             assert found["growth"] == pytest.approx(case["way"]["growth"], rel=5e-3), case["name"]
 

@@ -11,7 +11,7 @@ import pytest
 from comfyui_fulldit.control.camera.easing import eased
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.inbetween import Between, Form, signed_distance
-from comfyui_fulldit.control.identity.keyframes import MaskKey, MaskTrack
+from comfyui_fulldit.control.identity.keyframes import MaskKey, Masklet
 from comfyui_fulldit.control.identity.shapes import Bitmap, Box, Ellipse, Polygon, rasterize
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
 
@@ -74,11 +74,11 @@ def test_the_way_back_is_the_way_there():
 
 def test_a_stated_turn_goes_all_the_way_round():
     bar = Bitmap.of(rasterize(Box((0.5, 0.5), (0.5, 0.1)), H, W))
-    track = MaskTrack((MaskKey(0, (bar,), turn=360), MaskKey(8, (bar,))), 9)
+    track = Masklet((MaskKey(0, (bar,), turn=360), MaskKey(8, (bar,))), 9)
     masks = track.rasterize(H, W)
     assert iou(masks[2], rasterize(Box((0.5, 0.5), (0.5, 0.1), 90), H, W)) > 0.9
     assert iou(masks[4], masks[0]) > 0.97
-    still = MaskTrack((MaskKey(0, (bar,)), MaskKey(8, (bar,))), 9).rasterize(H, W)
+    still = Masklet((MaskKey(0, (bar,)), MaskKey(8, (bar,))), 9).rasterize(H, W)
     assert (still == still[0]).all()
 
 
@@ -92,7 +92,7 @@ def test_the_distance_is_exact_for_a_straight_edge():
 @pytest.mark.parametrize("ease", ["linear", "smooth", "hold", "back_in_out", "expo_out"])
 def test_keys_are_exact_and_eases_are_obeyed(ease):
     shapes = [(Box((0.3, 0.5), (0.2, 0.3)),), (Box((0.7, 0.5), (0.2, 0.3)),)]
-    track = MaskTrack((MaskKey(2, shapes[0], ease), MaskKey(8, shapes[1])), 11)
+    track = Masklet((MaskKey(2, shapes[0], ease), MaskKey(8, shapes[1])), 11)
     masks = track.rasterize(H, W)
     first, last = (rasterize(shape, H, W) for shape in shapes)
     assert (masks[:3] == first).all() and (masks[8:] == last).all()
@@ -103,15 +103,15 @@ def test_keys_are_exact_and_eases_are_obeyed(ease):
         assert centers[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
 
 
-def test_an_empty_key_takes_the_thing_out_of_the_image():
+def test_an_empty_key_takes_the_object_out_of_the_image():
     box = (Box((0.5, 0.5), (0.3, 0.3)),)
-    track = MaskTrack((MaskKey(0, box), MaskKey(3), MaskKey(6, box)), 9)
+    track = Masklet((MaskKey(0, box), MaskKey(3), MaskKey(6, box)), 9)
     assert [bool(mask.any()) for mask in track.masks(16, 24)] == [True] * 3 + [False] * 3 + [True] * 3
-    assert not MaskTrack((), 3).rasterize(16, 24).any()
+    assert not Masklet((), 3).rasterize(16, 24).any()
 
 
-def test_a_track_spreads_over_another_number_of_frames():
-    track = MaskTrack((MaskKey(0, (Box((0.2, 0.5), (0.2, 0.3)),)), MaskKey(4, (Box((0.8, 0.5), (0.2, 0.3)),))), 5)
+def test_a_masklet_spreads_over_another_number_of_frames():
+    track = Masklet((MaskKey(0, (Box((0.2, 0.5), (0.2, 0.3)),)), MaskKey(4, (Box((0.8, 0.5), (0.2, 0.3)),))), 5)
     few, many = track.rasterize(64, 96), track.rasterize(64, 96, frames=9)
     assert (few == many[::2]).all()
     assert track.rasterize(64, 96, frames=1).shape == (1, 64, 96)
@@ -140,23 +140,23 @@ def test_tiny_full_and_cut_masks_do_not_break():
         ((), 0, "1 to"),
     ],
 )
-def test_what_is_no_track_is_refused(keys, frames, says):
+def test_what_is_not_a_masklet_is_refused(keys, frames, says):
     with pytest.raises(UserError, match=says):
-        MaskTrack(keys, frames)
+        Masklet(keys, frames)
 
 
 def state() -> MaskState:
-    cup = MaskTrack((MaskKey(0, (Box((0.25, 0.5), (0.5, 0.5), 30.0),), "smooth", 90.0), MaskKey(2.5)), 5)
-    hat = MaskTrack((MaskKey(4, (Bitmap.of(np.eye(6)), Ellipse((0.5, 0.5), (0.5, 0.25), subtract=True))),), 5)
+    cup = Masklet((MaskKey(0, (Box((0.25, 0.5), (0.5, 0.5), 30.0),), "smooth", 90.0), MaskKey(2.5)), 5)
+    hat = Masklet((MaskKey(4, (Bitmap.of(np.eye(6)), Ellipse((0.5, 0.5), (0.5, 0.25), subtract=True))),), 5)
     return MaskState(48, 32, 5, (MaskSlot("cup", cup), MaskSlot("hat", hat, "#00ff80", False)))
 
 
 def test_json_gives_the_state_back():
     text = state_to_json(state())
     assert state_from_json(text) == state() and state_from_json(json.loads(text)) == state()
-    tracks = state().tracks()
+    tracks = state().rasterize()
     assert [track.shape for track in tracks] == [(5, 32, 48)] * 2
-    assert state().tracks(16, 24, 9)[1].shape == (9, 16, 24)
+    assert state().rasterize(16, 24, 9)[1].shape == (9, 16, 24)
 
 
 def test_three_slots_of_eight_painted_keys_stay_small():
@@ -166,7 +166,7 @@ def test_three_slots_of_eight_painted_keys_stay_small():
         for number in range(8):
             blob = rasterize(outline(POINTS["boot"], (0.3 + 0.05 * number, 0.5), 0.8, 9 * number + slot), 720, 1280)
             keys.append(MaskKey(15 * number, (Bitmap.of(blob),)))
-        slots.append(MaskSlot(f"object {slot}", MaskTrack(tuple(keys), 121)))
+        slots.append(MaskSlot(f"object {slot}", Masklet(tuple(keys), 121)))
     assert len(state_to_json(MaskState(1280, 720, 121, tuple(slots)))) < 100_000
 
 
@@ -183,7 +183,7 @@ def changed(path: list, value) -> dict:
     ("given", "says"),
     [
         ("", "not JSON"),
-        ('{"format": "fulldit-masks", "version": 1, "frames": NaN}', "NaN is no JSON number"),
+        ('{"format": "fulldit-masks", "version": 1, "frames": NaN}', "NaN is not a JSON number"),
         ("[" * 100_000, "not JSON"),
         ("[]", "fulldit-masks"),
         (changed(["version"], 2), "version 2; this pack reads version 1"),
@@ -214,7 +214,7 @@ def test_malformed_states_are_refused_by_name(given, says):
 
 def test_a_time_may_stand_for_a_frame():
     data = changed(["slots", 1, "keys", 0], {"time": 0.5, "shapes": []})
-    assert state_from_json(data).slots[1].track.keys[0].frame == 2
+    assert state_from_json(data).slots[1].masklet.keys[0].frame == 2
 
 
 VALUES = [None, True, -1, 0, 0.5, 1e308, "", "AAAA", [], {}, [[]], [1, 2], [0.5, 0.5, 0.1], {"kind": "box"}, 10**30, 5]
@@ -249,5 +249,5 @@ def test_no_changed_state_breaks_the_reader(seed):
             assert len(str(error)) < 500
             continue
         assert state_from_json(state_to_json(read)).frames == read.frames
-        for track in read.tracks(12, 18, 3):
+        for track in read.rasterize(12, 18, 3):
             assert np.isfinite(track).all() and track.min() >= 0 and track.max() <= 1

@@ -15,7 +15,8 @@ import pytest
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity import runs
-from comfyui_fulldit.control.identity.keyframes import MASK_EASES, MaskKey, MaskTrack, _Drawing
+from comfyui_fulldit.control.identity.keyframes import MASK_EASES, MaskKey, Masklet, MaskRenderer
+from comfyui_fulldit.control.identity.shape_json import from_json, to_json
 from comfyui_fulldit.control.identity.shapes import (
     Bitmap,
     Box,
@@ -23,9 +24,7 @@ from comfyui_fulldit.control.identity.shapes import (
     Ellipse,
     Polygon,
     Shape,
-    from_json,
     rasterize,
-    to_json,
 )
 from comfyui_fulldit.control.identity.state import MaskSlot, MaskState, state_from_json, state_to_json
 
@@ -127,7 +126,7 @@ def test_the_pages_in_betweens_are_pythons():
             turn = float(random.integers(-400, 400)) if number % 4 == 0 else None
             keys.append(MaskKey(frame, tuple(stack), str(random.choice(MASK_EASES)), turn))
         frames = [float(frame) for frame in random.uniform(0, 12, 3)]
-        slot = MaskSlot("thing", MaskTrack(tuple(keys), 13))
+        slot = MaskSlot("thing", Masklet(tuple(keys), 13))
         cases.append((MaskState(width, height, 13, (slot,)), height, width, frames))
     found = in_node(
         "mask_keys.mjs",
@@ -135,7 +134,7 @@ def test_the_pages_in_betweens_are_pythons():
     )["tracks"]
     worst, least = 0.0, 1.0
     for (state, height, width, frames), texts in zip(cases, found, strict=True):
-        drawing = _Drawing(state.slots[0].track.keys, height, width)
+        drawing = MaskRenderer(state.slots[0].masklet.keys, height, width)
         for frame, text in zip(frames, texts, strict=True):
             mine, pages = drawing.mask(frame), unpacked(text, height, width)
             worst = max(worst, float(np.abs(mine - pages).max()))
@@ -179,7 +178,7 @@ def some_state(random: np.random.Generator) -> MaskState:
             for frame in frames
         ]
         name = str(random.choice(["cup", 'a "b" \\ c', "日本\t語 \u2028", "é\x7f\x01"]))
-        track = MaskTrack(tuple(keys), 21)
+        track = Masklet(tuple(keys), 21)
         slots.append(MaskSlot(f"{name}{number}", track, f"#{random.integers(2**24):06x}", bool(random.integers(2))))
     return MaskState(int(random.integers(1, 2000)), int(random.integers(1, 2000)), 21, tuple(slots))
 
@@ -304,7 +303,7 @@ def test_the_page_refuses_what_python_refuses_in_the_same_words():
             assert found == f"Error: {error.value}", text
 
 
-def test_the_painters_changes_of_a_state():
+def test_the_painters_changes_of_a_state_are_read_by_python():
     """Slots, keys, strokes, fills, undoing: the page's own functions, in node. What they write, Python reads."""
     found = in_node("mask_state.mjs")
     for text in found["states"]:

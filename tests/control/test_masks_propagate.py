@@ -40,7 +40,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
     return (one & other).sum() / max(1, (one | other).sum())
 
 
-def test_a_mask_follows_its_thing():
+def test_a_mask_follows_its_object():
     video, masks = clip()
     steps = []
     track, report = propagate(video, {0: masks[0]}, progress=lambda: steps.append(1))
@@ -51,7 +51,7 @@ def test_a_mask_follows_its_thing():
     assert report.lost == () and report.cuts == () and report.keys == (0,) and report.trust[1:].min() > 0.3
 
 
-def test_bytes_give_the_same_and_so_does_a_second_run():
+def test_bytes_and_a_second_run_give_the_same_masks():
     video, masks = clip(4)
     one, _ = propagate(video, {0: masks[0]})
     other, _ = propagate((video * 255 + 0.5).astype(np.uint8), {0: masks[0]})
@@ -77,7 +77,7 @@ def test_flow_alone_works_and_refinement_does_better():
     assert 0.5 < fits[0] < fits[1] - 0.1
 
 
-def test_a_thing_that_leaves_is_gone_and_a_black_mask_says_so():
+def test_an_object_that_leaves_is_lost_and_a_black_mask_ends_it():
     video, masks = clip(step=0.12)
     assert masks[-1].max() < 0.5 or iou(masks[-1], masks[0]) == 0
     track, report = propagate(video, {0: masks[0]})
@@ -101,7 +101,7 @@ def test_masks_do_not_cross_a_cut_and_the_report_says_where_it_is():
     assert report.cuts == (4,) and not track[:4].any()
 
 
-def test_several_things_share_the_flow_of_one_clip():
+def test_several_objects_share_the_flow_of_one_clip():
     video, masks = clip(4)
     shared = Clip(video)
     first, _ = propagate(shared, {0: masks[0]})
@@ -124,7 +124,7 @@ def test_one_frame_and_tiny_images_do_not_break():
 @pytest.mark.parametrize(
     ("masks", "says"),
     [
-        ({}, "No mask was given"),
+        ({}, "No mask was provided"),
         ({9: np.ones((H, W))}, "frame 9, but the video has the frames 0 to 8"),
         ({0: np.ones((W, H))}, "resize one of them"),
         ({0: np.zeros((H, W))}, "black"),
@@ -137,7 +137,7 @@ def test_masks_that_cannot_be_used_are_refused(masks, says):
         propagate(clip()[0], masks)
 
 
-def test_it_can_be_stopped_and_refuses_what_is_no_video():
+def test_propagation_can_be_stopped_and_refuses_what_is_not_a_video():
     video, masks = clip(3)
     with pytest.raises(UserError, match="stopped"):
         propagate(video, {0: masks[0], 2: masks[2]}, cancel=lambda: True)

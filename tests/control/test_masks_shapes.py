@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity import runs
 from comfyui_fulldit.control.identity.raster import polygon_cover
+from comfyui_fulldit.control.identity.shape_json import from_json, to_json
 from comfyui_fulldit.control.identity.shapes import (
     Bitmap,
     Box,
     Brush,
     Ellipse,
     Polygon,
-    from_json,
     rasterize,
-    to_json,
 )
 
 
@@ -43,7 +42,7 @@ def test_an_outline_costs_a_few_bytes_a_row():
     ("text", "says"),
     [("!!", "base64"), ("", "empty"), ("gA==", "cut"), ("AA==", "add up"), ("////////fw==", "large"), ("é", "base64")],
 )
-def test_runs_that_are_none_are_refused(text, says):
+def test_text_that_is_not_runs_is_refused(text, says):
     with pytest.raises(ValueError, match=says):
         runs.decode(text, 4, 4)
     with pytest.raises(UserError, match="'runs' of shape 3"):
@@ -172,6 +171,6 @@ def test_json_gives_every_shape_back(shape):
         ({"kind": "box", "op": "xor", "centre": [0, 0], "size": [1, 1]}, "add or subtract"),
     ],
 )
-def test_what_is_no_shape_is_refused_by_name(value, says):
+def test_what_is_not_a_shape_is_refused_by_name(value, says):
     with pytest.raises(UserError, match=says):
         from_json(value, "shape 2")

@@ -28,7 +28,7 @@ def clip(frames=17, height=32, width=48) -> np.ndarray:
     return np.stack([np.stack([x / width, y / height, 0 * x + f / frames], -1) for f in range(frames)])
 
 
-def test_video_round_trip(tmp_path):
+def test_a_written_video_is_read_back(tmp_path):
     frames = clip()
     media.write_video(tmp_path / "v.mp4", frames, fps=12)
     again = media.read_video(tmp_path / "v.mp4")
@@ -48,7 +48,7 @@ def test_a_video_is_what_players_expect(tmp_path):
         assert float(stream.average_rate) == 7.5
 
 
-def test_some_frames_of_a_video_spread_over_all(tmp_path):
+def test_some_frames_are_spread_over_the_whole_video(tmp_path):
     media.write_video(tmp_path / "v.mp4", clip())
     some = media.read_video(tmp_path / "v.mp4", frames=3, size=(16, 24))
     assert some.shape == (3, 16, 24, 3)
@@ -56,20 +56,20 @@ def test_some_frames_of_a_video_spread_over_all(tmp_path):
     assert len(media.read_video(tmp_path / "v.mp4", frames=40)) == 40
 
 
-def test_gray_and_odd_sides(tmp_path):
+def test_gray_videos_of_odd_sides_become_even_and_rgb(tmp_path):
     media.write_video(tmp_path / "v.mp4", np.full((3, 15, 21), 0.5))
     again = media.read_video(tmp_path / "v.mp4")
     assert again.shape == (3, 16, 22, 3) and again == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_image_round_trip(tmp_path, ending):
+def test_a_written_image_is_read_back(tmp_path, ending):
     image = clip(1)[0]
     media.write_image(tmp_path / f"a.{ending}", image)
     assert np.abs(media.read_image(tmp_path / f"a.{ending}") - image).mean() < 0.02
 
 
-def test_alpha_and_sixteen_bits(tmp_path):
+def test_alpha_and_sixteen_bits_are_read(tmp_path):
     import cv2
 
     rgba = np.concatenate([clip(1)[0], clip(1)[0][..., :1]], 2)
@@ -199,7 +199,7 @@ def depth_of(conditions):
     return conditions.get(DepthCondition).clip
 
 
-def test_everything_from_files(files):
+def test_all_conditions_are_loaded_from_files(files):
     conditions = load(
         17,
         32,
@@ -294,5 +294,5 @@ def test_bad_arrays_are_refused(tmp_path):
             load(5, 16, 16, identities=[f"{tmp_path}/cup.png,,{tmp_path}/{name}"])
 
 
-def test_nothing_asked_is_nothing_given():
+def test_no_files_give_no_conditions():
     assert load(17, 32, 48).names == ()

@@ -234,12 +234,12 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     joined = np.concatenate(parts)
     assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]
     from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
-    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, Raw
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, RawDepth
 
     mean = clip_mean(images[:6].numpy())
     estimates = estimate_depth(images.numpy(), mean=mean)
     before = SOURCES["embedded"]
-    raw = Raw("the same view", estimates, "disparity", absolute=True)
+    raw = RawDepth("the same view", estimates, "disparity", absolute=True)
     SOURCES["embedded"] = lambda choice, images, piece: Found(raw, images, (64, 96))
     try:
         same = extract(host, {"source": "embedded"}, FIXED, images=images, stabilise=steady)[0]

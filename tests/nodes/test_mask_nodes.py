@@ -8,7 +8,7 @@ import torch
 
 from comfyui_fulldit.control.conditions import IdentityCondition
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.identity.mask_input import frame_numbers
+from comfyui_fulldit.control.identity.mask_input import parse_frame_numbers
 
 FRAMES, HEIGHT, WIDTH = 7, 64, 96
 
@@ -105,7 +105,7 @@ def test_a_clip_of_one_frame_gives_its_mask_back(host):
         (torch.ones(1, 64, 64), "0", "cannot belong"),
         (torch.ones(1, HEIGHT, WIDTH), "7", "frames 0 to 6"),
         (torch.ones(2, HEIGHT, WIDTH), "0, -7", "named twice"),
-        (torch.ones(1, HEIGHT, WIDTH), "first", "'first' is no frame"),
+        (torch.ones(1, HEIGHT, WIDTH), "first", "'first' is not a frame"),
         (torch.ones(1, HEIGHT, WIDTH), "1.5", "whole numbers"),
         (torch.full((1, HEIGHT, WIDTH), float("nan")), "0", "NaN"),
         (torch.full((1, HEIGHT, WIDTH), 255.0), "0", "0 and 1"),
@@ -158,7 +158,7 @@ def test_following_shows_progress_and_ends_when_it_is_canceled(host, monkeypatch
 
 
 def test_frames_are_named_as_people_write_them():
-    assert frame_numbers(" 0,12; 24\n-1", 30) == [0, 12, 24, 29] and frame_numbers(" ", 3) == []
+    assert parse_frame_numbers(" 0,12; 24\n-1", 30) == [0, 12, 24, 29] and parse_frame_numbers(" ", 3) == []
 
 
 # Masks from SAM3 Track
@@ -216,7 +216,7 @@ def test_sam3_that_found_nothing_gives_black_tracks_and_says_so(host, data):
         (sam3(objects()), "4", "there are the objects 0 to 3"),
         (sam3(objects()), "0 0", "named twice"),
         (sam3(objects()), "0 1 2 3", "there are 3 slots"),
-        (sam3(objects()), "all", "'all' is no object"),
+        (sam3(objects()), "all", "'all' is not an object"),
         ({"masks": 1}, "", "masks and no packed_masks"),
         (torch.zeros(3), "", "Tensor and no packed_masks"),
         ({"packed_masks": torch.zeros(4, 2, 64, 64)}, "", "float32 of shape"),

@@ -76,7 +76,7 @@ def test_slots_come_out_in_their_order_and_missing_ones_are_black(painter):
     assert one.dtype == torch.float32 and one[0, 32, 29] == 1 and one[16, 32, 67] == 1 and one[8, 32, 48] == 1
     assert two[5, 12, 48] == 1 and not three.any()
     assert report.splitlines()[0] == "track1 'cup': 2 keys, in 17 of 17 frames"
-    assert (one.numpy() == state_from_json(masks(CUP, box)).tracks()[0]).all()
+    assert (one.numpy() == state_from_json(masks(CUP, box)).rasterize()[0]).all()
 
 
 def test_another_length_and_shape_are_said(painter):
@@ -118,7 +118,7 @@ def test_a_track_passes_as_keys_until_it_is_edited(editor):
     out = editor.execute("", track, 0.95)
     one, two, three, report, state = out.args
     made = state_from_json(state)
-    assert len(made.slots) == 1 and 2 <= len(made.slots[0].track.keys) <= 4
+    assert len(made.slots) == 1 and 2 <= len(made.slots[0].masklet.keys) <= 4
     assert min(iou(*pair) for pair in zip(one, track, strict=True)) > 0.94 and not two.any() and not three.any()
     (message,) = out.kwargs["ui"]["fulldit_track"]
     assert message["proposal"] == state and not message["changed"] and message["frames"] == 17
@@ -132,12 +132,12 @@ def test_a_track_passes_as_keys_until_it_is_edited(editor):
     other = editor.execute(edited, track.flip(2), 0.95, source=message["source"])
     (message,) = other.kwargs["ui"]["fulldit_track"]
     assert (other.args[0].numpy() == made_of(edited)).all() and "others than" in other.args[3]
-    assert message["changed"] and state_from_json(message["proposal"]).slots[0].track.keys
+    assert message["changed"] and state_from_json(message["proposal"]).slots[0].masklet.keys
     assert "others than" not in editor.execute(edited, track, 0.95).args[3], "without a fingerprint nothing is known"
 
 
 def made_of(text):
-    return state_from_json(text).tracks(48, 72)[0]
+    return state_from_json(text).rasterize(48, 72)[0]
 
 
 def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
@@ -151,7 +151,7 @@ def test_slots_keep_their_place_and_tracks_must_belong_together(editor):
         editor.execute("", track * 3)
     *tracks, report, state = editor.execute("", torch.zeros(1, 8, 8)).args
     assert not any(track.any() for track in tracks) and "empty in every frame" in report
-    assert state_from_json(state).slots[0].track.keys == ()
+    assert state_from_json(state).slots[0].masklet.keys == ()
 
 
 def test_the_page_may_name_stages_only(painter, temp, host):
@@ -187,7 +187,7 @@ def clip():
 
 def test_the_page_can_have_a_mask_followed(painter, temp, clip):
     from comfyui_fulldit.control.identity import runs
-    from comfyui_fulldit.control.identity.keyframes import MaskTrack, key_from_json
+    from comfyui_fulldit.control.identity.keyframes import Masklet, key_from_json
     from comfyui_fulldit.nodes.page import routes
 
     frames, mask = clip
@@ -203,13 +203,13 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
     assert status == 200 and answer["warnings"] == [], answer
     keys = [key_from_json(key, 9) for key in answer["keys"]]
     assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
-    (last,) = MaskTrack((keys[-1],), 9).rasterize(48, 96, 1)
+    (last,) = Masklet((keys[-1],), 9).rasterize(48, 96, 1)
     assert iou(last, np.roll(mask, 32, 1)) > 0.8
     assert told and told[0]["id"] == "a" and 0 < told[-1]["done"] <= told[-1]["total"]
 
     assert go({**request, "stage": "../../input"})[0] == 400
     assert "cannot be read" in go({**request, "masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]})[1]["error"]
-    assert "No mask was given" in go({**request, "masks": []})[1]["error"]
+    assert "No mask was provided" in go({**request, "masks": []})[1]["error"]
     assert go({**request, "first": -1})[0] == go({**request, "last": "x"})[0] == go(None)[0] == 400
     assert go({**request, "accuracy": 2})[0] == go({**request, "first": 8, "last": 2})[0] == 400
     status, answer = go(request, gone=lambda: True)

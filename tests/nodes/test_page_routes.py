@@ -72,7 +72,7 @@ def test_the_page_and_the_server_follow_a_mask_together(propagate):
     answer = propagate(asked)
     after = in_page(state=before, frame=0, answer=answer)
     assert after["summary"] == f"Followed over {FRAMES - 1} frames: {len(answer['keys'])} keyframes."
-    frames = [key.frame for key in state_from_json(after["state"]).slots[0].track.keys]
+    frames = [key.frame for key in state_from_json(after["state"]).slots[0].masklet.keys]
     assert frames[0] == 0 and frames[-1] == FRAMES - 1
 
 
@@ -87,6 +87,6 @@ def test_a_range_that_ends_in_a_keyframe_keeps_it(propagate):
     before = state(square(0), square(6))
     asked = in_page(state=before, frame=0)["asked"]
     after = in_page(state=before, frame=0, answer=propagate(asked))
-    keys = state_from_json(after["state"]).slots[0].track.keys
+    keys = state_from_json(after["state"]).slots[0].masklet.keys
     assert (asked["first"], asked["last"]) == (0, 6)
-    assert keys[-1] == state_from_json(before).slots[0].track.keys[-1]
+    assert keys[-1] == state_from_json(before).slots[0].masklet.keys[-1]

@@ -126,7 +126,7 @@ def test_painted_masks_are_there_in_every_frame_and_edits_are_not_begun():
         painter = next(node for node in nodes if node["type"] == "FullDiTMaskPainter")
         for node in nodes:  # an editor without edits follows the track that comes in
             assert node["type"] != "FullDiTEditTrack" or node["widgets_values"][0] == node["widgets_values"][-1] == ""
-        return state_from_json(painter["widgets_values"][0]).tracks(64, 96)
+        return state_from_json(painter["widgets_values"][0]).rasterize(64, 96)
 
     front, back = painted("fulldit_paint_masks")
     for track in (front, back):

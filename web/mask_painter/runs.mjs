@@ -49,11 +49,11 @@ export function decode(text, height, width) {
     throw new UserError(`${text.length} characters are more than an image of ${width}x${height} can need`);
   let data;
   // Python reads strictly: nothing but the alphabet, padded to groups of four.
-  if (text.length % 4 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new UserError("the runs are no base64 text");
+  if (text.length % 4 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new UserError("the runs are not base64 text");
   try {
     data = atob(text);
   } catch {
-    throw new UserError("the runs are no base64 text");
+    throw new UserError("the runs are not base64 text");
   }
   if (!data.length || data.charCodeAt(data.length - 1) > 127) throw new UserError("the runs are empty or cut short");
   const mask = new Uint8Array(total);

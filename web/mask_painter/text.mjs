@@ -142,7 +142,7 @@ function readKey(value, frames, where) {
     : numbers([value.time], 1, `'time' of ${where}`, 0, 1)[0] * (frames - 1);
   const listed = field(value, "shapes", []);
   if (!Array.isArray(listed) || listed.length > MOST_SHAPES)
-    throw new UserError(`'shapes' of ${where} is no list of at most ${MOST_SHAPES} shapes`);
+    throw new UserError(`'shapes' of ${where} is not a list of at most ${MOST_SHAPES} shapes`);
   const ease = field(value, "ease", "linear");
   if (!MASK_EASES.includes(ease))
     throw new UserError(`the ease of ${where} is ${shown(ease)}: choose one of ${MASK_EASES.join(", ")}`);

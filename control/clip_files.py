@@ -1,0 +1,163 @@
+"""Clips of one number per pixel in files: NumPy arrays, single images, folders of images, videos.
+
+`ARRAY`, `IMAGE`, `FOLDER` and `VIDEO` are their readers. What a file is decides which of them reads it: masks choose in
+`identity/mask_files.py`, depth in `depth/readers.py`. Frames are (H, W) float32, read anew each time they are iterated,
+so that a long clip need not be in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from .errors import UserError
+from .files import existing
+from .fit import Fit, TimeFit, fit_indices, fit_size
+from .media import IMAGES, count_frames, iterate_video, read_image, to_gray
+
+
+class Frames(Protocol):
+    """Frames (H, W) of a clip, as often as they are iterated."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """A clip as its file has it.
+
+    frames: (H, W) float32 each. still: one image, which holds for a whole clip. kind: what the numbers are, for depth
+    (see `depth.normalize_depth`). warnings: sentences.
+    """
+
+    frames: Frames
+    still: bool = False
+    kind: str = "auto"
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of file: what it is in words, how it is recognized, and what opens it."""
+
+    description: str
+    matches: Callable[[Path], bool]
+    open: Callable[[Path], ClipFile]
+
+
+class _Matching(Protocol):
+    @property
+    def matches(self) -> Callable[[Path], bool]: ...
+
+
+R = TypeVar("R", bound=_Matching)
+
+
+def choose_reader(readers: Mapping[str, R], path: Path) -> R:
+    """Return the first reader that recognizes a file or folder; the last takes everything."""
+    return next(reader for reader in readers.values() if reader.matches(path))
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFrames:
+    """The frames of an array (F, H, W) of numbers, which may be one that is mapped from a file."""
+
+    array: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in self.array:
+            yield np.asarray(frame, np.float32)
+
+
+@dataclass(frozen=True)
+class VideoFrames:
+    """The gray frames of a video or a folder of images, decoded anew at each iteration."""
+
+    path: Path
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        shape = None
+        for number, image in enumerate(iterate_video(self.path)):
+            shape = shape or image.shape
+            if image.shape != shape:
+                raise UserError(
+                    f"frame {number} of '{self.path}' has another size than the first: give frames of one size"
+                )
+            yield to_gray(image)
+
+
+def is_image(path: Path) -> bool:
+    """Return whether the ending is that of an image file."""
+    return path.suffix.lower() in IMAGES and not path.is_dir()
+
+
+def _open_array(path: Path) -> ClipFile:
+    existing(path, "array")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
+        raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
+    return ClipFile(ArrayFrames(array))
+
+
+def _open_video(path: Path) -> ClipFile:
+    return ClipFile(VideoFrames(path, count_frames(path)))
+
+
+ARRAY = Reader("a NumPy array .npy (frames, height, width)", lambda path: path.suffix.lower() == ".npy", _open_array)
+IMAGE = Reader(
+    "one image for the whole clip",
+    is_image,
+    lambda path: ClipFile(ArrayFrames(to_gray(read_image(path))[None]), still=True),
+)
+FOLDER = Reader("a folder of images", Path.is_dir, _open_video)
+VIDEO = Reader("a video", lambda path: True, _open_video)
+
+
+# ---- to the length and size of the video -----------------------------------------------------------------------------
+
+
+def choose_frames(clip: ClipFile, frames: int, fit: TimeFit, what: str) -> tuple[np.ndarray, list[str]]:
+    """Return which of a clip's frames stand at each of the video's `frames` (frames,), and warnings.
+
+    A still image stands at all of them, whatever the fit. Raises UserError as `fit_indices` does.
+    """
+    if clip.still:
+        said = f"{what[:1].upper()}{what[1:]} is one image: it holds for all {frames} frames."
+        return np.zeros(frames, int), [said] if frames > 1 else []
+    return fit_indices(len(clip.frames), frames, fit, what)
+
+
+def pick_frames(frames: Iterable[np.ndarray], chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the frames of ascending numbers `chosen`, some perhaps several times. Reads all frames to their end."""
+    counts = np.bincount(chosen)
+    for number, frame in enumerate(frames):
+        for _ in range(counts[number] if number < len(counts) else 0):
+            yield frame
+
+
+def fit_frames(
+    frames: Iterable[np.ndarray], count: int, height: int, width: int, fit: Fit, what: str
+) -> tuple[np.ndarray, list[str]]:
+    """Return `count` frames (H, W) of one size as (count, height, width) float32, and warnings, as `fit_size` does."""
+    result = np.empty((count, height, width), np.float32)
+    warnings: list[str] = []
+    for number, frame in enumerate(frames):
+        fitted, warnings = fit_size(frame[None], height, width, fit.space, what)
+        result[number] = fitted[0]
+    return result, warnings

@@ -1,0 +1,79 @@
+"""Gray PNG images of depth, 8 or 16 bits, checked to their last byte before they are decoded."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..libraries import opencv
+from .exr import MOST_PIXELS
+
+START = b"\x89PNG\r\n\x1a\n"
+# By so much of the largest value the channels of an image may differ and still count as gray.
+GRAY_TOLERANCE = 0.02
+
+
+def png_bits(path: Path) -> int | None:
+    """Return the bits of a channel of a PNG image; None for any other file."""
+    with path.open("rb") as file:
+        start = file.read(25)
+    return start[24] if len(start) == 25 and start[:8] == START else None
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Return height and width. Raises UserError for anything but a PNG image, and for one without its end."""
+    with path.open("rb") as file:
+        start = file.read(33)
+        if start[:8] != START or start[12:16] != b"IHDR" or len(start) < 33:
+            raise UserError(f"'{path}' is not a PNG image, whatever its name says")
+        width, height = struct.unpack(">II", start[16:24])
+        file.seek(-12, os.SEEK_END)
+        end = file.read(12)
+    if end[4:8] != b"IEND":
+        raise UserError(f"the PNG image '{path}' is cut short: write or copy it again")
+    if not 0 < height * width <= MOST_PIXELS:
+        raise UserError(f"the PNG image '{path}' says it has {width} x {height} pixels, too many for a depth frame")
+    return height, width
+
+
+def read_png(path: Path, as_shares: bool) -> np.ndarray:
+    """Return a gray PNG (H, W) float32: whole numbers as they are, or as shares of the largest.
+
+    Raises UserError for a file that is cut short, damaged or in colors.
+    """
+    cv2 = opencv("reading PNG images")
+    png_size(path)
+    data = path.read_bytes()
+    _check_chunks(data, path)
+    image: np.ndarray | None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise UserError(f"the PNG image '{path}' cannot be read: write or copy it again")
+    largest = np.float32(np.iinfo(image.dtype).max)
+    if image.ndim == 3:
+        color = image[..., :3].astype(np.int32)
+        if np.abs(color - color[..., :1]).max() > largest * GRAY_TOLERANCE:
+            raise UserError(f"'{path.name}' is in colors: depth is a gray image, without a color map")
+        image = image[..., 0]
+    values = image.astype(np.float32)
+    return values / largest if as_shares else values
+
+
+def _check_chunks(data: bytes, path: Path) -> None:
+    """Raise UserError unless every chunk of the file has its length and its checksum."""
+    offset = 8
+    while offset + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, offset)
+        body = data[offset + 4 : offset + 8 + length]
+        checksum = data[offset + 8 + length : offset + 12 + length]
+        if len(body) < 4 + length or checksum != struct.pack(">I", zlib.crc32(body)):
+            raise UserError(f"the PNG image '{path}' is cut short or damaged: write or copy it again")
+        offset += 12 + length
