@@ -5,8 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import formats
-from . import inputs
-from .bridge import paths
+from . import folders, inputs
 from .sockets.types import Camera
 
 
@@ -28,7 +27,7 @@ class FullDiTLoadCamera(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=paths.camera_files(formats.endings()),
+                    options=folders.camera_files(formats.endings()),
                     tooltip="A file of the input folder or its subfolders; R refreshes.",
                 ),
                 io.Int.Input(
@@ -59,19 +58,19 @@ class FullDiTLoadCamera(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file, **_):
         """Run again when the file changed."""
-        return paths.changed_at(paths.input_file(file))
+        return folders.camera_file_modified(folders.input_file(file))
 
     @classmethod
     def validate_inputs(cls, file):
         try:
-            paths.input_file(file)
+            folders.input_file(file)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
     def execute(cls, file, frames, scale, aspect=1.5) -> io.NodeOutput:
-        path = formats.read_camera(paths.input_file(file), frames or None, keyed=frames or 17, aspect=aspect)
+        path = formats.read_camera(folders.input_file(file), frames or None, keyed=frames or 17, aspect=aspect)
         return io.NodeOutput(path.scaled(scale) if scale != 1 else path)
 
 
@@ -110,10 +109,10 @@ class FullDiTSaveCamera(io.ComfyNode):
     @classmethod
     def execute(cls, camera, format, filename_prefix) -> io.NodeOutput:
         entry = formats.FORMATS[format]
-        path = paths.output_file(filename_prefix, entry.endings[0])
+        path = folders.new_output_file(filename_prefix, entry.endings[0])
         formats.write_camera(camera, path, format)
         kept = ", ".join(
             word for word in ("poses", "intrinsics", "principal point", "fps", "unit") if word in entry.carries
         )
-        text = f"{camera.frames} frames in output/{paths.shown_output(path)}\nkeeps {kept}"
+        text = f"{camera.frames} frames in output/{folders.relative_to_output(path)}\nkeeps {kept}"
         return io.NodeOutput(str(path), ui={"text": [text]})

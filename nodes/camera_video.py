@@ -7,7 +7,7 @@ import math
 from comfy_api.latest import io
 
 from . import inputs
-from .bridge.progress import progress
+from .progress import progress
 from .sockets.arrays import to_images, to_masks
 from .sockets.types import Camera
 

@@ -51,7 +51,7 @@ class FullDiTDepthAlong(io.ComfyNode):
     @classmethod
     def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
         from ..control.depth.along_camera import clip_along
-        from .bridge.progress import progress
+        from .progress import progress
         from .page.depth_preview import show_depth
         from .sockets.arrays import to_tensor
 

@@ -7,7 +7,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..control.depth.files import CONVENTIONS
-from .bridge.depth_files import depth_changed, depth_folders, model_names
+from . import folders
+from .bridge.depth_anything import model_names
 from .sockets.types import AnyGeometry, Camera, Depth, MetaBatch
 
 KINDS = ["auto", "disparity", "inverted", "depth"]
@@ -69,7 +70,7 @@ def _sources() -> list:
             [
                 io.Combo.Input(
                     "files",
-                    options=depth_folders(),
+                    options=folders.depth_sequences(),
                     tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder.",
                 ),
                 io.Combo.Input(
@@ -181,7 +182,7 @@ class FullDiTExtractDepth(io.ComfyNode):
     def fingerprint_inputs(cls, source=None, **_):
         """Run again when the files changed."""
         if isinstance(source, dict) and source.get("source") == "files":
-            return depth_changed(str(source.get("files") or ""))
+            return folders.depth_sequence_fingerprint(str(source.get("files") or ""))
         return ""
 
     @classmethod

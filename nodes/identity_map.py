@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..control.errors import UserError
 from ..control.identity import NamedTrack
-from .bridge.progress import progress
+from .progress import progress
 from .conditions import identity_inputs, in_order
 from .sockets.arrays import to_images, to_masks, to_tensor
 

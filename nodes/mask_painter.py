@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..control.identity import paint
 from ..control.identity.state import state_from_json
 from . import inputs
-from .bridge.progress import progress
+from .progress import progress
 from .sockets.arrays import to_masks, to_tensor
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.progress import progress, stop_if_canceled
+from .progress import progress, stop_if_canceled
 from .sockets.arrays import to_images, to_masks, to_tensor
 
 

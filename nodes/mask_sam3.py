@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.progress import progress
+from .progress import progress
 from .sockets.arrays import to_tensor
 from .sockets.types import Sam3Track
 

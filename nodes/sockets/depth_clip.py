@@ -10,7 +10,7 @@ from ...control.camera import CameraTrajectory
 from ...control.depth.extract import Extracted, Span, extract
 from ...control.depth.stabilize import Stabilizing
 from ...control.errors import UserError
-from ..bridge.progress import progress
+from ..progress import progress
 from . import meta_batch as batches
 from .depth_sources import SOURCES, Piece
 

@@ -11,8 +11,9 @@ import numpy as np
 from ...control.depth.extract import Raw, shrunk
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
-from ..bridge.depth_files import depth_input, model_folders, model_place
-from ..bridge.progress import progress, stop_if_canceled
+from ..bridge.depth_anything import model_folders, model_place
+from ..folders import depth_sequence
+from ..progress import progress, stop_if_canceled
 from .arrays import to_images
 from .geometry import read_geometry
 
@@ -115,7 +116,7 @@ def depth_video(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
 
 def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
     """EXR or PNG files of a renderer or a depth camera, in the input folder."""
-    path = depth_input(choice["files"])
+    path = depth_sequence(choice["files"])
     convention, channel = choice["convention"], choice.get("channel", "").strip() or None
     lens = None
     if convention.startswith("ray"):

@@ -50,20 +50,20 @@ def test_saving_twice_keeps_both_and_never_leaves_the_output_folder(host):
 
 
 def test_files_of_subfolders_are_listed_and_hidden_ones_are_not(host):
-    from comfyui_fulldit.nodes.bridge import paths
+    from comfyui_fulldit.nodes import folders
 
     base = host.folder / "input"
     for name in ("scan/sparse/images.txt", "scan/sparse/cameras.txt", "3d/shot.json", ".secret/a.json", "notes.md"):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
         (base / name).write_text("1")
-    listed = paths.camera_files((".json", ".txt"))
+    listed = folders.camera_files((".json", ".txt"))
     assert "scan/sparse/images.txt" in listed and "3d/shot.json" in listed
     assert not {"scan/sparse/cameras.txt", ".secret/a.json", "notes.md"} & set(listed)
-    before = paths.changed_at(base / "scan/sparse/images.txt")
+    before = folders.camera_file_modified(base / "scan/sparse/images.txt")
     import os
 
     os.utime(base / "scan/sparse/cameras.txt", ns=(before + 10**9, before + 10**9))
-    assert paths.changed_at(base / "scan/sparse/images.txt") == before + 10**9
+    assert folders.camera_file_modified(base / "scan/sparse/images.txt") == before + 10**9
 
 
 def test_a_malformed_file_says_its_name_and_what_was_expected(host):

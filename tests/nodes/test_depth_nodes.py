@@ -96,7 +96,7 @@ def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypat
     from types import ModuleType
 
     from comfyui_fulldit.models.estimators import depth_anything
-    from comfyui_fulldit.nodes.bridge.depth_files import model_names
+    from comfyui_fulldit.nodes.bridge.depth_anything import model_names
 
     management = sys.modules["comfy.model_management"]
     monkeypatch.setattr(management, "get_torch_device", lambda: torch.device("cpu"), raising=False)
@@ -175,9 +175,9 @@ def sequence(host, clip):
 
 
 def test_files_of_the_input_folder(host, clip, sequence):
-    from comfyui_fulldit.nodes.bridge.depth_files import depth_folders
+    from comfyui_fulldit.nodes.folders import depth_sequences
 
-    assert "shots/depth/" in depth_folders()
+    assert "shots/depth/" in depth_sequences()
     found, _, report = extract(host, sequence)
     expected = normalize_depth(np.where(np.isinf(clip[1]), np.nan, clip[1]), "depth", fill=True)
     assert np.abs(found.values - expected.values).max() < 2e-3 and "17 in 'shots/depth/'" in report
