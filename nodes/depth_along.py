@@ -51,8 +51,8 @@ class FullDiTDepthAlong(io.ComfyNode):
     @classmethod
     def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
         from ..control.depth.along_camera import clip_along
-        from .progress import progress
         from .page.depth_preview import show_depth
+        from .progress import progress
         from .sockets.arrays import to_tensor
 
         with progress(camera.frames) as step:

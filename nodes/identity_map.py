@@ -6,8 +6,8 @@ from comfy_api.latest import io
 
 from ..control.errors import UserError
 from ..control.identity import NamedTrack
-from .progress import progress
 from .conditions import identity_inputs, in_order
+from .progress import progress
 from .sockets.arrays import to_images, to_masks, to_tensor
 
 
