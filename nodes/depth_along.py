@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory
+from ..control.depth import DepthClip
+from ..control.depth.along_camera import clip_along
+from ..control.depth.geometry import agreement
+from .page.depth_preview import show_depth
+from .progress import progress
+from .sockets.arrays import to_gray_images, to_tensor
 from .sockets.types import Camera, Depth
 
 
@@ -11,7 +18,7 @@ class FullDiTDepthAlong(io.ComfyNode):
     """The depth of all frames from that of the first and the camera's path."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepthAlong",
             display_name="Depth along Camera (FullDiT)",
@@ -49,26 +56,19 @@ class FullDiTDepthAlong(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
-        from ..control.depth.along_camera import clip_along
-        from .page.depth_preview import show_depth
-        from .progress import progress
-        from .sockets.arrays import to_tensor
-
+    def execute(cls, depth: DepthClip, camera: CameraTrajectory, offset: float = 0.1) -> io.NodeOutput:
         with progress(camera.frames) as step:
-            made = clip_along(depth, camera, offset, step)
-        report = "\n".join(made.sentences)
-        images = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(
-            made.clip, to_tensor(made.holes), images, report, ui=show_depth(made.clip.values, report, cls)
-        )
+            result = clip_along(depth, camera, offset, step)
+        clip, report = result.clip, "\n".join(result.sentences)
+        message = show_depth(clip.values, report, cls)
+        return io.NodeOutput(clip, to_tensor(result.holes), to_gray_images(clip.values), report, ui=message)
 
 
 class FullDiTDepthAgreement(io.ComfyNode):
     """A check before sampling: do a camera path and a depth clip tell of one scene?"""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepthAgreement",
             display_name="Camera and Depth Agreement (FullDiT)",
@@ -93,9 +93,7 @@ class FullDiTDepthAgreement(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, depth) -> io.NodeOutput:
-        from ..control.depth.geometry import agreement
-
-        found = agreement(camera, depth)
-        report = "\n".join(found.sentences)
-        return io.NodeOutput(report, found.agrees is True, found.residual, found.holes, ui={"text": [report]})
+    def execute(cls, camera: CameraTrajectory, depth: DepthClip) -> io.NodeOutput:
+        result = agreement(camera, depth)
+        report = "\n".join(result.sentences)
+        return io.NodeOutput(report, result.agrees is True, result.residual, result.holes, ui={"text": [report]})

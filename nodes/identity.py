@@ -67,7 +67,7 @@ class FullDiTIdentity(io.ComfyNode):
     def execute(
         cls, name, image, strength=1.0, mask=None, track=None, invert_mask=False, start=0.0, end=1.0
     ) -> io.NodeOutput:
-        images = to_images(image, f"the image of identity '{name}'", channels=(3, 4))
+        images = to_images(image, f"the image of identity '{name}'", max_channels=4)
         cut = None
         if mask is not None:
             cut = to_masks(mask, f"the mask of identity '{name}'")[0]

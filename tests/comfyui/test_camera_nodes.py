@@ -33,7 +33,7 @@ def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
     preset = core.CAMERA_DICT[pose]
     poses = core.get_camera_motion(np.array(preset["angle"]), np.array(preset["T"]), 1.3, length)
     path = module("control.camera").CameraTrajectory(poses, np.array([focal, high, 0.5, 0.5]))
-    embedding = module("nodes.sockets.cameras").wan_embedding(path, width, height, length)
+    embedding = module("nodes.sockets.cameras").to_wan_embedding(path, width, height, length)
     assert embedding.shape == expected.shape == (1, 24, 3, height, width)
     assert (embedding - expected).abs().max() < 1e-5
 

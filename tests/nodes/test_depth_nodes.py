@@ -74,7 +74,7 @@ def test_the_world_is_exact(host, clip):
     assert "Stabilized" not in report
     with pytest.raises(UserError, match="more than a procedural scene"):
         extract(host, {**source, "frames": 1025, "width": 2048, "height": 2048})
-    with pytest.raises(UserError, match="no video that comes in pieces"):
+    with pytest.raises(UserError, match="not a video that comes in pieces"):
         extract(host, source, meta_batch=Manager(8))
 
 
@@ -234,13 +234,13 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     joined = np.concatenate(parts)
     assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]
     from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
-    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, Raw
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Raw, SourceDepth
 
     mean = clip_mean(images[:6].numpy())
     estimates = estimate_depth(images.numpy(), mean=mean)
     before = SOURCES["embedded"]
     raw = Raw("the same view", estimates, "disparity", absolute=True)
-    SOURCES["embedded"] = lambda choice, images, piece: Found(raw, images, (64, 96))
+    SOURCES["embedded"] = lambda images, chunk: SourceDepth(raw, images, (64, 96))
     try:
         same = extract(host, {"source": "embedded"}, FIXED, images=images, stabilise=steady)[0]
     finally:
@@ -250,17 +250,17 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
 
 
 def test_a_new_clip_begins_anew_and_two_nodes_do_not_meet(host, clip):
-    from comfyui_fulldit.nodes.sockets import meta_batch as batches
+    from comfyui_fulldit.nodes.sockets.meta_batch import load_state, store_state
 
     manager = Manager(6)
     first = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
     assert "first chunk holds" in first[2]
-    assert batches.recall(manager, "another") is None
+    assert load_state(manager, "another") is None
     manager.inputs = {}  # as its reset does when a prompt is queued anew
     again = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
     assert "continue" not in again[2] and np.array_equal(first[0].values, again[0].values)
-    batches.keep(manager, "another", "mine")
-    assert batches.recall(manager, "another") == "mine"
+    store_state(manager, "another", "mine")
+    assert load_state(manager, "another") == "mine"
     with pytest.raises(UserError, match="Meta Batch Manager was expected"):
         extract(host, {"source": "embedded"}, images=clip[0], meta_batch="no manager")
 

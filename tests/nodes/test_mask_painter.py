@@ -197,7 +197,7 @@ def test_the_page_can_have_a_mask_followed(painter, temp, clip):
     told, answer = [], {}
 
     def go(request, gone=lambda: False):
-        return asyncio.run(routes.Jobs().run(request, told.append, gone))
+        return asyncio.run(routes.Propagations().run(request, told.append, gone))
 
     status, answer = go(request)
     assert status == 200 and answer["warnings"] == [], answer
@@ -228,11 +228,11 @@ def test_one_mask_is_followed_at_a_time_and_can_be_stopped(host, monkeypatch):
     monkeypatch.setattr(routes, "propagate", work)
 
     async def main():
-        jobs = routes.Jobs()
+        jobs = routes.Propagations()
         first = asyncio.ensure_future(jobs.run({"id": "a"}, lambda message: None, lambda: False))
         await asyncio.sleep(0.05)
         second = await jobs.run({"id": "b"}, lambda message: None, lambda: False)
-        jobs.stop.set()
+        jobs.stop()
         return await first, second, jobs.id
 
     first, second, left = asyncio.run(main())
