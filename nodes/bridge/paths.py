@@ -15,35 +15,38 @@ ENVIRONMENT = "FULLDIT_CHECKPOINTS"  # another folder to take the embedded files
 
 
 def register_folder() -> None:
-    """Make `models/fulldit` known to the host, so that it is listed, and can be moved by extra_model_paths.yaml."""
+    """Register `models/fulldit` with the host, so that it is listed and extra_model_paths.yaml can move it."""
     if FOLDER not in folder_paths.folder_names_and_paths:
-        place = os.path.join(folder_paths.models_dir, FOLDER)
-        folder_paths.folder_names_and_paths[FOLDER] = ([place], {".safetensors", ".sft"})
+        folder = os.path.join(folder_paths.models_dir, FOLDER)
+        folder_paths.folder_names_and_paths[FOLDER] = ([folder], {".safetensors", ".sft"})
 
 
 def checkpoint_names() -> list[str]:
-    """`embedded`, then the files in `models/fulldit`."""
+    """Return `embedded`, then the files in `models/fulldit`."""
     register_folder()
     return [EMBEDDED, *folder_paths.get_filename_list(FOLDER)]
 
 
 def vae_names() -> list[str]:
-    """`embedded`, then the files in `models/vae`."""
+    """Return `embedded`, then the files in `models/vae`."""
     return [EMBEDDED, *folder_paths.get_filename_list("vae")]
 
 
 def embedded_file(name: str) -> Path:
-    """The shipped file `name` (without ending), or the one in the folder that FULLDIT_CHECKPOINTS names."""
-    other = os.environ.get(ENVIRONMENT)
-    if other:
-        return Path(other) / f"{name}.safetensors"
+    """Return the shipped file `name` (without extension), or the one in the folder that FULLDIT_CHECKPOINTS names."""
+    folder = os.environ.get(ENVIRONMENT)
+    if folder:
+        return Path(folder) / f"{name}.safetensors"
     from ...models.weights.checkpoint import embedded_path
 
     return Path(embedded_path(name))
 
 
 def model_file(folder: str, name: str, embedded: str) -> Path:
-    """The file behind an entry of a list. Raises UserError where it is gone."""
+    """Return the file behind an entry of a list of `folder`. embedded: the name of the shipped one.
+
+    Raises UserError if it is gone.
+    """
     path = embedded_file(embedded) if name == EMBEDDED else folder_paths.get_full_path(folder, name)
     if path is None or not Path(path).is_file():
         raise UserError(
