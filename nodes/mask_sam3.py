@@ -53,7 +53,7 @@ class FullDiTMasksFromTrack(io.ComfyNode):
 
     @classmethod
     def execute(cls, track: TensorDict, order: str = "given", objects: str = "") -> io.NodeOutput:
-        found = read_sam3_track(track)
-        with progress(found.frames) as step:
-            tracks, report = object_tracks(found, order, objects, step)
+        sam3 = read_sam3_track(track)
+        with progress(sam3.frames) as step:
+            tracks, report = object_tracks(sam3, order, objects, step)
         return io.NodeOutput(*map(to_tensor, tracks), report, ui={"text": [report]})

@@ -46,22 +46,22 @@ def extract_depth(
     read_source, inputs = _source(source)
     video = None if images is None else to_images(images, "the video")
     state, chunk = (None, None) if meta_batch is None else _next_chunk(meta_batch, node_id, video)
-    found = read_source(video, chunk, **inputs)
+    depth = read_source(video, chunk, **inputs)
     result = extract(
-        found.raw,
+        depth.raw,
         Span(span["range"], **{key: value for key, value in span.items() if key != "range"}),
-        images=found.images,
+        images=depth.images,
         stabilizing=Stabilizing() if stabilize else None,
         camera=camera,
         fill=fill,
-        size=found.size,
+        size=depth.size,
         chunked=chunk is not None,
         state=state,
         progress=progress,
     )
     if meta_batch is not None:
-        store_state(meta_batch, node_id, ClipState(result.state, found.context))
-        if found.is_last:
+        store_state(meta_batch, node_id, ClipState(result.state, depth.context))
+        if depth.is_last:
             end_clip(meta_batch)
     return result
 

@@ -83,13 +83,11 @@ def from_geometry(
     """Take the depth of core's DA3_GEOMETRY or MOGE_GEOMETRY; without images, the geometry's own are used."""
     if geometry is None:
         raise UserError("No geometry is connected: connect Run Depth Anything 3 or Run MoGe Inference.")
-    found, model = read_geometry(geometry, confidence)
+    read, model = read_geometry(geometry, confidence)
     if images is None and geometry.get("image") is not None:
         images = to_images(geometry["image"], "the geometry's image")
-    warnings = tuple(found.warnings)
-    return SourceDepth(
-        Raw(f"depth from {model}", found.depth, "depth", found.sky, absolute=True, warnings=warnings), images
-    )
+    says, warnings = f"depth from {model}", tuple(read.warnings)
+    return SourceDepth(Raw(says, read.depth, "depth", read.sky, absolute=True, warnings=warnings), images)
 
 
 def from_depth_video(

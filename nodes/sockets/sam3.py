@@ -53,7 +53,7 @@ def read_sam3_track(data: TensorDict) -> Sam3Objects:
 
 
 def object_tracks(
-    found: Sam3Objects, order: str = "given", objects: str = "", on_frame: Callable[[], object] | None = None
+    sam3: Sam3Objects, order: str = "given", objects: str = "", on_frame: Callable[[], object] | None = None
 ) -> tuple[list[np.ndarray], str]:
     """Return a mask per frame (F, H, W) for each of SLOTS slots, all zero for an empty slot, and a report in lines.
 
@@ -61,15 +61,15 @@ def object_tracks(
     `order`. on_frame is called after each frame. Raises UserError for numbers that are not objects.
     """
     tracks: list[np.ndarray] = []
-    if found.masks is None or not found.masks.any():
-        report = f"SAM 3 found nothing in {found.frames} frames, so all tracks are empty: another prompt or threshold?"
+    if sam3.masks is None or not sam3.masks.any():
+        report = f"SAM 3 found nothing in {sam3.frames} frames, so all tracks are empty: another prompt or threshold?"
     else:
-        count = found.masks.shape[1]
+        count = sam3.masks.shape[1]
         numbers = object_numbers(objects, count, SLOTS)
-        tracks, shown = slots_from_objects(found.masks, found.size, numbers or order, SLOTS, True, on_frame)
-        report = objects_report(count, shown, tracks, found.scores)
+        tracks, shown = slots_from_objects(sam3.masks, sam3.size, numbers or order, SLOTS, True, on_frame)
+        report = objects_report(count, shown, tracks, sam3.scores)
     # np.zeros reserves pages that cost no memory until they are written to.
-    empty = [np.zeros((found.frames, *found.size), np.float32) for _ in range(SLOTS - len(tracks))]
+    empty = [np.zeros((sam3.frames, *sam3.size), np.float32) for _ in range(SLOTS - len(tracks))]
     return [*tracks, *empty], report
 
 

@@ -209,42 +209,52 @@ def test_the_page_can_have_a_mask_propagated(painter, temp, clip):
     assert status in (200, 499), "a page that is closed stops it, unless it was done before"
 
 
-def test_a_propagation_that_cannot_be_used_is_refused_with_a_sentence(painter, temp, clip):
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"stage": "../../input"}, "run the graph"),
+        ({"masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]}, "cannot be read"),
+        ({"masks": [{"frame": 2}]}, "cannot be read"),
+        ({"masks": []}, "No mask was given"),
+        ({"first": -1}, "'first'"),
+        ({"last": "x"}, "'last'"),
+        ({"first": 8, "last": 2}, ""),
+        ({"accuracy": 2}, "accuracy"),
+    ],
+)
+def test_a_propagation_that_cannot_be_used_is_refused_with_a_sentence(painter, temp, clip, change, says):
     from comfyui_fulldit.control.identity import runs
 
     frames, mask = clip
     (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
     entry = {"frame": 2, "size": [96, 48], "runs": runs.encode(mask)}
     request = {"id": "a", "stage": stage["stage"], "masks": [entry], "first": 2, "last": 8}
-    assert propagated({**request, "stage": "../../input"})[0] == 400
-    assert (
-        "cannot be read" in propagated({**request, "masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]})[1]["error"]
-    )
-    assert "No mask was given" in propagated({**request, "masks": []})[1]["error"]
-    assert (
-        propagated({**request, "first": -1})[0] == propagated({**request, "last": "x"})[0] == propagated(None)[0] == 400
-    )
-    assert propagated({**request, "accuracy": 2})[0] == propagated({**request, "first": 8, "last": 2})[0] == 400
+    status, answer = propagated({**request, **change})
+    assert status == 400 and says in answer["error"]
+
+
+def test_a_propagation_that_is_not_json_is_refused(host):
+    assert propagated(None)[0] == 400
 
 
 def test_one_mask_is_propagated_at_a_time_and_can_be_stopped(host, monkeypatch):
     from comfyui_fulldit.nodes.page import routes
 
-    def work(request, progress, cancel):
+    def slow_propagate(request, on_progress, cancel):
         for _ in range(2000):
             time.sleep(0.005)
             if cancel():
                 raise UserError("following the mask was stopped")
 
-    monkeypatch.setattr(routes, "propagate", work)
+    monkeypatch.setattr(routes, "propagate", slow_propagate)
 
     async def main():
-        jobs = routes.Propagations()
-        first = asyncio.ensure_future(jobs.run({"id": "a"}, lambda message: None, lambda: False))
+        propagations = routes.Propagations()
+        first = asyncio.ensure_future(propagations.run({"id": "a"}, lambda message: None, lambda: False))
         await asyncio.sleep(0.05)
-        second = await jobs.run({"id": "b"}, lambda message: None, lambda: False)
-        jobs.stop()
-        return await first, second, jobs.id
+        second = await propagations.run({"id": "b"}, lambda message: None, lambda: False)
+        propagations.stop()
+        return await first, second, propagations.id
 
     first, second, left = asyncio.run(main())
     assert first[0] == 499 and "stopped" in first[1]["error"]
