@@ -82,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         listed = " ".join(packages)
         print(f"FullDiT: missing: {', '.join(packages)}. Install with: {sys.executable} -m pip install {listed}")
         return 1
-    return int(lacks_torch or pip_install(packages) != 0)
+    has_failed = pip_install(packages) != 0
+    return int(lacks_torch or has_failed)
 
 
 if __name__ == "__main__":

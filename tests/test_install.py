@@ -56,13 +56,21 @@ def test_it_installs_only_small_packages_that_are_missing(install, calls, monkey
     assert not any(name.startswith(("torch", "opencv")) for name in command)
 
 
+def test_small_packages_are_installed_even_where_torch_is_missing(install, calls, monkeypatch):
+    monkeypatch.setattr(install, "missing_packages", lambda: ["einops"])
+    real = importlib.util.find_spec
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    assert install.main([]) == 1
+    assert len(calls) == 1
+
+
 def test_check_installs_nothing(install, calls, monkeypatch, capsys):
     monkeypatch.setattr(install, "missing_packages", lambda: ["einops"])
     assert install.main(["--check"]) == 1
     assert not calls and "einops" in capsys.readouterr().out
 
 
-def test_opencv_comes_headless_where_there_is_none(install, calls, monkeypatch):
+def test_opencv_is_installed_headless_where_there_is_none(install, calls, monkeypatch):
     monkeypatch.setattr(install, "missing_packages", lambda: [])
     monkeypatch.setattr(install, "cv2_providers", lambda: [])
     real = importlib.util.find_spec
