@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_every_choice_of_the_page_is_a_source(host):
     schema = host.schemas["FullDiTExtractDepth"]
     options = {entry.id: [option.key for option in entry.options] for entry in schema.inputs if entry.options}
     assert options["source"] == list(SOURCES) and options["range"] == ["clip", "frame", "fixed"]
+
+
+def test_every_source_takes_the_inputs_that_the_page_shows_for_it(host):
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES
+
+    combo = host.schemas["FullDiTExtractDepth"].inputs[0]
+    for option in combo.options:
+        keywords = {
+            name
+            for name, parameter in inspect.signature(SOURCES[option.key]).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        assert keywords == {entry.id for entry in option.inputs}, option.key
+
+
+def test_an_unknown_source_is_refused(host):
     with pytest.raises(UserError, match="depth source 'sonar' is unknown"):
         extract(host, {"source": "sonar"})
 
