@@ -1,4 +1,4 @@
-"""What ComfyUI-Manager runs after cloning: reports, and installs what is small and missing.
+"""Run by ComfyUI-Manager after cloning: report what the nodes need, and install the small packages that are missing.
 
 Standard library only and safe to run again. torch is never touched: ComfyUI brings its own, and another build would
 break it. OpenCV is left alone when any provider of `cv2` is present, because two providers overwrite one another.
@@ -12,7 +12,12 @@ import importlib.util
 import subprocess
 import sys
 
-SMALL = {"safetensors": "safetensors", "einops": "einops", "numpy": "numpy", "huggingface_hub": "huggingface_hub"}
+SMALL_PACKAGES = {  # module -> the name that pip knows
+    "safetensors": "safetensors",
+    "einops": "einops",
+    "numpy": "numpy",
+    "huggingface_hub": "huggingface_hub",
+}
 CV2_PROVIDERS = (
     "opencv-python",
     "opencv-python-headless",
@@ -22,54 +27,63 @@ CV2_PROVIDERS = (
 
 
 def missing_packages() -> list[str]:
-    """Names, as pip knows them, of the small packages that cannot be imported."""
-    return [pip_name for module, pip_name in SMALL.items() if importlib.util.find_spec(module) is None]
+    """Return the small packages that cannot be imported, by the names that pip knows."""
+    return [pip_name for module, pip_name in SMALL_PACKAGES.items() if importlib.util.find_spec(module) is None]
 
 
 def cv2_providers() -> list[str]:
-    """The installed distributions that provide `cv2`, each as `name version`."""
-    found = []
+    """Return the installed distributions that provide `cv2`, each as `name version`."""
+    providers = []
     for name in CV2_PROVIDERS:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            providers.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return providers
+
+
+def report_cv2(providers: list[str]) -> None:
+    """Print where `cv2` comes from, and how to keep it."""
+    print(f"FullDiT: OpenCV comes from {', '.join(providers)}; it is kept as it is.")
+    if len(providers) > 1:
+        print("FullDiT: several packages provide cv2; if `import cv2` fails, keep one and reinstall it.")
+    print("FullDiT: to keep it, install the rest of requirements.txt without its line opencv-python.")
+
+
+def pip_install(packages: list[str]) -> int:
+    """Install packages and return pip's exit code."""
+    print(f"FullDiT: installing {', '.join(packages)} (torch is not touched)")
+    # `--no-deps` keeps pip from moving a version in a working ComfyUI; none of these needs more than it has.
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", *packages]
+    return subprocess.run(command, check=False).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Report, and install what is small and missing; returns 0, or 1 where something still lacks."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Report, and install the small packages that are missing; return 0, or 1 if something is still missing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="report only, install nothing")
-    check = parser.parse_args(arguments).check
+    check_only = parser.parse_args(arguments).check
 
-    lacks = 0
-    if importlib.util.find_spec("torch") is None:
+    lacks_torch = importlib.util.find_spec("torch") is None
+    if lacks_torch:
         print("FullDiT: torch is missing. ComfyUI installs it; run this with ComfyUI's Python.")
-        lacks = 1
-
+    packages = missing_packages()
     providers = cv2_providers()
-    wanted = missing_packages()
     if providers:
-        print(f"FullDiT: OpenCV comes from {', '.join(providers)}; it is kept as it is.")
-        if len(providers) > 1:
-            print("FullDiT: several packages provide cv2; if `import cv2` fails, keep one and reinstall it.")
-        print("FullDiT: to keep it, install the rest of requirements.txt without its line opencv-python.")
+        report_cv2(providers)
     elif importlib.util.find_spec("cv2") is None:
-        wanted.append("opencv-python-headless")
+        packages.append("opencv-python-headless")
 
-    if not wanted:
-        print("FullDiT: every package that the nodes need is installed.")
-        return lacks
-    if check:
-        print(
-            f"FullDiT: missing: {', '.join(wanted)}. Install with: {sys.executable} -m pip install {' '.join(wanted)}"
-        )
+    if not packages:
+        if not lacks_torch:
+            print("FullDiT: every package that the nodes need is installed.")
+        return int(lacks_torch)
+    if check_only:
+        listed = " ".join(packages)
+        print(f"FullDiT: missing: {', '.join(packages)}. Install with: {sys.executable} -m pip install {listed}")
         return 1
-    print(f"FullDiT: installing {', '.join(wanted)} (torch is not touched)")
-    # `--no-deps` keeps pip from moving a version in a working ComfyUI; none of these needs more than it has.
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", *wanted], check=False)
-    return lacks or int(done.returncode != 0)
+    has_failed = pip_install(packages) != 0
+    return int(lacks_torch or has_failed)
 
 
 if __name__ == "__main__":

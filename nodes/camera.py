@@ -7,18 +7,17 @@ from comfy_api.latest import io
 from ..control.camera import presets
 from ..control.camera.easing import EASES
 from . import inputs
-from .sockets.types import Camera
+from .sockets.cameras import COMBINATION, from_movement
+from .sockets.types import Camera, DynamicChoice
 
-COMBINATION = "combination"
 
-
-def _option(name: str):
-    """One entry of the movement list, with its own amount: unit, usual value and bounds."""
+def _option(name: str) -> io.DynamicCombo.Option:
+    """Return one entry of the movement list, with an amount of its own: unit, default and bounds."""
     preset = presets.PRESETS[name]
     low, high = preset.range
     if low == high:
         return io.DynamicCombo.Option(name, [])
-    own = [
+    settings = [
         io.Float.Input(
             "amount",
             default=float(preset.default),
@@ -31,12 +30,12 @@ def _option(name: str):
     ]
     if name == "handheld":
         take = io.Int.Input("take", default=0, min=0, max=2**31 - 1, tooltip="Another number gives another sway.")
-        own.append(take)
-    return io.DynamicCombo.Option(name, own)
+        settings.append(take)
+    return io.DynamicCombo.Option(name, settings)
 
 
-def _combination():
-    """The entry for several movements in one text."""
+def _combination() -> io.DynamicCombo.Option:
+    """Return the entry for several movements in one text."""
     text = io.String.Input(
         "text",
         default="pan_right:20@0-0.5 + dolly_in:0.3@0.25-1",
@@ -49,7 +48,7 @@ class FullDiTCameraPreset(io.ComfyNode):
     """A camera movement by name."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraPreset",
             display_name="Camera Preset (FullDiT)",
@@ -89,19 +88,13 @@ class FullDiTCameraPreset(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, movement, frames, fps, ease, fov=50.0, aspect=1.5) -> io.NodeOutput:
-        if movement["movement"] == COMBINATION:
-            from ..control.camera.sequence import sequence
-
-            return io.NodeOutput(sequence(movement["text"], frames, fps, fov, aspect, ease))
-        path = presets.preset(
-            movement["movement"],
-            frames=frames,
-            amount=movement.get("amount"),
-            fps=fps,
-            fov=fov,
-            aspect=aspect,
-            ease=ease,
-            seed=movement.get("take", 0),
-        )
-        return io.NodeOutput(path)
+    def execute(
+        cls,
+        movement: DynamicChoice,
+        frames: int,
+        fps: float,
+        ease: str,
+        fov: float = 50.0,
+        aspect: float = 1.5,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(from_movement(movement, frames, fps, ease, fov, aspect))

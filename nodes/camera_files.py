@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
-from ..control.camera import formats
-from . import inputs
-from .bridge import paths
+from ..control.camera import CameraTrajectory, formats
+from . import folders, inputs
+from .sockets.camera_files import load_camera, save_camera
 from .sockets.types import Camera
 
 
@@ -14,7 +16,7 @@ class FullDiTLoadCamera(io.ComfyNode):
     """A camera path from a file of ComfyUI's input folder."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTLoadCamera",
             display_name="Load Camera File (FullDiT)",
@@ -28,7 +30,7 @@ class FullDiTLoadCamera(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=paths.camera_files(formats.endings()),
+                    options=folders.camera_files(formats.endings()),
                     tooltip="A file in the input folder or its subfolders; R refreshes the list.",
                 ),
                 io.Int.Input(
@@ -57,29 +59,25 @@ class FullDiTLoadCamera(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file, **_):
-        """Run again when the file changed."""
-        return paths.changed_at(paths.input_file(file))
+    def fingerprint_inputs(cls, file: str, **_: Any) -> int:
+        """Return another number when the file changed, so that the node runs again."""
+        return folders.camera_file_modified(folders.input_file(file))
 
     @classmethod
-    def validate_inputs(cls, file):
-        try:
-            paths.input_file(file)
-        except ValueError as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, file: str) -> bool | str:
+        """Refuse a file that is missing before anything runs."""
+        return inputs.validity(lambda: folders.input_file(file))
 
     @classmethod
-    def execute(cls, file, frames, scale, aspect=1.5) -> io.NodeOutput:
-        path = formats.read_camera(paths.input_file(file), frames or None, keyed=frames or 17, aspect=aspect)
-        return io.NodeOutput(path.scaled(scale) if scale != 1 else path)
+    def execute(cls, file: str, frames: int, scale: float, aspect: float = 1.5) -> io.NodeOutput:
+        return io.NodeOutput(load_camera(file, frames, scale, aspect))
 
 
 class FullDiTSaveCamera(io.ComfyNode):
     """A camera path into a file of ComfyUI's output folder."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTSaveCamera",
             display_name="Save Camera File (FullDiT)",
@@ -108,12 +106,6 @@ class FullDiTSaveCamera(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, format, filename_prefix) -> io.NodeOutput:
-        entry = formats.FORMATS[format]
-        path = paths.output_file(filename_prefix, entry.endings[0])
-        formats.write_camera(camera, path, format)
-        kept = ", ".join(
-            word for word in ("poses", "intrinsics", "principal point", "fps", "unit") if word in entry.carries
-        )
-        text = f"{camera.frames} frames in output/{paths.shown_output(path)}\nkeeps {kept}"
-        return io.NodeOutput(str(path), ui={"text": [text]})
+    def execute(cls, camera: CameraTrajectory, format: str, filename_prefix: str) -> io.NodeOutput:
+        file, report = save_camera(camera, format, filename_prefix)
+        return io.NodeOutput(str(file), ui={"text": [report]})

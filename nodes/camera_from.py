@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
+from ..control.camera import sockets
 from ..control.camera.easing import EASES
 from . import inputs
-from .sockets.types import Camera, Geometry, Poses, Viewport, WanCamera
+from .sockets.cameras import from_da3_geometry, from_viewports, from_wan_embedding
+from .sockets.types import Camera, Geometry, Poses, TensorDict, Viewport, ViewportCamera, WanCamera
 
-VIEWS = 8
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_VIEWS = 8
 
 
 class FullDiTCameraFromLoad3D(io.ComfyNode):
     """A path through the cameras of core's 3D views."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraFromLoad3D",
             display_name="Camera from 3D Views (FullDiT)",
@@ -32,7 +40,7 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
                         Viewport.Input("view", optional=True, tooltip="In the order in which the camera visits them."),
                         prefix="view",
                         min=1,
-                        max=VIEWS,
+                        max=MAX_VIEWS,
                     ),
                     tooltip="camera_info of Load 3D, Preview 3D or Create Camera Info, up to eight.",
                 ),
@@ -52,18 +60,23 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, views, frames, fps, ease, aspect, by_target=True) -> io.NodeOutput:
-        from .sockets.cameras import through_views
-
-        given = [view for _, view in sorted((views or {}).items()) if view is not None]
-        return io.NodeOutput(through_views(given, frames, fps, ease, aspect, by_target))
+    def execute(
+        cls,
+        views: Mapping[str, ViewportCamera | None] | None,
+        frames: int,
+        fps: float,
+        ease: str,
+        aspect: float,
+        by_target: bool = True,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(from_viewports(inputs.connected(views), frames, fps, ease, aspect, by_target))
 
 
 class FullDiTCameraFromGeometry(io.ComfyNode):
     """The cameras that core's Depth Anything 3 found."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraFromGeometry",
             display_name="Camera from Geometry (FullDiT)",
@@ -81,17 +94,15 @@ class FullDiTCameraFromGeometry(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, geometry, fps) -> io.NodeOutput:
-        from .sockets.cameras import from_geometry
-
-        return io.NodeOutput(from_geometry(geometry, fps))
+    def execute(cls, geometry: TensorDict, fps: float) -> io.NodeOutput:
+        return io.NodeOutput(from_da3_geometry(geometry, fps))
 
 
 class FullDiTCameraFromPoses(io.ComfyNode):
     """A path from CAMERACTRL_POSES."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraFromPoses",
             display_name="Camera from CameraCtrl Poses (FullDiT)",
@@ -106,9 +117,7 @@ class FullDiTCameraFromPoses(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, poses, fps) -> io.NodeOutput:
-        from ..control.camera import sockets
-
+    def execute(cls, poses: Sequence[Sequence[float]], fps: float) -> io.NodeOutput:
         return io.NodeOutput(sockets.from_poses(poses, fps or None))
 
 
@@ -116,7 +125,7 @@ class FullDiTCameraFromPlucker(io.ComfyNode):
     """A path from WAN_CAMERA_EMBEDDING."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraFromPlucker",
             display_name="Camera from Plücker (FullDiT)",
@@ -134,7 +143,5 @@ class FullDiTCameraFromPlucker(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera_embedding, fps) -> io.NodeOutput:
-        from .sockets.cameras import from_embedding
-
-        return io.NodeOutput(from_embedding(camera_embedding, fps))
+    def execute(cls, camera_embedding: Tensor, fps: float) -> io.NodeOutput:
+        return io.NodeOutput(from_wan_embedding(camera_embedding, fps))

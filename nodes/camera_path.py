@@ -6,10 +6,11 @@ from comfy_api.latest import io
 
 from ..control.camera import splines
 from . import inputs
-from .sockets.types import AnyGeometry, Camera
+from .page.backdrop import save_backdrop
+from .sockets.types import AnyGeometry, Camera, ImageTensor, TensorDict
 
 # An arc to the right around the subject: three keys that look at it.
-START = (
+START_STATE = (
     '{"format":"fulldit-camera","version":1,"ease":"smooth","turns":"fluid","keys":['
     '{"time":0,"position":[0,0,0],"target":[0,0,1],"fov":50},'
     '{"time":0.5,"position":[0.25,-0.06,0.06],"target":[0,0,1],"fov":50},'
@@ -21,7 +22,7 @@ class FullDiTCameraPath(io.ComfyNode):
     """A camera path drawn in the page's 3D editor, or written as JSON."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraPath",
             display_name="Camera Path (FullDiT)",
@@ -33,7 +34,7 @@ class FullDiTCameraPath(io.ComfyNode):
             inputs=[
                 io.String.Input(
                     "path",
-                    default=START,
+                    default=START_STATE,
                     socketless=True,
                     tooltip="The keyframes as JSON, written by the editor: all that the node needs.",
                 ),
@@ -58,21 +59,21 @@ class FullDiTCameraPath(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, path):
-        """Refuse broken keys before anything runs, with a sentence on the node."""
-        if path is None:  # linked: not known yet
-            return True
-        try:
-            splines.path_from_state(path, frames=2)
-        except ValueError as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, path: str | None) -> bool | str:
+        """Refuse broken keys before anything runs, with a sentence on the node; a linked text is not known yet."""
+        return path is None or inputs.validity(lambda: splines.path_from_state(path, frames=2))
 
     @classmethod
-    def execute(cls, path, frames, fps, aspect=1.5, image=None, geometry=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        path: str,
+        frames: int,
+        fps: float,
+        aspect: float = 1.5,
+        image: ImageTensor | None = None,
+        geometry: TensorDict | None = None,
+    ) -> io.NodeOutput:
         camera = splines.path_from_state(path, frames, fps, aspect)
         if image is None and geometry is None:
             return io.NodeOutput(camera)
-        from .page.backdrop import save_backdrop
-
         return io.NodeOutput(camera, ui={"fulldit_backdrop": [save_backdrop(image, geometry)]})

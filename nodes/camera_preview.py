@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory
+from .page.camera_preview import preview_camera
+from .page.messages import image_and_text
 from .sockets.arrays import to_tensor
-from .sockets.types import Camera
+from .sockets.types import Camera, HostModel
 
 
 class FullDiTCameraPreview(io.ComfyNode):
     """The path in space, its speeds and its rays, and what a model may not follow."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraPreview",
             display_name="Camera Preview (FullDiT)",
@@ -47,28 +50,9 @@ class FullDiTCameraPreview(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, layout, height, model=None) -> io.NodeOutput:
-        import torch
-        from comfy_api.latest import UI
-
-        from ..control.camera.plucker import plucker
-        from ..view import curve_plot, path_plot, plucker_plot
-        from .sockets.cameras import camera_motion_range_of, describe_path, limits
-
-        width = height * 3 // 2
-        most = limits(camera_motion_range_of(model), camera.fps)
-        aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
-        high = max(32, height // (4 if layout == "sheet" else 2))
-        rays = plucker(camera.relative(), high, max(32, round(high * aspect)))
-        path = to_tensor(path_plot.draw_path(camera, height, width)[None])
-        curves = to_tensor(curve_plot.draw_curves(camera, height, width, most)[None])
-        text = describe_path(camera, model)
-        # The node itself shows the path above the curves; the outputs are for other nodes.
-        shown = UI.PreviewImage(torch.cat([path, curves], 1), cls=cls).as_dict() | {"text": [text]}
-        if layout == "sheet":
-            images = plucker_plot.draw_plucker_sheet(rays, width=width)[None]
-        else:
-            path = to_tensor(path_plot.draw_path_frames(camera, height, width))
-            curves = to_tensor(curve_plot.draw_curve_frames(camera, height, width, most))
-            images = plucker_plot.draw_plucker_frames(rays)
-        return io.NodeOutput(path, curves, to_tensor(images), text, ui=shown)
+    def execute(
+        cls, camera: CameraTrajectory, layout: str, height: int, model: HostModel | None = None
+    ) -> io.NodeOutput:
+        preview = preview_camera(camera, layout, height, model)
+        images = map(to_tensor, (preview.path, preview.curves, preview.rays))
+        return io.NodeOutput(*images, preview.report, ui=image_and_text(preview.shown, preview.report, cls))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory, sockets
 from . import inputs
-from .sockets.types import Camera, Geometry, Poses, Tracks, Viewport, WanCamera
+from .sockets.cameras import to_viewports, to_wan_embedding, to_wan_move_tracks
+from .sockets.types import Camera, Geometry, Poses, TensorDict, Tracks, Viewport, ViewportCamera, WanCamera
 
 
 class FullDiTCameraToPlucker(io.ComfyNode):
     """A path as WAN_CAMERA_EMBEDDING, which WanCameraImageToVideo takes."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraToPlucker",
             display_name="Camera to Plücker (FullDiT)",
@@ -37,17 +39,17 @@ class FullDiTCameraToPlucker(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, width, height, length, scale=1.0) -> io.NodeOutput:
-        from .sockets.cameras import wan_embedding
-
-        return io.NodeOutput(wan_embedding(camera, width, height, length, scale), width, height, length)
+    def execute(
+        cls, camera: CameraTrajectory, width: int, height: int, length: int, scale: float = 1.0
+    ) -> io.NodeOutput:
+        return io.NodeOutput(to_wan_embedding(camera, width, height, length, scale), width, height, length)
 
 
 class FullDiTCameraToTracks(io.ComfyNode):
     """A path as the tracks of points, which core's Wan Move nodes take."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraToTracks",
             display_name="Camera to Tracks (FullDiT)",
@@ -85,17 +87,26 @@ class FullDiTCameraToTracks(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, width, height, length, columns, rows, depth=1.0, geometry=None) -> io.NodeOutput:
-        from .sockets.cameras import tracks
-
-        return io.NodeOutput(tracks(camera, width, height, length, columns, rows, depth, geometry), length)
+    def execute(
+        cls,
+        camera: CameraTrajectory,
+        width: int,
+        height: int,
+        length: int,
+        columns: int,
+        rows: int,
+        depth: float = 1.0,
+        geometry: TensorDict | None = None,
+    ) -> io.NodeOutput:
+        tracks = to_wan_move_tracks(camera, width, height, length, columns, rows, depth, geometry)
+        return io.NodeOutput(tracks, length)
 
 
 class FullDiTCameraToLoad3D(io.ComfyNode):
     """A path as cameras of core's 3D views, one per frame."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraToLoad3D",
             display_name="Camera to 3D Views (FullDiT)",
@@ -130,17 +141,17 @@ class FullDiTCameraToLoad3D(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, scale=1.0, start=None) -> io.NodeOutput:
-        from .sockets.cameras import viewports
-
-        return io.NodeOutput(viewports(camera, scale, start))
+    def execute(
+        cls, camera: CameraTrajectory, scale: float = 1.0, start: ViewportCamera | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput(to_viewports(camera, scale, start))
 
 
 class FullDiTCameraToPoses(io.ComfyNode):
     """A path as CAMERACTRL_POSES."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraToPoses",
             display_name="Camera to CameraCtrl Poses (FullDiT)",
@@ -164,8 +175,6 @@ class FullDiTCameraToPoses(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, frames=0, scale=1.0) -> io.NodeOutput:
-        from ..control.camera import sockets
-
+    def execute(cls, camera: CameraTrajectory, frames: int = 0, scale: float = 1.0) -> io.NodeOutput:
         path = camera.resample(frames) if frames else camera
         return io.NodeOutput(sockets.to_poses(path.relative().scaled(scale)))

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory, edit
 from ..control.camera.easing import EASES
-from .sockets.types import Camera
-
-Work = Callable[..., CameraTrajectory]
+from .sockets.types import Camera, DynamicChoice
 
 
-def _number(name: str, default: float, low: float, high: float, tooltip: str, step: float = 0.05):
+class Operation(NamedTuple):
+    """apply: called with the path and the values of `inputs` under their ids. inputs: beside the path."""
+
+    apply: Callable[..., CameraTrajectory]
+    inputs: list[io.Input]
+
+
+def _number(name: str, default: float, low: float, high: float, tooltip: str, step: float = 0.05) -> io.Float.Input:
     return io.Float.Input(name, default=default, min=low, max=high, step=step, round=0.0001, tooltip=tooltip)
 
 
-# Every operation with what it asks for; the names of the inputs are those of the function's arguments.
-def _operations() -> dict[str, tuple[Work, list]]:
+def _operations() -> dict[str, Operation]:
+    """Return the operations by their name on the page."""
     return {
-        "smooth": (
+        "smooth": Operation(
             edit.smooth,
             [_number("seconds", 0.5, 0.0, 60.0, "Movements shorter than this are smoothed away. Both ends stay.")],
         ),
-        "ease": (
+        "ease": Operation(
             lambda path, ease: edit.ease(path, ease),
             [io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="Easing over the path.")],
         ),
-        "shake": (
+        "shake": Operation(
             lambda path, degrees, distance, take, hertz: edit.shake(path, degrees, distance, take, hertz),
             [
                 _number("degrees", 0.5, 0.0, 30.0, "The largest rotation, in degrees."),
@@ -38,7 +43,7 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 _number("hertz", 1.0, 0.05, 20.0, "1 is as fast as a hand, 2 twice as fast."),
             ],
         ),
-        "scale movement": (
+        "scale movement": Operation(
             edit.scale_movement,
             [
                 _number("distance", 1.0, -1000.0, 1000.0, "Multiplies how far the camera moves."),
@@ -46,7 +51,7 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 _number("zoom", 1.0, -10.0, 10.0, "Multiplies the zoom: 0 removes it, -1 turns zoom in into zoom out."),
             ],
         ),
-        "look at": (
+        "look at": Operation(
             lambda path, x, y, z, keep_roll: edit.look_at(path, (x, y, z), keep_roll),
             [
                 _number("x", 0.0, -1000.0, 1000.0, "Right of the first camera, in units."),
@@ -55,14 +60,14 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 io.Boolean.Input("keep_roll", default=False, tooltip="On: every frame keeps its own roll."),
             ],
         ),
-        "field of view": (
+        "field of view": Operation(
             lambda path, fov, keep_zoom: edit.with_lens(path, fov=fov, keep_zoom=keep_zoom),
             [
                 _number("fov", 50.0, 1.0, 170.0, "Horizontal field of view in degrees.", 1.0),
                 io.Boolean.Input("keep_zoom", default=True, tooltip="On: keep the path's zoom, from the new lens on."),
             ],
         ),
-        "focal length": (
+        "focal length": Operation(
             lambda path, focal_mm, sensor_mm, keep_zoom: edit.with_lens(
                 path, focal_mm=focal_mm, sensor_mm=sensor_mm, keep_zoom=keep_zoom
             ),
@@ -72,21 +77,21 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 io.Boolean.Input("keep_zoom", default=True, tooltip="On: keep the path's zoom, from the new lens on."),
             ],
         ),
-        "dolly zoom": (
+        "dolly zoom": Operation(
             edit.dolly_zoom,
             [_number("subject_distance", 1.0, 0.001, 1000.0, "Distance of the subject that keeps its size.")],
         ),
-        "reverse": (edit.reverse, []),
-        "mirror": (edit.mirror, []),
-        "start at zero": (lambda path: path.relative(), []),
-        "resample": (
+        "reverse": Operation(edit.reverse, []),
+        "mirror": Operation(edit.mirror, []),
+        "start at zero": Operation(lambda path: path.relative(), []),
+        "resample": Operation(
             lambda path, frames, fps: path.resample(frames, fps=fps or None),
             [
                 io.Int.Input("frames", default=17, min=1, max=1025, tooltip="Number of frames of the whole path."),
                 _number("fps", 0.0, 0.0, 240.0, "Frames per second of the result; 0 keeps the path's.", 0.5),
             ],
         ),
-        "append": (
+        "append": Operation(
             lambda path, second, continuous: edit.concatenate([path, second], continuous),
             [
                 Camera.Input("second", tooltip="The path that comes after this one."),
@@ -95,7 +100,7 @@ def _operations() -> dict[str, tuple[Work, list]]:
                 ),
             ],
         ),
-        "add": (
+        "add": Operation(
             lambda path, second: edit.compose(path, second),
             [Camera.Input("second", tooltip="The movement to add, in the camera coordinates of the first path.")],
         ),
@@ -106,7 +111,7 @@ class FullDiTTransformCamera(io.ComfyNode):
     """One operation on a camera path; chain several."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTTransformCamera",
             display_name="Transform Camera (FullDiT)",
@@ -120,7 +125,7 @@ class FullDiTTransformCamera(io.ComfyNode):
                 Camera.Input("camera", tooltip="The path to change."),
                 io.DynamicCombo.Input(
                     "operation",
-                    options=[io.DynamicCombo.Option(name, inputs) for name, (_, inputs) in _operations().items()],
+                    options=[io.DynamicCombo.Option(name, entry.inputs) for name, entry in _operations().items()],
                     tooltip="The change to make; each has inputs of its own.",
                 ),
             ],
@@ -128,6 +133,6 @@ class FullDiTTransformCamera(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera: CameraTrajectory, operation: dict[str, Any]) -> io.NodeOutput:
-        work, _ = _operations()[operation["operation"]]
-        return io.NodeOutput(work(camera, **{name: value for name, value in operation.items() if name != "operation"}))
+    def execute(cls, camera: CameraTrajectory, operation: DynamicChoice) -> io.NodeOutput:
+        values = {name: value for name, value in operation.items() if name != "operation"}
+        return io.NodeOutput(_operations()[operation["operation"]].apply(camera, **values))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 from comfy_api.latest import io
 
 from . import inputs
-from .bridge.progress import progress
-from .sockets.arrays import to_images, to_masks
-from .sockets.types import Camera
+from .sockets.cameras import from_clip
+from .sockets.types import Camera, ImageTensor, MaskTensor
 
 
 class FullDiTCameraFromVideo(io.ComfyNode):
     """A clip's own camera path, found by following points through it."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCameraFromVideo",
             display_name="Camera from Video (FullDiT)",
@@ -59,21 +56,14 @@ class FullDiTCameraFromVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, fps, fov, moving=None, method="sift") -> io.NodeOutput:
-        from ..control.camera.from_video import estimate_camera
-        from ..control.images import resize_clip
-
-        frames = to_images(images, "the clip")
-        masks = None
-        if moving is not None:
-            masks = resize_clip(to_masks(moving, "the mask of what moves"), *frames.shape[1:3]) > 0.5
-        found = estimate_camera(
-            frames,
-            focal=0.5 / math.tan(math.radians(fov) / 2) if fov else None,
-            masks=masks,
-            method=method,
-            fps=fps,
-            progress=progress,
-        )
-        report = found.report()
-        return io.NodeOutput(found.trajectory, report, ui={"text": [report]})
+    def execute(
+        cls,
+        images: ImageTensor,
+        fps: float,
+        fov: float,
+        moving: MaskTensor | None = None,
+        method: str = "sift",
+    ) -> io.NodeOutput:
+        estimate = from_clip(images, moving, fps, fov, method)
+        report = estimate.report()
+        return io.NodeOutput(estimate.trajectory, report, ui={"text": [report]})

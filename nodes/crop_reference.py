@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 from comfy_api.latest import io
 
-from ..control.errors import UserError
 from . import inputs
-from .sockets.arrays import to_images, to_masks, to_tensor
+from .sockets.arrays import to_tensor
+from .sockets.references import crop_references
+from .sockets.types import ImageTensor, MaskTensor
 
 
 class FullDiTCropReference(io.ComfyNode):
     """A reference from image and mask: background removed or kept, padded to the model's size."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTCropReference",
             display_name="Crop Reference (FullDiT)",
@@ -62,31 +62,23 @@ class FullDiTCropReference(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        image,
-        keep_background=False,
-        width=672,
-        height=384,
-        margin=0.06,
-        mask=None,
-        frames="",
-        invert_mask=False,
+        image: ImageTensor,
+        keep_background: bool = False,
+        width: int = 672,
+        height: int = 384,
+        margin: float = 0.06,
+        mask: MaskTensor | None = None,
+        frames: str = "",
+        invert_mask: bool = False,
     ) -> io.NodeOutput:
-        from ..control.identity.mask_input import parse_frame_numbers
-        from ..control.identity.reference import crop_reference
-
-        chosen = parse_frame_numbers(frames, len(image)) or range(len(image))
-        images = to_images(image[list(chosen)], "the image", channels=(3, 4))
-        masks = [None] * len(images)
-        if mask is not None:
-            # One mask per reference, or per reference that is used.
-            masks = to_masks(mask[list(chosen)] if len(mask) == len(image) else mask, "the mask of the reference")
-            if len(masks) != len(images):
-                raise UserError(
-                    f"{len(masks)} masks came with {len(images)} images: connect one mask for each reference."
-                )
-            masks = 1 - masks if invert_mask else masks
-        made = [
-            crop_reference(reference, own, keep_background, height, width, margin)
-            for reference, own in zip(images, masks, strict=True)
-        ]
-        return io.NodeOutput(*(to_tensor(np.stack(part)) for part in zip(*made, strict=True)))
+        references, masks = crop_references(
+            image,
+            mask,
+            frames,
+            invert_mask=invert_mask,
+            keep_background=keep_background,
+            height=height,
+            width=width,
+            margin=margin,
+        )
+        return io.NodeOutput(to_tensor(references), to_tensor(masks))

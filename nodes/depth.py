@@ -6,8 +6,8 @@ from comfy_api.latest import io
 
 from ..control.depth import normalize_depth
 from ..control.depth.normalize import SCOPES
-from .sockets.arrays import to_images
-from .sockets.types import Depth
+from .sockets.arrays import to_gray_images, to_images
+from .sockets.types import Depth, ImageTensor
 
 KINDS = ["disparity", "inverted", "depth", "auto"]
 UNSET = "near = far = 0: use the quantiles."
@@ -23,7 +23,7 @@ class FullDiTDepth(io.ComfyNode):
     """Depth from an IMAGE batch, normalized over the whole clip."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepth",
             display_name="Depth Condition (FullDiT)",
@@ -61,10 +61,17 @@ class FullDiTDepth(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, kind, low=0.02, high=0.98, scope="clip", near=0.0, far=0.0) -> io.NodeOutput:
-        from .sockets.arrays import to_tensor
-
-        fixed = {"near": near, "far": far} if near or far else {}
+    def execute(
+        cls,
+        images: ImageTensor,
+        kind: str,
+        low: float = 0.02,
+        high: float = 0.98,
+        scope: str = "clip",
+        near: float = 0.0,
+        far: float = 0.0,
+    ) -> io.NodeOutput:
+        fixed = (near, far) if near or far else (None, None)
         frames = to_images(images, "the depth clip")
-        clip = normalize_depth(frames, kind=kind, low=low, high=high, scope=scope, **fixed)
-        return io.NodeOutput(clip, to_tensor(clip.values[..., None].repeat(3, -1)))
+        clip = normalize_depth(frames, kind=kind, low=low, high=high, scope=scope, near=fixed[0], far=fixed[1])
+        return io.NodeOutput(clip, to_gray_images(clip.values))

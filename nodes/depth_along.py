@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory
+from ..control.depth import DepthClip
+from ..control.depth.agreement import measure_agreement
+from ..control.depth.along_camera import carry_clip
+from .page.depth_preview import show_depth
+from .progress import progress
+from .sockets.arrays import to_gray_images, to_tensor
 from .sockets.types import Camera, Depth
 
 
@@ -11,7 +18,7 @@ class FullDiTDepthAlong(io.ComfyNode):
     """The depth of all frames from that of the first and the camera's path."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepthAlong",
             display_name="Depth along Camera (FullDiT)",
@@ -51,26 +58,19 @@ class FullDiTDepthAlong(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depth, camera, offset=0.1) -> io.NodeOutput:
-        from ..control.depth.along_camera import carry_clip
-        from .bridge.progress import progress
-        from .page.depth_preview import show_depth
-        from .sockets.arrays import to_tensor
-
+    def execute(cls, depth: DepthClip, camera: CameraTrajectory, offset: float = 0.1) -> io.NodeOutput:
         with progress(camera.frames) as step:
-            made = carry_clip(depth, camera, offset, step)
-        report = "\n".join(made.report)
-        images = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(
-            made.clip, to_tensor(made.holes), images, report, ui=show_depth(made.clip.values, report, cls)
-        )
+            result = carry_clip(depth, camera, offset, step)
+        clip, report = result.clip, "\n".join(result.report)
+        message = show_depth(clip.values, report, cls)
+        return io.NodeOutput(clip, to_tensor(result.holes), to_gray_images(clip.values), report, ui=message)
 
 
 class FullDiTDepthAgreement(io.ComfyNode):
     """A check before sampling: do a camera path and a depth clip tell of one scene?"""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepthAgreement",
             display_name="Camera and Depth Agreement (FullDiT)",
@@ -95,9 +95,7 @@ class FullDiTDepthAgreement(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, camera, depth) -> io.NodeOutput:
-        from ..control.depth.agreement import measure_agreement
-
-        found = measure_agreement(camera, depth)
-        report = "\n".join(found.report)
-        return io.NodeOutput(report, found.agrees is True, found.residual, found.holes, ui={"text": [report]})
+    def execute(cls, camera: CameraTrajectory, depth: DepthClip) -> io.NodeOutput:
+        result = measure_agreement(camera, depth)
+        report = "\n".join(result.report)
+        return io.NodeOutput(report, result.agrees is True, result.residual, result.holes, ui={"text": [report]})

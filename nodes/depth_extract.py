@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory
 from ..control.depth.files import CONVENTIONS
-from .bridge.depth_files import depth_changed, depth_folders, model_names
-from .sockets.types import AnyGeometry, Camera, Depth, MetaBatch
+from . import folders
+from .bridge.depth_anything import model_names
+from .page.depth_preview import show_depth
+from .sockets.arrays import to_gray_images
+from .sockets.types import AnyGeometry, Camera, Depth, DynamicChoice, ImageTensor, MetaBatch
+
+if TYPE_CHECKING:
+    from .sockets.meta_batch import MetaBatchManager
 
 KINDS = ["auto", "disparity", "inverted", "depth"]
 
 
-def _int(name: str, default: int, low: int, high: int, tooltip: str, step: int = 1, **more: Any):
-    return io.Int.Input(name, default=default, min=low, max=high, step=step, tooltip=tooltip, **more)
+def _int(name: str, default: int, low: int, high: int, tooltip: str, step: int = 1) -> io.Int.Input:
+    return io.Int.Input(name, default=default, min=low, max=high, step=step, tooltip=tooltip)
 
 
-def _float(name: str, default: float, low: float, high: float, step: float, tooltip: str, **more: Any):
-    return io.Float.Input(name, default=default, min=low, max=high, step=step, round=1e-5, tooltip=tooltip, **more)
+def _float(name: str, default: float, low: float, high: float, step: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=default, min=low, max=high, step=step, round=1e-5, tooltip=tooltip)
 
 
-def _sources() -> list:
+def _sources() -> list[io.DynamicCombo.Option]:
+    """Return the entries of `source`, each with its own inputs: the keywords of the function in depth_sources.py."""
     option = io.DynamicCombo.Option
     return [
         option("embedded", []),
@@ -74,7 +82,7 @@ def _sources() -> list:
             [
                 io.Combo.Input(
                     "files",
-                    options=depth_folders(),
+                    options=folders.depth_sequences(),
                     tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder.",
                 ),
                 io.Combo.Input(
@@ -104,7 +112,8 @@ def _sources() -> list:
     ]
 
 
-def _ranges() -> list:
+def _ranges() -> list[io.DynamicCombo.Option]:
+    """Return the entries of `range`, each with its own inputs: the fields of control.depth.extract.Span."""
     low = "Values below this quantile become 0 (far)."
     high = "Values above this quantile become 1 (near)."
     quantiles = [_float("low", 0.02, 0.0, 0.49, 0.01, low), _float("high", 0.98, 0.51, 1.0, 0.01, high)]
@@ -126,7 +135,7 @@ class FullDiTExtractDepth(io.ComfyNode):
     """Depth for Conditions and for other models, steady and normalized over the whole clip."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTExtractDepth",
             display_name="Extract Depth (FullDiT)",
@@ -183,29 +192,35 @@ class FullDiTExtractDepth(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, source=None, **_):
-        """Run again when the files changed."""
+    def fingerprint_inputs(cls, source: DynamicChoice | None = None, **_: Any) -> str:
+        """Return another text when the files of the source changed, so that the node runs again."""
         if isinstance(source, dict) and source.get("source") == "files":
-            return depth_changed(str(source.get("files") or ""))
+            return folders.depth_sequence_fingerprint(str(source.get("files") or ""))
         return ""
 
     @classmethod
     def execute(
-        cls, source, range, stabilise=True, images=None, camera=None, meta_batch=None, fill=True
+        cls,
+        source: DynamicChoice,
+        range: DynamicChoice,
+        stabilise: bool = True,
+        images: ImageTensor | None = None,
+        camera: CameraTrajectory | None = None,
+        meta_batch: MetaBatchManager | None = None,
+        fill: bool = True,
     ) -> io.NodeOutput:
-        from .page.depth_preview import show_depth
-        from .sockets.arrays import to_images, to_tensor
         from .sockets.depth_clip import extract_depth
 
-        made = extract_depth(
+        hidden = getattr(cls, "hidden", None)  # not there where the node runs outside a graph
+        result = extract_depth(
             source,
             range,
             stabilize=stabilise,
-            images=None if images is None else to_images(images, "the video"),
+            images=images,
             camera=camera,
             fill=fill,
             meta_batch=meta_batch,
-            node=str(cls.hidden.unique_id) if getattr(cls, "hidden", None) is not None else "",
+            node_id="" if hidden is None else str(hidden.unique_id),
         )
-        preview = to_tensor(made.clip.values[..., None].repeat(3, -1))
-        return io.NodeOutput(made.clip, preview, made.report, ui=show_depth(made.clip.values, made.report, cls))
+        values, report = result.clip.values, result.report
+        return io.NodeOutput(result.clip, to_gray_images(values), report, ui=show_depth(values, report, cls))

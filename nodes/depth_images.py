@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.depth.convert import TARGETS
+from ..control.depth import DepthClip
+from ..control.depth.convert import TARGETS, control_images
+from .sockets.arrays import to_tensor
 from .sockets.types import Depth
 
 
@@ -12,7 +14,7 @@ class FullDiTDepthPictures(io.ComfyNode):
     """The same depth for VACE, Wan Fun Control and LTX."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepthPictures",
             display_name="Depth for Other Models (FullDiT)",
@@ -71,11 +73,11 @@ class FullDiTDepthPictures(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depth, target, width=0, height=0, frames=0, downscale=1) -> io.NodeOutput:
-        from ..control.depth.convert import control_images
-        from .sockets.arrays import to_tensor
-
-        images, said = control_images(depth, target, height or None, width or None, frames or None, downscale)
-        count, tall, wide = images.shape[:3]
-        report = "\n".join([f"{count} frames of {wide}x{tall} for {TARGETS[target].description}.", *said])
+    def execute(
+        cls, depth: DepthClip, target: str, width: int = 0, height: int = 0, frames: int = 0, downscale: int = 1
+    ) -> io.NodeOutput:
+        images, notes = control_images(depth, target, height or None, width or None, frames or None, downscale)
+        count, image_height, image_width = images.shape[:3]
+        summary = f"{count} frames of {image_width}x{image_height} for {TARGETS[target].description}."
+        report = "\n".join([summary, *notes])
         return io.NodeOutput(to_tensor(images), report, ui={"text": [report]})

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from comfy_api.latest import io
 
-from ..control.errors import UserError
 from .sockets.arrays import to_tensor
+from .sockets.assets import read_example_assets
 from .sockets.types import Camera
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-FILES = ("reference.png", "reference_mask.png", "mask.mp4", "depth.mp4", "camera.json", "prompt.txt")
 
 
 class FullDiTExample(io.ComfyNode):
     """Inputs of the demo: an image of an object, where it stands, a depth clip, a camera path and a prompt."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTExample",
             display_name="Example Inputs (FullDiT)",
@@ -41,21 +36,5 @@ class FullDiTExample(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        from ..control.camera.formats import read_camera
-        from ..control.media import read_image, read_mask, read_video
-
-        missing = [name for name in FILES if not (ASSETS / name).is_file()]
-        if missing:
-            raise UserError(
-                f"Example files are missing from the pack's folder assets: {', '.join(missing)}. "
-                f"Install the pack again, or use your own files."
-            )
-        image = read_image(ASSETS / "reference.png")[..., :3]
-        return io.NodeOutput(
-            to_tensor(image[None]),
-            to_tensor(read_mask(ASSETS / "reference_mask.png")[None]),
-            to_tensor(read_video(ASSETS / "mask.mp4").mean(-1) > 0.5),
-            to_tensor(read_video(ASSETS / "depth.mp4")),
-            read_camera(ASSETS / "camera.json"),
-            (ASSETS / "prompt.txt").read_text(encoding="utf-8").strip(),
-        )
+        image, mask, track, depth, camera, prompt = read_example_assets()
+        return io.NodeOutput(to_tensor(image), to_tensor(mask), to_tensor(track), to_tensor(depth), camera, prompt)

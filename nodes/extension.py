@@ -6,16 +6,16 @@ from comfy_api.latest import ComfyExtension, io
 
 
 class FullDiTExtension(ComfyExtension):
-    """What the host asks for its nodes."""
+    """The extension that the host asks for its nodes."""
 
     async def on_load(self) -> None:
-        """Add the routes that the page's painter asks."""
+        """Add the routes of the page's mask painter to the server."""
         from .page.routes import register
 
         register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """Every node of this pack, in the order of the menu."""
+        """Return every node of this pack, in the order of the menu."""
         from .apply import FullDiTApply
         from .camera import FullDiTCameraPreset
         from .camera_files import FullDiTLoadCamera, FullDiTSaveCamera

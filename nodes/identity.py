@@ -67,13 +67,14 @@ class FullDiTIdentity(io.ComfyNode):
     def execute(
         cls, name, image, strength=1.0, mask=None, track=None, invert_mask=False, start=0.0, end=1.0
     ) -> io.NodeOutput:
-        images = to_images(image, f"the image of identity '{name}'", channels=(3, 4))
+        images = to_images(image, f"the image of identity '{name}'", max_channels=4)
         cut = None
         if mask is not None:
             cut = to_masks(mask, f"the mask of identity '{name}'")[0]
             if invert_mask:
                 cut = 1 - cut
-            cut = fit_mask(cut, *images.shape[1:3], f"the mask of identity '{name}'", "its image")
+            height, width = images.shape[1:3]
+            cut = fit_mask(cut, height, width, f"the mask of identity '{name}'", "its image")
         where = None if track is None else to_masks(track, f"the track of identity '{name}'")
         return io.NodeOutput(
             Slot(name.strip() or "object", tuple(images), cut, where, strength=strength, start=start, end=end)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from comfy_api.latest import io
 
-from ..control.errors import UserError
-from ..control.identity import NamedMasklet
-from .bridge.progress import progress
-from .conditions import identity_inputs, in_order
-from .sockets.arrays import to_images, to_masks, to_tensor
+from ..control.identity import Identity
+from . import inputs
+from .conditions import identity_inputs
+from .page.identity_preview import preview_identities
+from .page.messages import image_and_text
+from .sockets.arrays import to_tensor
+from .sockets.types import ImageTensor, MaskTensor
 
 
 class FullDiTIdentityMap(io.ComfyNode):
     """The identity map as the network gets it."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTIdentityMap",
             display_name="Identity Map Preview (FullDiT)",
@@ -51,23 +55,15 @@ class FullDiTIdentityMap(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, opacity=0.5, identities=None, track1=None, track2=None, track3=None, images=None) -> io.NodeOutput:
-        from comfy_api.latest import UI
-
-        from ..control.identity.preview import render_preview, tile_frames
-
-        slots = in_order(identities)
-        tracks = [track1, track2, track3]
-        if any(track is not None for track in tracks):
-            if slots:
-                raise UserError("Both identities and tracks are connected: leave one of them out.")
-            slots = [
-                None if track is None else NamedMasklet(f"track{slot}", to_masks(track, f"track{slot}"))
-                for slot, track in enumerate(tracks, 1)
-            ]
-        under = None if images is None else to_images(images, "the video")
-        with progress(max((len(s.track) for s in slots if s is not None and s.track is not None), default=1)) as step:
-            painted, over, report = render_preview(slots, under, opacity, step)
-        # The node itself shows a few frames; all of them are in the outputs.
-        shown = UI.PreviewImage(to_tensor(tile_frames(over)[None]), cls=cls).as_dict() | {"text": [report]}
-        return io.NodeOutput(to_tensor(painted), to_tensor(over), report, ui=shown)
+    def execute(
+        cls,
+        opacity: float = 0.5,
+        identities: Mapping[str, Identity | None] | None = None,
+        track1: MaskTensor | None = None,
+        track2: MaskTensor | None = None,
+        track3: MaskTensor | None = None,
+        images: ImageTensor | None = None,
+    ) -> io.NodeOutput:
+        preview = preview_identities(inputs.connected(identities), (track1, track2, track3), images, opacity)
+        message = image_and_text(preview.shown, preview.report, cls)
+        return io.NodeOutput(to_tensor(preview.map), to_tensor(preview.overlay), preview.report, ui=message)

@@ -5,41 +5,32 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.identity import paint
+from ..control.identity.slots import SLOTS
 from ..control.identity.state import state_from_json
 from . import inputs
-from .bridge.progress import progress
-from .sockets.arrays import to_masks, to_tensor
+from .page.painter import edit_tracks, paint_masks
+from .sockets.arrays import to_tensor
+from .sockets.types import ImageTensor, MaskTensor
 
 
-def _outputs(*more: io.String.Output) -> list:
-    """Tracks of the slots, and what is to be said about them."""
+def _outputs() -> list[io.Output]:
+    """Return the outputs of both nodes: a track for each slot, and a report."""
     tracks = [
         io.Mask.Output(
             display_name=f"track{number}",
             tooltip=f"White where slot {number} is, one mask per frame; all black if there is no such slot.",
         )
-        for number in range(1, paint.SLOTS + 1)
+        for number in range(1, SLOTS + 1)
     ]
     report = io.String.Output(display_name="report", tooltip="Keyframes, empty frames, gaps and overlaps of the slots.")
-    return [*tracks, report, *more]
-
-
-def _refused(masks: str | None, empty_is_fine: bool = False) -> bool | str:
-    """What `validate_inputs` says to a state."""
-    if masks is None or (empty_is_fine and not masks.strip()):  # linked: not known yet
-        return True
-    try:
-        state_from_json(masks)
-    except ValueError as error:
-        return str(error)
-    return True
+    return [*tracks, report]
 
 
 class FullDiTMaskPainter(io.ComfyNode):
     """Masks painted on the page, over frames or an empty stage, with keyframes."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTMaskPainter",
             display_name="Mask Painter (FullDiT)",
@@ -73,29 +64,23 @@ class FullDiTMaskPainter(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, masks):
-        """Refuse broken masks before anything runs, with a sentence on the node."""
-        return _refused(masks)
+    def validate_inputs(cls, masks: str | None) -> bool | str:
+        """Refuse broken masks before anything runs, with a sentence on the node; a linked text is not known yet."""
+        return masks is None or inputs.validity(lambda: state_from_json(masks))
 
     @classmethod
-    def execute(cls, masks, frames, width, height, images=None) -> io.NodeOutput:
-        ui = {}
-        if images is not None:
-            from .page.stage import save_stage
-
-            stage = save_stage(images)
-            frames, height, width = stage["count"], stage["height"], stage["width"]
-            ui["fulldit_stage"] = [stage]
-        painted = paint.paint(masks, height, width, frames, progress)
-        ui["text"] = [painted.report]
-        return io.NodeOutput(*map(to_tensor, painted.masklets), painted.report, ui=ui)
+    def execute(
+        cls, masks: str, frames: int, width: int, height: int, images: ImageTensor | None = None
+    ) -> io.NodeOutput:
+        result = paint_masks(masks, frames, width, height, images)
+        return io.NodeOutput(*map(to_tensor, result.tracks), result.report, ui=result.message)
 
 
 class FullDiTEditTrack(io.ComfyNode):
     """A track from elsewhere as keys that can be edited on the page."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTEditTrack",
             display_name="Edit Masks (FullDiT)",
@@ -135,42 +120,29 @@ class FullDiTEditTrack(io.ComfyNode):
                     tooltip="How much of every mask is kept when keyframes are chosen: more takes more keyframes.",
                 ),
             ],
-            outputs=_outputs(
-                io.String.Output(display_name="state", tooltip="The keyframes as JSON, as in Mask Painter.")
-            ),
+            outputs=[
+                *_outputs(),
+                io.String.Output(display_name="state", tooltip="The keyframes as JSON, as in Mask Painter."),
+            ],
             is_output_node=True,  # can be run alone, to bring the track to the page
             has_intermediate_output=True,  # the page hears of it again where the result was kept
         )
 
     @classmethod
-    def validate_inputs(cls, masks):
-        """Refuse broken masks before anything runs, with a sentence on the node."""
-        return _refused(masks, empty_is_fine=True)
+    def validate_inputs(cls, masks: str | None) -> bool | str:
+        """Refuse broken masks before anything runs, as Mask Painter does; an empty text stands for the tracks."""
+        return masks is None or not masks.strip() or inputs.validity(lambda: state_from_json(masks))
 
     @classmethod
-    def execute(cls, masks, track1, accuracy=0.95, source="", track2=None, track3=None, images=None) -> io.NodeOutput:
-        tracks = [
-            None if track is None else to_masks(track, f"track{number}")
-            for number, track in enumerate((track1, track2, track3), 1)
-        ]
-        found = paint.edit(masks, tracks, source, accuracy, progress)
-        state = masks if masks.strip() else found.proposal
-        frames, height, width = tracks[0].shape
-        ui = {
-            "text": [found.painted.report],
-            "fulldit_track": [
-                {
-                    "proposal": found.proposal,
-                    "source": found.source,
-                    "changed": found.changed,
-                    "frames": frames,
-                    "width": width,
-                    "height": height,
-                }
-            ],
-        }
-        if images is not None:
-            from .page.stage import save_stage
-
-            ui["fulldit_stage"] = [save_stage(images)]
-        return io.NodeOutput(*map(to_tensor, found.painted.masklets), found.painted.report, state, ui=ui)
+    def execute(
+        cls,
+        masks: str,
+        track1: MaskTensor,
+        accuracy: float = 0.95,
+        source: str = "",
+        track2: MaskTensor | None = None,
+        track3: MaskTensor | None = None,
+        images: ImageTensor | None = None,
+    ) -> io.NodeOutput:
+        result = edit_tracks(masks, (track1, track2, track3), source, accuracy, images)
+        return io.NodeOutput(*map(to_tensor, result.tracks), result.report, result.state, ui=result.message)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.progress import progress, stop_if_canceled
+from .progress import progress, stop_if_canceled
 from .sockets.arrays import to_images, to_masks, to_tensor
+from .sockets.types import ImageTensor, MaskTensor
 
 
 class FullDiTPropagateMask(io.ComfyNode):
     """A track from a few masks, by optical flow and color."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTPropagateMask",
             display_name="Propagate Mask (FullDiT)",
@@ -55,7 +56,7 @@ class FullDiTPropagateMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, mask, at="0", refine=True) -> io.NodeOutput:
+    def execute(cls, images: ImageTensor, mask: MaskTensor, at: str = "0", refine: bool = True) -> io.NodeOutput:
         from ..control.identity.follow import follow
 
         frames = to_images(images, "the video")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .bridge.progress import progress
+from .progress import progress
 from .sockets.arrays import to_tensor
-from .sockets.types import Sam3Track
+from .sockets.sam3 import object_tracks, read_sam3_track
+from .sockets.types import Sam3Track, TensorDict
 
 
 class FullDiTMasksFromTrack(io.ComfyNode):
     """SAM3_TRACK_DATA as up to three tracks."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTMasksFromTrack",
             display_name="Masks from SAM3 Track (FullDiT)",
@@ -51,10 +52,8 @@ class FullDiTMasksFromTrack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, order="given", objects="") -> io.NodeOutput:
-        from .sockets.sam3 import read_track, tracks_of
-
-        sam = read_track(track)
-        with progress(sam.frames) as step:
-            tracks, report = tracks_of(sam, order, objects, step)
+    def execute(cls, track: TensorDict, order: str = "given", objects: str = "") -> io.NodeOutput:
+        sam3 = read_sam3_track(track)
+        with progress(sam3.frames) as step:
+            tracks, report = object_tracks(sam3, order, objects, step)
         return io.NodeOutput(*map(to_tensor, tracks), report, ui={"text": [report]})

@@ -31,7 +31,7 @@ def calls(install, monkeypatch):
     return made
 
 
-def test_only_the_standard_library():
+def test_it_imports_only_the_standard_library():
     for node in ast.walk(ast.parse(PATH.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
@@ -39,7 +39,7 @@ def test_only_the_standard_library():
             assert node.module.split(".")[0] in sys.stdlib_module_names
 
 
-def test_nothing_to_do(install, calls, monkeypatch, capsys):
+def test_nothing_is_installed_where_nothing_is_missing(install, calls, monkeypatch, capsys):
     monkeypatch.setattr(install, "missing_packages", lambda: [])
     monkeypatch.setattr(install, "cv2_providers", lambda: ["opencv-contrib-python 4.10"])
     assert install.main([]) == 0
@@ -47,7 +47,7 @@ def test_nothing_to_do(install, calls, monkeypatch, capsys):
     assert "opencv-contrib-python 4.10" in capsys.readouterr().out
 
 
-def test_installs_the_small_and_missing_only(install, calls, monkeypatch):
+def test_it_installs_only_small_packages_that_are_missing(install, calls, monkeypatch):
     monkeypatch.setattr(install, "missing_packages", lambda: ["einops"])
     monkeypatch.setattr(install, "cv2_providers", lambda: ["opencv-python 4.10"])
     assert install.main([]) == 0
@@ -56,13 +56,21 @@ def test_installs_the_small_and_missing_only(install, calls, monkeypatch):
     assert not any(name.startswith(("torch", "opencv")) for name in command)
 
 
+def test_small_packages_are_installed_even_where_torch_is_missing(install, calls, monkeypatch):
+    monkeypatch.setattr(install, "missing_packages", lambda: ["einops"])
+    real = importlib.util.find_spec
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    assert install.main([]) == 1
+    assert len(calls) == 1
+
+
 def test_check_installs_nothing(install, calls, monkeypatch, capsys):
     monkeypatch.setattr(install, "missing_packages", lambda: ["einops"])
     assert install.main(["--check"]) == 1
     assert not calls and "einops" in capsys.readouterr().out
 
 
-def test_opencv_comes_headless_where_there_is_none(install, calls, monkeypatch):
+def test_opencv_is_installed_headless_where_there_is_none(install, calls, monkeypatch):
     monkeypatch.setattr(install, "missing_packages", lambda: [])
     monkeypatch.setattr(install, "cv2_providers", lambda: [])
     real = importlib.util.find_spec

@@ -1,4 +1,7 @@
-"""The model side of the host: base_model.py (model config and BaseModel), network.py (the transformer with hooks),
-latent_format.py, clip.py, cond.py, conditioning.py and request.py (conditions on their way), loaders.py, sampling.py,
-and the host's folders and progress bar (paths.py, depth_files.py, progress.py).
+"""The model side of the host.
+
+base_model.py (model config and BaseModel), network.py (the transformer with hooks), latent_format.py, clip.py (the text
+encoder as a CLIP), cond.py, conditioning.py and request.py (conditions on their way to the network), sampling.py,
+loaders.py (checkpoints as MODEL, CLIP and VAE), paths.py (checkpoint and VAE files in the host's model folders) and
+depth_anything.py (Depth Anything V2: its model folders, and its network on the host's device).
 """

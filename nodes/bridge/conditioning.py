@@ -17,7 +17,7 @@ from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.encode import check_conditions, encode_conditions, trained_range_warnings
-from ..sockets.cameras import camera_motion_range_of
+from ..sockets.cameras import camera_motion_range
 from .base_model import FullDiTModel
 from .cond import KEY
 
@@ -41,7 +41,7 @@ def config_of(model: Any) -> FullDiTConfig:
 def model_warnings(conditions: Conditions, model: Any) -> list[str]:
     """Return sentences about what lies beyond the clips that a MODEL was trained on: size, length, camera movement."""
     warnings = trained_range_warnings(conditions, config_of(model))
-    camera, motion_range = conditions.get(CameraCondition), camera_motion_range_of(model)
+    camera, motion_range = conditions.get(CameraCondition), camera_motion_range(model)
     if camera is not None and motion_range is not None:
         warnings += outside(camera.trajectory.relative(), motion_range)
     return warnings

@@ -9,13 +9,13 @@ import comfy.latent_formats
 
 
 class Wan21(comfy.latent_formats.Wan21):
-    """Named like core's class because VideoHelperSuite looks up the rate of its moving preview by the class name.
+    """Core's format with other preview colors; named like it, as VideoHelperSuite looks up preview rates by class name.
 
     `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalized latent into a rough image, as fitted when
-    the VAE was trained. Without them core's factors for the large Wan VAE stand.
+    the VAE was trained. Without them core's factors for the large Wan VAE are kept.
     """
 
-    def __init__(self, preview: Mapping[str, Any] | None = None):
+    def __init__(self, preview: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         if preview:
             self.latent_rgb_factors = [[float(v) for v in row] for row in preview["factors"]]

@@ -6,100 +6,119 @@ Files go to ComfyUI's temp folder under the hash of their content; the page gets
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from ...control.errors import UserError
-from ..sockets.arrays import to_images
-from ..sockets.geometry import as_numpy, read_geometry
-from .temporary import FOLDER, jpeg, store
+from ...control.images import resize_clip
+from ..sockets.arrays import to_array, to_images
+from ..sockets.geometry import read_geometry
+from ..sockets.types import ImageTensor, TensorDict
+from .temporary import ViewFile, store, to_jpeg
 
-WIDTH, POINTS = 960, 60_000
+MAX_WIDTH, MAX_POINTS = 960, 60_000
+JPEG_QUALITY = 88
+GRAY = 190  # of points without an image, 0..255
+MAX_MEDIANS = 20  # points farther away than so many median depths are left out
 
 
-def save_backdrop(image: Any, geometry: Any) -> dict[str, Any]:
-    """Write the first image and the first view's points; where they lie, as the page's message has it.
+class BackdropMessage(TypedDict, total=False):
+    """The page's message; each entry only where there is one. fov: horizontal, in degrees. count: of points."""
 
-    {"image": file, "points": file, "count": N, "fov": degrees}, each only where there is one; a file is
-    {"filename", "subfolder", "type"}. Raises UserError for a geometry without depth.
+    image: ViewFile
+    points: ViewFile
+    count: int
+    fov: float
+
+
+def save_backdrop(image: ImageTensor | None, geometry: TensorDict | None) -> BackdropMessage:
+    """Write the first image, or else the geometry's, and the points of the geometry's first view, for the page.
+
+    Raises UserError for a geometry without depth.
     """
-    message: dict[str, Any] = {}
+    message: BackdropMessage = {}
     if geometry is not None:
-        points, colors, fov = points_of(geometry)
+        points, colors, fov = geometry_points(geometry)
         # Little-endian: N x 3 float32 positions, then N x 3 bytes of color.
-        data = points.astype("<f4").tobytes() + colors.tobytes()
-        message |= {"points": _store(data, ".bin"), "count": len(points), "fov": fov}
+        message["points"] = _store(points.astype("<f4").tobytes() + colors.tobytes(), ".bin")
+        message["count"], message["fov"] = len(points), fov
         image = geometry.get("image") if image is None else image
     if image is not None:
-        message["image"] = _store(_jpeg(to_images(image, "image")[0]), ".jpg")
+        message["image"] = _store(_to_jpeg(to_images(image, "image")[0]), ".jpg")
     return message
 
 
-def points_of(geometry: Any, most: int = POINTS) -> tuple[np.ndarray, np.ndarray, float]:
-    """Points (N, 3) in the first camera's OpenCV axes, with the median depth 1, colors (N, 3) uint8, and the
-    horizontal field of view in degrees that they were seen with. At most `most` points, on a regular grid.
+def geometry_points(geometry: TensorDict, max_points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return points (N, 3), colors (N, 3) uint8, and the horizontal field of view in degrees of the view they are from.
+
+    The points of the first view on a regular grid, at most `max_points`, in that camera's OpenCV axes, with the median
+    depth as unit. Raises UserError for a geometry without depth or without a usable point.
     """
-    depth = read_geometry(geometry, views=1)[0].depth[0]
+    depth = read_geometry(geometry, max_views=1)[0].depth[0]
     height, width = depth.shape
     if geometry.get("points") is not None:
-        points = as_numpy(geometry["points"])[0]
+        points = to_array(geometry["points"])[0]
     else:
-        points = _unproject(depth, _matrix(geometry, width, height))
-    good = np.isfinite(depth) & np.isfinite(points).all(-1) & (points[..., 2] > 1e-6)
-    if not good.any():
+        points = _unproject(depth, _intrinsics(geometry, width, height))
+    usable = np.isfinite(depth) & np.isfinite(points).all(-1) & (points[..., 2] > 1e-6)
+    if not usable.any():
         raise UserError("The geometry has no point with a usable depth in its first view.")
-    # Far walls of noise would put everything else into a corner.
-    good &= points[..., 2] <= 20 * np.median(points[..., 2][good])
+    # Noise that is very far away would push everything else into a corner.
+    usable &= points[..., 2] <= MAX_MEDIANS * np.median(points[..., 2][usable])
+    stride = max(1, int(np.ceil(np.sqrt(usable.sum() / max_points))))
+    chosen = np.zeros_like(usable)
+    chosen[::stride, ::stride] = usable[::stride, ::stride]
+    points, colors = points[chosen], _colors(geometry, height, width)[chosen]
+    fov = float(np.degrees(2 * np.arctan(_half_width(geometry, points, width, height))))
+    return points / np.median(points[:, 2]), np.ascontiguousarray(colors), fov
+
+
+def _colors(geometry: TensorDict, height: int, width: int) -> np.ndarray:
+    """Return the geometry's first image at the size of its depth, (H, W, 3) uint8; gray if it has none."""
     image = geometry.get("image")
     if image is None:
-        colors = np.full((height, width, 3), 190, np.uint8)
-    else:
-        from ...control.images import resize_clip
-
-        colors = resize_clip(to_images(image, "geometry's image")[:1], height, width)[0]
-        colors = (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8)
-    stride = max(1, int(np.ceil(np.sqrt(good.sum() / most))))
-    chosen = np.zeros_like(good)
-    chosen[::stride, ::stride] = good[::stride, ::stride]
-    points, colors = points[chosen], colors[chosen]
-    if "points" in geometry and geometry["points"] is not None and geometry.get("intrinsics") is None:
-        slope = np.percentile(np.abs(points[:, 0] / points[:, 2]), 99)
-    elif geometry.get("points") is not None:  # MoGe's are normalized by width and height
-        focal = float(as_numpy(geometry["intrinsics"])[0][0, 0])
-        slope = 0.5 / (focal if focal < 20 else focal / width)
-    else:
-        slope = 0.5 * width / _matrix(geometry, width, height)[0, 0]
-    return points / np.median(points[:, 2]), np.ascontiguousarray(colors), float(np.degrees(2 * np.arctan(slope)))
+        return np.full((height, width, 3), GRAY, np.uint8)
+    colors = np.clip(resize_clip(to_images(image, "geometry's image")[:1], height, width)[0], 0, 1)
+    rounded: np.ndarray = (colors * 255 + 0.5).astype(np.uint8)
+    return rounded
 
 
-def _matrix(geometry: Mapping, width: int, height: int) -> np.ndarray:
-    """DA3's intrinsics (3, 3) in pixels, or a guess of 71 degrees (core's own) where it gives none or the identity."""
+def _half_width(geometry: TensorDict, points: np.ndarray, width: int, height: int) -> float:
+    """Return half of the image's width at distance 1: the tangent of half of the horizontal field of view."""
+    if geometry.get("points") is None:
+        return float(0.5 * width / _intrinsics(geometry, width, height)[0, 0])
+    if geometry.get("intrinsics") is None:
+        return float(np.percentile(np.abs(points[:, 0] / points[:, 2]), 99))
+    focal = float(to_array(geometry["intrinsics"])[0][0, 0])
+    return 0.5 / (focal if focal < 20 else focal / width)  # MoGe's are normalized by width and height
+
+
+def _intrinsics(geometry: TensorDict, width: int, height: int) -> np.ndarray:
+    """Return DA3's intrinsics (3, 3) in pixels; where it has none or the identity, core's own guess of 71 degrees."""
     if geometry.get("intrinsics") is not None:
-        matrix = as_numpy(geometry["intrinsics"]).reshape(-1, 3, 3)[0]
+        matrix: np.ndarray = to_array(geometry["intrinsics"]).reshape(-1, 3, 3)[0]
         if matrix[0, 0] > 2:
             return matrix
     return np.array([[0.7 * width, 0, (width - 1) / 2], [0, 0.7 * width, (height - 1) / 2], [0, 0, 1]])
 
 
 def _unproject(depth: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (H, W, 3) of a depth map (H, W)."""
+    """Return the points (H, W, 3) of a depth map (H, W)."""
     y, x = np.indices(depth.shape)
     rays = np.stack([(x - matrix[0, 2]) / matrix[0, 0], (y - matrix[1, 2]) / matrix[1, 1], np.ones_like(depth)], -1)
-    return rays * depth[..., None]
+    points: np.ndarray = rays * depth[..., None]
+    return points
 
 
-def _jpeg(image: np.ndarray) -> bytes:
-    """An image (H, W, 3), 0..1, as JPEG, at most WIDTH wide."""
+def _to_jpeg(image: np.ndarray) -> bytes:
+    """Return an image (H, W, 3), 0..1, as a JPEG at most MAX_WIDTH wide."""
     from PIL import Image
 
     height, width = image.shape[:2]
-    size = (WIDTH, max(1, round(height * WIDTH / width))) if width > WIDTH else (width, height)
-    return jpeg(image, size, 88, resample=Image.Resampling.LANCZOS)
+    size = (MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))) if width > MAX_WIDTH else (width, height)
+    return to_jpeg(image, size, JPEG_QUALITY, Image.Resampling.LANCZOS)
 
 
-def _store(data: bytes, ending: str) -> dict[str, str]:
-    name = f"camera_path_{hashlib.sha256(data).hexdigest()[:16]}{ending}"
-    store(name, data)
-    return {"filename": name, "subfolder": FOLDER, "type": "temp"}
+def _store(data: bytes, extension: str) -> ViewFile:
+    return store(f"camera_path_{hashlib.sha256(data).hexdigest()[:16]}{extension}", data)

@@ -11,99 +11,121 @@ import re
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeGuard
 
 import numpy as np
 
 from ...control.errors import UserError
 from ..sockets.arrays import to_images
-from .temporary import FOLDER, jpeg, store, temporary_file
+from ..sockets.types import ImageTensor
+from .temporary import FOLDER, store, temporary_file, to_jpeg
 
-SIDE, QUALITY = 1280, 86
-NAME = re.compile(r"stage_[0-9a-f]{16}")
+MAX_SIDE, JPEG_QUALITY = 1280, 86
+STAGE_NAME = re.compile(r"stage_[0-9a-f]{16}")
+GONE = "The frames are gone, as after a restart of ComfyUI: run the graph once to have them again."
+
+
+class StageMessage(TypedDict):
+    """The page's message. count: of frames. width, height: of the clip. shown: width and height of the JPEGs."""
+
+    stage: str
+    subfolder: str
+    type: str
+    count: int
+    width: int
+    height: int
+    shown: list[int]
+
+
 # The clip that was stored last, and its message: painting runs the node again and again over the same frames.
-_last: tuple[weakref.ref, dict[str, Any]] | None = None
+_last: tuple[weakref.ref[Any], StageMessage] | None = None
 
 
-def save_stage(images: Any) -> dict[str, Any]:
-    """Write the frames of an IMAGE; where they lie, as the page's message has it.
-
-    {"stage": name, "subfolder", "type", "count": frames, "width", "height": of the clip, "shown": [width, height]}.
-    """
+def save_stage(images: ImageTensor) -> StageMessage:
+    """Write the frames of an IMAGE for the page."""
     global _last
-    if _last is not None and _last[0]() is images and _file(_last[1]["stage"], _last[1]["count"] - 1).is_file():
-        return _last[1]
-    frames = to_images(images, "images")
+    if _last is not None:
+        clip, message = _last
+        if clip() is images and _file(message["stage"], message["count"] - 1).is_file():
+            return message
+    message = _write(to_images(images, "images"))
+    _last = (weakref.ref(images), message)
+    return message
+
+
+def open_stage(
+    name: object, size: tuple[int, int] | None = None, first: int = 0, last: int | None = None
+) -> np.ndarray:
+    """Return the frames first..last of a stage (F, H, W, 3) uint8, resized to `size` (height, width) unless None.
+
+    Raises UserError for a name that the painter does not use, or a stage that is gone.
+    """
+    from PIL import Image
+
+    if not _is_stage_name(name):
+        raise UserError("The frames were not named as the painter names them: run the graph once more.")
+    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))[first : None if last is None else last + 1]
+    if not files:
+        raise UserError(GONE)
+    frames = []
+    for file in files:
+        with Image.open(file) as jpeg:
+            frame = jpeg.convert("RGB")
+        if size is not None and frame.size != size[::-1]:
+            frame = frame.resize(size[::-1], Image.Resampling.BOX)
+        frames.append(np.asarray(frame))
+    return np.stack(frames)
+
+
+def stage_size(name: object) -> tuple[int, int]:
+    """Return the height and width of a stage's images. Raises UserError for a stage that is not there."""
+    from PIL import Image
+
+    if not _is_stage_name(name) or not _file(name, 0).is_file():
+        raise UserError(GONE)
+    with Image.open(_file(name, 0)) as image:
+        return image.height, image.width
+
+
+def _write(frames: np.ndarray) -> StageMessage:
+    """Write frames (F, H, W, 3), 0..1, as a stage."""
     with ThreadPoolExecutor(2) as pool:
-        files = list(pool.map(_jpeg, frames))
-    name = "stage_" + hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files)).hexdigest()[:16]
-    for number, data in enumerate(files):
-        store(_name(name, number), data)
+        jpegs = list(pool.map(_to_jpeg, frames))
+    name = "stage_" + hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in jpegs)).hexdigest()[:16]
+    for number, data in enumerate(jpegs):
+        store(_file_name(name, number), data)
     height, width = frames.shape[1:3]
-    message = {
+    return {
         "stage": name,
         "subfolder": f"{FOLDER}/{name}",
         "type": "temp",
         "count": len(frames),
         "width": width,
         "height": height,
-        "shown": list(_shown(width, height)),
+        "shown": list(_shown_size(width, height)),
     }
-    try:
-        _last = (weakref.ref(images), message)
-    except TypeError:  # not everything can be referred to weakly
-        _last = None
-    return message
 
 
-def open_stage(name: Any, size: tuple[int, int] | None = None, first: int = 0, last: int | None = None) -> np.ndarray:
-    """The frames first..last of a stage (F, height, width, 3) as bytes, resized to `size` (height, width) if given.
-
-    Raises UserError for a name that is none or a stage that is gone.
-    """
-    from PIL import Image
-
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise UserError("The frames were not named as the painter names them: run the graph once more.")
-    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))[first : None if last is None else last + 1]
-    if not files:
-        raise UserError("The frames are gone, as after a restart of ComfyUI: run the graph once to have them again.")
-    frames = []
-    for file in files:
-        with Image.open(file) as image:
-            image = image.convert("RGB")
-            if size is not None and image.size != size[::-1]:
-                image = image.resize(size[::-1], Image.Resampling.BOX)
-            frames.append(np.asarray(image))
-    return np.stack(frames)
+def _is_stage_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and STAGE_NAME.fullmatch(name) is not None
 
 
-def stage_size(name: Any) -> tuple[int, int]:
-    """Height and width of a stage's images. Raises UserError as `open_stage` does."""
-    from PIL import Image
-
-    if not isinstance(name, str) or not NAME.fullmatch(name) or not _file(name, 0).is_file():
-        raise UserError("The frames are gone, as after a restart of ComfyUI: run the graph once to have them again.")
-    with Image.open(_file(name, 0)) as image:
-        return image.size[::-1]
-
-
-def _name(stage: str, number: int) -> str:
+def _file_name(stage: str, number: int) -> str:
     return f"{stage}/{number:05}.jpg"
 
 
 def _file(stage: str, number: int) -> Path:
-    return temporary_file(_name(stage, number))
+    return temporary_file(_file_name(stage, number))
 
 
-def _shown(width: int, height: int) -> tuple[int, int]:
-    share = min(1.0, SIDE / max(width, height))
-    return max(1, round(width * share)), max(1, round(height * share))
+def _shown_size(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, MAX_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _jpeg(frame: np.ndarray) -> bytes:
-    """A frame (H, W, 3), 0..1, as JPEG whose longer side is at most SIDE."""
+def _to_jpeg(frame: np.ndarray) -> bytes:
+    """Return a frame (H, W, 3), 0..1, as a JPEG whose longer side is at most MAX_SIDE."""
     from PIL import Image
 
-    size = _shown(frame.shape[1], frame.shape[0])
-    return jpeg(frame, size, QUALITY, resample=Image.Resampling.BICUBIC, reducing_gap=2.0)
+    size = _shown_size(frame.shape[1], frame.shape[0])
+    return to_jpeg(frame, size, JPEG_QUALITY, Image.Resampling.BICUBIC, reducing_gap=2.0)

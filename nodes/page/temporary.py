@@ -4,36 +4,61 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import folder_paths
 import numpy as np
 
 from ...control.files import atomic_path
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 FOLDER = "fulldit"
 
 
+class ViewFile(TypedDict):
+    """A file as the host's /view route asks for it."""
+
+    filename: str
+    subfolder: str
+    type: str
+
+
 def temporary_file(name: str) -> Path:
-    """Where a file of ours lies in the temp folder; `name` may have folders."""
+    """Return the path of a file of ours in the temp folder; `name` may have folders."""
     return Path(folder_paths.get_temp_directory()) / FOLDER / name
 
 
-def store(name: str, data: bytes) -> None:
-    """Write the file, whole or not at all, unless it is there: names hold the hash of what is in them."""
-    place = temporary_file(name)
-    if not place.is_file():
-        with atomic_path(place) as temporary:
+def store(name: str, data: bytes) -> ViewFile:
+    """Write a file, whole or not at all, and return what the page asks for it by.
+
+    A file that exists is left as it is: names hold the hash of the content.
+    """
+    path = temporary_file(name)
+    if not path.is_file():
+        with atomic_path(path) as temporary:
             temporary.write_bytes(data)
+    folder, _, filename = f"{FOLDER}/{name}".rpartition("/")
+    return {"filename": filename, "subfolder": folder, "type": "temp"}
 
 
-def jpeg(frame: np.ndarray, size: tuple[int, int], quality: int, **how: Any) -> bytes:
-    """A frame (H, W, 3), 0..1, as JPEG of `size` (width, height); `how` goes to PIL's resize where it has another."""
+def to_jpeg(
+    frame: np.ndarray,
+    size: tuple[int, int],
+    quality: int,
+    resample: Image.Resampling,
+    reducing_gap: float | None = None,
+) -> bytes:
+    """Return a frame (H, W, 3), 0..1, as a JPEG of `size` (width, height).
+
+    resample, reducing_gap: how PIL resizes a frame of another size.
+    """
     from PIL import Image
 
     image = Image.fromarray((np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8))
     if image.size != size:
-        image = image.resize(size, **how)
+        image = image.resize(size, resample, reducing_gap=reducing_gap)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

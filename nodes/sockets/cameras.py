@@ -1,23 +1,76 @@
-"""Camera paths as core's and other packs' sockets hold them, as tensors, and what a path is in words."""
+"""Camera paths from and to the sockets of core and other packs, as tensors and dicts."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from einops import rearrange, repeat
 
-from ...control.camera import CameraTrajectory, sockets
+from ...control.camera import CameraTrajectory, presets, sockets
 from ...control.camera.easing import eased
-from ...control.camera.formats import UNKNOWN
-from ...control.camera.motion_range import CameraMotionRange, outside
+from ...control.camera.motion_range import CameraMotionRange
 from ...control.camera.plucker import plucker
-from ...control.camera.rotations import angle_between
 from ...control.errors import UserError
+from ..progress import progress
+from .arrays import to_array, to_images, to_masks
+from .types import DynamicChoice, HostModel, ImageTensor, MaskTensor, TensorDict, ViewportCamera
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...control.camera.from_video import Estimate
+
+COMBINATION = "combination"  # the movement of Camera Preset that is written as a text of several
 
 
-def for_video(trajectory: CameraTrajectory, width: int, height: int, frames: int) -> CameraTrajectory:
-    """The path for a video of this size: spread over `frames`, and its image cropped in the middle to the aspect.
+def camera_motion_range(model: HostModel | None) -> CameraMotionRange | None:
+    """Return the range of the cameras that a MODEL was trained on; None for a model that does not say."""
+    motion_range: CameraMotionRange | None = getattr(getattr(model, "model", None), "camera_motion_range", None)
+    return motion_range
+
+
+def from_movement(
+    movement: DynamicChoice, frames: int, fps: float, ease: str, fov: float, aspect: float
+) -> CameraTrajectory:
+    """Return the path of a Camera Preset's movement. Raises UserError for a text that is not a sequence of them."""
+    if movement["movement"] == COMBINATION:
+        from ...control.camera.sequence import sequence
+
+        return sequence(movement["text"], frames, fps, fov, aspect, ease)
+    return presets.preset(
+        movement["movement"],
+        frames=frames,
+        amount=movement.get("amount"),
+        fps=fps,
+        fov=fov,
+        aspect=aspect,
+        ease=ease,
+        seed=movement.get("take", 0),
+    )
+
+
+def from_clip(images: ImageTensor, moving: MaskTensor | None, fps: float, fov: float, method: str) -> Estimate:
+    """Return the camera path of a clip, estimated by `method`.
+
+    moving: white where something moves by itself, one mask or one per frame. fov: horizontal, in degrees; 0 estimates
+    it. Raises UserError as `estimate_camera` does.
+    """
+    from ...control.camera.from_video import estimate_camera
+    from ...control.images import resize_clip
+
+    frames = to_images(images, "the clip")
+    masks = None
+    if moving is not None:
+        masks = resize_clip(to_masks(moving, "the mask of moving things"), *frames.shape[1:3]) > 0.5
+    focal = 0.5 / math.tan(math.radians(fov) / 2) if fov else None
+    return estimate_camera(frames, focal=focal, masks=masks, method=method, fps=fps, progress=progress)
+
+
+def fit_to_video(trajectory: CameraTrajectory, width: int, height: int, frames: int) -> CameraTrajectory:
+    """Return the path for a video of this size: spread over `frames`, its image center-cropped to the video's aspect.
 
     An image that is too high loses above and below (the horizontal field of view stays), one that is too wide at its
     sides, as CameraCtrl and core's Wan Fun nodes crop.
@@ -25,24 +78,24 @@ def for_video(trajectory: CameraTrajectory, width: int, height: int, frames: int
     if trajectory.frames != frames:
         trajectory = trajectory.resample(frames)
     intrinsics = trajectory.intrinsics.copy()
-    own = intrinsics[:, 1] / intrinsics[:, 0]  # width / height of what the lens sees
-    ratio = own / (width / height)
+    own_aspect = intrinsics[:, 1] / intrinsics[:, 0]  # width / height of the lens's image: pixels are square
+    ratio = own_aspect / (width / height)
     # Focal lengths count in widths and heights: the side that is cut gets shorter, so its focal length grows.
-    across, down = np.maximum(ratio, 1), np.maximum(1 / ratio, 1)
-    intrinsics[:, 0] *= across
-    intrinsics[:, 1] *= down
-    intrinsics[:, 2] = 0.5 + (intrinsics[:, 2] - 0.5) * across
-    intrinsics[:, 3] = 0.5 + (intrinsics[:, 3] - 0.5) * down
+    crop_x, crop_y = np.maximum(ratio, 1), np.maximum(1 / ratio, 1)
+    intrinsics[:, 0] *= crop_x
+    intrinsics[:, 1] *= crop_y
+    intrinsics[:, 2] = 0.5 + (intrinsics[:, 2] - 0.5) * crop_x
+    intrinsics[:, 3] = 0.5 + (intrinsics[:, 3] - 0.5) * crop_y
     return trajectory.replace(intrinsics=intrinsics, pixel_aspect=1.0)
 
 
-def wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length: int, scale: float = 1.0) -> Any:
-    """WAN_CAMERA_EMBEDDING (1, 24, (length + 3) / 4, height, width) float32: Plücker rays of every frame, in the
-    packing of VideoX-Fun and core's `WanCameraEmbedding`.
+def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length: int, scale: float = 1.0) -> Tensor:
+    """Return a path as WAN_CAMERA_EMBEDDING (1, 24, (length + 3) / 4, height, width) float32.
 
-    The first frame stands four times, then every four frames share a latent frame: channel 4 c + k is coordinate c
-    (moment x y z, direction x y z) of the k-th of them. Distances are multiplied by `scale`.
-    Raises UserError for a length that is not 4k+1.
+    The Plücker rays of every frame, in the packing of VideoX-Fun and core's `WanCameraEmbedding`: the first frame is
+    repeated four times, then every four frames share a latent frame, and channel 4 c + k is coordinate c (moment x y z,
+    direction x y z) of the k-th of them. Distances are multiplied by `scale`. Raises UserError for a length that is not
+    4k+1.
     """
     import comfy.model_management
     import torch
@@ -50,61 +103,67 @@ def wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length:
     if (length - 1) % 4:
         below = (length - 1) // 4 * 4 + 1
         raise UserError(f"The length is {length}; Wan takes 4k+1 frames: use {below} or {below + 4}.")
-    path = for_video(trajectory, width, height, length).relative().scaled(scale)
-    rays = torch.from_numpy(plucker(path, height, width))  # F C H W
-    rays = torch.cat([rays[:1].expand(4, -1, -1, -1), rays[1:]])
-    packed = rays.unflatten(0, (-1, 4)).permute(2, 1, 0, 3, 4).flatten(0, 1)  # (c k) F' H W
-    return packed[None].contiguous().to(comfy.model_management.intermediate_device())
+    path = fit_to_video(trajectory, width, height, length).relative().scaled(scale)
+    rays = plucker(path, height, width)  # (F, 6, H, W)
+    rays = np.concatenate([repeat(rays[0], "c h w -> four c h w", four=4), rays[1:]])
+    packed = torch.from_numpy(rearrange(rays, "(t k) c h w -> 1 (c k) t h w", k=4))
+    return packed.contiguous().to(comfy.model_management.intermediate_device())
 
 
-def from_embedding(embedding: Any, fps: float) -> CameraTrajectory:
-    """The path in a WAN_CAMERA_EMBEDDING. Raises UserError for what is none."""
-    return sockets.from_rays(sockets.unpack_embedding(_array(embedding, "the camera embedding")), fps)
+def from_wan_embedding(embedding: Tensor, fps: float) -> CameraTrajectory:
+    """Return the path in a WAN_CAMERA_EMBEDDING. Raises UserError for anything else."""
+    return sockets.from_rays(sockets.unpack_embedding(_tensor_to_array(embedding, "the camera embedding")), fps)
 
 
-def through_views(
-    views: Sequence[Mapping[str, Any]], frames: int, fps: float, ease: str, aspect: float, by_target: bool = True
+def from_viewports(
+    views: Sequence[ViewportCamera], frames: int, fps: float, ease: str, aspect: float, by_target: bool = True
 ) -> CameraTrajectory:
-    """The path through LOAD3D_CAMERA views, evenly spread over the clip and eased as a whole; one view stands still.
+    """Return the path through LOAD3D_CAMERA views, evenly spread over the clip and eased as a whole.
 
-    aspect: width / height of the video; the vertical field of view stays, which is the one that 3D views state.
-    Raises UserError for no view or one that cannot be used.
+    One view is a camera that stands still. aspect: width / height of the video; the vertical field of view stays, which
+    is the one that 3D views state. Raises UserError for no view or one that cannot be used.
     """
     if not views:
         raise UserError("No 3D view is connected: connect the camera_info of Load 3D or Create Camera Info.")
-    keys = sockets.from_viewport(views, fps, aspect, by_target)
-    at = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
-    path = keys.at(at, method="smooth")
+    keyframes = sockets.from_viewport(views, fps, aspect, by_target)
+    times = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
+    path = keyframes.at(times, method="smooth")
     intrinsics = path.intrinsics.copy()
     intrinsics[:, 0] = intrinsics[:, 1] / aspect
     return path.replace(intrinsics=intrinsics).relative()
 
 
-def viewports(
-    trajectory: CameraTrajectory, scale: float = 1.0, start: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """A LOAD3D_CAMERA per frame. start: the path begins there, in distances to its target; its own lens stays."""
-    path, away = trajectory.scaled(scale), scale
+def to_viewports(
+    trajectory: CameraTrajectory, scale: float = 1.0, start: ViewportCamera | None = None
+) -> list[ViewportCamera]:
+    """Return a LOAD3D_CAMERA per frame, distances multiplied by `scale`.
+
+    start: the path begins at this camera, whose distance to its target is the path's unit; the path keeps its own lens.
+    """
+    path, target_distance = trajectory.scaled(scale), scale
     if start is not None:
-        place = sockets.from_viewport(start, by_target=False)
+        pose = sockets.from_viewport(start, by_target=False)
         sockets.from_viewport(start)  # refuses a view without a target
-        away = float(np.linalg.norm([start["target"][axis] - start["position"][axis] for axis in "xyz"]))
-        path = path.relative().scaled(away).absolute(place.c2w[0])
-    return [sockets.to_viewport(path, frame, away) for frame in range(path.frames)]
+        target_distance = float(np.linalg.norm([start["target"][axis] - start["position"][axis] for axis in "xyz"]))
+        path = path.relative().scaled(target_distance).absolute(pose.c2w[0])
+    return [sockets.to_viewport(path, frame, target_distance) for frame in range(path.frames)]
 
 
-def from_geometry(geometry: Mapping[str, Any], fps: float) -> CameraTrajectory:
-    """The cameras of a DA3_GEOMETRY, in units of its first depth map's median. Raises UserError where it has none."""
-    if not isinstance(geometry, Mapping) or "extrinsics" not in geometry or "intrinsics" not in geometry:
+def from_da3_geometry(geometry: TensorDict, fps: float) -> CameraTrajectory:
+    """Return the cameras of a DA3_GEOMETRY, in units of its first depth map's median.
+
+    Raises UserError for a geometry without cameras.
+    """
+    keys = ("extrinsics", "intrinsics", "depth")
+    if not isinstance(geometry, Mapping) or any(key not in geometry for key in keys[:2]):
         raise UserError(
             "The geometry has no cameras: run Depth Anything 3 in the mode multiview, with a Small or Base model."
         )
-    names = ("extrinsics", "intrinsics", "depth")
-    extrinsics, intrinsics, depth = (_array(geometry[name], f"'{name}' of the geometry") for name in names)
+    extrinsics, intrinsics, depth = (_tensor_to_array(geometry[key], f"'{key}' of the geometry") for key in keys)
     return sockets.from_geometry(extrinsics, intrinsics, depth, fps)
 
 
-def tracks(
+def to_wan_move_tracks(
     trajectory: CameraTrajectory,
     width: int,
     height: int,
@@ -112,67 +171,37 @@ def tracks(
     columns: int,
     rows: int,
     depth: float = 1.0,
-    geometry: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """TRACKS as core's Wan Move nodes take them: `track_path` (frames, points, 2) pixels, `track_visibility`.
+    geometry: TensorDict | None = None,
+) -> dict[str, Tensor]:
+    """Return TRACKS as core's Wan Move nodes take them: `track_path` (F, N, 2) in pixels, `track_visibility` (F, N).
 
-    geometry: a DA3_GEOMETRY whose first depth map, in units of its median, says how far each point is.
+    depth: how far the scene is, in the path's unit. geometry: a DA3_GEOMETRY whose first depth map, in units of its
+    median, says instead how far each point is.
     """
     import comfy.model_management
     import torch
 
-    away: float | np.ndarray = depth
-    if geometry is not None:
-        away = _array(geometry["depth"], "'depth' of the geometry")[0].astype(np.float64)
-        seen = away[np.isfinite(away) & (away > 0)]
-        if not seen.size:
-            raise UserError("The geometry's first depth map is empty: look at the node that made it.")
-        away = away / np.median(seen)
-    path, visible = sockets.to_tracks(for_video(trajectory, width, height, length), height, width, columns, rows, away)
+    distance = depth if geometry is None else _first_depth_in_medians(geometry)
+    path = fit_to_video(trajectory, width, height, length)
+    points, visible = sockets.to_tracks(path, height, width, columns, rows, distance)
     device = comfy.model_management.intermediate_device()
     return {
-        "track_path": torch.from_numpy(path).to(device),
+        "track_path": torch.from_numpy(points).to(device),
         "track_visibility": torch.from_numpy(visible).to(device),
     }
 
 
-def camera_motion_range_of(model: Any) -> CameraMotionRange | None:
-    """What the cameras of a MODEL's training did; None for a model that does not say."""
-    return getattr(getattr(model, "model", None), "camera_motion_range", None)
+def _first_depth_in_medians(geometry: TensorDict) -> np.ndarray:
+    depth = _tensor_to_array(geometry["depth"], "'depth' of the geometry")[0].astype(np.float64)
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    if not known.size:
+        raise UserError("The geometry's first depth map is empty: look at the node that made it.")
+    in_medians: np.ndarray = depth / np.median(known)
+    return in_medians
 
 
-def limits(reach: CameraMotionRange | None, fps: float) -> dict[str, float] | None:
-    """The fastest movement and turn that a model has seen, per second at `fps`."""
-    return None if reach is None else {"speed": reach.distance_step * fps, "angular": reach.turn_step * fps}
-
-
-def describe_path(path: CameraTrajectory, model: Any = None) -> str:
-    """Length, way, turns and lens of a path, a line each, and what of it is beyond what the model was trained on."""
-    path = path.relative()
-    away = np.linalg.norm(path.c2w[:, :, 3], axis=1).max()
-    turned = np.degrees(angle_between(np.eye(3), path.c2w[:, :, :3])).max()
-    fov = path.fov()[:, 0]
-    lens = f"{fov[0]:.4g}" if np.ptp(fov) < 0.05 else f"{fov[0]:.4g} to {fov[-1]:.4g}"
-    lines = [
-        f"{path.frames} frames, {path.frames / path.fps:.4g} s at {path.fps:g} a second",
-        f"travels {path.distance()[-1]:.3g}, up to {away:.3g} from the start, up to {path.speed().max():.3g} a second",
-        f"turns by up to {turned:.3g} degrees, up to {path.angular_speed().max():.3g} a second",
-        f"field of view {lens} degrees",
-        f"unit: {'unknown' if path.unit == UNKNOWN else path.unit}",
-    ]
-    if model is not None:
-        reach = camera_motion_range_of(model)
-        if reach is None:
-            lines.append("The model does not say which movements it was trained on.")
-        else:
-            lines += outside(path, reach) or ["Within what the model was trained on."]
-            if path.unit == UNKNOWN and away > 0:
-                lines.append("The unit is unknown: distances were compared as if it were the model's.")
-    return "\n".join(lines)
-
-
-def _array(tensor: Any, what: str) -> np.ndarray:
-    """A tensor's numbers. Raises UserError for what is no tensor."""
+def _tensor_to_array(tensor: Tensor, name: str) -> np.ndarray:
+    """Return a tensor's numbers. Raises UserError for a value that is not a tensor."""
     if not hasattr(tensor, "detach"):
-        raise UserError(f"{what} is a {type(tensor).__name__}; a tensor was expected.")
-    return tensor.detach().float().cpu().numpy()
+        raise UserError(f"{name} is a {type(tensor).__name__}; a tensor was expected.")
+    return to_array(tensor)

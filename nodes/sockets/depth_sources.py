@@ -1,174 +1,178 @@
-"""What Extract Depth can take depth from: each source as raw depth, ready for `control.depth.extract`."""
+"""The sources of Extract Depth, each as a function that returns raw depth for `control.depth.extract`.
+
+A source takes the images of the video (F, H, W, 3) or None, the chunk of the clip or None for the whole clip, and the
+inputs that the page shows for it, under their ids. Each raises UserError for inputs that it cannot use.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...control.depth.extract import RawDepth, shrink_frames
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
-from ..bridge.depth_files import depth_input, model_folders, model_place
-from ..bridge.progress import progress, stop_if_canceled
+from ..bridge.depth_anything import estimate_disparity, find_or_download
+from ..folders import depth_sequence
+from ..progress import progress, stop_if_canceled
 from .arrays import to_images
 from .geometry import read_geometry
+from .types import ImageTensor, TensorDict
 
-MOST_PIXELS = 2**26  # of a rendered clip, all frames together
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_RENDERED_PIXELS = 2**26  # of a procedural scene, all frames together
 
 
-class Found(NamedTuple):
-    """Raw depth, the images that it is of (None: not known), the size that the result is to have (None: its own),
-    what its estimator keeps for the next chunk, and whether a clip that has its own end ends with it."""
+@dataclass(frozen=True)
+class SourceChunk:
+    """A chunk of a longer clip: its first frame, its length in frames (0: to the end), and the `context` that the
+    source returned with the chunk before, None for the first."""
+
+    start: int
+    max_frames: int
+    context: Any = None  # each source's own
+
+
+@dataclass(frozen=True, eq=False)
+class SourceDepth:
+    """raw: the depth. images: those that it is of, or None. size: (height, width) that the result gets, or None for the
+    depth's own. context: for the next chunk. is_last: whether the source has no frames after these."""
 
     raw: RawDepth
     images: np.ndarray | None
     size: tuple[int, int] | None = None
     context: Any = None
-    last: bool = False
+    is_last: bool = False
 
 
-class Piece(NamedTuple):
-    """Whether this is a chunk of a longer clip, and which: from this frame on, so many (0: all); and what its
-    estimator kept of the chunk before."""
-
-    chunked: bool = False
-    start: int = 0
-    count: int = 0
-    context: Any = None
-
-
-def embedded(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """The small estimator that ships with the pack."""
+def from_shipped_estimator(images: np.ndarray | None, chunk: SourceChunk | None) -> SourceDepth:
+    """Estimate depth with the small network that ships with the pack."""
     from ...models.estimators.depth import NOTICE, clip_mean, estimate_depth
 
-    images = _needed(images, "the small estimator")
-    # Later chunks of a clip are seen as the first, or their depths would differ by more than what they show.
-    mean = piece.context
-    if piece.chunked and mean is None:
-        mean = clip_mean(images, cancel=stop_if_canceled)
+    images = _connected(images, "the small estimator")
+    # Every chunk is seen with the mean of the first in view, or their depths would differ by more than what they show.
+    mean: Tensor | None = None
+    if chunk is not None:
+        mean = clip_mean(images, cancel=stop_if_canceled) if chunk.context is None else chunk.context
     with progress(len(images)) as step:
         depth = estimate_depth(images, step, stop_if_canceled, mean=mean)
     raw = RawDepth("depth from the small estimator for the demo", depth, "disparity", absolute=True, warnings=(NOTICE,))
-    return Found(raw, images, tuple(images.shape[1:3]), mean)
+    return SourceDepth(raw, images, images.shape[1:3], mean)
 
 
-def depth_anything_v2(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """Depth Anything V2 through transformers."""
-    import comfy.model_management as management
-
-    from ...models.estimators.depth_anything import estimate_depth_anything, load_depth_anything
-    from ...models.estimators.depth_anything_download import MODELS, missing_model
-    from ...models.weights.downloads import download
-
-    images = _needed(images, "Depth Anything V2")
-    name = choice["model"]
-    published = MODELS.get(name)
-    place = model_place(published.folder if published else name)
-    if place is None:
-        if published is None:
-            raise UserError(f"The Depth Anything model '{name}' is gone: press R and choose another.")
-        if choice.get("download", "no") != "yes":
-            raise missing_model(published, model_folders()[0], ask_hub=choice.get("download") == "ask")
-        place = download(published, model_folders()[0], progress)
-    device = management.get_torch_device()
-    cuda = getattr(device, "type", str(device)) == "cuda"
-    if cuda:
-        weights = place if place.is_file() else place / "model.safetensors"
-        management.free_memory(weights.stat().st_size + 2**30, device)
-    else:
-        device = "cpu"
-    network = load_depth_anything(place, device)
-    try:
-        with progress(len(images)) as step:
-            depth = estimate_depth_anything(network, images, step, stop_if_canceled, batch=4 if cuda else 1)
-    finally:
-        network.to("cpu")
-        del network
-        if cuda:
-            management.soft_empty_cache()
-    license = f" ({published.license})" if published else ""
-    return Found(RawDepth(f"disparity from Depth Anything V2 {name}{license}", depth, "disparity"), images)
+def from_depth_anything(
+    images: np.ndarray | None, chunk: SourceChunk | None, *, model: str, download: str = "no"
+) -> SourceDepth:
+    """Estimate depth with Depth Anything V2 through transformers."""
+    images = _connected(images, "Depth Anything V2")
+    path, license = find_or_download(model, download)
+    disparity = estimate_disparity(path, images)
+    says = f"disparity from Depth Anything V2 {model}{f' ({license})' if license else ''}"
+    return SourceDepth(RawDepth(says, disparity, "disparity"), images)
 
 
-def geometry(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """DA3_GEOMETRY or MOGE_GEOMETRY of core's nodes."""
-    given = choice.get("geometry")
-    if given is None:
+def from_geometry(
+    images: np.ndarray | None, chunk: SourceChunk | None, *, geometry: TensorDict | None = None, confidence: float = 0.0
+) -> SourceDepth:
+    """Take the depth of core's DA3_GEOMETRY or MOGE_GEOMETRY; without images, the geometry's own are used."""
+    if geometry is None:
         raise UserError("No geometry is connected: connect Run Depth Anything 3 or Run MoGe Inference.")
-    found, name = read_geometry(given, choice.get("confidence", 0.0))
-    frames = images
-    if frames is None and given.get("image") is not None:
-        frames = to_images(given["image"], "the geometry's image")
-    raw = RawDepth(f"depth from {name}", found.depth, "depth", found.sky, absolute=True, warnings=tuple(found.warnings))
-    return Found(raw, frames)
+    read, model = read_geometry(geometry, confidence)
+    if images is None and geometry.get("image") is not None:
+        images = to_images(geometry["image"], "the geometry's image")
+    says, warnings = f"depth from {model}", tuple(read.warnings)
+    return SourceDepth(RawDepth(says, read.depth, "depth", read.sky, absolute=True, warnings=warnings), images)
 
 
-def depth_video(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """Depth images of another node."""
-    if choice.get("depth") is None:
+def from_depth_video(
+    images: np.ndarray | None, chunk: SourceChunk | None, *, depth: ImageTensor | None = None, kind: str = "auto"
+) -> SourceDepth:
+    """Take the depth images of another node."""
+    if depth is None:
         raise UserError("No depth video is connected: connect its images to depth, or choose another source.")
-    values = to_images(choice["depth"], "the depth video").mean(-1)
-    return Found(RawDepth("a depth video", values, choice.get("kind", "auto")), images)
+    return SourceDepth(RawDepth("a depth video", to_images(depth, "the depth video").mean(-1), kind), images)
 
 
-def files(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """EXR or PNG files of a renderer or a depth camera, in the input folder."""
-    path = depth_input(choice["files"])
-    convention, channel = choice["convention"], choice.get("channel", "").strip() or None
+def from_files(
+    images: np.ndarray | None,
+    chunk: SourceChunk | None,
+    *,
+    files: str,
+    convention: str,
+    channel: str = "",
+    fov: float = 50.0,
+    start: int = 0,
+    count: int = 0,
+    longest: int = 0,
+) -> SourceDepth:
+    """Read the EXR or PNG files of a renderer or a depth camera from the input folder.
+
+    fov: horizontal, in degrees, for distances along rays. start, count: the files that are taken (0: all from `start`
+    on). longest: the longer side in pixels that frames are reduced to; 0 keeps them.
+    """
+    path, channel_name = depth_sequence(files), channel.strip() or None
     lens = None
     if convention.startswith("ray"):
-        flat = open_depth(path, "metres", channel)
-        focal = 0.5 / math.tan(math.radians(choice.get("fov", 50.0)) / 2)
-        lens = [focal, focal * flat.width / flat.height, 0.5, 0.5]
-    whole = open_depth(path, convention, channel, lens)
-    start = choice.get("start", 0) + piece.start
-    asked = choice.get("count", 0)
-    end = min(len(whole), choice.get("start", 0) + asked) if asked else len(whole)
-    if start >= end:
-        raise UserError(f"The depth files have {len(whole)} frames; frame {start} was to be the first: start earlier.")
-    stop = min(end, start + piece.count) if piece.count else end
-    frames = shrink_frames(whole.part(start, stop), choice.get("longest", 0))
+        planar = open_depth(path, "metres", channel_name)
+        focal = 0.5 / math.tan(math.radians(fov) / 2)
+        lens = np.array([focal, focal * planar.width / planar.height, 0.5, 0.5])
+    sequence = open_depth(path, convention, channel_name, lens)
+    end = min(len(sequence), start + count) if count else len(sequence)
+    first, stop = start, end
+    if chunk is not None:
+        first = start + chunk.start
+        stop = min(end, first + chunk.max_frames) if chunk.max_frames else end
+    if first >= end:
+        raise UserError(
+            f"The depth files have {len(sequence)} frames; frame {first} was to be the first: start earlier."
+        )
+    frames: Sequence[np.ndarray] = shrink_frames(sequence.part(first, stop), longest)
     raw = RawDepth(
-        f"depth files ({len(whole)} in '{choice['files']}', {convention})",
+        f"depth files ({len(sequence)} in '{files}', {convention})",
         frames,
-        whole.kind,
-        absolute=whole.kind == "depth",
-        warnings=whole.warnings,
+        sequence.kind,
+        absolute=sequence.kind == "depth",
+        warnings=sequence.warnings,
     )
-    return Found(raw, images, last=stop == end)
+    return SourceDepth(raw, images, is_last=stop == end)
 
 
-def world(choice: dict, images: np.ndarray | None, piece: Piece) -> Found:
-    """The exact depth of a procedural scene."""
+def from_scene(
+    images: np.ndarray | None, chunk: SourceChunk | None, *, scene: int, frames: int, width: int, height: int
+) -> SourceDepth:
+    """Render the exact depth of a procedural scene; the images of the video are not its own and are left out."""
     from ...scenes import FAR, render
 
-    frames, width, height = choice["frames"], choice["width"], choice["height"]
-    if frames * width * height > MOST_PIXELS:
+    if chunk is not None:
+        raise UserError("A procedural scene is not a video that comes in pieces: take meta_batch away.")
+    if frames * width * height > MAX_RENDERED_PIXELS:
         raise UserError(
             f"{frames} frames of {width}x{height} are more than a procedural scene is rendered at: at most"
-            f" {MOST_PIXELS // (width * height)} of this size"
+            f" {MAX_RENDERED_PIXELS // (width * height)} of this size."
         )
-    clip = render([choice["scene"]], frames, height, width)
-    depth = clip.depth[0].numpy()
+    depth = render([scene], frames, height, width).depth[0].numpy()
     depth = np.where(depth >= FAR * 0.999, np.inf, depth).astype(np.float32)
-    raw = RawDepth(f"exact depth of procedural scene {choice['scene']}", depth, "depth", np.isinf(depth), True, True)
-    return Found(raw, None)
+    says = f"exact depth of procedural scene {scene}"
+    return SourceDepth(RawDepth(says, depth, "depth", np.isinf(depth), exact=True, absolute=True), None)
 
 
-SOURCES: dict[str, Callable[[dict, np.ndarray | None, Piece], Found]] = {
-    "embedded": embedded,
-    "depth_anything_v2": depth_anything_v2,
-    "geometry": geometry,
-    "depth_video": depth_video,
-    "files": files,
-    "world": world,
+SOURCES: dict[str, Callable[..., SourceDepth]] = {
+    "embedded": from_shipped_estimator,
+    "depth_anything_v2": from_depth_anything,
+    "geometry": from_geometry,
+    "depth_video": from_depth_video,
+    "files": from_files,
+    "world": from_scene,
 }
 
 
-def _needed(images: np.ndarray | None, what: str) -> np.ndarray:
+def _connected(images: np.ndarray | None, consumer: str) -> np.ndarray:
     if images is None:
-        raise UserError(f"No images are connected: {what} looks at the images of a video.")
+        raise UserError(f"No images are connected: {consumer} looks at the images of a video.")
     return images

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 
 from ...control.depth.convert import Geometry, from_da3, from_moge
 from ...control.errors import UserError
+from .arrays import describe_value, to_array
+from .types import TensorDict
 
-ONLY_DA3 = ("mode", "sky", "confidence", "extrinsics")
-READ = ("depth", "sky", "confidence", "mask")
+DA3_ONLY_KEYS = ("mode", "sky", "confidence", "extrinsics")
+DEPTH_KEYS = ("depth", "sky", "confidence", "mask")
 
 
-def read_geometry(geometry: Any, least_confidence: float = 0.0, views: int | None = None) -> tuple[Geometry, str]:
-    """Depth, infinite where there is sky and NaN where it is unknown, and whose it is: 'Depth Anything 3' or 'MoGe'.
+def read_geometry(
+    geometry: TensorDict, min_confidence: float = 0.0, max_views: int | None = None
+) -> tuple[Geometry, str]:
+    """Return the depth of a geometry and the name of its model, "Depth Anything 3" or "MoGe".
 
-    views: only so many of the first. Raises UserError for neither.
+    Depth is infinite in the sky and NaN where it is unknown; DA3's below `min_confidence` counts as unknown. max_views:
+    read the first views only. Raises UserError for anything but these two geometries.
     """
     if not isinstance(geometry, Mapping) or not ("depth" in geometry or "points" in geometry):
-        found = ", ".join(map(str, geometry)) if isinstance(geometry, Mapping) else type(geometry).__name__
-        raise UserError(f"The geometry holds {found} and no depth: connect what DA3 or MoGe Inference gives.")
-    names = READ if geometry.get("depth") is not None else (*READ, "points")
-    plain = {name: as_numpy(geometry[name])[:views] for name in names if geometry.get(name) is not None}
-    if any(geometry.get(name) is not None for name in ONLY_DA3):
-        return from_da3({**plain, "mode": geometry.get("mode")}, least_confidence), "Depth Anything 3"
-    return from_moge(plain), "MoGe"
-
-
-def as_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of a geometry; unlike images it may hold infinite depth, for the sky."""
-    return tensor.detach().float().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor, np.float32)
+        raise UserError(
+            f"The geometry holds {describe_value(geometry)} and no depth: connect the output of Run Depth Anything 3 "
+            f"or Run MoGe Inference."
+        )
+    keys = DEPTH_KEYS if geometry.get("depth") is not None else (*DEPTH_KEYS, "points")
+    arrays = {key: to_array(geometry[key])[:max_views] for key in keys if geometry.get(key) is not None}
+    if any(geometry.get(key) is not None for key in DA3_ONLY_KEYS):
+        return from_da3({**arrays, "mode": geometry.get("mode")}, min_confidence), "Depth Anything 3"
+    return from_moge(arrays), "MoGe"

@@ -1,41 +1,53 @@
 """VideoHelperSuite's Meta Batch Manager: a prompt that runs again and again, each time on the next frames of a clip.
 
-The manager is one object for all runs of a clip. It has `frames_per_batch`, and `inputs`, a dict that it makes anew
-when a clip begins. What a node keeps from run to run is kept beside the manager, as long as that dict is the same.
+One manager object serves all runs of a clip; it makes a new `inputs` dict when a clip begins. The state that a node
+keeps between runs is stored beside the manager, and is valid as long as that dict is the same object.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from ...control.errors import UserError
 
-_kept: WeakKeyDictionary = WeakKeyDictionary()
+
+class MetaBatchManager(Protocol):
+    """The fields of VideoHelperSuite's class that are used here."""
+
+    frames_per_batch: int
+    inputs: dict[str, Any]
+    has_closed_inputs: bool
 
 
-def check(manager: Any) -> None:
-    """Raises UserError for what is no such manager."""
+# manager -> (its `inputs` when the states were stored, state by node id). A state is whatever its node stores.
+_states: WeakKeyDictionary[MetaBatchManager, tuple[dict[str, Any], dict[str, Any]]] = WeakKeyDictionary()
+
+
+def load_state(manager: MetaBatchManager, node_id: str) -> Any:
+    """Return the state that a node stored in the previous run, or None if the clip begins with this one.
+
+    Raises UserError for an object that is not a Meta Batch Manager.
+    """
+    return _states_of(manager).get(node_id)
+
+
+def store_state(manager: MetaBatchManager, node_id: str, state: Any) -> None:
+    """Store the state of a node for the next run."""
+    _states[manager] = (manager.inputs, {**_states_of(manager), node_id: state})
+
+
+def end_clip(manager: MetaBatchManager) -> None:
+    """Tell the manager that there are no more frames, so that the prompt does not run again."""
+    manager.has_closed_inputs = True
+
+
+def _states_of(manager: MetaBatchManager) -> dict[str, Any]:
+    """Return the states of the clip under way by node id."""
     if not isinstance(getattr(manager, "inputs", None), dict) or not hasattr(manager, "frames_per_batch"):
         raise UserError(
-            f"meta_batch got {type(manager).__name__}; the output of VideoHelperSuite's Meta Batch Manager was expected"
+            f"meta_batch got {type(manager).__name__}; the output of VideoHelperSuite's Meta Batch Manager was "
+            f"expected."
         )
-
-
-def recall(manager: Any, node: str) -> Any:
-    """What the node put there in the run before, or None where the clip begins."""
-    check(manager)
-    inputs, states = _kept.get(manager, (None, {}))
-    return states.get(node) if inputs is manager.inputs else None
-
-
-def keep(manager: Any, node: str, state: Any) -> None:
-    """Put there what the node needs in the next run."""
-    check(manager)
-    inputs, states = _kept.get(manager, (None, {}))
-    _kept[manager] = (manager.inputs, {**(states if inputs is manager.inputs else {}), node: state})
-
-
-def ended(manager: Any) -> None:
-    """Say that there are no more frames, so that the prompt is not run again."""
-    manager.has_closed_inputs = True
+    inputs, states = _states.get(manager, (None, {}))
+    return states if inputs is manager.inputs else {}

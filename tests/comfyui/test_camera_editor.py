@@ -426,7 +426,7 @@ def test_fingers_move_keys_and_turn_the_view(server, browser):
     page.close()
 
 
-def test_a_broken_path_is_said_and_refused_before_the_run(server, browser):
+def test_a_broken_path_is_refused_before_the_run(server, browser):
     page = opened(server, browser)
     page.evaluate(ADD)
     page.evaluate(

@@ -33,12 +33,12 @@ def test_plucker_is_cores_own_where_core_has_the_movement(host, pose):
     preset = core.CAMERA_DICT[pose]
     poses = core.get_camera_motion(np.array(preset["angle"]), np.array(preset["T"]), 1.3, length)
     path = module("control.camera").CameraTrajectory(poses, np.array([focal, high, 0.5, 0.5]))
-    embedding = module("nodes.sockets.cameras").wan_embedding(path, width, height, length)
+    embedding = module("nodes.sockets.cameras").to_wan_embedding(path, width, height, length)
     assert embedding.shape == expected.shape == (1, 24, 3, height, width)
     assert (embedding - expected).abs().max() < 1e-5
 
 
-def test_a_long_search_shows_progress_and_can_be_canceled(host, monkeypatch):
+def test_camera_estimation_shows_progress_and_can_be_canceled(host, monkeypatch):
     """Camera from Video in core's own machinery: its bar is fed, and a canceled prompt ends it."""
     import comfy.model_management as management
     import comfy.utils
@@ -190,7 +190,7 @@ def test_the_wan_workflow_follows_the_edited_path(server, page, wan_files):  # n
     assert np.abs(first[-1] - other[-1]).mean() > 0.005
 
 
-def test_the_converters_meet_cores_own_nodes(server):
+def test_the_converters_work_with_cores_own_nodes(server):
     """Core's camera_info and embedding come in, its tracks go out and are drawn, and a list of views has a camera per
     frame."""
     orbit = {

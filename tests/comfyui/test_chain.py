@@ -73,7 +73,7 @@ def covered(said: dict) -> float:
     return float(re.search(r"red: 'cylinder', in frames 0-16, ([\d.]+)%", said["FullDiTIdentityMap"])[1])
 
 
-def test_video_track_edit_depth_generate(server, page):  # noqa: F811
+def test_a_video_becomes_controls_and_a_generated_video(server, page):  # noqa: F811
     drop(page, ROOT / "workflows" / "fulldit_video_controls.json")
     page.wait_for_timeout(800)
     page.evaluate(REWIRE)

@@ -34,7 +34,7 @@ def text_of(history: dict, name: str) -> str:
     return "\n".join(history["outputs"][name].get("text", []))
 
 
-def test_every_source_without_weights(server):
+def test_every_source_that_needs_no_weights_gives_a_clip(server):
     """Scene, estimator, depth video, geometry as Depth Anything 3 gives it, and 16-bit files, each to a clip."""
     import cv2
 
@@ -209,7 +209,7 @@ PLACES = {
 NODES = ("FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures")
 
 
-def test_depth_along_a_camera_is_checked_and_goes_to_others(server):
+def test_depth_along_a_camera_agrees_with_it_and_fits_other_models(server):
     history = server.wait(server.queue(chain()))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     assert "holes" in text_of(history, "along") and "Camera and depth agree" in text_of(history, "check")
@@ -217,7 +217,7 @@ def test_depth_along_a_camera_is_checked_and_goes_to_others(server):
     assert "depth" in text_of(history, "conditions")
 
 
-def test_the_nodes_show_on_the_page_what_they_did(server, page):  # noqa: F811
+def test_the_nodes_show_their_results_on_the_page(server, page):  # noqa: F811
     """The same chain on the page; its nodes are the images of the help pages."""
     page.evaluate(BUILD, [{name: part for name, part in chain().items() if name in PLACES}, PLACES])
     history = server.wait(press_run(page))

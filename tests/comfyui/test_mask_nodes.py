@@ -50,7 +50,7 @@ def test_tracks_of_sam3_are_those_of_cores_own_node(host):
     assert torch.equal(module("nodes.mask_sam3").FullDiTMasksFromTrack.execute(empty).args[0], nothing)
 
 
-def test_following_shows_progress_and_can_be_canceled(host, monkeypatch):
+def test_propagation_shows_progress_and_can_be_canceled(host, monkeypatch):
     import comfy.model_management as management
     import comfy.utils
 
@@ -176,7 +176,7 @@ BUILD = """async ([prompt, places]) => {
 
 
 @pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
-def test_the_nodes_say_on_the_page_what_they_found(server, browser, nodes2):  # noqa: F811
+def test_the_nodes_show_their_reports_on_the_page(server, browser, nodes2):  # noqa: F811
     """The same chain on the page, in both renderers; its nodes are the images of the help pages."""
     page = opened(server, browser, nodes2)
     try:

@@ -287,7 +287,7 @@ def test_every_tool_paints_and_the_masks_come_out(server, page, report, masks):
     assert page.errors == []
 
 
-def test_keys_in_betweens_and_slots(server, page, masks):
+def test_keys_in_betweens_and_slots_can_be_edited(server, page, masks):
     page.keyboard.press("o")
     page.mouse.click(*at(page, 0.02, 0.02))  # a click alone draws nothing
     assert keys(page) == []
@@ -403,7 +403,7 @@ def iou(one, other):
     return (one & other).sum() / max(1, (one | other).sum())
 
 
-def test_a_video_is_painted_over_and_followed(server, plain, report, masks):
+def test_a_mask_over_a_video_is_propagated(server, plain, report, masks):
     page, track = plain, write_clip(server)
     load = page.evaluate(NODE, ["VHS_LoadVideo", {"video": "clip.mp4"}, {}, [-300, 60]])
     page.evaluate(
@@ -510,7 +510,7 @@ def test_a_track_becomes_keys_that_can_be_edited(server, plain):
     assert page.errors == []
 
 
-def test_broken_masks_are_said_and_refused_before_the_run(server, plain):
+def test_broken_masks_are_refused_before_the_run(server, plain):
     page = plain
     page.evaluate("""() => {
       const w = N.widgets.find(w => w.name === 'masks');

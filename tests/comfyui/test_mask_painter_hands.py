@@ -12,7 +12,7 @@ from .test_mask_painter import add, at, browser, masks, report, shapes, shot, st
 pytestmark = pytest.mark.comfyui
 
 
-def test_fingers_and_pens(tabs):  # noqa: F811
+def test_fingers_and_pens_paint(tabs):  # noqa: F811
     page = tabs("touch")
     add(page)
     session = page.context.new_cdp_session(page)

@@ -1,4 +1,4 @@
-"""The pack's nodes, imported with a double in the place of ComfyUI."""
+"""The pack's nodes, imported with a fake in the place of ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 
-def _double():
+def _fake_host():
     """The file beside this one; the tests' import mode keeps folders out of sys.path."""
     spec = importlib.util.spec_from_file_location("fulldit_fake_host", Path(__file__).with_name("fake_host.py"))
     module = importlib.util.module_from_spec(spec)
@@ -21,12 +21,12 @@ def _double():
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory):
-    """`nodes`: id -> class, `schemas`: id -> schema, `folder`: the double's folder with input/."""
+    """`nodes`: id -> class, `schemas`: id -> schema, `folder`: the fake's folder with input/, output/ and temp/."""
     folder = tmp_path_factory.mktemp("host")
     (folder / "input").mkdir()
-    double = _double()
-    double.forget_nodes()
-    fakes = double.modules(folder)
+    fake = _fake_host()
+    fake.forget_nodes()
+    fakes = fake.modules(folder)
     before = {name: sys.modules.get(name) for name in fakes}
     sys.modules.update(fakes)
     try:
@@ -34,9 +34,11 @@ def host(tmp_path_factory):
 
         extension = asyncio.run(comfyui_fulldit.comfy_entrypoint())
         classes = asyncio.run(extension.get_node_list())
-        schemas = {cls.define_schema().node_id: cls.define_schema() for cls in classes}
+        schemas = [cls.define_schema() for cls in classes]
         yield SimpleNamespace(
-            nodes={cls.define_schema().node_id: cls for cls in classes}, schemas=schemas, folder=folder
+            nodes={schema.node_id: cls for schema, cls in zip(schemas, classes, strict=True)},
+            schemas={schema.node_id: schema for schema in schemas},
+            folder=folder,
         )
     finally:
         for name, module in before.items():
@@ -44,4 +46,4 @@ def host(tmp_path_factory):
                 sys.modules.pop(name, None)
             else:
                 sys.modules[name] = module
-        double.forget_nodes()
+        fake.forget_nodes()

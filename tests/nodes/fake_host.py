@@ -1,6 +1,6 @@
-"""As much of ComfyUI as the node files touch when they are imported and asked for schemas: a recording double.
+"""A fake of ComfyUI, as much as the nodes need to be imported, describe themselves and run without a model.
 
-The nodes themselves run unchanged; what needs real comfy is tested in `tests/comfyui`.
+The nodes themselves run unchanged; nodes that need the real host are tested in `tests/comfyui`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Socket:
-    """An input or output with whatever it was given."""
+    """An input or output with its settings as attributes; a setting that it lacks is None."""
 
     def __init__(self, io_type: str, id: str | None = None, **given: Any):
         self.io_type, self.id, self.given = io_type, id, given
@@ -23,7 +23,7 @@ class Socket:
 
 
 def socket_type(io_type: str) -> Any:
-    """A type such as io.Image with `.Input(id, ...)` and `.Output(...)`."""
+    """Return a type such as io.Image, with `.Input(id, ...)` and `.Output(...)`."""
 
     class Type:
         @staticmethod
@@ -38,7 +38,7 @@ def socket_type(io_type: str) -> Any:
 
 
 class Schema(SimpleNamespace):
-    """io.Schema: keeps what it is given."""
+    """io.Schema: its arguments as attributes."""
 
 
 class NodeOutput:
@@ -53,7 +53,7 @@ class ComfyNode:
 
 
 def build_io() -> types.ModuleType:
-    """The module comfy_api.latest.io."""
+    """Return the module comfy_api.latest.io."""
     io = types.ModuleType("comfy_api.latest.io")
     plain = ["Image", "Mask", "String", "Int", "Float", "Boolean", "Combo"]
     for name in [*plain, "Model", "Clip", "Vae", "Conditioning", "Latent"]:
@@ -73,7 +73,7 @@ def build_io() -> types.ModuleType:
 
 
 def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
-    """folder_paths.get_save_image_path: folder, name, next free number, subfolder, prefix."""
+    """folder_paths.get_save_image_path: return folder, name, next free number, subfolder and prefix."""
     place = Path(base) / Path(prefix).parent
     place.mkdir(parents=True, exist_ok=True)
     name = Path(prefix).name
@@ -82,12 +82,12 @@ def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
 
 
 def shown_images(image: Any, cls: Any = None) -> SimpleNamespace:
-    """UI.PreviewImage: what the page is told about images."""
+    """UI.PreviewImage: the page's message, here the shapes of the images."""
     return SimpleNamespace(as_dict=lambda: {"images": [{"shape": tuple(one.shape)} for one in image]})
 
 
 def modules(folder: Path) -> dict[str, types.ModuleType]:
-    """What to put into sys.modules; `folder` plays ComfyUI's folder with input/ and models/."""
+    """Return the modules for sys.modules; `folder` stands for ComfyUI's, with input/, output/, temp/ and models/."""
     io = build_io()
     api, latest = types.ModuleType("comfy_api"), types.ModuleType("comfy_api.latest")
     latest.io, latest.ComfyExtension = io, type("ComfyExtension", (), {})
@@ -98,6 +98,7 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
     comfy.samplers = samplers
     comfy.model_management = types.ModuleType("comfy.model_management")
     comfy.model_management.intermediate_device = lambda: "cpu"
+    comfy.model_management.get_torch_device = lambda: "cpu"
     comfy.model_management.throw_exception_if_processing_interrupted = lambda: None
     comfy.utils = types.ModuleType("comfy.utils")
     comfy.utils.ProgressBar = lambda total: SimpleNamespace(update=lambda steps: None)
@@ -106,6 +107,7 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
     paths.models_dir = str(folder / "models")
     paths.get_input_directory = lambda: str(folder / "input")
     paths.get_output_directory = lambda: str(folder / "output")
+    paths.get_temp_directory = lambda: str(folder / "temp")
     paths.get_save_image_path = save_path
     paths.get_filename_list = lambda name: []
     paths.get_full_path = lambda name, file: None
@@ -121,6 +123,6 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
 
 
 def forget_nodes() -> None:
-    """Drop the node modules, which hold on to the double."""
+    """Drop the node modules, which hold on to the fake."""
     for name in [n for n in sys.modules if n.startswith("comfyui_fulldit.nodes")]:
         del sys.modules[name]

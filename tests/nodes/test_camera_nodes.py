@@ -50,23 +50,23 @@ def test_saving_twice_keeps_both_and_never_leaves_the_output_folder(host):
 
 
 def test_files_of_subfolders_are_listed_and_hidden_ones_are_not(host):
-    from comfyui_fulldit.nodes.bridge import paths
+    from comfyui_fulldit.nodes import folders
 
     base = host.folder / "input"
     for name in ("scan/sparse/images.txt", "scan/sparse/cameras.txt", "3d/shot.json", ".secret/a.json", "notes.md"):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
         (base / name).write_text("1")
-    listed = paths.camera_files((".json", ".txt"))
+    listed = folders.camera_files((".json", ".txt"))
     assert "scan/sparse/images.txt" in listed and "3d/shot.json" in listed
     assert not {"scan/sparse/cameras.txt", ".secret/a.json", "notes.md"} & set(listed)
-    before = paths.changed_at(base / "scan/sparse/images.txt")
+    before = folders.camera_file_modified(base / "scan/sparse/images.txt")
     import os
 
     os.utime(base / "scan/sparse/cameras.txt", ns=(before + 10**9, before + 10**9))
-    assert paths.changed_at(base / "scan/sparse/images.txt") == before + 10**9
+    assert folders.camera_file_modified(base / "scan/sparse/images.txt") == before + 10**9
 
 
-def test_a_malformed_file_says_its_name_and_what_was_expected(host):
+def test_the_error_of_a_malformed_file_names_the_file_and_the_line(host):
     (host.folder / "input" / "broken.txt").write_text("1 2 3\n1 2\n")
     with pytest.raises(UserError, match="broken.txt.*line"):
         run(host, "FullDiTLoadCamera", file="broken.txt", frames=0, scale=1.0)
@@ -74,7 +74,7 @@ def test_a_malformed_file_says_its_name_and_what_was_expected(host):
     assert run(host, "FullDiTLoadCamera", file="seven.json", frames=0, scale=1.0).args[0].frames == 7
 
 
-def test_every_operation_runs_with_what_the_page_sends(host):
+def test_every_operation_runs_with_its_default_values(host):
     path, second = preset("orbit_right", frames=9), preset("pan_left", frames=5)
     entry = host.schemas["FullDiTTransformCamera"].inputs[1]
     assert len(entry.options) >= 12
@@ -106,13 +106,13 @@ def test_every_operation_runs_with_what_the_page_sends(host):
         ),
     ],
 )
-def test_operations_do_what_they_say(host, operation, check):
+def test_each_operation_changes_the_path_as_its_name_says(host, operation, check):
     path = preset("truck_right", frames=9)
     (changed,) = run(host, "FullDiTTransformCamera", camera=path, operation=operation).args
     assert check(path, changed)
 
 
-def test_the_preview_shows_images_and_words(host):
+def test_the_preview_draws_and_describes_the_path(host):
     path = preset("orbit_left", frames=5, amount=30.0)
     sheet = run(host, "FullDiTCameraPreview", camera=path, layout="sheet", height=160)
     assert [len(image) for image in sheet.args[:3]] == [1, 1, 1]
@@ -141,7 +141,7 @@ def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):
     assert "as if it were the model's" in report(other.replace(unit=UNKNOWN), trained(other))
 
 
-def test_a_clip_whose_camera_pans_is_found_to_pan(host):
+def test_the_pan_of_a_clip_is_estimated(host):
     """A textured wall far away, filmed by a camera that turns 8 degrees to the right."""
     torch, cv2 = pytest.importorskip("torch"), pytest.importorskip("cv2")
     random = np.random.default_rng(0)
@@ -188,7 +188,7 @@ def test_plucker_for_wan_packs_four_frames_and_crops_instead_of_stretching(host)
         run(host, "FullDiTCameraToPlucker", camera=path, width=64, height=32, length=10)
 
 
-def test_several_movements_in_one_line(host):
+def test_a_text_joins_several_movements(host):
     movement = {"movement": "combination", "text": "pan_right:20@0-0.5 + dolly_in:0.3@0.5-1"}
     (path,) = run(host, "FullDiTCameraPreset", movement=movement, frames=9, fps=8.0, ease="linear").args
     assert np.allclose(path.c2w[4, :, :3], preset("pan_right", frames=2, amount=20.0).c2w[-1, :, :3])
@@ -199,7 +199,7 @@ def test_several_movements_in_one_line(host):
         run(host, "FullDiTCameraPreset", movement=broken, frames=9, fps=8.0, ease="linear")
 
 
-def test_the_help_lists_every_format_that_is_written_and_what_it_keeps(host):
+def test_the_help_page_lists_what_every_written_format_keeps(host):
     page = (Path(__file__).resolve().parents[2] / "web" / "docs" / "FullDiTSaveCamera.md").read_text(encoding="utf-8")
     for name, entry in FORMATS.items():
         if entry.writes:

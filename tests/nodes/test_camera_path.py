@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -16,27 +15,25 @@ from comfyui_fulldit.control.errors import UserError
 
 
 @pytest.fixture
-def temp(host, monkeypatch):
-    """The double's temp folder."""
-    folder = host.folder / "temp"
-    monkeypatch.setattr(sys.modules["folder_paths"], "get_temp_directory", lambda: str(folder), raising=False)
-    return folder
+def temp(host):
+    """ComfyUI's temp folder."""
+    return host.folder / "temp"
 
 
-def test_the_usual_state_is_a_path_around_the_subject(host):
+def test_the_default_state_is_a_path_around_the_subject(host):
     node = host.nodes["FullDiTCameraPath"]
-    usual = {entry.id: entry.default for entry in node.define_schema().inputs if entry.default is not None}
-    assert usual["frames"] == 17 and node.validate_inputs(path=usual["path"]) is True
-    out = node.execute(**usual)
+    defaults = {entry.id: entry.default for entry in node.define_schema().inputs if entry.default is not None}
+    assert defaults["frames"] == 17 and node.validate_inputs(path=defaults["path"]) is True
+    out = node.execute(**defaults)
     (path,) = out.args
     assert path.frames == 17 and path.fps == 8 and "ui" not in out.kwargs
     assert path.c2w[0] == pytest.approx(np.eye(3, 4)) and path.c2w[-1, 0, 3] == pytest.approx(0.45)
-    assert (path.c2w == path_from_state(usual["path"]).c2w).all()
+    assert (path.c2w == path_from_state(defaults["path"]).c2w).all()
     # The image's shape is the lens's.
-    assert node.execute(usual["path"], 5, 24.0, 16 / 9).args[0].fov()[0, 1] < path.fov()[0, 1]
+    assert node.execute(defaults["path"], 5, 24.0, 16 / 9).args[0].fov()[0, 1] < path.fov()[0, 1]
 
 
-def test_broken_states_are_said_before_the_run(host):
+def test_broken_states_are_refused_before_the_run(host):
     node = host.nodes["FullDiTCameraPath"]
     assert "not JSON" in node.validate_inputs(path="{")
     assert "increasing" in node.validate_inputs(path='{"keys": [{"time": 1}, {"time": 0}]}')
@@ -95,11 +92,15 @@ def test_geometry_becomes_points_with_the_median_depth_1(host, temp, kind):
     assert "image" in message
 
 
-def test_no_depth_is_refused_and_a_large_geometry_is_thinned(host, temp):
+def test_a_geometry_without_a_usable_point_is_refused(host, temp):
     node = host.nodes["FullDiTCameraPath"]
     with pytest.raises(UserError, match="no depth"):
         node.execute('{"keys": [{"time": 0}]}', 5, 8.0, 1.5, geometry={"image": torch.zeros(1, 4, 4, 3)})
     with pytest.raises(UserError, match="no point"):
         node.execute('{"keys": [{"time": 0}]}', 5, 8.0, 1.5, geometry={"depth": torch.full((1, 4, 4), float("inf"))})
+
+
+def test_a_large_geometry_is_thinned(host, temp):
+    node = host.nodes["FullDiTCameraPath"]
     out = node.execute('{"keys": [{"time": 0}]}', 5, 8.0, 1.5, geometry={"depth": wall(600, 800)})
     assert 30_000 < json.loads(json.dumps(out.kwargs["ui"]))["fulldit_backdrop"][0]["count"] <= 60_000

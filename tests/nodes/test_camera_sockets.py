@@ -94,7 +94,7 @@ def test_geometry_gives_its_cameras_in_median_depths_and_identities_are_refused(
         run(host, "FullDiTCameraFromGeometry", geometry={"depth": torch.ones(1, 4, 4), "mode": "mono"}, fps=12.0)
 
 
-def test_poses_there_and_back(host):
+def test_cameractrl_poses_come_back_as_the_same_path(host):
     path = preset("crane_up", frames=9).replace(fps=24.0)
     (rows,) = run(host, "FullDiTCameraToPoses", camera=path, frames=5, scale=2.0)
     assert len(rows) == 5 and {len(row) for row in rows} == {19} and all(isinstance(v, float) for v in rows[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ from comfyui_fulldit.scenes import FAR, render
 
 CLIP = {"range": "clip", "low": 0.02, "high": 0.98}
 FIXED = {"range": "fixed", "near": 2.0, "far": 0.1}
+SCENE = {"source": "world", "scene": 12, "frames": 17, "width": 96, "height": 64}
 
 
 def run(host, node, **inputs):
@@ -41,7 +43,7 @@ class Manager:
         self.frames_per_batch, self.inputs, self.has_closed_inputs = frames_per_batch, {}, False
 
 
-# ---- sources ------------------------------------------------------------------------------------------------------
+# Sources
 
 
 def test_every_choice_of_the_page_is_a_source(host):
@@ -50,6 +52,22 @@ def test_every_choice_of_the_page_is_a_source(host):
     schema = host.schemas["FullDiTExtractDepth"]
     options = {entry.id: [option.key for option in entry.options] for entry in schema.inputs if entry.options}
     assert options["source"] == list(SOURCES) and options["range"] == ["clip", "frame", "fixed"]
+
+
+def test_every_source_takes_the_inputs_that_the_page_shows_for_it(host):
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES
+
+    combo = host.schemas["FullDiTExtractDepth"].inputs[0]
+    for option in combo.options:
+        keywords = {
+            name
+            for name, parameter in inspect.signature(SOURCES[option.key]).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        assert keywords == {entry.id for entry in option.inputs}, option.key
+
+
+def test_an_unknown_source_is_refused(host):
     with pytest.raises(UserError, match="depth source 'sonar' is unknown"):
         extract(host, {"source": "sonar"})
 
@@ -62,23 +80,31 @@ def test_the_small_estimator_says_that_it_is_for_the_demo(host, clip):
     truth = normalize_depth(clip[1], "depth").values
     assert np.corrcoef(depth.values.ravel(), truth.ravel())[0, 1] > 0.8
     assert json.loads(report.split("Recipe: ")[1])["kind"] == "disparity"
+
+
+def test_an_estimator_without_images_is_refused(host):
     with pytest.raises(UserError, match="No images are connected"):
         extract(host, {"source": "embedded"})
 
 
-def test_the_world_is_exact(host, clip):
-    source = {"source": "world", "scene": 12, "frames": 17, "width": 96, "height": 64}
-    depth, _, report = extract(host, source)
+def test_a_procedural_scene_gives_its_exact_depth(host, clip):
+    depth, _, report = extract(host, SCENE)
     expected = normalize_depth(clip[1], "depth", sky=np.isinf(clip[1]))
     assert np.array_equal(depth.values, expected.values) and depth.recipe["range"] == expected.recipe["range"]
     assert "Stabilized" not in report
+
+
+def test_a_procedural_scene_that_is_too_large_is_refused(host):
     with pytest.raises(UserError, match="more than a procedural scene"):
-        extract(host, {**source, "frames": 1025, "width": 2048, "height": 2048})
-    with pytest.raises(UserError, match="no video that comes in pieces"):
-        extract(host, source, meta_batch=Manager(8))
+        extract(host, {**SCENE, "frames": 1025, "width": 2048, "height": 2048})
 
 
-def test_depth_anything_is_only_fetched_when_told_to(host, clip):
+def test_a_procedural_scene_under_a_meta_batch_manager_is_refused(host):
+    with pytest.raises(UserError, match="not a video that comes in pieces"):
+        extract(host, SCENE, meta_batch=Manager(8))
+
+
+def test_depth_anything_is_downloaded_only_on_request(host, clip):
     with pytest.raises(UserError) as error:
         extract(host, {"source": "depth_anything_v2", "model": "Small", "download": "no"}, images=clip[0])
     for said in ("depth-anything/Depth-Anything-V2-Small-hf", "99.2 MB", "Apache-2.0", "3152477c", "download to 'yes'"):
@@ -90,16 +116,13 @@ def test_depth_anything_is_only_fetched_when_told_to(host, clip):
         extract(host, {"source": "depth_anything_v2", "model": "Mine"}, images=clip[0])
 
 
-def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypatch):
+def test_the_users_own_depth_anything_is_listed_and_used(host, clip, monkeypatch):
     """The network itself is tested in tests/models; here a folder is found and its answer taken."""
-    import sys
-    from types import ModuleType
+    from types import SimpleNamespace
 
     from comfyui_fulldit.models.estimators import depth_anything
-    from comfyui_fulldit.nodes.bridge.depth_files import model_names
+    from comfyui_fulldit.nodes.bridge.depth_anything import model_names
 
-    management = sys.modules["comfy.model_management"]
-    monkeypatch.setattr(management, "get_torch_device", lambda: torch.device("cpu"), raising=False)
     folder = host.folder / "models" / "depthanything" / "Mine-hf"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"model_type": "depth_anything"}')
@@ -112,9 +135,7 @@ def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypat
             self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
 
         def forward(self, pixel_values):
-            answer = ModuleType("answer")
-            answer.predicted_depth = pixel_values.mean(1)[:, ::14, ::14] + 3
-            return answer
+            return SimpleNamespace(predicted_depth=pixel_values.mean(1)[:, ::14, ::14] + 3)
 
     monkeypatch.setattr(depth_anything, "load_depth_anything", lambda place, device: asked.append(place) or Network())
     assert model_names() == ["Small", "Base", "Large", "Mine-hf"]
@@ -124,7 +145,7 @@ def test_a_depth_anything_of_the_user_s_is_listed_and_used(host, clip, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["DA3", "MoGe"])
-def test_geometry_of_core(host, clip, kind):
+def test_geometry_of_core_becomes_depth(host, clip, kind):
     images, depth, _ = clip
     sky = np.isinf(depth)
     given = {"image": images, "depth": torch.from_numpy(np.where(sky, 30.0, depth).astype(np.float32))}
@@ -140,27 +161,45 @@ def test_geometry_of_core(host, clip, kind):
     # Its own images stabilize it; a camera helps, since distances are known.
     steady = extract(host, source, camera=clip[2].camera(0))
     assert "Stabilized" in steady[2] and "left out" not in steady[2]
+
+
+def test_a_geometry_without_depth_is_refused(host, clip):
     with pytest.raises(UserError, match="no depth"):
-        extract(host, {"source": "geometry", "geometry": {"image": images}})
+        extract(host, {"source": "geometry", "geometry": {"image": clip[0]}})
     with pytest.raises(UserError, match="No geometry"):
         extract(host, {"source": "geometry"})
 
 
-def test_a_depth_video(host, clip):
+def depth_video(clip):
+    """The exact depth as images: near is bright."""
+    return torch.from_numpy(normalize_depth(clip[1], "depth").values)[..., None].expand(-1, -1, -1, 3)
+
+
+def test_a_depth_video_is_read_in_its_stated_direction(host, clip):
     values = normalize_depth(clip[1], "depth").values
-    video = torch.from_numpy(values)[..., None].expand(-1, -1, -1, 3)
+    video = depth_video(clip)
     found, _, report = extract(host, {"source": "depth_video", "depth": video, "kind": "disparity"})
     assert np.abs(found.values - normalize_depth(values, "disparity").values).max() < 1e-6
     assert "connect the images" in report
     dark = extract(host, {"source": "depth_video", "depth": 1 - video, "kind": "inverted"})[0]
     assert np.abs(dark.values - found.values).max() < 1e-5
+
+
+def test_a_depth_video_of_one_frame_is_a_clip(host, clip):
+    source = {"source": "depth_video", "depth": depth_video(clip)[:1], "kind": "disparity"}
+    assert extract(host, source, images=clip[0][:1])[0].frames == 1
+
+
+def test_a_depth_video_of_another_length_than_the_images_is_refused(host, clip):
     with pytest.raises(UserError, match="17 depth frames and 5 images"):
-        extract(host, {"source": "depth_video", "depth": video, "kind": "auto"}, images=clip[0][:5])
-    for bad, says in ((video * float("nan"), "NaN"), (video * 0 + 0.5, "the same everywhere")):
-        with pytest.raises(UserError, match=says):
-            extract(host, {"source": "depth_video", "depth": bad, "kind": "disparity"})
-    one = extract(host, {"source": "depth_video", "depth": video[:1], "kind": "disparity"}, images=clip[0][:1])
-    assert one[0].frames == 1
+        extract(host, {"source": "depth_video", "depth": depth_video(clip), "kind": "auto"}, images=clip[0][:5])
+
+
+@pytest.mark.parametrize(("value", "says"), [(float("nan"), "NaN"), (0.5, "the same everywhere")])
+def test_a_depth_video_without_depth_is_refused(host, clip, value, says):
+    video = torch.full_like(depth_video(clip), value)
+    with pytest.raises(UserError, match=says):
+        extract(host, {"source": "depth_video", "depth": video, "kind": "disparity"})
 
 
 @pytest.fixture(scope="module")
@@ -174,33 +213,48 @@ def sequence(host, clip):
     return {"source": "files", "files": "shots/depth/", "convention": "millimetres"}
 
 
-def test_files_of_the_input_folder(host, clip, sequence):
-    from comfyui_fulldit.nodes.bridge.depth_files import depth_folders
+def test_files_of_the_input_folder_become_depth(host, clip, sequence):
+    from comfyui_fulldit.nodes.folders import depth_sequences
 
-    assert "shots/depth/" in depth_folders()
+    assert "shots/depth/" in depth_sequences()
     found, _, report = extract(host, sequence)
     expected = normalize_depth(np.where(np.isinf(clip[1]), np.nan, clip[1]), "depth", fill=True)
     assert np.abs(found.values - expected.values).max() < 2e-3 and "17 in 'shots/depth/'" in report
+
+
+def test_a_part_of_the_files_is_taken_and_reduced(host, sequence):
     part = extract(host, {**sequence, "start": 3, "count": 5, "longest": 48})[0]
     assert part.values.shape == (5, 32, 48)
     with pytest.raises(UserError, match="start earlier"):
         extract(host, {**sequence, "start": 17})
-    finger = host.nodes["FullDiTExtractDepth"].fingerprint_inputs(source=sequence)
+
+
+@pytest.fixture
+def third_file(host, sequence):
+    """A file of the sequence, which is restored after the test."""
     file = host.folder / "input" / "shots" / "depth" / "d_0003.png"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-30])
-    assert host.nodes["FullDiTExtractDepth"].fingerprint_inputs(source=sequence) != finger
-    try:
-        with pytest.raises(UserError, match="d_0003.png' is cut short"):
-            extract(host, sequence)
-    finally:
-        file.write_bytes(whole)
-    file.rename(file.with_suffix(".away"))
-    try:
-        with pytest.raises(UserError, match="lacks the frames 3"):
-            extract(host, sequence)
-    finally:
-        file.with_suffix(".away").rename(file)
+    content = file.read_bytes()
+    yield file
+    file.write_bytes(content)
+
+
+def test_the_node_runs_again_when_a_file_changed(host, sequence, third_file):
+    node = host.nodes["FullDiTExtractDepth"]
+    before = node.fingerprint_inputs(source=sequence)
+    third_file.write_bytes(third_file.read_bytes()[:-30])
+    assert node.fingerprint_inputs(source=sequence) != before
+
+
+def test_the_error_of_a_truncated_file_names_the_file(host, sequence, third_file):
+    third_file.write_bytes(third_file.read_bytes()[:-30])
+    with pytest.raises(UserError, match="d_0003.png' is cut short"):
+        extract(host, sequence)
+
+
+def test_the_error_of_a_missing_file_names_the_frame(host, sequence, third_file):
+    third_file.unlink()
+    with pytest.raises(UserError, match="lacks the frames 3"):
+        extract(host, sequence)
 
 
 def test_no_file_outside_of_the_input_folder_is_read(host, sequence, tmp_path):
@@ -216,7 +270,7 @@ def test_no_file_outside_of_the_input_folder_is_read(host, sequence, tmp_path):
     (host.folder / "input" / "link").unlink()
 
 
-# ---- long clips in pieces -----------------------------------------------------------------------------------------
+# Long clips in pieces
 
 
 @pytest.mark.parametrize("steady", [False, True])
@@ -234,13 +288,13 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     joined = np.concatenate(parts)
     assert joined.shape == whole.values.shape and "continue a clip of 12 frames" in made[2]
     from comfyui_fulldit.models.estimators.depth import clip_mean, estimate_depth
-    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, Found, RawDepth
+    from comfyui_fulldit.nodes.sockets.depth_sources import SOURCES, RawDepth, SourceDepth
 
     mean = clip_mean(images[:6].numpy())
     estimates = estimate_depth(images.numpy(), mean=mean)
     before = SOURCES["embedded"]
     raw = RawDepth("the same view", estimates, "disparity", absolute=True)
-    SOURCES["embedded"] = lambda choice, images, piece: Found(raw, images, (64, 96))
+    SOURCES["embedded"] = lambda images, chunk: SourceDepth(raw, images, (64, 96))
     try:
         same = extract(host, {"source": "embedded"}, FIXED, images=images, stabilise=steady)[0]
     finally:
@@ -249,18 +303,26 @@ def test_a_long_clip_comes_out_as_one(host, clip, steady):
     assert np.abs(joined - whole.values).mean() < 0.05
 
 
-def test_a_new_clip_begins_anew_and_two_nodes_do_not_meet(host, clip):
-    from comfyui_fulldit.nodes.sockets import meta_batch as batches
-
+def test_a_new_clip_begins_without_the_state_of_the_last(host, clip):
     manager = Manager(6)
     first = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
     assert "first chunk holds" in first[2]
-    assert batches.recall(manager, "another") is None
     manager.inputs = {}  # as its reset does when a prompt is queued anew
     again = extract(host, {"source": "embedded"}, images=clip[0][:6], meta_batch=manager)
     assert "continue" not in again[2] and np.array_equal(first[0].values, again[0].values)
-    batches.keep(manager, "another", "mine")
-    assert batches.recall(manager, "another") == "mine"
+
+
+def test_two_nodes_under_one_manager_keep_their_own_states(host):
+    from comfyui_fulldit.nodes.sockets.meta_batch import load_state, store_state
+
+    manager = Manager(6)
+    store_state(manager, "one", "first")
+    assert load_state(manager, "another") is None
+    store_state(manager, "another", "second")
+    assert (load_state(manager, "one"), load_state(manager, "another")) == ("first", "second")
+
+
+def test_another_object_than_a_meta_batch_manager_is_refused(host, clip):
     with pytest.raises(UserError, match="Meta Batch Manager was expected"):
         extract(host, {"source": "embedded"}, images=clip[0], meta_batch="no manager")
 
@@ -275,7 +337,7 @@ def test_files_come_in_pieces_and_say_when_they_end(host, clip, sequence):
     assert np.array_equal(np.concatenate(parts), whole)
 
 
-# ---- the other nodes ----------------------------------------------------------------------------------------------
+# The other nodes
 
 
 def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
@@ -291,19 +353,27 @@ def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
     assert ok is True and residual < 0.05 and 0 <= unseen < 1 and "agree" in says
 
 
-def test_a_wrong_camera_is_told(host, clip):
+def test_a_wrong_camera_is_reported(host, clip):
     depth = normalize_depth(clip[1], "depth")
     wrong = preset("dolly_in", frames=17, amount=0.8)
     says, ok, residual, _ = run(host, "FullDiTDepthAgreement", camera=wrong, depth=depth).args
     assert ok is False and residual > 0.02 and says
+
+
+def test_agreement_of_clips_of_other_lengths_is_refused(host, clip):
+    depth = normalize_depth(clip[1], "depth")
     with pytest.raises(UserError, match="must be alike"):
         run(host, "FullDiTDepthAgreement", camera=preset("dolly_in", frames=5), depth=depth)
+
+
+def test_one_frame_neither_agrees_nor_disagrees(host, clip):
+    depth = normalize_depth(clip[1], "depth")
     one = DepthClip(depth.values[:1], depth.recipe)
     says, ok, *_ = run(host, "FullDiTDepthAgreement", camera=preset("pan_left", frames=1), depth=one).args
     assert ok is False and "says nothing" in says
 
 
-def test_images_for_other_models(host, clip):
+def test_control_images_have_a_size_that_the_other_model_takes(host, clip):
     depth = normalize_depth(clip[1], "depth")
     images, report = run(host, "FullDiTDepthPictures", depth=depth, target="vace", width=128, height=80, frames=13).args
     assert images.shape == (13, 80, 128, 3) and "WanVaceToVideo" in report and "spread over 13" in report

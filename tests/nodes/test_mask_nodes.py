@@ -57,7 +57,7 @@ def test_a_mask_of_one_frame_becomes_a_track(host):
     assert out.kwargs["ui"]["text"] == [report]
 
 
-def test_masks_stand_at_the_frames_that_are_named(host):
+def test_masks_belong_to_the_frames_that_are_named(host):
     video, track = clip()
     few = torch.from_numpy(track[[0, 6]])
     found, report = run(host, "FullDiTPropagateMask", images=video, mask=few, at="0 -1", refine=False).args
@@ -111,19 +111,19 @@ def test_a_clip_of_one_frame_gives_its_mask_back(host):
         (torch.full((1, HEIGHT, WIDTH), 255.0), "0", "0 and 1"),
     ],
 )
-def test_masks_that_cannot_be_followed(host, mask, at, says):
+def test_masks_that_cannot_be_propagated_are_refused(host, mask, at, says):
     with pytest.raises(UserError, match=says):
         run(host, "FullDiTPropagateMask", images=clip()[0], mask=mask, at=at, refine=True)
 
 
-def test_masks_that_are_named_where_they_are_black(host):
+def test_naming_a_frame_with_a_black_mask_is_refused(host):
     masks = torch.zeros(FRAMES, HEIGHT, WIDTH)
     masks[2:5] = torch.from_numpy(disc(24))
     with pytest.raises(UserError, match="frame 0 is black, those at 2-4 are not"):
         run(host, "FullDiTPropagateMask", images=clip()[0], mask=masks, at="0", refine=True)
 
 
-def test_following_shows_progress_and_ends_when_it_is_canceled(host, monkeypatch):
+def test_propagation_shows_progress_and_ends_when_it_is_canceled(host, monkeypatch):
     import comfy.model_management
     import comfy.utils
 
@@ -157,7 +157,7 @@ def test_following_shows_progress_and_ends_when_it_is_canceled(host, monkeypatch
     assert len(steps) == 3
 
 
-def test_frames_are_named_as_people_write_them():
+def test_frame_numbers_may_be_separated_and_counted_from_the_end():
     assert parse_frame_numbers(" 0,12; 24\n-1", 30) == [0, 12, 24, 29] and parse_frame_numbers(" ", 3) == []
 
 
@@ -204,7 +204,7 @@ def test_objects_of_sam3_go_to_the_slots(host, order, objects_, expected):
 
 
 @pytest.mark.parametrize("data", [sam3(None), sam3(np.zeros((4, 2, 64, 64))), sam3(np.zeros((4, 0, 64, 64)))])
-def test_sam3_that_found_nothing_gives_black_tracks_and_says_so(host, data):
+def test_sam3_without_objects_gives_black_tracks_and_says_so(host, data):
     *tracks, report = run(host, "FullDiTMasksFromTrack", track=data, order="area", objects="").args
     assert [tuple(track.shape) for track in tracks] == [(4, HEIGHT, WIDTH)] * 3 and not any(t.any() for t in tracks)
     assert "found nothing in 4 frames" in report
@@ -223,7 +223,7 @@ def test_sam3_that_found_nothing_gives_black_tracks_and_says_so(host, data):
         ({"packed_masks": None, "n_frames": 4}, "", "nor how large"),
     ],
 )
-def test_sam3_data_that_cannot_be_used(host, data, objects_, says):
+def test_sam3_data_that_cannot_be_used_is_refused(host, data, objects_, says):
     with pytest.raises(UserError, match=says):
         run(host, "FullDiTMasksFromTrack", track=data, order="given", objects=objects_)
 
@@ -292,7 +292,7 @@ def test_the_map_lies_over_the_video_in_the_videos_size(host):
     assert len(spread[1]) == 4 and "video has 8 frames, the tracks 4" in spread[2]
 
 
-def test_the_map_of_one_frame_and_of_a_black_track(host):
+def test_an_empty_track_gives_a_black_map_and_a_warning(host):
     """Empty slots, as a painter or SAM 3 gives them: a map of what is there, and a sentence."""
     empty = torch.zeros(1, 16, 24)
     painted, _, report = run(host, "FullDiTIdentityMap", track1=empty, track3=empty, opacity=0.5).args
@@ -312,7 +312,7 @@ def test_the_map_of_one_frame_and_of_a_black_track(host):
         ({"track1": torch.ones(4, 8, 8), "images": torch.full((4, 8, 8, 3), 255.0)}, "0 and 1"),
     ],
 )
-def test_maps_that_cannot_be_shown(host, given, says):
+def test_tracks_that_cannot_be_shown_are_refused(host, given, says):
     with pytest.raises(UserError, match=says):
         run(host, "FullDiTIdentityMap", opacity=0.5, **given)
 
@@ -353,7 +353,7 @@ def test_a_reference_is_cropped_to_the_models_size(host):
     assert torch.equal(inverted[1], cover)
 
 
-def test_a_reference_with_alpha_and_one_with_nothing(host):
+def test_without_a_mask_the_alpha_or_the_whole_image_is_the_reference(host):
     image = torch.rand(2, 40, 40, 4)
     image[..., 3] = 0
     image[0, 10:30, 10:30, 3] = 1
@@ -389,7 +389,7 @@ def test_views_are_chosen_from_a_video(host):
         (torch.full((1, 60, 100), float("inf")), "infinity"),
     ],
 )
-def test_references_that_cannot_be_cropped(host, mask, says):
+def test_references_that_cannot_be_cropped_are_refused(host, mask, says):
     with pytest.raises(UserError, match=says):
         run(host, "FullDiTCropReference", image=torch.rand(1, 60, 100, 3), mask=mask)
 
@@ -405,7 +405,7 @@ def test_references_that_cannot_be_cropped(host, mask, says):
         (torch.ones(1, 32, 48), True, None),
     ],
 )
-def test_conditions_with_tracks_of_another_length_or_size(host, track, spread, says):
+def test_conditions_resize_tracks_and_refuse_another_length_unless_spread(host, track, spread, says):
     given = {
         "frames": 5,
         "width": 48,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import sys
 import time
 
 import numpy as np
@@ -30,11 +29,9 @@ def masks(*slots, size=(96, 64), frames=17, **more):
 
 
 @pytest.fixture
-def temp(host, monkeypatch):
-    """The double's temp folder."""
-    folder = host.folder / "temp"
-    monkeypatch.setattr(sys.modules["folder_paths"], "get_temp_directory", lambda: str(folder), raising=False)
-    return folder
+def temp(host):
+    """ComfyUI's temp folder."""
+    return host.folder / "temp"
 
 
 @pytest.fixture
@@ -60,10 +57,10 @@ def iou(one, other):
     return (one & other).sum() / max(1, (one | other).sum())
 
 
-def test_the_usual_state_is_an_empty_slot(painter):
-    usual = {entry.id: entry.default for entry in painter.define_schema().inputs if entry.default is not None}
-    assert painter.validate_inputs(masks=usual["masks"]) is True
-    out = painter.execute(**usual)
+def test_the_default_state_is_an_empty_slot(painter):
+    defaults = {entry.id: entry.default for entry in painter.define_schema().inputs if entry.default is not None}
+    assert painter.validate_inputs(masks=defaults["masks"]) is True
+    out = painter.execute(**defaults)
     *tracks, report = out.args
     assert [tuple(track.shape) for track in tracks] == [(17, 480, 832)] * 3
     assert all(not track.any() for track in tracks) and "empty in every frame" in report
@@ -79,7 +76,7 @@ def test_slots_come_out_in_their_order_and_missing_ones_are_black(painter):
     assert (one.numpy() == state_from_json(masks(CUP, box)).rasterize()[0]).all()
 
 
-def test_another_length_and_shape_are_said(painter):
+def test_another_length_and_shape_are_reported(painter):
     one, _, _, report = painter.execute(masks(CUP), 5, 64, 64).args
     assert one.shape == (5, 64, 64) and one[4, 32, 45] == 1
     assert "17 frames, the video has 5" in report and "stretched" in report
@@ -89,7 +86,7 @@ def test_another_length_and_shape_are_said(painter):
     assert "Nothing is painted" in painter.execute(masks(), 5, 96, 64).args[3]
 
 
-def test_broken_states_are_said_before_the_run(painter, editor):
+def test_broken_states_are_refused_before_the_run(painter, editor):
     assert "not JSON" in painter.validate_inputs(masks="{") and "not JSON" in editor.validate_inputs(masks="{")
     assert "key 0 of slot 'x'" in painter.validate_inputs(masks=masks({"name": "x", "keys": [{"frame": 99}]}))
     assert "not JSON" in painter.validate_inputs(masks=""), "only a track can stand for an empty text"
@@ -185,55 +182,79 @@ def clip():
     return torch.tensor(frames, dtype=torch.float32), mask
 
 
-def test_the_page_can_have_a_mask_followed(painter, temp, clip):
+def propagated(request, send=lambda message: None, page_closed=lambda: False):
+    """Status and answer of the route."""
+    from comfyui_fulldit.nodes.page import routes
+
+    return asyncio.run(routes.Propagations().run(request, send, page_closed))
+
+
+def test_the_page_can_have_a_mask_propagated(painter, temp, clip):
     from comfyui_fulldit.control.identity import runs
     from comfyui_fulldit.control.identity.keyframes import Masklet, key_from_json
-    from comfyui_fulldit.nodes.page import routes
 
     frames, mask = clip
     (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
     entry = {"frame": 2, "size": [96, 48], "runs": runs.encode(np.roll(mask, 8, 1))}
     request = {"id": "a", "stage": stage["stage"], "masks": [entry], "first": 2, "last": 8}
-    told, answer = [], {}
-
-    def go(request, gone=lambda: False):
-        return asyncio.run(routes.Jobs().run(request, told.append, gone))
-
-    status, answer = go(request)
+    sent = []
+    status, answer = propagated(request, sent.append)
     assert status == 200 and answer["warnings"] == [], answer
     keys = [key_from_json(key, 9) for key in answer["keys"]]
     assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
     (last,) = Masklet((keys[-1],), 9).rasterize(48, 96, 1)
     assert iou(last, np.roll(mask, 32, 1)) > 0.8
-    assert told and told[0]["id"] == "a" and 0 < told[-1]["done"] <= told[-1]["total"]
-
-    assert go({**request, "stage": "../../input"})[0] == 400
-    assert "cannot be read" in go({**request, "masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]})[1]["error"]
-    assert "No mask was provided" in go({**request, "masks": []})[1]["error"]
-    assert go({**request, "first": -1})[0] == go({**request, "last": "x"})[0] == go(None)[0] == 400
-    assert go({**request, "accuracy": 2})[0] == go({**request, "first": 8, "last": 2})[0] == 400
-    status, answer = go(request, gone=lambda: True)
-    assert status in (200, 499), "a page that leaves stops it, or it was done before"
+    assert sent and sent[0]["id"] == "a" and 0 < sent[-1]["done"] <= sent[-1]["total"]
+    status, answer = propagated(request, page_closed=lambda: True)
+    assert status in (200, 499), "a page that is closed stops it, unless it was done before"
 
 
-def test_one_mask_is_followed_at_a_time_and_can_be_stopped(host, monkeypatch):
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"stage": "../../input"}, "run the graph"),
+        ({"masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]}, "cannot be read"),
+        ({"masks": [{"frame": 2}]}, "cannot be read"),
+        ({"masks": []}, "No mask was provided"),
+        ({"first": -1}, "'first'"),
+        ({"last": "x"}, "'last'"),
+        ({"first": 8, "last": 2}, ""),
+        ({"accuracy": 2}, "accuracy"),
+    ],
+)
+def test_a_propagation_that_cannot_be_used_is_refused_with_a_sentence(painter, temp, clip, change, says):
+    from comfyui_fulldit.control.identity import runs
+
+    frames, mask = clip
+    (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
+    entry = {"frame": 2, "size": [96, 48], "runs": runs.encode(mask)}
+    request = {"id": "a", "stage": stage["stage"], "masks": [entry], "first": 2, "last": 8}
+    status, answer = propagated({**request, **change})
+    assert status == 400 and says in answer["error"]
+
+
+def test_a_propagation_that_is_not_json_is_refused(host):
+    assert propagated(None)[0] == 400
+
+
+def test_one_mask_is_propagated_at_a_time_and_can_be_stopped(host, monkeypatch):
     from comfyui_fulldit.nodes.page import routes
 
-    def work(request, progress, cancel):
+    def slow_propagate(request, on_progress, cancel):
         for _ in range(2000):
             time.sleep(0.005)
             if cancel():
                 raise UserError("following the mask was stopped")
 
-    monkeypatch.setattr(routes, "propagate", work)
+    monkeypatch.setattr(routes, "propagate", slow_propagate)
 
     async def main():
-        jobs = routes.Jobs()
-        first = asyncio.ensure_future(jobs.run({"id": "a"}, lambda message: None, lambda: False))
+        propagations = routes.Propagations()
+        first = asyncio.ensure_future(propagations.run({"id": "a"}, lambda message: None, lambda: False))
         await asyncio.sleep(0.05)
-        second = await jobs.run({"id": "b"}, lambda message: None, lambda: False)
-        jobs.stop.set()
-        return await first, second, jobs.id
+        second = await propagations.run({"id": "b"}, lambda message: None, lambda: False)
+        propagations.stop()
+        return await first, second, propagations.id
 
     first, second, left = asyncio.run(main())
     assert first[0] == 499 and "stopped" in first[1]["error"]

@@ -51,7 +51,7 @@ def test_a_preset_reaches_its_amount(host):
     assert np.degrees(np.arctan2(ahead[0], ahead[2])) == pytest.approx(20)
 
 
-def test_every_movement_of_the_list_runs_with_what_the_page_sends(host):
+def test_every_movement_runs_with_its_default_values(host):
     entry = host.schemas["FullDiTCameraPreset"].inputs[0]
     assert len(entry.options) >= 20
     for option in entry.options:
@@ -60,22 +60,31 @@ def test_every_movement_of_the_list_runs_with_what_the_page_sends(host):
         assert path.frames == 5, option.key
 
 
-def test_a_camera_file_is_taken_from_the_input_folder_only(host):
+def test_a_camera_file_is_spread_over_the_frames_and_scaled(host):
     write_camera(preset("dolly_in", frames=9), host.folder / "input" / "path.json")
     (path,) = run(host, "FullDiTLoadCamera", file="path.json", frames=5, scale=2.0)
     assert path.frames == 5
     assert path.relative().c2w[-1, 2, 3] == pytest.approx(2 * 0.4)
+
+
+def test_a_camera_file_outside_of_the_input_folder_is_refused(host):
     write_camera(preset("static"), host.folder / "secret.json")
     with pytest.raises(UserError, match="outside"):
         run(host, "FullDiTLoadCamera", file="../secret.json", frames=5, scale=1.0)
+
+
+def test_a_missing_camera_file_is_refused_before_the_run(host):
     assert "no file" in host.nodes["FullDiTLoadCamera"].validate_inputs(file="absent.json")
 
 
-def test_an_identity_takes_the_inverted_mask_of_load_image_and_alpha(host):
+def test_an_identity_takes_the_inverted_mask_of_load_image(host):
     mask = torch.ones(1, 20, 20)
     mask[:, 5:15, 5:15] = 0
     slot = identity(host, mask=mask, invert_mask=True)
     assert slot.mask[10, 10] == 1 and slot.mask[0, 0] == 0
+
+
+def test_an_identity_takes_the_alpha_of_its_image_as_mask(host):
     image = torch.rand(2, 20, 20, 4)
     image[..., 3] = 0
     image[:, 5:15, 5:15, 3] = 1
@@ -94,7 +103,7 @@ def test_an_identity_takes_the_inverted_mask_of_load_image_and_alpha(host):
         ({"start": 0.6, "end": 0.4}, "start"),
     ],
 )
-def test_what_an_identity_refuses(host, change, message):
+def test_an_identity_that_cannot_be_used_is_refused(host, change, message):
     with pytest.raises(UserError, match=message):
         identity(host, **change)
 
@@ -104,6 +113,9 @@ def test_depth_is_normalized_and_shown(host):
     values, shown = run(host, "FullDiTDepth", images=clip, kind="inverted")
     assert values.values.min() == 0 and values.values.max() == 1
     assert shown.shape == (FRAMES, HEIGHT, WIDTH, 3)
+
+
+def test_a_constant_depth_clip_is_refused(host):
     with pytest.raises(UserError, match="same everywhere"):
         run(host, "FullDiTDepth", images=torch.full((5, 8, 8, 3), 0.5), kind="disparity")
 
@@ -211,7 +223,7 @@ def test_a_size_of_0_asks_for_a_model(host):
 @pytest.mark.parametrize(
     ("size", "message"), [({"frames": 6}, r"take 5\s+or 9"), ({"width": 50}, "width"), ({"height": 40}, "height")]
 )
-def test_sizes_that_the_latent_cannot_hold(host, size, message):
+def test_sizes_that_the_latent_cannot_hold_are_refused(host, size, message):
     with pytest.raises(UserError, match=message):
         conditions(host, **size)
 
@@ -228,12 +240,15 @@ def test_equal_conditions_have_equal_digests_and_others_do_not(host):
     assert conditions(host, camera=path).digest() != conditions(host, camera=path, width=64).digest()
 
 
-def test_the_preview_shows_what_is_asked(host):
+def test_the_preview_draws_a_row_for_each_condition(host):
     asked = conditions(host, camera=camera(host), identities={"identity0": identity(host)}, depth=depth(host))
     (sheet,) = run(host, "FullDiTPreview", conditions=asked, layout="sheet", height=64)
     assert sheet.shape[0] == 1 and sheet.shape[1] > 4 * 64
     (frames,) = run(host, "FullDiTPreview", conditions=asked, layout="frames", height=64)
     assert frames.shape == (FRAMES, 64, 4 * 96, 3)
     assert frames.min() >= 0 and frames.max() <= 1
+
+
+def test_the_preview_of_no_condition_is_refused(host):
     with pytest.raises(UserError, match="nothing to show"):
         run(host, "FullDiTPreview", conditions=conditions(host), layout="sheet", height=64)

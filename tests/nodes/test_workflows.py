@@ -54,7 +54,7 @@ SHOWN = {
 }
 
 
-def test_the_workflows_are_there():
+def test_every_shipped_workflow_is_known_here():
     assert [path.stem for path in WORKFLOWS] == [*CONDITIONS, "fulldit_wan_fun_camera"]
     assert not [p for p in ROOT.iterdir() if p.name in ("example", "examples", "workflow", "example_workflows")]
 
@@ -78,7 +78,7 @@ def test_nodes_are_known_and_wires_whole(graph):
         assert {entry["link"] for entry in node.get("inputs", []) if entry.get("link")} <= wired
 
 
-def test_sockets_are_those_of_the_nodes(graph):
+def test_sockets_have_the_names_and_types_of_the_nodes(graph):
     for node in graph["nodes"]:
         if node["type"] not in SCHEMAS:
             continue
@@ -91,7 +91,7 @@ def test_sockets_are_those_of_the_nodes(graph):
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_the_embedded_model_is_asked_and_answers_with_a_video(name):
+def test_each_workflow_leads_from_the_embedded_model_to_a_video(name):
     nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
     types = [node["type"] for node in nodes]
     needed = ["FullDiTLoad", "FullDiTConditions", "VHS_VideoCombine", *SHOWN[name]]
@@ -118,7 +118,7 @@ def test_both_camera_workflows_hold_the_same_path_in_their_editor():
     assert path_from_state(states[0], frames=17).distance()[-1] > 0.3
 
 
-def test_painted_masks_are_there_in_every_frame_and_edits_are_not_begun():
+def test_painted_masks_cover_every_frame_and_no_edits_are_saved():
     from comfyui_fulldit.control.identity.state import state_from_json
 
     def painted(name: str) -> list:
@@ -143,7 +143,7 @@ def test_the_video_that_load_video_asks_for_is_in_the_pack():
     assert (ROOT / "assets" / file).is_file() and f"assets/{file}" in note["widgets_values"][0]
 
 
-def test_wan_gets_its_size_from_one_place():
+def test_wan_gets_its_size_from_one_node():
     graph = json.loads((ROOT / "workflows" / "fulldit_wan_fun_camera.json").read_text(encoding="utf-8"))
     nodes = {node["type"]: node for node in graph["nodes"]}
     links = {link[0]: link for link in graph["links"]}

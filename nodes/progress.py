@@ -1,4 +1,4 @@
-"""The host's progress bar on a node, and the place where a canceled run ends."""
+"""The host's progress bar on a node, and the point at which a canceled run ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 def stop_if_canceled() -> bool:
-    """End the run (by the host's own exception) where the user canceled it; else False: nothing is to be stopped."""
+    """Raise the host's own exception if the user canceled the run; else return False, as a `cancel` callback does."""
     import comfy.model_management
 
     comfy.model_management.throw_exception_if_processing_interrupted()
@@ -16,7 +16,7 @@ def stop_if_canceled() -> bool:
 
 @contextmanager
 def progress(total: int, title: str = "") -> Iterator[Callable[[], None]]:
-    """`control.progress` for nodes: gives a function that is called after each of `total` steps."""
+    """Yield a function to call after each of `total` steps. The nodes' counterpart of `control.progress.quiet`."""
     import comfy.utils
 
     bar = comfy.utils.ProgressBar(total)

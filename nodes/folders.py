@@ -1,0 +1,125 @@
+"""The user's folders of the host: camera files and depth sequences of the input folder, new files of the output folder.
+
+Lists hold paths relative to the input folder, with forward slashes. Every name that comes back from the page is checked
+to lie inside of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import folder_paths
+
+from ..control.depth.files import ENDINGS as DEPTH_EXTENSIONS
+from ..control.errors import UserError
+
+MAX_DEPTH = 3  # levels of folders below the input folder that are searched
+COLMAP_IMAGES = ("images.txt", "images.bin")
+COLMAP_OTHERS = ("cameras", "points3d", "rigs", "frames")  # COLMAP writes these beside the images file
+
+
+def camera_files(extensions: Collection[str]) -> list[str]:
+    """Return the files with these extensions in the input folder and its subfolders.
+
+    Of a COLMAP model only the images file is listed, which stands for all of it.
+    """
+    result = []
+    for folder, names in _walk_input_folder():
+        has_colmap_model = any(name.lower() in COLMAP_IMAGES for name in names)
+        for name in names:
+            stem, extension = os.path.splitext(name.lower())
+            in_colmap_model = has_colmap_model and extension in (".txt", ".bin")
+            if stem not in COLMAP_OTHERS if in_colmap_model else extension in extensions:
+                result.append((folder / name).as_posix())
+    return sorted(result, key=lambda name: (name.count("/"), name.lower()))
+
+
+def camera_file_modified(path: Path) -> int:
+    """Return when a camera file was last modified, in nanoseconds; of a COLMAP model, the newest of its files."""
+    files = [path]
+    if path.stem.lower() == "images":
+        files += [p for p in path.parent.iterdir() if p.stem.lower() in COLMAP_OTHERS and p.is_file()]
+    return max(file.stat().st_mtime_ns for file in files)
+
+
+def depth_sequences() -> list[str]:
+    """Return the folders below the input folder that hold EXR or PNG files (ending with /), then single EXR files."""
+    result = []
+    for folder, names in _walk_input_folder():
+        names = [name for name in names if name.lower().endswith(DEPTH_EXTENSIONS)]
+        if names and folder.parts:
+            result.append(folder.as_posix() + "/")
+        result += [(folder / name).as_posix() for name in names if name.lower().endswith(".exr")]
+    return sorted(result, key=lambda name: (not name.endswith("/"), name.count("/"), name.lower()))
+
+
+def depth_sequence_fingerprint(name: str) -> str:
+    """Return a text that changes when the files of a depth sequence change."""
+    path = depth_sequence(name)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return "|".join(
+        f"{file.name}:{file.stat().st_mtime_ns}" for file in files if file.suffix.lower() in DEPTH_EXTENSIONS
+    )
+
+
+def input_file(name: str) -> Path:
+    """Return a file of the input folder. Raises UserError if it does not exist or lies outside of the folder."""
+    path = _inside_input_folder(name)
+    if not path.is_file():
+        raise UserError(
+            f"There is no file '{name}' in ComfyUI's input folder ({_input_folder()}). Copy it there and press R."
+        )
+    return path
+
+
+def depth_sequence(name: str) -> Path:
+    """Return a file or folder of the input folder. Raises UserError if it does not exist or lies outside of it."""
+    if not name.strip().strip("/"):
+        raise UserError("No depth files were chosen: copy a folder of EXR or PNG files into ComfyUI's input folder.")
+    path = _inside_input_folder(name)
+    if not path.exists():
+        raise UserError(
+            f"There is no '{name}' in ComfyUI's input folder ({_input_folder()}). Copy it there and press R."
+        )
+    return path
+
+
+def new_output_file(prefix: str, extension: str) -> Path:
+    """Return a path in the output folder that does not exist yet: `prefix` (folders allowed), a number, the extension.
+
+    Raises UserError for a prefix that leads out of the output folder.
+    """
+    base = Path(folder_paths.get_output_directory()).resolve()
+    if not (base / prefix).resolve().is_relative_to(base) or not Path(prefix).name:
+        raise UserError(f"The prefix '{prefix}' leads out of ComfyUI's output folder: use a name inside of it.")
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, str(base))
+    return Path(folder) / f"{name}_{counter:05}_{extension}"
+
+
+def relative_to_output(path: Path) -> str:
+    """Return a path of the output folder as the page shows it: relative, with forward slashes."""
+    return path.resolve().relative_to(Path(folder_paths.get_output_directory()).resolve()).as_posix()
+
+
+def _input_folder() -> Path:
+    return Path(folder_paths.get_input_directory())
+
+
+def _walk_input_folder() -> Iterator[tuple[Path, list[str]]]:
+    """Yield every searched folder, relative to the input folder, with its files. Hidden names are left out."""
+    base = _input_folder()
+    for root, subfolders, files in os.walk(base):
+        folder = Path(root).relative_to(base)
+        subfolders[:] = [] if len(folder.parts) >= MAX_DEPTH else sorted(n for n in subfolders if not n.startswith("."))
+        yield folder, [name for name in files if not name.startswith(".")]
+
+
+def _inside_input_folder(name: str) -> Path:
+    """Return the path behind a name. Raises UserError unless it lies inside of the input folder, links resolved."""
+    base = _input_folder().resolve()
+    path = (base / name).resolve()
+    if not path.is_relative_to(base) or path == base:
+        raise UserError(f"'{name}' lies outside ComfyUI's input folder. Copy the file there and choose it.")
+    return path
