@@ -261,7 +261,7 @@ def test_another_number_of_processes_goes_on_and_says_so(place, halves):
     alone = trainer(place, folder, steps=6)
     assert alone.loop.step == 4 and alone.data.state()["generator"].tolist() == first["drawn"][1]
     notes = [line["note"] for line in read_log(folder / "log.jsonl") if "note" in line]
-    assert notes == ["Resumed with 1 processes after 2: all but the first draw from new seeds."]
+    assert notes == ["The number of processes changed from 2 to 1: all but the first draw from new seeds."]
     assert alone.run()["steps"] == 6
 
 

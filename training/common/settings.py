@@ -41,8 +41,8 @@ def read_settings(path: Path, kind: type[T], changes: Mapping[str, object] | Non
     try:
         return parse_settings({**read_inherited(path), **(changes or {})}, kind)
     except EntryError as error:
-        place = f"{section}." if section else ""
-        raise UserError(f"The config {path}: {place}{error.text}.") from error
+        prefix = f"{section}." if section else ""
+        raise UserError(f"The config {path}: {prefix}{error.text}.") from error
 
 
 def read_inherited(path: Path) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def load_tree(path: Path) -> dict[str, Any]:
 
 
 def put_back_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return what `take_out_tensors` was given."""
+    """Return the value that `take_out_tensors` took apart."""
     if isinstance(value, dict) and "__tensor__" in value:
         return tensors[value["__tensor__"]]
     if isinstance(value, dict):

@@ -55,10 +55,10 @@ class Trainer:
         use_backend(model, settings.attention)
         self.data = TrainingData(settings, self.config, vae, data, self.accelerator.process_index)
         learner = Learner(model, text, self.data.channel_weights, self.data.blank_map, settings.object_weight)
-        found = muon_and_adam(
+        optimizers = muon_and_adam(
             learner.named_parameters(), INNER, settings.muon_lr, settings.adam_lr, settings.weight_decay
         )
-        self.learner, *self.optimizers = self.accelerator.prepare(learner, *found)
+        self.learner, *self.optimizers = self.accelerator.prepare(learner, *optimizers)
         self.bare: Learner = self.accelerator.unwrap_model(self.learner)
         self.ema = EMA(self.bare, power_function_decay(settings.average))
         self.loop = Loop(settings.steps, settings.minutes)
@@ -87,7 +87,8 @@ class Trainer:
         self.data.load(processes[0])
         if rank:  # The others must not draw the first one's clips and noise once more.
             self.data.reseed(1_000_003 * rank + self.loop.step)
-        return f"Resumed with {count} processes after {len(processes)}: all but the first draw from new seeds."
+        changed = f"The number of processes changed from {len(processes)} to {count}"
+        return f"{changed}: all but the first draw from new seeds."
 
     def run(self, until: int | None = None) -> dict[str, Any]:
         """Train to the end of the budget, or to the step `until`; returns the record of the run."""
