@@ -30,6 +30,7 @@ from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_camera_motion_range, read_config
 from comfyui_fulldit.scenes import render
+from comfyui_fulldit.training import stages
 from comfyui_fulldit.training.common import precision
 from comfyui_fulldit.training.common.log import read_log
 from comfyui_fulldit.training.common.settings import config_path, read_settings
@@ -417,6 +418,11 @@ def test_stages_refuse_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "embedded_path", lambda name: tmp_path / f"{name}.safetensors")
     with pytest.raises(UserError, match="no VAE yet"):
         run("generator", "debug", tmp_path)
+
+
+def test_no_stage_follows_one_that_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "run_stage", lambda name, *_: {"finished": False} if name == "generator" else {})
+    assert list(run("all", "debug", tmp_path)) == ["vae", "data", "generator"]
 
 
 def test_all_stages_run_from_nothing_at_debug_size(tmp_path):

@@ -98,6 +98,16 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     assert whole.loop.progress == 1.0 and whole.rate_share() == pytest.approx(0, abs=1e-12)
 
 
+def test_a_stopped_run_is_saved_and_builds_nothing(tmp_path: Path) -> None:
+    trainer = Trainer(debug_settings(), tmp_path, flat_clips)
+    trainer.train_step()
+    trainer.loop.request_stop()
+    with pytest.raises(UserError, match="stopped at step 1"):
+        trainer.run()
+    resumed = Trainer(debug_settings(), tmp_path, flat_clips)
+    assert resumed.load() and resumed.loop.step == 1
+
+
 def test_the_rate_falls_to_zero_in_every_cycle_and_starts_anew(tmp_path: Path) -> None:
     settings = debug_settings(steps=100, warmup=1, lr=1.0, cycles=[0.5, 1.0])
     trainer = Trainer(settings, tmp_path, flat_clips)
