@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ..control.errors import UserError
 from ..control.files import atomic_path
@@ -26,11 +28,12 @@ def run(
     ship: bool = False,
     minutes: float | None = None,
     clips: int | None = None,
-) -> dict:
+) -> dict[str, dict[str, Any]]:
     """Run one stage or `all`; returns what each stage reports.
 
     `config` is cpu, gpu or debug, or a file of the stage. `ship` copies the finished weights to the repository's
-    checkpoints/. `minutes` and `clips` replace the budgets of the generator and of the data.
+    checkpoints/. `minutes` and `clips` replace the budgets of the generator and of the data. A stage that SIGTERM
+    stopped is the last one.
     Raises UserError when a stage is unknown or what it builds on is missing.
     """
     if stage not in (*STAGES, "all"):
@@ -40,25 +43,30 @@ def run(
         raise UserError("'all' takes the name of a config (cpu, gpu, debug): every stage has a file of its own.")
     paths = {name: config_path("generator" if name == "data" else name, config) for name in stages}
     out = Path(out)
-    results: dict = {}
+    results: dict[str, dict[str, Any]] = {}
     for name in stages:
-        began = time.perf_counter()
-        found = run_stage(name, paths[name], out, resume, minutes, clips)
-        results[name] = {**found, "seconds": round(time.perf_counter() - began, 1)}
+        start = time.perf_counter()
+        report = run_stage(name, paths[name], out, resume, minutes, clips)
+        results[name] = {**report, "seconds": round(time.perf_counter() - start, 1)}
         if ship and name in WEIGHTS:
             results[name]["shipped"] = str(ship_weights(out / f"{WEIGHTS[name]}.safetensors"))
+        if not report.get("finished", True):
+            break
     return results
 
 
-def run_stage(name: str, config: Path, out: Path, resume: bool, minutes: float | None, clips: int | None) -> dict:
-    """One stage. The heavy imports wait until it is known that they are needed."""
+def run_stage(
+    name: str, config: Path, out: Path, resume: bool, minutes: float | None, clips: int | None
+) -> dict[str, Any]:
+    """Run one stage; returns its report. The heavy imports wait until it is known that they are needed."""
     if name == "vae":
-        from .vae.train_vae import load_config, train_vae
+        from .vae.settings import read_vae_settings
+        from .vae.train_decoder import train_decoder
+        from .vae.train_vae import train_vae
 
+        _, decoder = read_vae_settings(config)
         written = train_vae(config, out / "vae", resume=resume)
-        if "decoder" in load_config(config):
-            from .vae.train_decoder import train_decoder
-
+        if decoder is not None:
             written = train_decoder(config, written, out / "vae_decoder", resume=resume)
         return {"weights": str(keep(written, out / f"{WEIGHTS[name]}.safetensors"))}
     if name == "estimators":
@@ -78,7 +86,7 @@ def run_stage(name: str, config: Path, out: Path, resume: bool, minutes: float |
 
 
 def needed_vae(out: Path) -> Path:
-    """The VAE of this run, else the one in checkpoints/."""
+    """Return the VAE of this run, else the one in checkpoints/. Raises UserError where there is neither."""
     from ..models.weights.checkpoint import embedded_path
 
     own = out / f"{WEIGHTS['vae']}.safetensors"
@@ -89,33 +97,35 @@ def needed_vae(out: Path) -> Path:
 
 
 def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = None) -> int:
-    """Render and encode the clips of the generator's config; returns how many there are."""
-    import torch
+    """Render and encode the clips of the generator's config, `clips` of them if not None; returns how many there are.
 
+    Raises UserError for a config that does not say which clips.
+    """
     from ..dataset.latents import write_held_out, write_shards
     from ..models.devices import pick_device
     from ..models.vae.vae_file import load_vae
+    from .common.precision import compute_dtype
+    from .generator.settings import GeneratorSettings
     from .generator.start import config_of
-    from .generator.train_generator import GeneratorSettings
 
     settings = read_settings(config, GeneratorSettings)
+    if settings.data is None:
+        raise UserError(f"The config {config}: data is missing; expected the clips to encode, such as {{'clips': 64}}.")
+    data = settings.data if clips is None else replace(settings.data, clips=clips)
     model = config_of(settings.model)
     device = pick_device()
-    vae = load_vae(vae_path, device=device, dtype=torch.bfloat16)
-    data = {**settings.data, **({} if clips is None else {"clips": clips})}
+    vae = load_vae(vae_path, device=device, dtype=compute_dtype(settings.precision, device))
     write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device)
-    return write_shards(
-        vae,
-        folder,
-        model,
-        device=device,
-        report=lambda count, rate: print(f"{count} clips, {rate:.2f} per second", flush=True),
-        **data,
-    )
+    return write_shards(vae, folder, model, device=device, report=print_rate, **asdict(data))
+
+
+def print_rate(count: int, rate: float) -> None:
+    """Say how many clips there are and how many come per second."""
+    print(f"{count} clips, {rate:.2f} per second", flush=True)
 
 
 def keep(written: Path | str | None, path: Path) -> Path:
-    """Copy what a stage wrote to its place in OUT, whole or not at all."""
+    """Copy what a stage wrote to `path`, whole or not at all; returns `path`."""
     if written is not None and Path(written).resolve() != path.resolve():
         with atomic_path(path) as part:
             shutil.copyfile(written, part)
@@ -125,7 +135,7 @@ def keep(written: Path | str | None, path: Path) -> Path:
 
 
 def ship_weights(path: Path) -> Path:
-    """Copy finished weights to checkpoints/ of the repository."""
+    """Copy finished weights to checkpoints/ of the repository; returns the copy."""
     from ..models.weights.checkpoint import embedded_path
 
     return keep(path, Path(embedded_path(path.stem)))

@@ -94,7 +94,7 @@ def test_training_that_is_stopped_goes_on_to_the_same_weights(tmp_path, monkeypa
 
     torch.set_num_threads(1)
     values = json.loads(config_path("estimators", "debug").read_text())
-    values.update(order=["identity"], bf16=False, save_seconds=0)
+    values.update(order=["identity"], precision="fp32", save_seconds=0)
     values["stages"]["identity"].update(steps=4, minutes=1e6)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(values))

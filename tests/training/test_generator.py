@@ -24,11 +24,14 @@ from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_camera_motion_range, read_config
 from comfyui_fulldit.scenes import render
+from comfyui_fulldit.training import stages
+from comfyui_fulldit.training.common import precision
 from comfyui_fulldit.training.common.log import read_log
 from comfyui_fulldit.training.common.settings import config_path, read_settings
 from comfyui_fulldit.training.generator.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
+from comfyui_fulldit.training.generator.settings import GeneratorSettings
 from comfyui_fulldit.training.generator.start import networks
-from comfyui_fulldit.training.generator.train_generator import GeneratorSettings, Trainer
+from comfyui_fulldit.training.generator.train_generator import Trainer
 from comfyui_fulldit.training.stages import encode_data, run
 
 DEBUG = PRESETS["debug"]
@@ -142,7 +145,7 @@ def test_the_last_clips_may_be_asked_to_show_several_objects(tmp_path):
 def test_errors_in_objects_count_as_asked(place, tmp_path):
     """In training an object's places count three times; where they are is read off the identity map."""
     small = trainer(place, tmp_path, object_weight=3.0)
-    batch = small.batches.draw(2, 0.0)
+    batch = small.data.batches.draw(2, 0.0)
     noise, t = torch.randn(batch.video.shape), torch.full((2,), 0.5)
     there = object_mask(batch.maps, small.bare.blank)
     assert there.shape == (2, 1, *DEBUG.latent_size) and set(there.unique().tolist()) <= {0.0, 1.0}
@@ -171,8 +174,8 @@ def test_going_on_from_a_checkpoint(place, tmp_path):
     first.run()
     weights = tmp_path / "first" / "weights.safetensors"
     more = trainer(place, tmp_path / "more", model=str(weights))
-    assert more.step == 0 and more.config == first.config
-    for name, value in first.average.values.items():
+    assert more.loop.step == 0 and more.config == first.config
+    for name, value in first.ema.values.items():
         assert torch.allclose(more.bare.state_dict()[name], value, atol=1e-2), name
     assert more.run()["finished"]
     with pytest.raises(UserError, match="presets debug.*does not exist"):
@@ -183,48 +186,83 @@ def test_going_on_from_a_checkpoint(place, tmp_path):
         networks(str(weights), fingerprint(load_vae(tmp_path / "other.safetensors")))
 
 
-def test_two_processes_train_one_model(place, tmp_path):
-    """Each draws clips of its own, also after a stop, and both hold the same weights at the end."""
-    script = tmp_path / "train.py"
+def in_two_processes(place, out, until):
+    """Train with two processes to the step `until`; returns what each of them says of itself."""
+    out.mkdir(exist_ok=True)
+    script = out / "train.py"
     script.write_text(TWO_PROCESSES)
-    for until in (2, 4):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-        environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [*command, script, place, tmp_path, str(until)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-20000:]
-        one, two = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))
-        assert one["step"] == two["step"] == until and one["samples"] == 8 * until
-        assert one["weights"] == two["weights"] and one["drawn"] != two["drawn"]
-    steps = [line["step"] for line in read_log(tmp_path / "log.jsonl") if "loss" in line]
-    assert steps == [1, 2, 3, 4]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, script, place, out, str(until)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-20000:]
+    return [json.loads((out / f"process_{rank}.json").read_text()) for rank in (0, 1)]
 
 
 TWO_PROCESSES = """
-import json, sys
+import hashlib, json, sys
 from pathlib import Path
-from comfyui_fulldit.training.generator.train_generator import GeneratorSettings, Trainer
 from comfyui_fulldit.training.common.settings import config_path, read_settings
-from comfyui_fulldit.training.generator.start import networks
+from comfyui_fulldit.training.generator.settings import GeneratorSettings
+from comfyui_fulldit.training.generator.train_generator import Trainer
 
 place, out, until = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 settings = read_settings(config_path("generator", "debug"), GeneratorSettings)
 trainer = Trainer(settings, out, place / "fulldit_mini_vae.safetensors", place / "data", out / "weights.safetensors")
 trainer.run(until=until)
-found = {
-    "step": trainer.step,
-    "samples": trainer.samples,
-    "weights": sum(float(p.detach().abs().sum()) for p in trainer.bare.parameters()),
-    "drawn": trainer.batches.generator.get_state().tolist(),
+
+def digest(tensors):
+    values = b"".join(value.detach().contiguous().numpy().tobytes() for value in tensors.values())
+    return hashlib.sha256(values).hexdigest()
+
+state = trainer.data.state()
+result = {
+    "step": trainer.loop.step,
+    "samples": trainer.loop.samples,
+    "weights": digest(trainer.bare.state_dict()),
+    "average": digest(trainer.ema.values),
+    "drawn": [state["batches"]["generator"].tolist(), state["generator"].tolist(), state["batches"]["order"]],
 }
-(out / f"process_{trainer.accelerator.process_index}.json").write_text(json.dumps(found))
+(out / f"process_{trainer.accelerator.process_index}.json").write_text(json.dumps(result))
 trainer.close()
 """
+
+
+@pytest.fixture(scope="module")
+def halves(place):
+    """A run of two processes that was stopped after two steps of four: its folder, and both reports of it."""
+    folder = place / "halves"
+    return folder, in_two_processes(place, folder, 2), in_two_processes(place, folder, 4)
+
+
+def test_two_processes_train_one_model(halves):
+    """Each draws clips of its own, also after a stop, and both hold the same weights at the end."""
+    folder, *reports = halves
+    for until, (one, two) in zip((2, 4), reports, strict=True):
+        assert one["step"] == two["step"] == until and one["samples"] == 8 * until
+        assert one["weights"] == two["weights"] and one["drawn"] != two["drawn"]
+    steps = [line["step"] for line in read_log(folder / "log.jsonl") if "loss" in line]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_two_processes_resume_exactly(place, halves):
+    """Weights, averages and all random states of both are those of a run without a stop."""
+    _, _, resumed = halves
+    assert in_two_processes(place, place / "unbroken", 4) == resumed
+
+
+def test_another_number_of_processes_goes_on_and_says_so(place, halves):
+    folder, _, (first, _) = halves
+    alone = trainer(place, folder, steps=6)
+    assert alone.loop.step == 4 and alone.data.state()["generator"].tolist() == first["drawn"][1]
+    notes = [line["note"] for line in read_log(folder / "log.jsonl") if "note" in line]
+    assert notes == ["The number of processes changed from 2 to 1: all but the first draw from new seeds."]
+    assert alone.run()["steps"] == 6
 
 
 def test_every_clip_comes_once_an_epoch_and_new_ones_join(place, clips):
@@ -291,6 +329,18 @@ def test_what_training_encodes_is_what_a_users_conditions_give():
         assert torch.equal(stored[f"stream.{stream.key}"][0], stream.data[0].to(stored[f"stream.{stream.key}"].dtype))
 
 
+def test_everything_computes_in_the_format_of_the_device(place, tmp_path, monkeypatch):
+    """On a device without bfloat16 units nothing is computed in bfloat16; the record says what was."""
+    monkeypatch.setattr(precision, "pick_dtype", lambda _device: torch.float32)
+    small = trainer(place, tmp_path, steps=1)
+    assert {p.dtype for p in small.report.held_out.vae.parameters()} == {torch.float32}
+    seen = []
+    small.bare.model.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+    record = small.run()
+    assert set(seen) == {torch.float32} and record["precision"] == "float32"
+    assert record["settings"]["precision"] == "auto"
+
+
 def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     whole = trainer(place, tmp_path / "whole")
     record = whole.run()
@@ -300,11 +350,11 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     halves.run(until=2)
     torch.manual_seed(999)
     again = trainer(place, tmp_path / "halves")
-    assert again.step == 2
+    assert again.loop.step == 2
     again.run()
     for name, value in whole.bare.state_dict().items():
         assert torch.equal(value, again.bare.state_dict()[name]), name
-        assert torch.equal(whole.average.values[name], again.average.values[name]), name
+        assert torch.equal(whole.ema.values[name], again.ema.values[name]), name
 
     log = read_log(tmp_path / "halves" / "log.jsonl")
     assert [line["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
@@ -314,11 +364,11 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     assert (tmp_path / "whole" / "loss.png").exists() and list((tmp_path / "whole" / "sheets").glob("*.png"))
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
     assert config.vae_fingerprint == whole.config.vae_fingerprint
-    reach = of_clips(whole.clips, DEBUG.fps)
+    reach = of_clips(whole.data.clips, DEBUG.fps)
     assert read_camera_motion_range(tmp_path / "whole" / "weights.safetensors") == CameraMotionRange.from_json(
         reach.to_json()
     )
-    trained = whole.average.values["model.head.head.weight"]
+    trained = whole.ema.values["model.head.head.weight"]
     assert torch.allclose(model.state_dict()["head.head.weight"], trained, atol=1e-2)
 
 
@@ -328,14 +378,14 @@ def test_all_three_after_pairs_only(place, tmp_path):
         settings = read_settings(config_path("generator", name), GeneratorSettings)
         like = read_settings(config_path("generator", base), GeneratorSettings)
         assert replace(settings, never=[]) == like
-        left = [parse_subset(key) or () for phase in without(like.phases, settings.never) for key in phase["subsets"]]
+        left = [parse_subset(key) or () for phase in settings.schedule() for key in phase["subsets"]]
         assert {("camera", "identity"), ("camera", "depth"), ("identity", "depth")} <= set(left)
-        assert max(map(len, left)) == 2 and any("camera+identity+depth" in phase["subsets"] for phase in like.phases)
+        assert max(map(len, left)) == 2 and any("camera+identity+depth" in phase.subsets for phase in like.phases)
 
     small = trainer(place, tmp_path, phases=like.phases, never=settings.never, steps=5, log_steps=5)
     seen = []
-    real = small.batches.draw
-    small.batches.draw = lambda *given: seen.append(real(*given)) or seen[-1]
+    real = small.data.batches.draw
+    small.data.batches.draw = lambda *given: seen.append(real(*given)) or seen[-1]
     record = small.run()
     assert record["finished"] and record["settings"]["never"] == ["camera+identity+depth"]
     assert len(seen) == 10 and max(len(batch.names) for batch in seen) <= 2
@@ -364,6 +414,11 @@ def test_stages_refuse_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "embedded_path", lambda name: tmp_path / f"{name}.safetensors")
     with pytest.raises(UserError, match="no VAE yet"):
         run("generator", "debug", tmp_path)
+
+
+def test_no_stage_follows_one_that_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "run_stage", lambda name, *_: {"finished": False} if name == "generator" else {})
+    assert list(run("all", "debug", tmp_path)) == ["vae", "data", "generator"]
 
 
 def test_all_stages_run_from_nothing_at_debug_size(tmp_path):

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 
 import pytest
 import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.dataset.loss_weights import channel_weights
+from comfyui_fulldit.models.weights.tensor_file import write_tensors
+from comfyui_fulldit.training.common import optimizers, precision
+from comfyui_fulldit.training.common.ema import EMA, power_function_decay, warmed_up_decay
 from comfyui_fulldit.training.common.log import Log, plot_losses, read_log, write_sheet
-from comfyui_fulldit.training.common.optimizers import Average, Muon, optimizers, orthogonalize, rate, set_rate
-from comfyui_fulldit.training.common.settings import config_path, read_settings
-from comfyui_fulldit.training.common.state import load_state, save_state
+from comfyui_fulldit.training.common.loop import Loop
+from comfyui_fulldit.training.common.optimizers import (
+    Muon,
+    learning_rate_share,
+    muon_and_adam,
+    orthogonalize,
+    set_learning_rate,
+)
+from comfyui_fulldit.training.common.state import load_tree, save_tree
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16), (2, 4, 108), (1, 108, 4)])
@@ -37,16 +47,55 @@ def test_muon_does_not_depend_on_which_matrices_share_a_stack():
         assert torch.allclose(a, b, atol=2e-3)
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch.optim.Muon came with torch 2.9")
+@pytest.mark.parametrize("shape", [(24, 24), (40, 12), (12, 40)])
+@pytest.mark.parametrize("like_adam", [False, True])
+def test_muon_equals_that_of_torch_on_matrices(monkeypatch, shape, like_adam):
+    """Same coefficients, momentum, scaling and decay: the same weights after several steps, but for the rounding of
+    bfloat16, which torch's always computes in."""
+    monkeypatch.setattr(optimizers, "pick_dtype", lambda _device: torch.bfloat16)
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+    steps = (
+        Muon([ours], lr=0.02, momentum=0.9, weight_decay=0.1, like_adam=like_adam),
+        torch.optim.Muon(
+            [theirs],
+            lr=0.02,
+            momentum=0.9,
+            weight_decay=0.1,
+            adjust_lr_fn="match_rms_adamw" if like_adam else "original",
+        ),
+    )
+    for _ in range(5):
+        ours.grad = torch.randn(shape)
+        theirs.grad = ours.grad.clone()
+        for optimizer in steps:
+            optimizer.step()
+    assert (theirs - 1).abs().mean() > 0.01
+    assert (ours - theirs).norm() < 0.05 * (theirs - 1).norm()
+
+
+def test_muon_computes_in_the_format_of_the_device(monkeypatch):
+    """Where a device has no bfloat16 units its updates are those of float32, which are close to the same."""
+    matrices = torch.randn(2, 12, 20, generator=torch.Generator().manual_seed(0))
+    results = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(optimizers, "pick_dtype", lambda _device, dtype=dtype: dtype)
+        results[dtype] = orthogonalize(matrices)
+    exact, rough = results[torch.float32], results[torch.bfloat16]
+    assert not torch.equal(exact, rough) and torch.allclose(exact, rough, atol=0.05)
+
+
 def test_optimizers_learn_and_split_by_name():
     torch.manual_seed(0)
     net = torch.nn.ModuleDict({"ffn": torch.nn.Linear(8, 8), "head": torch.nn.Linear(8, 4)})
-    muon, adam = optimizers(net.named_parameters(), ("ffn.",), muon_lr=0.02, adam_lr=0.01)
+    muon, adam = muon_and_adam(net.named_parameters(), ("ffn.",), muon_lr=0.02, adam_lr=0.01)
     assert [p.shape for p in muon.param_groups[0]["params"]] == [net["ffn"].weight.shape]
     assert len(adam.param_groups[0]["params"]) == 3
     x, y = torch.randn(64, 8), torch.randn(64, 4)
     losses = []
     for step in range(60):
-        set_rate((muon, adam), rate(step / 60, step, 5))
+        set_learning_rate((muon, adam), learning_rate_share(step / 60, step, 5))
         loss = (net["head"](torch.tanh(net["ffn"](x))) - y).square().mean()
         losses.append(float(loss.detach()))
         loss.backward()
@@ -57,21 +106,122 @@ def test_optimizers_learn_and_split_by_name():
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
-    assert rate(0.0, 0, 10) == pytest.approx(0.1)
-    assert rate(0.0, 9, 10) == pytest.approx(1.0)
-    assert rate(0.5, 500, 10) == pytest.approx(0.5)
-    assert rate(1.0, 1000, 10) == pytest.approx(0.0)
-    assert rate(1.2, 1000, 10) == pytest.approx(0.0)
+    assert learning_rate_share(0.0, 0, 10) == pytest.approx(0.1)
+    assert learning_rate_share(0.0, 9, 10) == pytest.approx(1.0)
+    assert learning_rate_share(0.5, 500, 10) == pytest.approx(0.5)
+    assert learning_rate_share(1.0, 1000, 10) == pytest.approx(0.0)
+    assert learning_rate_share(1.2, 1000, 10) == pytest.approx(0.0)
 
 
 def test_the_average_forgets_the_start_and_smooths_the_end():
     module = torch.nn.Linear(1, 1, bias=False)
-    average = Average(module, share=0.1)
+    average = EMA(module, power_function_decay(0.1))
     torch.manual_seed(0)
     for step in range(1, 401):
         module.weight.data.fill_(1.0 + float(torch.randn(())))
         average.update(module, step)
     assert abs(float(average.values["weight"]) - 1.0) < 0.5
+
+
+def test_the_average_with_a_fixed_decay_is_short_at_first():
+    decay = warmed_up_decay(0.997)
+    assert [decay(1), decay(10)] == [2 / 11, 11 / 20] and decay(10_000) == 0.997
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(0.0)
+    average = EMA(module, decay)
+    module.weight.data.fill_(1.0)
+    average.update(module, 1)
+    assert float(average.values["weight"]) == pytest.approx(9 / 11)
+
+
+def test_the_power_function_average_spans_a_share_of_the_steps():
+    decay = power_function_decay(0.05, longest=0.99)
+    assert decay(100) == pytest.approx(1 - 1 / 6) and decay(10**6) == 0.99
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_run_ends_with_the_first_of_steps_and_minutes():
+    clock = Clock()
+    loop = Loop(steps=10, minutes=2, clock=clock)
+    with loop.running():
+        loop.count(4)
+        assert loop.progress == 0.1 and loop.samples == 4
+        clock.now += 90
+        loop.tick()
+        assert loop.progress == 0.75 and loop.goes_on() and not loop.goes_on(until=1)
+        clock.now += 60
+        loop.tick()
+    assert loop.progress == 1.0 and not loop.goes_on()
+
+
+def test_time_between_runs_does_not_count():
+    clock = Clock()
+    loop = Loop(steps=None, minutes=1, clock=clock)
+    clock.now += 1000
+    with loop.running():
+        clock.now += 30
+        loop.tick()
+    resumed = Loop(steps=None, minutes=1, clock=clock)
+    resumed.load(loop.state())
+    clock.now += 1000
+    with resumed.running():
+        resumed.tick()
+        assert resumed.progress == 0.5
+
+
+def test_what_is_due_comes_once_per_interval():
+    clock = Clock()
+    loop = Loop(steps=None, minutes=100, clock=clock)
+    due = []
+    with loop.running():
+        for _ in range(5):
+            clock.now += 60
+            loop.tick()
+            due.append(loop.due("save", 2))
+    assert due == [False, True, False, True, False]
+
+
+def test_sigterm_ends_a_run_after_the_step():
+    loop = Loop(steps=10, minutes=None)
+    before = signal.getsignal(signal.SIGTERM)
+    with loop.running():
+        while loop.goes_on():
+            loop.count(1)
+            if loop.step == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+    assert loop.step == 3 and signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(UserError, match="stopped at step 3"):
+        loop.raise_if_stopped()
+
+
+def test_a_run_that_reached_its_end_is_not_stopped():
+    loop = Loop(steps=1, minutes=None)
+    loop.count(1)
+    loop.request_stop()
+    loop.raise_if_stopped()
+
+
+def test_precision_is_that_of_the_device_unless_the_config_names_one(monkeypatch):
+    for native in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(precision, "pick_dtype", lambda _device, native=native: native)
+        assert precision.compute_dtype("auto", "cpu") == native
+        assert precision.compute_dtype("fp32", "cpu") == torch.float32
+        assert precision.compute_dtype("bf16", "cpu") == torch.bfloat16
+
+
+def test_autocast_computes_in_the_given_format():
+    for dtype in (torch.float32, torch.bfloat16):
+        with precision.autocast("cpu", dtype):
+            assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
 
 
 def test_states_come_back_exactly(tmp_path):
@@ -82,50 +232,21 @@ def test_states_come_back_exactly(tmp_path):
         ],
         "counts": [1, 2.5],
     }
-    save_state(tmp_path / "state.safetensors", tree)
-    back = load_state(tmp_path / "state.safetensors")
+    save_tree(tmp_path / "state.safetensors", tree)
+    back = load_tree(tmp_path / "state.safetensors")
     for name, value in tree["weights"].items():
         assert torch.equal(back["weights"][name], value)
     assert back["optimizers"][0]["state"][0]["step"] == 3.0
     assert back["optimizers"][0]["groups"] == tree["optimizers"][0]["groups"] and back["counts"] == [1, 2.5]
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "state.safetensors").read_bytes()[:-5])
     with pytest.raises(UserError, match="cut short"):
-        load_state(tmp_path / "cut.safetensors")
+        load_tree(tmp_path / "cut.safetensors")
 
 
-def test_configs_are_strict(tmp_path):
-    from comfyui_fulldit.training.generator.train_generator import GeneratorSettings
-
-    for name in ("cpu", "gpu", "debug", "more", "more_gpu"):
-        settings = read_settings(config_path("generator", name), GeneratorSettings)
-        assert settings.phases[-1]["until"] == 1.0
-    with pytest.raises(UserError, match="There are: cpu, debug, emergence, emergence_gpu, gpu, more, more_gpu"):
-        config_path("generator", "tpu")
-    bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps({"model": "debug", "learning": 1}))
-    with pytest.raises(UserError, match="learning.*phases"):
-        read_settings(bad, GeneratorSettings)
-
-
-def test_a_config_may_be_like_another(tmp_path):
-    from comfyui_fulldit.training.generator.train_generator import GeneratorSettings
-
-    def config(name, **values):
-        (tmp_path / f"{name}.json").write_text(json.dumps(values))
-        return tmp_path / f"{name}.json"
-
-    config("base", about="x", model="debug", phases=[{"until": 1, "subsets": {"none": 1}}], batch=4, clip=2.0)
-    settings = read_settings(config("other", about="y", like="base", batch=8), GeneratorSettings)
-    assert (settings.model, settings.batch, settings.clip) == ("debug", 8, 2.0)
-    with pytest.raises(UserError, match="missing.json cannot be read"):
-        read_settings(config("lost", like="missing"), GeneratorSettings)
-    with pytest.raises(UserError, match="is like other.json, which is like another"):
-        read_settings(config("third", like="other"), GeneratorSettings)
-    with pytest.raises(UserError, match="unknown entries \\(learning\\)"):
-        read_settings(config("odd", like="base", learning=1), GeneratorSettings)
-    (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(UserError, match="no JSON object"):
-        read_settings(tmp_path / "list.json", GeneratorSettings)
+def test_a_state_of_another_version_is_refused(tmp_path):
+    write_tensors(tmp_path / "old.safetensors", {"a": torch.zeros(1)}, {"format": "fulldit-training-state", "tree": ""})
+    with pytest.raises(UserError, match="not a training state of this version"):
+        load_tree(tmp_path / "old.safetensors")
 
 
 def test_the_log_drops_what_will_come_again(tmp_path):

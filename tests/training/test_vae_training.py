@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from comfyui_fulldit.training.vae import quality as vae_metrics
 from comfyui_fulldit.training.vae.activation_limiter import ActivationLimiter
 from comfyui_fulldit.training.vae.finish import fold, latent_pixels, preview_factors
 from comfyui_fulldit.training.vae.initialize import initialize
+from comfyui_fulldit.training.vae.loss import loss_of
 from comfyui_fulldit.training.vae.quality import psnr
-from comfyui_fulldit.training.vae.train_vae import Trainer, load_config, loss_of, train_vae
+from comfyui_fulldit.training.vae.settings import VAESettings, read_vae_settings
+from comfyui_fulldit.training.vae.train_vae import Trainer, train_vae
 from comfyui_fulldit.training.vae.vae_clips import KINDS, ClipPool, Phase, rendered
 
 SIZE = (5, 16, 24)
@@ -31,22 +34,26 @@ def flat_clips(seeds: list[int], frames: int, height: int, width: int) -> dict[s
     return {kind: clip[:, :, :1] if kind == "reference" else clip for kind in KINDS}
 
 
+def debug_settings(**changes) -> VAESettings:
+    """The debug config, whose minutes never run out."""
+    return replace(read_vae_settings("debug")[0], minutes=1e6, **changes)
+
+
 @pytest.mark.parametrize("name", ["cpu", "gpu", "debug"])
 def test_every_config_fits_the_network_and_ends(name: str) -> None:
-    config = load_config(name)
-    decoder = {**config, **config.get("decoder", {})}  # a stage that a config may leave out
-    for stage in (config, decoder):
-        assert stage["phases"][-1]["until"] == stage["cycles"][-1] == 1.0
-        assert stage["cycles"] == sorted(set(stage["cycles"]))
-    for phase in config["phases"] + decoder["phases"]:
-        assert phase["frames"] % 4 == 1 and phase["height"] % 8 == 0 and phase["width"] % 8 == 0
-        assert phase["frames"] <= config["frames"] and phase["height"] <= config["height"]
-    assert set(config["mix"]) == set(KINDS) and sum(config["mix"].values()) == pytest.approx(1)
+    settings, decoder = read_vae_settings(name)
+    for stage in (settings, decoder or settings):  # a config may leave the decoder's stage out
+        assert stage.phases[-1].until == stage.cycles[-1] == 1.0
+        assert stage.cycles == sorted(set(stage.cycles))
+        for phase in stage.phases:
+            assert phase.frames % 4 == 1 and phase.height % 8 == 0 and phase.width % 8 == 0
+            assert phase.frames <= settings.frames and phase.height <= settings.height
+    assert set(settings.mix) == set(KINDS) and sum(settings.mix.values()) == pytest.approx(1)
 
 
 def test_an_unknown_config_is_named_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="cpu, debug, gpu"):
-        load_config("turbo")
+        read_vae_settings("turbo")
 
 
 def test_scenes_give_all_four_kinds() -> None:
@@ -70,34 +77,44 @@ def test_batches_depend_on_the_step_alone() -> None:
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
-    config = {**load_config("debug"), "minutes": 1e6}
-    config["phases"] = config["phases"][1:]
+    settings = debug_settings()
+    settings = replace(settings, phases=settings.phases[1:])
     runs = {name: tmp_path / name for name in ("whole", "broken")}
     for folder in runs.values():
         folder.mkdir()
-    whole = Trainer(config, runs["whole"], flat_clips)
+    whole = Trainer(settings, runs["whole"], flat_clips)
     for _ in range(4):
         whole.train_step()
-    broken = Trainer(config, runs["broken"], flat_clips)
+    broken = Trainer(settings, runs["broken"], flat_clips)
     for _ in range(2):
         broken.train_step()
     broken.save()
-    resumed = Trainer(config, runs["broken"], flat_clips)
-    assert resumed.load() and resumed.step == 2
+    resumed = Trainer(settings, runs["broken"], flat_clips)
+    assert resumed.load() and resumed.loop.step == 2
     for _ in range(2):
         resumed.train_step()
-    for ours, theirs in ((whole.vae.state_dict(), resumed.vae.state_dict()), (whole.ema, resumed.ema)):
+    for ours, theirs in ((whole.vae.state_dict(), resumed.vae.state_dict()), (whole.ema.values, resumed.ema.values)):
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert whole.progress == 1.0 and whole.learning_rate() == pytest.approx(0, abs=1e-12)
+    assert whole.loop.progress == 1.0 and whole.rate_share() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_stopped_run_is_saved_and_builds_nothing(tmp_path: Path) -> None:
+    trainer = Trainer(debug_settings(), tmp_path, flat_clips)
+    trainer.train_step()
+    trainer.loop.request_stop()
+    with pytest.raises(UserError, match="stopped at step 1"):
+        trainer.run()
+    resumed = Trainer(debug_settings(), tmp_path, flat_clips)
+    assert resumed.load() and resumed.loop.step == 1
 
 
 def test_the_rate_falls_to_zero_in_every_cycle_and_starts_anew(tmp_path: Path) -> None:
-    config = {**load_config("debug"), "minutes": 1e6, "steps": 100, "warmup": 1, "lr": 1.0, "cycles": [0.5, 1.0]}
-    trainer = Trainer(config, tmp_path, flat_clips)
+    settings = debug_settings(steps=100, warmup=1, lr=1.0, cycles=[0.5, 1.0])
+    trainer = Trainer(settings, tmp_path, flat_clips)
     rates = {}
     for step in (0, 25, 50, 51, 75, 100):
-        trainer.step = step
-        rates[step] = trainer.learning_rate()
+        trainer.loop.step = step
+        rates[step] = trainer.rate_share()
     assert rates[0] == 1 and rates[25] == rates[75] == pytest.approx(0.5)
     assert rates[50] == rates[100] == pytest.approx(0) and rates[51] > 0.99
 
@@ -116,9 +133,8 @@ def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
 
 def test_training_teaches() -> None:
     """The error of images that it sees again and again falls."""
-    config = {**load_config("debug"), "minutes": 1e6, "steps": 40, "lr": 1e-3}
-    config["phases"] = [{"until": 1.0, "frames": 1, "height": 8, "width": 8, "batch": 6, "images": 6}]
-    trainer = Trainer(config, Path(), flat_clips)
+    phase = Phase(until=1.0, frames=1, height=8, width=8, batch=6, images=6)
+    trainer = Trainer(debug_settings(steps=40, lr=1e-3, phases=[phase]), Path(), flat_clips)
     errors = [trainer.train_step()["mse"] for _ in range(30)]
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
 
@@ -126,10 +142,10 @@ def test_training_teaches() -> None:
 def test_half_size_latents_are_part_of_the_loss_where_the_config_says_so() -> None:
     torch.manual_seed(0)
     vae, x, noise = VAE(dim=8), torch.rand(1, 3, 5, 16, 32) * 2 - 1, torch.randn(1, 16, 2, 2, 4)
-    config = {"l1": 0.1, "kl": 1e-4, "motion": 0.25}
+    settings = debug_settings(l1=0.1, kl=1e-4, motion=0.25, scale=0.0)
     with torch.no_grad():
-        plain, _ = loss_of(vae, x, config, noise)
-        loss, parts = loss_of(vae, x, {**config, "scale": 0.25}, noise)
+        plain, _ = loss_of(vae, x, settings, noise)
+        loss, parts = loss_of(vae, x, replace(settings, scale=0.25), noise)
         mean, log_variance = vae.posterior(x)
         z = mean + noise * torch.exp(0.5 * log_variance)
         half = torch.nn.functional.interpolate(x, scale_factor=(1, 0.5, 0.5), mode="area")
@@ -172,7 +188,7 @@ def test_muon_steps_are_nearly_orthogonal_for_wide_and_tall() -> None:
         assert singular.min() > 0.5 and singular.max() < 1.3
 
 
-def test_reins_shrink_only_what_grew() -> None:
+def test_the_limiter_shrinks_only_what_grew() -> None:
     vae = VAE(dim=8)
     initialize(vae)
     limiter = ActivationLimiter(vae)
@@ -198,5 +214,5 @@ def test_a_reconstruction_flickers_where_its_changes_are_wrong(monkeypatch) -> N
         (torch.full((4,), 0.1), {"frames": 12.75, "changes": 0.0}),
         (torch.tensor([0.1, -0.1, 0.1, -0.1]), {"frames": 12.75, "changes": 25.5}),
     ):
-        monkeypatch.setattr(vae_metrics, "reconstruct", lambda _, x, wrong=wrong: x + wrong[:, None, None])
+        monkeypatch.setattr(vae_metrics, "reconstruct", lambda _vae, x, _dtype, wrong=wrong: x + wrong[:, None, None])
         assert vae_metrics.errors(torch.nn.Linear(1, 1), clip) == pytest.approx(expected, abs=1e-2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 
 from ...control.errors import UserError
 from ...control.files import atomic_path
@@ -24,16 +26,18 @@ class Log:
         with atomic_path(self.path) as part:
             part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
-    def write(self, **values) -> None:
+    def write(self, **values: Any) -> None:
+        """Append one line; numbers are rounded to six digits."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(rounded(values)) + "\n")
 
-    def lines(self) -> list[dict]:
+    def lines(self) -> list[dict[str, Any]]:
+        """Return all lines so far."""
         return read_log(self.path)
 
 
-def rounded(value):
-    """Floats cut to six digits, through dicts and lists."""
+def rounded(value: Any) -> Any:
+    """Return the value with its floats rounded to six digits, through dicts and lists."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
@@ -43,20 +47,20 @@ def rounded(value):
     return value
 
 
-def read_log(path: Path) -> list[dict]:
-    """The lines of a log; a last line cut by a crash is left out."""
-    found = []
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; a last line cut by a crash is left out."""
+    lines = []
     if Path(path).exists():
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(line))
+                lines.append(json.loads(line))
             except json.JSONDecodeError:
                 break
-    return found
+    return lines
 
 
 def plot_losses(log: Path, image: Path) -> None:
-    """Training loss and held-out losses over the steps. Raises UserError where matplotlib is missing."""
+    """Draw the training loss and the held-out losses over the steps. Raises UserError where matplotlib is missing."""
     try:
         import matplotlib
 
@@ -82,12 +86,12 @@ def plot_losses(log: Path, image: Path) -> None:
 
 
 def write_sheet(path: Path, rows: Sequence[torch.Tensor], columns: int = 5, scale: int = 2) -> None:
-    """An image with one clip (3, F, H, W) in [0, 1] per row, `columns` of its frames from first to last."""
-    lines = []
+    """Write an image with one clip (3, F, H, W) in [0, 1] per row, `columns` of its frames from first to last."""
+    strips = []
     for clip in rows:
-        frames = clip.float().clamp(0, 1).permute(1, 2, 3, 0).cpu().numpy()
-        picks = np.linspace(0, len(frames) - 1, columns).round().astype(int)
-        line = np.concatenate([np.pad(frames[i], ((1, 1), (1, 1), (0, 0)), constant_values=1.0) for i in picks], 1)
-        lines.append(line)
-    sheet = np.concatenate(lines, 0)
-    write_image(path, sheet.repeat(scale, 0).repeat(scale, 1))
+        frames = rearrange(clip.float().clamp(0, 1), "c f h w -> f h w c").cpu().numpy()
+        chosen = frames[np.linspace(0, len(frames) - 1, columns).round().astype(int)]
+        framed = np.pad(chosen, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
+        strips.append(rearrange(framed, "f h w c -> h (f w) c"))
+    sheet = repeat(np.concatenate(strips, 0), "h w c -> (h y) (w x) c", y=scale, x=scale)
+    write_image(path, sheet)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
+from torch import Tensor
+
+from ...models.devices import pick_dtype
 
 WIDE = 8  # from this ratio of its sides on, a matrix is handled by its Gram matrix
 
 
-def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     """Replace every matrix of a stack (N, rows, columns) by its nearest half-orthogonal one, roughly.
 
     Newton-Schulz iteration of fifth order with the coefficients of Jordan et al. (Muon, 2024): singular values end
@@ -20,127 +23,128 @@ def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     flip = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if flip else matrices
     wide = x.shape[2] > WIDE * x.shape[1]
-    # Powers of the Gram matrix need the longer mantissa.
-    x = x.to(torch.float32 if wide else torch.bfloat16)
+    # Powers of the Gram matrix need the longer mantissa; the rest does with what the device is fastest in.
+    x = x.to(torch.float32 if wide else pick_dtype(x.device))
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    if wide:
-        gram = x @ x.mT
-        eye = torch.eye(gram.shape[1], device=x.device)
-        total = eye.expand_as(gram)
-        for _ in range(steps):
-            polynomial = 3.4445 * eye - 4.7750 * gram + 2.0315 * gram @ gram
-            total = polynomial @ total
-            gram = polynomial @ gram @ polynomial
-        x = total @ x
-    else:
-        for _ in range(steps):
-            gram = x @ x.mT
-            x = 3.4445 * x + (-4.7750 * gram + 2.0315 * (gram @ gram)) @ x
+    x = newton_schulz_by_gram(x, steps) if wide else newton_schulz(x, steps)
     return (x.mT if flip else x).to(matrices.dtype)
+
+
+def newton_schulz(x: Tensor, steps: int) -> Tensor:
+    """Bring the singular values of matrices (N, rows, columns), at most 1, near 1."""
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * (gram @ gram)) @ x
+    return x
+
+
+def newton_schulz_by_gram(x: Tensor, steps: int) -> Tensor:
+    """Return the same as `newton_schulz`, by products of (rows, rows) matrices until the last one."""
+    gram = x @ x.mT
+    eye = torch.eye(gram.shape[1], device=x.device)
+    total = eye.expand_as(gram)
+    for _ in range(steps):
+        polynomial = 3.4445 * eye - 4.7750 * gram + 2.0315 * gram @ gram
+        total = polynomial @ total
+        gram = polynomial @ gram @ polynomial
+    return total @ x
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalized, for parameters of two dimensions or more (a convolution counts as the
-    matrix of its outputs by all else). Matrices of one shape are handled as one stack, which on a CPU costs a fraction
-    of one after the other.
+    matrix of its outputs by all else). Matrices of one shape are handled as one stack: few large kernels.
 
     like_adam: updates have the root mean square that AdamW's have (0.2), so that both share one learning rate;
     otherwise they are scaled by the root of rows over columns where that is above one.
+
+    Ours and not torch.optim.Muon (torch 2.9), whose steps on matrices it equals (a test holds it): torch's refuses the
+    convolutions of the autoencoder, and computes in bfloat16 also where a CPU emulates it.
     """
 
     def __init__(
         self,
-        params: Iterable[torch.Tensor],
+        params: Iterable[Tensor],
         lr: float = 0.02,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         like_adam: bool = False,
     ):
-        given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "like_adam": like_adam}
-        super().__init__(params, given)
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "like_adam": like_adam}
+        super().__init__(params, defaults)
         for group in self.param_groups:
             if any(p.ndim < 2 for p in group["params"]):
                 raise ValueError("Muon takes matrices and convolutions only.")
 
     @torch.no_grad()
-    def step(self, closure=None):
-        loss = closure() if closure is not None else None
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch overloads it
+        """Make one step with the gradients at hand."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
-            shapes: dict[tuple, list[torch.Tensor]] = {}
+            shapes: dict[tuple[object, ...], list[Tensor]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes.setdefault((tuple(p.flatten(1).shape), p.dtype, p.device), []).append(p)
-            for (shape, _, _), params in shapes.items():
-                updates = []
-                for p in params:
-                    state = self.state[p]
-                    if "momentum" not in state:
-                        state["momentum"] = torch.zeros_like(p)
-                    state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                    updates.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))  # Nesterov
-                stack = orthogonalize(torch.stack(updates))
-                ratio = 0.04 * max(shape) if group["like_adam"] else max(1.0, shape[0] / shape[1])
-                for p, update in zip(params, stack, strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update.view(p.shape), alpha=-group["lr"] * ratio**0.5)
+                    shapes.setdefault((*p.flatten(1).shape, p.dtype, p.device), []).append(p)
+            for params in shapes.values():
+                self._step_stack(params, group["lr"], group["momentum"], group["weight_decay"], group["like_adam"])
         return loss
 
+    def _step_stack(
+        self, params: list[Tensor], lr: float, momentum: float, weight_decay: float, like_adam: bool
+    ) -> None:
+        """Move parameters that are matrices of one shape."""
+        stack = orthogonalize(torch.stack([self._momentum(p, momentum).flatten(1) for p in params]))
+        rows, columns = stack.shape[1:]
+        square = 0.04 * max(rows, columns) if like_adam else max(1.0, rows / columns)
+        for p, update in zip(params, stack, strict=True):
+            p.mul_(1 - lr * weight_decay)
+            p.add_(update.view(p.shape), alpha=-lr * square**0.5)
 
-def optimizers(
+    def _momentum(self, p: Tensor, momentum: float) -> Tensor:
+        """Take the gradient of `p` into its moving average; returns Nesterov's look ahead."""
+        assert p.grad is not None
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        state["momentum"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(state["momentum"], momentum)
+
+
+def muon_and_adam(
     named: Iterable[tuple[str, torch.nn.Parameter]],
     inner: Iterable[str],
     muon_lr: float,
     adam_lr: float,
     weight_decay: float = 0.0,
 ) -> list[torch.optim.Optimizer]:
-    """[Muon, AdamW] over the parameters that train. Muon takes matrices whose name contains one of `inner`."""
+    """Return [Muon, AdamW] over the parameters that train. Muon takes matrices whose name contains one of `inner`."""
     inner = tuple(inner)
-    matrices, rest = [], []
+    matrices: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
     for name, p in named:
         if p.requires_grad:
             (matrices if p.ndim == 2 and any(part in name for part in inner) else rest).append(p)
-    found: list[torch.optim.Optimizer] = []
+    optimizers: list[torch.optim.Optimizer] = []
     if matrices:
-        found.append(Muon(matrices, lr=muon_lr, weight_decay=weight_decay))
+        optimizers.append(Muon(matrices, lr=muon_lr, weight_decay=weight_decay))
     if rest:
-        found.append(torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), eps=1e-8, weight_decay=weight_decay))
-    for optimizer in found:
+        optimizers.append(torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), eps=1e-8, weight_decay=weight_decay))
+    return optimizers
+
+
+def learning_rate_share(progress: float, step: int, warmup: int, cycles: Sequence[float] = (1.0,)) -> float:
+    """Return the share of the base learning rate: linear over `warmup` steps, times a cosine that falls to 0 in each
+    of the `cycles`, whose ends are shares of the run."""
+    progress = min(max(progress, 0.0), 1.0)
+    start, end = next((a, b) for a, b in zip((0.0, *cycles), cycles, strict=False) if progress <= b)
+    within = (progress - start) / (end - start)
+    return min(1.0, (step + 1) / max(1, warmup)) * 0.5 * (1 + math.cos(math.pi * within))
+
+
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Put every group at `share` of the learning rate that it was made with."""
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["base_lr"] = group["lr"]
-    return found
-
-
-def rate(progress: float, step: int, warmup: int) -> float:
-    """Share of the base learning rate: linear over `warmup` steps, then a cosine that is 0 at progress 1."""
-    return min(1.0, (step + 1) / max(1, warmup)) * 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
-
-
-def set_rate(found: Iterable[torch.optim.Optimizer], share: float) -> None:
-    """Put every group at `share` of its base learning rate."""
-    for optimizer in found:
-        for group in optimizer.param_groups:
-            group["lr"] = group["base_lr"] * share
-
-
-class Average:
-    """An exponential moving average whose horizon grows with the training: it spans about the last `share` of the
-    steps.
-
-    (Karras et al. 2312.02696 call this a power-function average.) A fixed decay would either keep the random
-    initialization for a long time or be too short to help at the end.
-    """
-
-    def __init__(self, module: torch.nn.Module, share: float = 0.05, longest: float = 0.9999):
-        self.share = share
-        self.longest = longest
-        self.values = {name: p.detach().clone() for name, p in module.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, module: torch.nn.Module, step: int) -> None:
-        decay = min(self.longest, 1 - 1 / (1 + self.share * step))
-        current = module.state_dict()
-        floats = [name for name, value in self.values.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.values[n] for n in floats], [current[n].detach() for n in floats], 1 - decay)
-        for name, value in self.values.items():
-            if not value.is_floating_point():
-                value.copy_(current[name])
+            group["lr"] = group.setdefault("base_lr", group["lr"]) * share

@@ -1,3 +1,4 @@
-"""The estimators that the benchmark measures with: train_estimators.py, its data (estimator_clips.py) and losses
-(tasks.py).
+"""The estimators that the benchmark measures with: train_estimators.py trains them by a config (settings.py).
+
+estimator_clips.py is the data, tasks.py the batches and losses, finish.py writes the file.
 """

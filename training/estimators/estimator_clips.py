@@ -11,10 +11,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from ...models.estimators.camera import camera_input, still_disparity, still_frames
+from ...models.estimators.perception import Perception
 from ...models.weights.tensor_file import read_tensors, write_tensors
+from ..common.precision import autocast
 
 # Seeds of their own: the estimators shall not know the generator's training scenes by heart.
 FIRST_SEED = 500_000_000
@@ -22,7 +25,8 @@ DISPARITY = 4.0  # disparity is learned as 4 / z: about 0 to 2 in the world's un
 
 
 def degrade(clip: Tensor, generator: torch.Generator, share: float = 0.7) -> Tensor:
-    """(T, 3, H, W) in [0, 1] disturbed as a generator and a small VAE would: blur, noise, blotches, tint."""
+    """Return a clip (T, 3, H, W) in [0, 1] disturbed as a generator and a small VAE would, in `share` of the calls:
+    blur, noise, blotches, tint."""
 
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
@@ -63,7 +67,7 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
     small, flow = [], []
     for seed, clip in zip(seeds, clips.video, strict=True):
         degraded = degrade(clip.transpose(0, 1), torch.Generator().manual_seed(seed))
-        images, motion = camera_input(degraded.permute(0, 2, 3, 1).numpy())
+        images, motion = camera_input(rearrange(degraded, "t c h w -> t h w c").numpy())
         small.append(images)
         flow.append(motion)
     poses, intrinsics = clips.trajectories()
@@ -88,28 +92,30 @@ def make_shard(seeds: list[int], frames: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def add_seen_disparity(bank: dict[str, Tensor], perception: torch.nn.Module, bf16: bool = True) -> None:
-    """Add `seen_disparity` (N, stills, 32, 48): what the camera network is told of depth, wrong as it may be."""
+def add_seen_disparity(bank: dict[str, Tensor], perception: Perception, dtype: torch.dtype) -> None:
+    """Add `seen_disparity` (N, stills, 32, 48), computed in `dtype`: the depth that the camera network works from, as
+    wrong as `perception` sees it."""
     seen = []
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    with autocast("cpu", dtype):
         for clip in bank["small"]:
             seen.append(still_disparity(perception, clip.float() / 255).half())
     bank["seen_disparity"] = torch.stack(seen)
 
 
-def load_bank(folder: Path, clips: int, shard: int, frames: int, minutes: float, first_seed: int = FIRST_SEED) -> dict:
-    """All shards in memory, rendering those that are missing until `minutes` are over (at least one is made)."""
+def load_bank(
+    folder: Path, clips: int, shard: int, frames: int, minutes: float, first_seed: int = FIRST_SEED
+) -> dict[str, Tensor]:
+    """Return all shards in memory, rendering those that are missing until `minutes` are over (at least one is made)."""
     folder.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
+    start = time.perf_counter()
     parts: list[dict[str, Tensor]] = []
-    for index in range(-(-clips // shard)):
+    for index, first in enumerate(range(0, clips, shard)):
         path = folder / f"shard_{index:04d}.safetensors"
         if not path.exists():
-            if parts and time.perf_counter() - began > minutes * 60:
+            if parts and time.perf_counter() - start > minutes * 60:
                 break
-            start = first_seed + index * shard
-            made = make_shard(list(range(start, start + min(shard, clips - index * shard))), frames)
-            write_tensors(path, made, {})
-            print(f"{path.name}: {time.perf_counter() - began:.0f} s", flush=True)
+            seeds = range(first_seed + first, first_seed + min(first + shard, clips))
+            write_tensors(path, make_shard(list(seeds), frames), {})
+            print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
         parts.append(read_tensors(path))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

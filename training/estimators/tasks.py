@@ -1,4 +1,4 @@
-"""One task per estimator: how a batch is drawn from the bank, and what is lost on it."""
+"""One task per estimator: how a batch is drawn from the bank, and the loss on it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from ...models.estimators.camera import CameraNet, compose
@@ -17,17 +18,19 @@ Bank = dict[str, Tensor]
 
 
 def pick(count: int, below: int, generator: torch.Generator) -> Tensor:
-    """`count` indices, each below `below`."""
+    """Return `count` indices, each below `below`."""
     return torch.randint(below, (count,), generator=generator)
 
 
 def shuffle_colors(images: Tensor, generator: torch.Generator) -> Tensor:
-    """(..., 3, H, W) with the channels of the whole batch permuted: objects are not known by the colors of a world."""
+    """Return images (..., 3, H, W) with the channels of the whole batch permuted: objects are not to be known by the
+    colors of a world."""
     return images[..., torch.randperm(3, generator=generator), :, :]
 
 
 def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Depth as a condition has it (L1, and L1 of its gradients for sharp edges), the ratios of disparity, objects."""
+    """Return the errors of depth as a condition has it (L1, and L1 of its gradients for sharp edges), of ratios of
+    disparity, and of objects."""
     stills = bank["frames"].shape[1]
     clips = pick(max(1, batch // stills), len(bank["frames"]), generator)
     images = bank["frames"][clips].float() / 255
@@ -39,10 +42,12 @@ def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Ge
     seen = net(images.contiguous(memory_format=torch.channels_last), clips=len(clips))
 
     def over_mean(disparity: Tensor) -> Tensor:
-        clip = disparity.unflatten(0, (-1, stills))
-        return clip / clip.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
+        clip = rearrange(disparity, "(n k) h w -> n k h w", k=stills)
+        ratios: Tensor = clip / clip.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
+        return ratios
 
-    error = seen.depth - normalized(truth.unflatten(0, (-1, stills))).flatten(0, 1)
+    target = normalized(rearrange(truth, "(n k) h w -> n k h w", k=stills))
+    error = seen.depth - rearrange(target, "n k h w -> (n k) h w")
     edges = (error[:, 1:] - error[:, :-1]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()
     return {
         "depth": error.abs().mean() * 8,
@@ -54,15 +59,15 @@ def perception_loss(net: Perception, bank: Bank, batch: int, generator: torch.Ge
 
 
 def normalized(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
-    """Clips (N, F, H, W) as control/depth normalizes them: quantiles of each clip to 0 and 1."""
+    """Return clips (N, F, H, W) as control/depth normalizes them: quantiles of each clip to 0 and 1."""
     bounds = torch.quantile(disparity.flatten(1), torch.tensor([low, high]), dim=1)
-    bottom, top = bounds[:, :, None, None, None]
-    return ((disparity - bottom) / (top - bottom).clamp(min=1e-4)).clamp(0, 1)
+    bottom, top = rearrange(bounds, "q n -> q n 1 1 1")
+    return torch.clamp((disparity - bottom) / (top - bottom).clamp(min=1e-4), 0, 1)
 
 
 def degraded_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """(N, H, W) masks moved by up to two pixels, grown or shrunk by one, as generated objects miss theirs."""
-    found = []
+    """Return masks (N, H, W) moved by up to two pixels, grown or shrunk by one, as generated objects miss theirs."""
+    moved = []
     for mask in masks:
         down, right, change = torch.randint(-2, 3, (3,), generator=generator).tolist()
         mask = mask.roll((down, right), (0, 1))[None, None].float()
@@ -70,12 +75,12 @@ def degraded_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
             mask = F.max_pool2d(mask, 3, 1, 1)
         elif change == -2:
             mask = -F.max_pool2d(-mask, 3, 1, 1)
-        found.append(mask[0, 0])
-    return torch.stack(found)
+        moved.append(mask[0, 0])
+    return torch.stack(moved)
 
 
 def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Contrast over `batch` objects: the region of a frame against all references of the batch, and back."""
+    """Return the contrast over `batch` objects: the region of a frame against all references of the batch, and back."""
     if "seen" not in bank:  # (clip, still, slot) of every object with enough pixels to be known
         visible = (bank["identity"][:, :, None] == torch.arange(3)[:, None, None]).sum((-1, -2))
         bank["seen"] = (visible >= 24).nonzero()
@@ -101,7 +106,7 @@ def identity_loss(net: IdentityNet, bank: Bank, batch: int, generator: torch.Gen
 
 
 def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Images, motion, disparity of the stills, focal and true poses; mirrored or run backwards in part."""
+    """Return images, flow, disparity of the stills, focal lengths and true poses; mirrored or run backwards in part."""
     clips = pick(batch, len(bank["small"]), generator)
     images = shuffle_colors(bank["small"][clips].float() / 255, generator)
     flow = bank["flow"][clips].float()
@@ -117,36 +122,34 @@ def camera_batch(bank: Bank, batch: int, generator: torch.Generator) -> tuple[Te
         # Backwards: the last frame is the first, its depth the unit. Motion back is nearly minus the motion there.
         images, disparity, flow = images.flip(1), disparity.flip(1), -flow.flip(1)
         back = poses[:, -1:, :, :3].transpose(-1, -2)
-        places = (back @ (poses[..., 3:] - poses[:, -1:, :, 3:])) / bank["units"][clips, -1][:, None, None, None]
-        poses = torch.cat([back @ poses[..., :3], places], -1).flip(1)
+        positions = (back @ (poses[..., 3:] - poses[:, -1:, :, 3:])) / bank["units"][clips, -1][:, None, None, None]
+        poses = torch.cat([back @ poses[..., :3], positions], -1).flip(1)
         focal = bank["focal"][clips, -1]
     return images, flow, disparity, focal, poses
 
 
 def camera_loss(net: CameraNet, bank: Bank, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """The metrics themselves: angle and distance of every frame's pose, summed over the clip; and of every step."""
+    """Return the metrics themselves: angle and distance of every frame's pose, summed over the clip; and the error of
+    every step."""
     *seen, poses = camera_batch(bank, batch, generator)
     steps = net(*seen)
-    found = compose(steps)
+    result = compose(steps)
     # Frobenius norm of the difference: sqrt(2) times the angle for small angles, with a slope at zero.
-    turn = ((found[..., :3] - poses[..., :3]).square().sum((-1, -2)) + 1e-5).sqrt()[:, 1:].sum(1).mean()
-    place = ((found[..., 3] - poses[..., 3]).square().sum(-1) + 1e-5).sqrt()[:, 1:].sum(1).mean()
+    turn = ((result[..., :3] - poses[..., :3]).square().sum((-1, -2)) + 1e-5).sqrt()[:, 1:].sum(1).mean()
+    place = ((result[..., 3] - poses[..., 3]).square().sum(-1) + 1e-5).sqrt()[:, 1:].sum(1).mean()
+    return {"turn": turn, "place": place, "steps": (steps - true_steps(poses)).abs().sum((1, 2)).mean()}
+
+
+def true_steps(poses: Tensor) -> Tensor:
+    """Return the movement (N, T - 1, 6) from each pose (N, T, 3, 4) to the next, as `CameraNet` estimates it.
+
+    Three numbers of rotation (the axial vector of the matrix: the axis times the sine of the angle), three of position.
+    """
     before = poses[:, :-1, :, :3].transpose(-1, -2)
-    true_turns = before @ poses[:, 1:, :, :3]
-    true_moves = (before @ (poses[:, 1:, :, 3:] - poses[:, :-1, :, 3:]))[..., 0]
-    vector = (
-        torch.stack(
-            [
-                true_turns[..., 2, 1] - true_turns[..., 1, 2],
-                true_turns[..., 0, 2] - true_turns[..., 2, 0],
-                true_turns[..., 1, 0] - true_turns[..., 0, 1],
-            ],
-            -1,
-        )
-        / 2
-    )
-    small = (steps - torch.cat([vector, true_moves], -1)).abs().sum((1, 2)).mean()
-    return {"turn": turn, "place": place, "steps": small}
+    turns = before @ poses[:, 1:, :, :3]
+    moves = (before @ (poses[:, 1:, :, 3:] - poses[:, :-1, :, 3:]))[..., 0]
+    axial = [turns[..., i, j] - turns[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0))]
+    return torch.cat([torch.stack(axial, -1) / 2, moves], -1)
 
 
 LOSSES: dict[str, Callable[..., dict[str, Tensor]]] = {

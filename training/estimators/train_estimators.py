@@ -8,38 +8,25 @@ enough to go on exactly where it stopped. A batch is a function of the seed and 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
-from ...evaluation.control.judge import METRICS, Judge
-from ...evaluation.held_out_scenes import held_out_scenes
-from ...evaluation.metrics import mean_and_error
-from ...models.estimators.estimators_file import Estimators, save_estimators
-from ...models.estimators.layers import SIZE
+from ...models.estimators.estimators_file import Estimators
+from ..common.ema import EMA, power_function_decay
 from ..common.log import Log
-from ..common.optimizers import Average, optimizers, rate, set_rate
+from ..common.loop import Loop
+from ..common.optimizers import learning_rate_share, muon_and_adam, set_learning_rate
+from ..common.precision import autocast, compute_dtype
 from ..common.settings import read_settings
-from ..common.state import load_state, save_state
+from ..common.state import TrainingState
 from .estimator_clips import add_seen_disparity, load_bank
-from .tasks import LOSSES
-
-
-@dataclass(frozen=True)
-class EstimatorSettings:
-    """A config of the stage. `data`: clips, shard, frames, minutes. Each of `stages`: steps, minutes, batch, lr."""
-
-    data: dict
-    stages: dict[str, dict]
-    seed: int = 0
-    threads: int = 1
-    bf16: bool = True
-    save_seconds: float = 45.0
-    log_every: int = 20
-    about: str = ""
-    held_out: int = 64
-    order: tuple[str, ...] = field(default=("perception", "identity", "camera"))
+from .finish import finish
+from .settings import EstimatorSettings
+from .tasks import LOSSES, Bank
 
 
 def train_estimators(config: str | Path, out: str | Path, resume: bool = True) -> Path:
@@ -48,120 +35,80 @@ def train_estimators(config: str | Path, out: str | Path, resume: bool = True) -
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    bank = load_bank(out / "data", **settings.data)
+    bank = load_bank(out / "data", **asdict(settings.data))
     torch.manual_seed(settings.seed)
     estimators = Estimators()
     steps = {}
     for name in settings.order:
         if name == "camera":
-            add_seen_disparity(bank, estimators.perception.eval(), settings.bf16)
-        steps[name] = train_stage(name, estimators.modules()[name], bank, settings, out, resume)
+            add_seen_disparity(bank, estimators.perception.eval(), compute_dtype(settings.precision, "cpu"))
+        trainer = Trainer(name, estimators.modules()[name], bank, settings, out)
+        if resume:
+            trainer.load()
+        steps[name] = trainer.run()
     return finish(estimators, bank, settings, steps, out)
 
 
-def train_stage(
-    name: str, net: torch.nn.Module, bank: dict, settings: EstimatorSettings, out: Path, resume: bool
-) -> int:
-    """Train one network; leaves its averaged weights in `net` and returns the number of steps."""
-    budget = settings.stages[name]
-    path = out / f"{name}_state.safetensors"
-    net = net.to(memory_format=torch.channels_last).train()
-    found = optimizers(net.named_parameters(), (), muon_lr=0.0, adam_lr=budget["lr"], weight_decay=0.01)
-    average = Average(net, share=0.08)
-    step, spent = 0, 0.0
-    if resume and path.exists():
-        state = load_state(path)
-        net.load_state_dict(state["net"])
-        for optimizer, saved in zip(found, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        average.values = dict(state["average"])
-        step, spent = state["step"], state["seconds"]
-    log = Log(out / f"{name}.jsonl", step)
-    began, saved_at = computing(settings), time.perf_counter()
+class Trainer:
+    """The training of one estimator on the CPU: NAME_state.safetensors (all that resuming needs) and NAME.jsonl."""
 
-    def save() -> None:
-        save_state(
-            path,
-            {
-                "net": net.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in found],
-                "average": average.values,
-                "step": step,
-                "seconds": spent + computing(settings) - began,
-            },
+    def __init__(self, name: str, net: nn.Module, bank: Bank, settings: EstimatorSettings, out: Path) -> None:
+        self.name, self.bank, self.settings, self.out = name, bank, settings, out
+        self.stage = settings.stages[name]
+        self.dtype = compute_dtype(settings.precision, "cpu")
+        self.net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # not in its stubs
+        self.optimizers = muon_and_adam(
+            self.net.named_parameters(), (), muon_lr=0.0, adam_lr=self.stage.lr, weight_decay=0.01
         )
+        self.ema = EMA(self.net, power_function_decay(0.08))
+        self.loop = Loop(self.stage.steps, self.stage.minutes, clock=lambda: time.process_time() / settings.threads)
+        self.state = TrainingState(self.net, self.ema, self.optimizers, self.loop)
+        self.state_path = out / f"{name}_state.safetensors"
 
-    sums: dict[str, float] = {}
-    while True:
-        seconds = spent + computing(settings) - began
-        progress = max(step / budget["steps"], seconds / (60 * budget["minutes"]))
-        if progress >= 1:
-            break
-        set_rate(found, rate(progress, step, budget.get("warmup", 50)))
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-            losses = LOSSES[name](net, bank, budget["batch"], generator)
-        loss = sum(losses.values())
-        for optimizer in found:
+    def load(self) -> None:
+        """Go on from the saved state where there is one."""
+        if self.state_path.exists():
+            self.state.load(self.state_path)
+
+    def run(self) -> int:
+        """Train to the end of the budget; leaves the averaged weights in the network and returns the number of steps.
+
+        Raises UserError where SIGTERM came first; the state is saved then.
+        """
+        s, loop = self.settings, self.loop
+        log = Log(self.out / f"{self.name}.jsonl", loop.step)
+        sums: dict[str, float] = {}
+        with loop.running():
+            while loop.goes_on():
+                for part, value in self.train_step().items():
+                    sums[part] = sums.get(part, 0.0) + value
+                loop.tick()
+                if loop.step % s.log_every == 0:
+                    means = {part: value / s.log_every for part, value in sums.items()}
+                    log.write(step=loop.step, seconds=loop.seconds, loss=sum(means.values()), **means)
+                    sums = {}
+                if loop.due("save", s.save_seconds / 60):
+                    self.state.save(self.state_path)
+        self.state.save(self.state_path)
+        loop.raise_if_stopped()
+        self.net.load_state_dict(self.ema.values)
+        self.net.eval()
+        return loop.step
+
+    def train_step(self) -> dict[str, float]:
+        """Make one step; returns the parts of its loss."""
+        stage, step = self.stage, self.loop.step
+        set_learning_rate(self.optimizers, learning_rate_share(self.loop.progress, step, stage.warmup))
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
+        with autocast("cpu", self.dtype):
+            losses = LOSSES[self.name](self.net, self.bank, stage.batch, generator)
+        loss: Tensor = reduce(torch.add, losses.values())
+        for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), budget.get("clip", 5.0))
-        for optimizer in found:
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.net.parameters(), stage.clip)
+        for optimizer in self.optimizers:
             optimizer.step()
-        step += 1
-        average.update(net, step)
-        for key, value in losses.items():
-            sums[key] = sums.get(key, 0.0) + float(value.detach())
-        if step % settings.log_every == 0:
-            means = {key: value / settings.log_every for key, value in sums.items()}
-            log.write(step=step, seconds=seconds, loss=sum(means.values()), **means)
-            sums = {}
-        if time.perf_counter() - saved_at > settings.save_seconds:
-            save()
-            saved_at = time.perf_counter()
-    save()
-    net.load_state_dict(average.values)
-    net.eval()
-    return step
-
-
-def computing(settings: EstimatorSettings) -> float:
-    """Seconds that each of this process's threads has computed so far."""
-    return time.process_time() / settings.threads
-
-
-@torch.no_grad()
-def finish(estimators: Estimators, bank: dict, settings: EstimatorSettings, steps: dict[str, int], out: Path) -> Path:
-    """Center the features on the bank, note how the networks were trained and how well they see, write the file."""
-    estimators.perception.mean.zero_()
-    features = [
-        estimators.perception(part.flatten(0, 1).float() / 255, clips=len(part)).features
-        for part in bank["frames"][:256].split(16)
-    ]
-    estimators.perception.mean.copy_(torch.cat(features).mean(0))
-    estimators.about = {
-        "clips": len(bank["frames"]),
-        "steps": steps,
-        "minutes": {name: settings.stages[name]["minutes"] for name in settings.order},
-        "seed": settings.seed,
-    }
-    frames = settings.data["frames"]
-    estimators.about.update(held_out_floors(Judge(estimators), settings.held_out, frames))
-    return save_estimators(out / "fulldit_mini_estimators.safetensors", estimators)
-
-
-def held_out_floors(judge: Judge, count: int, frames: int, first: int = 1_000_000) -> dict[str, dict[str, float]]:
-    """What the judge says of `count` renders: `floor` against their own controls, `mismatch` against another's.
-
-    An estimator is good enough when its floor is far below its mismatch. The scenes are not those of the benchmark.
-    """
-    scenes = list(held_out_scenes(count, frames, *SIZE, first=first))
-    found: dict[str, dict[str, float]] = {}
-    for name, shift in (("floor", 0), ("mismatch", 1)):
-        values = [
-            judge.measure(scene.frames, scenes[(index + shift) % count].conditions).values
-            for index, scene in enumerate(scenes)
-        ]
-        means = {metric: mean_and_error([value[metric] for value in values])[0] for metric in METRICS}
-        found[name] = {metric: round(mean, 4) for metric, mean in means.items() if mean is not None}
-    return found
+        self.loop.count(stage.batch)
+        self.ema.update(self.net, self.loop.step)
+        return {part: float(value.detach()) for part, value in losses.items()}

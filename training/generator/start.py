@@ -15,7 +15,7 @@ from ...models.weights.checkpoint import embedded_path, load_model, read_config
 
 
 def checkpoint_of(model: str) -> Path | None:
-    """The file that the entry `model` of a config names, or None for a preset.
+    """Return the file that the entry `model` of a config names, or None for a preset.
 
     It is the name of a preset, the name of a checkpoint in the repository's checkpoints/, or a .safetensors file.
     Raises UserError for anything else.
@@ -32,13 +32,13 @@ def checkpoint_of(model: str) -> Path | None:
 
 
 def config_of(model: str) -> FullDiTConfig:
-    """The architecture, and the size of its clips."""
+    """Return the architecture that the entry `model` names, and the size of its clips."""
     path = checkpoint_of(model)
     return PRESETS[model] if path is None else read_config(path)
 
 
 def networks(model: str, vae_fingerprint: str) -> tuple[FullDiT, TextEncoder, FullDiTConfig]:
-    """Network and text encoder in float32, for latents of the VAE with the `vae_fingerprint`.
+    """Return network, text encoder and config, the weights in float32, for latents of the VAE that has the fingerprint.
 
     Raises UserError where a checkpoint was trained on latents of another VAE.
     """

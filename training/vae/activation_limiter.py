@@ -30,21 +30,23 @@ class ActivationLimiter:
                 if isinstance(module, layers.Upsample) and module.time:
                     self.hold(module.time_conv, trunk)
                 elif module.time:  # Its convolution in time makes the last frame of a clip.
-                    self.hold(module.time_conv, trunk, seen=module)
+                    self.hold(module.time_conv, trunk, watched=module)
         self.hold(vae.encoder.conv1, trunk)
         self.hold(vae.decoder.conv1, trunk)
 
-    def hold(self, conv: nn.Module, limit: float, seen: nn.Module | None = None) -> None:
-        def look(_module, _inputs, output: Tensor) -> None:
-            if torch.is_grad_enabled() and (seen is None or output.shape[2] > 1):
+    def hold(self, conv: nn.Module, limit: float, watched: nn.Module | None = None) -> None:
+        """Limit the root mean square of what comes out of `conv`, or of the module `watched` that it is part of."""
+
+        def measure(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            if torch.is_grad_enabled() and (watched is None or output.shape[2] > 1):
                 self.size[conv] = output.detach()[:, :, -1].float().square().mean()
 
         self.limit[conv] = limit
-        (seen or conv).register_forward_hook(look)
+        (watched or conv).register_forward_hook(measure)
 
     @torch.no_grad()
     def pull(self) -> None:
-        """Shrinks what passed its limit in the last forward pass, by at most a tenth of the way."""
+        """Shrink what passed its limit in the last forward pass, by at most a tenth of the way."""
         for conv, square in self.size.items():
             factor = (self.limit[conv] / square.sqrt().clamp_min(self.limit[conv])) ** 0.1
             for p in conv.parameters():

@@ -7,54 +7,64 @@ learns, or any time after.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ...control.errors import UserError
 from ...control.files import write_json
-from ...models.vae import layers
 from ...models.vae.autoencoder import VAE
 from ...models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
-from .initialize import compiled_rms_silu, lay_out
+from ..common.ema import EMA, warmed_up_decay
+from .initialize import compile_norms, lay_out
 from .quality import errors, evaluate
-from .train_vae import Trainer, load_config
+from .settings import VAESettings, read_vae_settings
+from .train_vae import Trainer
 
 FROZEN = ("encoder.", "conv1.")
 
 
 class DecoderTrainer(Trainer):
-    """A `Trainer` that starts from a finished autoencoder and leaves what makes latents alone."""
+    """A `Trainer` that starts from a finished autoencoder and leaves alone what makes latents."""
 
-    def __init__(self, config: dict, out: Path, start: VAE, metadata: dict, **more) -> None:
-        super().__init__(config, out, **more)
+    def __init__(self, settings: VAESettings, out: Path, start: VAE, metadata: Mapping[str, Any]) -> None:
+        super().__init__(settings, out)
         self.metadata = metadata
         self.vae.load_state_dict(start.state_dict())
         lay_out(self.vae)
         for name, parameter in self.vae.named_parameters():
             parameter.requires_grad_(not name.startswith(FROZEN))
-        self.ema = {name: p.detach().clone() for name, p in self.vae.named_parameters()}
+        self.ema = EMA(self.vae, warmed_up_decay(settings.ema))
 
     def finish(self) -> Path:
-        """Writes `vae.safetensors` with the new decoder and `vae.json` with its figures; latents are bit-equal."""
+        """Write `vae.safetensors` with the new decoder and `vae.json` with its figures; latents are bit-equal."""
         held_out = self.held_out()
-        provenance = {"decoder_steps": self.step, "decoder_minutes": round(self.seconds / 60, 1)}
+        provenance = {"decoder_steps": self.loop.step, "decoder_minutes": round(self.loop.minutes, 1)}
         metadata = {**self.metadata, "fulldit_vae": {**self.metadata.get("fulldit_vae", {}), **provenance}}
         path = save_vae(self.out / "vae.safetensors", self.averaged(), metadata)
         shipped = load_vae(path)
-        figures = {"psnr": evaluate(shipped, held_out), "errors": errors(shipped, held_out["video"])}
-        figures |= {"fingerprint": fingerprint(shipped), **provenance}
+        figures = {
+            "psnr": evaluate(shipped, held_out, self.dtype),
+            "errors": errors(shipped, held_out["video"], self.dtype),
+            "fingerprint": fingerprint(shipped),
+            **provenance,
+        }
         write_json(self.out / "vae.json", figures)
         print(json.dumps(figures))
         return path
 
 
-def train_decoder(config_path: str | Path, vae_path: str | Path, out_dir: str | Path, resume: bool = True) -> Path:
-    """Goes on with the decoder of the VAE at `vae_path` as the config's `decoder` says; returns the new file's path."""
-    config = load_config(config_path)
-    config = {**config, **config["decoder"]}
-    out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
-    if config.get("compile"):
-        layers.rms_silu = compiled_rms_silu()
-    trainer = DecoderTrainer(config, out, load_vae(vae_path), read_metadata(vae_path))
+def train_decoder(config: str | Path, vae_path: str | Path, out: str | Path, resume: bool = True) -> Path:
+    """Train the decoder of the VAE at `vae_path` as the config's entry `decoder` says; returns the new file's path.
+
+    Raises UserError for a config without that entry.
+    """
+    _, settings = read_vae_settings(config)
+    if settings is None:
+        raise UserError(f"The config {config} has no entry 'decoder', which says how the decoder is trained further.")
+    if settings.compile:
+        compile_norms()
+    trainer = DecoderTrainer(settings, Path(out), load_vae(vae_path), read_metadata(vae_path))
     if resume:
         trainer.load()
     trainer.run()

@@ -9,32 +9,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from einops import repeat
 from torch import Tensor
 
+from ..common.entries import Count, Settings, Share
+
 KINDS = ("video", "disparity", "identity", "reference")
+# Seeds, frames, height and width to clips of each kind.
+Renderer = Callable[[list[int], int, int, int], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Settings):
     """The batches until the share `until` of the run: `batch` crops of frames x height x width or `images` stills."""
 
-    until: float
-    frames: int
-    height: int
-    width: int
-    batch: int
-    images: int
+    until: Share
+    frames: Count
+    height: Count
+    width: Count
+    batch: Count
+    images: Count
 
 
 def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str, Tensor]:
-    """The four kinds of clips of these scenes: uint8 (N, 3, T, H, W), references with T = 1."""
+    """Render these scenes; returns the four kinds of clips: uint8 (N, 3, T, H, W), references with T = 1."""
     from ...scenes import render
 
     clips = render(seeds, frames=frames, height=height, width=width)
     images = clips.references[clips.present].clamp(0, 1)  # (N, 3, H, W), the filled slots of all scenes
     kinds = {
         "video": clips.video,
-        "disparity": clips.disparity().expand(-1, 3, -1, -1, -1),
+        "disparity": repeat(clips.disparity(), "n 1 t h w -> n c t h w", c=3),
         "identity": clips.identity_maps(),
         "reference": images[:, :, None],
     }
@@ -42,13 +47,16 @@ def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str
 
 
 def as_input(clips: Tensor) -> Tensor:
-    """uint8 images as what the network takes: float32 in [-1, 1]."""
+    """Return uint8 images as the network takes them: float32 in [-1, 1]."""
     return clips.float() / 127.5 - 1
 
 
 class ClipPool:
-    """Starts with `ahead` + 1 blocks, renders a block of `block` scenes every `block_steps` steps and draws
-    from the newest `blocks` blocks."""
+    """Clips that are rendered while the training goes on.
+
+    It starts with `ahead` + 1 blocks, renders a block of `block` scenes every `block_steps` steps and draws from the
+    newest `blocks` blocks.
+    """
 
     def __init__(
         self,
@@ -61,14 +69,14 @@ class ClipPool:
         block_steps: int = 12,
         blocks: int = 24,
         ahead: int = 6,
-        make: Callable[..., dict[str, Tensor]] = rendered,
+        make: Renderer = rendered,
     ) -> None:
         self.seed, self.size, self.mix, self.make = seed, (frames, height, width), mix, make
         self.block, self.block_steps, self.blocks, self.ahead = block, block_steps, blocks, ahead
         self.held: dict[int, dict[str, Tensor]] = {}
 
     def batch(self, step: int, phase: Phase) -> Tensor:
-        """The batch of this step, float32 in [-1, 1], (B, 3, T, H, W): either stills or crops of clips."""
+        """Return the batch of this step, float32 in [-1, 1], (B, 3, T, H, W): either stills or crops of clips."""
         newest = step // self.block_steps + self.ahead
         wanted = range(max(0, newest - self.blocks + 1), newest + 1)
         self.held = {
@@ -86,9 +94,11 @@ class ClipPool:
         return as_input(torch.stack(drawn))
 
     def seeds(self, index: int) -> list[int]:
+        """Return the scenes of a block."""
         return list(range(index * self.block, (index + 1) * self.block))
 
     def draw(self, kind: str, frames: int, phase: Phase, generator: torch.Generator) -> Tensor:
+        """Return a crop of a random clip of this kind: uint8 (3, frames, height, width)."""
         blocks = list(self.held.values())
         clips = blocks[self.integer(len(blocks), generator)][kind]
         clip = clips[self.integer(len(clips), generator)]

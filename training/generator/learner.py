@@ -1,0 +1,53 @@
+"""What the generator learns: the velocity of rectified flow, and what an error in it counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...dataset.loss_weights import object_mask
+from ...models.backbone.transformer import FullDiT
+from ...models.conditioning.text import TextEncoder
+from ...models.sampling.flow import add_noise, velocity
+from .batches import Batch
+
+
+class Learner(nn.Module):
+    """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it.
+
+    `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
+    `object_weight`: what it counts in training where an object is (`blank` is the latent of an empty map), else 1:
+    objects are a small part of the image and most of what a reference says.
+    """
+
+    blank: Tensor | None
+    weights: Tensor
+
+    def __init__(
+        self,
+        model: FullDiT,
+        text: TextEncoder,
+        weights: Tensor | None = None,
+        blank: Tensor | None = None,
+        object_weight: float = 1.0,
+    ):
+        super().__init__()
+        self.model = model
+        self.text = text
+        self.object_weight = object_weight
+        self.register_buffer("blank", blank, persistent=False)
+        weights = torch.ones(model.config.out_dim) if weights is None else weights
+        self.register_buffer("weights", weights[:, None, None, None], persistent=False)
+
+    def forward(self, batch: Batch, noise: Tensor, t: Tensor) -> Tensor:
+        """Return the mean squared error of the velocity, per clip: (B,).
+
+        Where t is per frame, the first one is cleaner than the rest and does not count.
+        """
+        x = add_noise(batch.video, noise, t)
+        v = self.model(x, 1000 * t, self.text(batch.tokens), batch.conditions)
+        error: Tensor = (v.float() - velocity(batch.video, noise)).square() * self.weights
+        if self.training and self.blank is not None and self.object_weight != 1 and batch.maps is not None:
+            error = error * (1 + (self.object_weight - 1) * object_mask(batch.maps, self.blank))
+        error = error.mean((1, 3, 4))
+        return (error[:, 1:] if t.ndim == 2 else error).mean(1)
