@@ -78,7 +78,7 @@ def load_camera(
     # os.path says no to a text that is too long for a file name, where Path raises.
     if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
         return sequence(text, frames, fps=fps, aspect=aspect)
-    trajectory = read_camera(text, keyed=frames, aspect=aspect)
+    trajectory = read_camera(text, default_frames=frames, aspect=aspect)
     if trajectory.frames != frames:
         if not fit:
             check_length(trajectory.frames, frames, f"the camera path '{text}'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import presets
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from . import inputs
 from .sockets.types import Camera
 
@@ -69,7 +69,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                 inputs.fps(),
                 io.Combo.Input(
                     "ease",
-                    options=list(EASES),
+                    options=list(EASING_NAMES),
                     default="smooth",
                     tooltip="How the speed is spread. smooth: slow start and end. linear: one speed. in: slow start.",
                 ),

@@ -28,7 +28,7 @@ class FullDiTLoadCamera(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=paths.camera_files(formats.endings()),
+                    options=paths.camera_files(formats.file_extensions()),
                     tooltip="A file of the input folder or its subfolders; R refreshes.",
                 ),
                 io.Int.Input(
@@ -71,7 +71,7 @@ class FullDiTLoadCamera(io.ComfyNode):
 
     @classmethod
     def execute(cls, file, frames, scale, aspect=1.5) -> io.NodeOutput:
-        path = formats.read_camera(paths.input_file(file), frames or None, keyed=frames or 17, aspect=aspect)
+        path = formats.read_camera(paths.input_file(file), frames or None, default_frames=frames or 17, aspect=aspect)
         return io.NodeOutput(path.scaled(scale) if scale != 1 else path)
 
 
@@ -93,7 +93,7 @@ class FullDiTSaveCamera(io.ComfyNode):
                 Camera.Input("camera", tooltip="The path to write."),
                 io.Combo.Input(
                     "format",
-                    options=[name for name, entry in formats.FORMATS.items() if entry.writes],
+                    options=[name for name, entry in formats.FORMATS.items() if entry.writable],
                     default="fulldit",
                     tooltip="The kind of file. The help page lists what each one keeps.",
                 ),
@@ -110,10 +110,10 @@ class FullDiTSaveCamera(io.ComfyNode):
     @classmethod
     def execute(cls, camera, format, filename_prefix) -> io.NodeOutput:
         entry = formats.FORMATS[format]
-        path = paths.output_file(filename_prefix, entry.endings[0])
+        path = paths.output_file(filename_prefix, entry.extensions[0])
         formats.write_camera(camera, path, format)
         kept = ", ".join(
-            word for word in ("poses", "intrinsics", "principal point", "fps", "unit") if word in entry.carries
+            word for word in ("poses", "intrinsics", "principal point", "fps", "unit") if word in entry.preserves
         )
         text = f"{camera.frames} frames in output/{paths.shown_output(path)}\nkeeps {kept}"
         return io.NodeOutput(str(path), ui={"text": [text]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from . import inputs
 from .sockets.types import Camera, Geometry, Poses, Viewport, WanCamera
 
@@ -39,7 +39,10 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
                 inputs.frames(),
                 inputs.fps(),
                 io.Combo.Input(
-                    "ease", options=list(EASES), default="smooth", tooltip="How the speed is spread over the path."
+                    "ease",
+                    options=list(EASING_NAMES),
+                    default="smooth",
+                    tooltip="How the speed is spread over the path.",
                 ),
                 inputs.aspect("Width divided by height of the video. The view keeps its height."),
                 io.Boolean.Input(
@@ -113,7 +116,7 @@ class FullDiTCameraFromPoses(io.ComfyNode):
     def execute(cls, poses, fps) -> io.NodeOutput:
         from ..control.camera import sockets
 
-        return io.NodeOutput(sockets.from_poses(poses, fps or None))
+        return io.NodeOutput(sockets.from_cameractrl_poses(poses, fps or None))
 
 
 class FullDiTCameraFromPlucker(io.ComfyNode):

@@ -64,14 +64,14 @@ class FullDiTCameraPath(io.ComfyNode):
         if path is None:  # linked: not known yet
             return True
         try:
-            splines.path_from_state(path, frames=2)
+            splines.path_from_editor_state(path, frames=2)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
     def execute(cls, path, frames, fps, aspect=1.5, image=None, geometry=None) -> io.NodeOutput:
-        camera = splines.path_from_state(path, frames, fps, aspect)
+        camera = splines.path_from_editor_state(path, frames, fps, aspect)
         if image is None and geometry is None:
             return io.NodeOutput(camera)
         from .page.backdrop import save_backdrop

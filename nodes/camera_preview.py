@@ -51,7 +51,7 @@ class FullDiTCameraPreview(io.ComfyNode):
         import torch
         from comfy_api.latest import UI
 
-        from ..control.camera.plucker import plucker
+        from ..control.camera.plucker import plucker_embedding
         from ..view import camera_plot
         from .sockets.cameras import camera_motion_range_of, describe_path, limits
 
@@ -59,7 +59,7 @@ class FullDiTCameraPreview(io.ComfyNode):
         most = limits(camera_motion_range_of(model), camera.fps)
         aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
         high = max(32, height // (4 if layout == "sheet" else 2))
-        rays = plucker(camera.relative(), high, max(32, round(high * aspect)))
+        rays = plucker_embedding(camera.relative(), high, max(32, round(high * aspect)))
         path = to_tensor(camera_plot.draw_path(camera, height, width)[None])
         curves = to_tensor(camera_plot.draw_curves(camera, height, width, most)[None])
         text = describe_path(camera, model)

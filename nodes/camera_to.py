@@ -164,4 +164,4 @@ class FullDiTCameraToPoses(io.ComfyNode):
         from ..control.camera import sockets
 
         path = camera.resample(frames) if frames else camera
-        return io.NodeOutput(sockets.to_poses(path.relative().scaled(scale)))
+        return io.NodeOutput(sockets.to_cameractrl_poses(path.relative().scaled(scale)))

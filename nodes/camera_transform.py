@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory, edit
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from .sockets.types import Camera
 
 Work = Callable[..., CameraTrajectory]
@@ -27,10 +27,10 @@ def _operations() -> dict[str, tuple[Work, list]]:
         ),
         "ease": (
             lambda path, ease: edit.ease(path, ease),
-            [io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="How the speed is spread.")],
+            [io.Combo.Input("ease", options=list(EASING_NAMES), default="smooth", tooltip="How the speed is spread.")],
         ),
         "shake": (
-            lambda path, degrees, distance, take, hertz: edit.shake(path, degrees, distance, take, hertz),
+            lambda path, degrees, distance, take, hertz: edit.add_handheld_shake(path, degrees, distance, take, hertz),
             [
                 _number("degrees", 0.5, 0.0, 30.0, "The largest turn of the hand, in degrees."),
                 _number("distance", 0.01, 0.0, 10.0, "The largest shift; 0.01 is a hundredth of the unit.", 0.005),
@@ -96,7 +96,7 @@ def _operations() -> dict[str, tuple[Work, list]]:
             ],
         ),
         "add": (
-            lambda path, second: edit.compose(path, second),
+            lambda path, second: edit.compose_movements(path, second),
             [Camera.Input("second", tooltip="The movement on top, made in the frame of the first's camera.")],
         ),
     }

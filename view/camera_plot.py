@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..control.camera.rotations import angle_between, looking
+from ..control.camera.rotations import angle_between, look_at_rotation
 from ..control.camera.trajectory import CameraTrajectory
 from ..control.errors import UserError
 from .canvas import Canvas
@@ -27,7 +27,7 @@ class View:
         left, top, right, bottom = box
         turn, rise = np.radians(AZIMUTH), np.radians(ELEVATION)
         back = np.array([np.sin(turn) * np.cos(rise), -np.sin(rise), -np.cos(turn) * np.cos(rise)])
-        self.rotation = looking(-back)
+        self.rotation = look_at_rotation(-back)
         center = (points.min(0) + points.max(0)) / 2
         size = max(float(np.linalg.norm(points - center, axis=1).max()), 1e-6)
         self.eye = center + 5.0 * size * back

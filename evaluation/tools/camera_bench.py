@@ -23,7 +23,7 @@ import numpy as np
 from ...control.camera import CameraTrajectory, rotations
 from ...control.camera.formats import FORMATS, read_camera, write_camera
 from ...control.camera.from_video import estimate_camera
-from ...control.camera.plucker import plucker
+from ...control.camera.plucker import plucker_embedding
 from ...control.camera.presets import preset
 from ...control.camera.trajectory import compose, invert
 from ...control.errors import UserError
@@ -89,7 +89,7 @@ def _median(values: list[float | None]) -> float | None:
 def any_path(frames: int = 23, seed: int = 0) -> CameraTrajectory:
     """A path with any rotation, far from the origin, and a zoom."""
     random = np.random.default_rng(seed)
-    rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
+    rotation = rotations.from_rotvec(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
     zoom = np.exp(np.linspace(0, 0.8, frames))[:, None] * (0.9, 1.6)
     lens = np.concatenate([zoom, np.full((frames, 2), 0.5)], 1)
@@ -101,11 +101,11 @@ def round_trips(skipped: dict[str, str]) -> dict[str, dict]:
     the path's extent), of poses relative to the first where the format keeps only those."""
     path, result = any_path(), {}
     for name, entry in FORMATS.items():
-        if not (entry.reads and entry.writes):
-            skipped[f"roundtrip {name}"] = "is read only" if entry.reads else "is written only"
+        if not (entry.readable and entry.writable):
+            skipped[f"roundtrip {name}"] = "is read only" if entry.readable else "is written only"
             continue
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / f"camera{entry.endings[0]}"
+            place = Path(folder) / f"camera{entry.extensions[0]}"
             try:
                 write_camera(path, place, format=name)
                 back = read_camera(place)
@@ -129,7 +129,7 @@ def plucker_difference(height: int = 24, width: int = 42) -> float:
     """The largest difference from Plücker's own definition: for points p and q of a line, p x q and q - p, divided by
     the distance. p is the pixel's point at depth 1, q at depth 2, by the inverse of the 4x4 projection."""
     path = any_path(5).relative()
-    rays = plucker(path, height, width, dtype=np.float64)
+    rays = plucker_embedding(path, height, width, dtype=np.float64)
     worst = 0.0
     for frame in range(path.frames):
         fx, fy, cx, cy = path.intrinsics[frame] * (width, height, width, height)

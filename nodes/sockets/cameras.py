@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...control.camera import CameraTrajectory, sockets
-from ...control.camera.easing import eased
-from ...control.camera.formats import UNKNOWN
-from ...control.camera.motion_range import CameraMotionRange, outside
-from ...control.camera.plucker import plucker
+from ...control.camera.easing import apply_easing
+from ...control.camera.formats import UNKNOWN_UNIT
+from ...control.camera.motion_range import CameraMotionRange, motion_range_warnings
+from ...control.camera.plucker import plucker_embedding
 from ...control.camera.rotations import angle_between
 from ...control.errors import UserError
 
@@ -51,7 +51,7 @@ def wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length:
         below = (length - 1) // 4 * 4 + 1
         raise UserError(f"The length is {length}; Wan takes 4k+1 frames: use {below} or {below + 4}.")
     path = for_video(trajectory, width, height, length).relative().scaled(scale)
-    rays = torch.from_numpy(plucker(path, height, width))  # F C H W
+    rays = torch.from_numpy(plucker_embedding(path, height, width))  # F C H W
     rays = torch.cat([rays[:1].expand(4, -1, -1, -1), rays[1:]])
     packed = rays.unflatten(0, (-1, 4)).permute(2, 1, 0, 3, 4).flatten(0, 1)  # (c k) F' H W
     return packed[None].contiguous().to(comfy.model_management.intermediate_device())
@@ -59,7 +59,7 @@ def wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length:
 
 def from_embedding(embedding: Any, fps: float) -> CameraTrajectory:
     """The path in a WAN_CAMERA_EMBEDDING. Raises UserError for what is none."""
-    return sockets.from_rays(sockets.unpack_embedding(_array(embedding, "the camera embedding")), fps)
+    return sockets.from_plucker_rays(sockets.unpack_wan_embedding(_array(embedding, "the camera embedding")), fps)
 
 
 def through_views(
@@ -73,7 +73,7 @@ def through_views(
     if not views:
         raise UserError("No 3D view is connected: connect the camera_info of Load 3D or Create Camera Info.")
     keys = sockets.from_viewport(views, fps, aspect, by_target)
-    at = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
+    at = apply_easing(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
     path = keys.at(at, method="smooth")
     intrinsics = path.intrinsics.copy()
     intrinsics[:, 0] = intrinsics[:, 1] / aspect
@@ -101,7 +101,7 @@ def from_geometry(geometry: Mapping[str, Any], fps: float) -> CameraTrajectory:
         )
     names = ("extrinsics", "intrinsics", "depth")
     extrinsics, intrinsics, depth = (_array(geometry[name], f"'{name}' of the geometry") for name in names)
-    return sockets.from_geometry(extrinsics, intrinsics, depth, fps)
+    return sockets.from_da3_geometry(extrinsics, intrinsics, depth, fps)
 
 
 def tracks(
@@ -128,7 +128,9 @@ def tracks(
         if not seen.size:
             raise UserError("The geometry's first depth map is empty: look at the node that made it.")
         away = away / np.median(seen)
-    path, visible = sockets.to_tracks(for_video(trajectory, width, height, length), height, width, columns, rows, away)
+    path, visible = sockets.to_point_tracks(
+        for_video(trajectory, width, height, length), height, width, columns, rows, away
+    )
     device = comfy.model_management.intermediate_device()
     return {
         "track_path": torch.from_numpy(path).to(device),
@@ -158,15 +160,15 @@ def describe_path(path: CameraTrajectory, model: Any = None) -> str:
         f"travels {path.distance()[-1]:.3g}, up to {away:.3g} from the start, up to {path.speed().max():.3g} a second",
         f"turns by up to {turned:.3g} degrees, up to {path.angular_speed().max():.3g} a second",
         f"field of view {lens} degrees",
-        f"unit: {'unknown' if path.unit == UNKNOWN else path.unit}",
+        f"unit: {'unknown' if path.unit == UNKNOWN_UNIT else path.unit}",
     ]
     if model is not None:
         reach = camera_motion_range_of(model)
         if reach is None:
             lines.append("The model does not say which movements it was trained on.")
         else:
-            lines += outside(path, reach) or ["Within what the model was trained on."]
-            if path.unit == UNKNOWN and away > 0:
+            lines += motion_range_warnings(path, reach) or ["Within what the model was trained on."]
+            if path.unit == UNKNOWN_UNIT and away > 0:
                 lines.append("The unit is unknown: distances were compared as if it were the model's.")
     return "\n".join(lines)
 

@@ -75,7 +75,7 @@ def test_the_file_of_keys_in_the_documentation(tmp_path):
 
     page = Path(__file__).resolve().parents[2] / "docs" / "conventions.md"
     (tmp_path / "keys.json").write_text(re.search(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.S)[1])
-    path = read_camera(tmp_path / "keys.json", keyed=9, aspect=2.0)
+    path = read_camera(tmp_path / "keys.json", default_frames=9, aspect=2.0)
     assert path.frames == 9 and path.c2w[-1, :, 3] == pytest.approx([0.4, -0.2, 0.1])
     assert path.fov()[-1, 0] == pytest.approx(40)
     assert path.intrinsics[0, 1] / path.intrinsics[0, 0] == pytest.approx(2)

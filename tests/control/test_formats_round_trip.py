@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
-from comfyui_fulldit.control.camera.formats import FORMATS, endings, read_camera, write_camera
-from comfyui_fulldit.control.camera.formats.common import UNKNOWN
+from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN_UNIT, file_extensions, read_camera, write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -23,18 +22,18 @@ WRITTEN = [
     pytest.param(
         name,
         marks=pytest.mark.skipif(
-            importlib.util.find_spec(MODULES[entry.needs]) is None, reason=f"{entry.needs} is not installed"
+            importlib.util.find_spec(MODULES[entry.requires]) is None, reason=f"{entry.requires} is not installed"
         ),
     )
     for name, entry in FORMATS.items()
-    if entry.writes
+    if entry.writable
 ]
 
 
 def wild(frames: int = 23, seed: int = 0, centered: bool = False) -> CameraTrajectory:
     """A path that no shortcut survives: any rotation, far from the origin, a zoom, an off-center principal point."""
     random = np.random.default_rng(seed)
-    rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
+    rotation = rotations.from_rotvec(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
     zoom = np.exp(np.linspace(0, 0.8, frames))[:, None] * (0.9, 1.6)
     middle = np.full((frames, 2), 0.5) if centered else np.repeat([[0.47, 0.55]], frames, 0)
@@ -53,7 +52,7 @@ def errors(first: CameraTrajectory, second: CameraTrajectory) -> tuple[float, fl
 
 
 def place_for(name: str, folder) -> object:
-    return folder / f"camera{FORMATS[name].endings[0]}"
+    return folder / f"camera{FORMATS[name].extensions[0]}"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -61,7 +60,7 @@ def place_for(name: str, folder) -> object:
     "path", [wild(), preset("arc_left", 9, fps=12), preset("static", 1)], ids=["wild", "arc", "one"]
 )
 def test_round_trip(tmp_path, name, path):
-    carries = FORMATS[name].carries
+    carries = FORMATS[name].preserves
     target = place_for(name, tmp_path)
     write_camera(path, target, name)
     again = read_camera(target)
@@ -91,7 +90,9 @@ def test_an_ending_alone_chooses_the_usual_format(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["format"] == "fulldit-camera"
     write_camera(wild(3), tmp_path / "a.txt")
     assert len((tmp_path / "a.txt").read_text().splitlines()[1].split()) == 19
-    assert {".json", ".txt", ".npy", ".tum", ".glb"} <= set(endings()) and ".fbx" not in endings(write=True)
+    assert {".json", ".txt", ".npy", ".tum", ".glb"} <= set(file_extensions()) and ".fbx" not in file_extensions(
+        write=True
+    )
 
 
 def test_names_that_cannot_be_written_are_refused(tmp_path):
@@ -101,10 +102,10 @@ def test_names_that_cannot_be_written_are_refused(tmp_path):
 
 
 def test_pixel_aspect_and_unit_survive_in_our_own_format(tmp_path):
-    path = wild().replace(pixel_aspect=1.5, unit=UNKNOWN)
+    path = wild().replace(pixel_aspect=1.5, unit=UNKNOWN_UNIT)
     write_camera(path, tmp_path / "a.json")
     again = read_camera(tmp_path / "a.json")
-    assert again.pixel_aspect == 1.5 and again.unit == UNKNOWN and np.array_equal(again.c2w, path.c2w)
+    assert again.pixel_aspect == 1.5 and again.unit == UNKNOWN_UNIT and np.array_equal(again.c2w, path.c2w)
 
 
 def blender(ending: str) -> CameraTrajectory:
@@ -248,7 +249,7 @@ def test_keyed_gltf_animations_are_sampled_in_time(tmp_path):
     assert path.c2w[6, 2, 3] == pytest.approx(16 * 0.15625), "3 u^2 - 2 u^3 at a quarter"
 
 
-FAST = [name for name, entry in FORMATS.items() if entry.writes and not entry.needs]
+FAST = [name for name, entry in FORMATS.items() if entry.writable and not entry.requires]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -260,12 +261,12 @@ FAST = [name for name, entry in FORMATS.items() if entry.writes and not entry.ne
 )
 def test_any_path_survives_any_format(tmp_path, name, vectors, scale, fps):
     values = np.array(vectors)
-    c2w = np.concatenate([rotations.from_vector(values[:, :3]), scale * values[:, 3:, None]], 2)
+    c2w = np.concatenate([rotations.from_rotvec(values[:, :3]), scale * values[:, 3:, None]], 2)
     path = CameraTrajectory(c2w, (0.9, 1.6, 0.5, 0.5), fps=fps)
     target = place_for(name, tmp_path / name)
     write_camera(path, target, name)
     again = read_camera(target)
     turned, moved = errors(path, again)
     assert turned <= 1e-5 and moved <= 1e-6 and again.frames == path.frames
-    if "fps" in FORMATS[name].carries and path.frames > 1:
+    if "fps" in FORMATS[name].preserves and path.frames > 1:
         assert again.fps == pytest.approx(fps, rel=1e-3)

@@ -177,14 +177,14 @@ def test_bundle_adjustment_finds_exact_cameras():
     """Six cameras and forty points, started off by a degree and a tenth of a unit: exact to 1e-6."""
     random = np.random.default_rng(4)
     points = random.uniform((-1, -1, 2), (1, 1, 4), (40, 3))
-    rotation = rotations.from_vector(random.normal(0, 0.1, (6, 3)))
+    rotation = rotations.from_rotvec(random.normal(0, 0.1, (6, 3)))
     shift = random.normal(0, 0.3, (6, 3))
     rotation[0], shift[0] = np.eye(3), 0
     camera, point = np.repeat(np.arange(6), 40), np.tile(np.arange(40), 6)
     seen = np.einsum("mij,mj->mi", rotation[camera], points[point]) + shift[camera]
     at = 700 * seen[:, :2] / seen[:, 2:]
     start = Bundle(
-        rotations.from_vector(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
+        rotations.from_rotvec(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
         shift + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
         np.full(6, 700.0),
         points + random.normal(0, 0.1, points.shape),

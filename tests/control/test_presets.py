@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
-from comfyui_fulldit.control.camera.easing import EASES
+from comfyui_fulldit.control.camera.easing import EASING_NAMES
 from comfyui_fulldit.control.camera.presets import PRESETS, preset
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
@@ -112,7 +112,7 @@ def test_every_preset_starts_at_the_identity_and_is_smooth(name, frames):
         assert name == "static" or np.ptp(path.c2w, axis=0).max() + np.ptp(path.intrinsics, axis=0).max() > 0.02
 
 
-@pytest.mark.parametrize("kind", EASES)
+@pytest.mark.parametrize("kind", EASING_NAMES)
 def test_every_ease_reaches_the_stated_end_exactly(kind):
     x = preset("truck_right", amount=1, ease=kind).c2w[:, 0, 3]
     assert x[0] == 0 and x[-1] == 1

@@ -1,4 +1,4 @@
-// Smooth turning through key rotations: control/camera/turns.py in JavaScript, with the solver behind 'fluid' written out.
+// Smooth turning through key rotations: control/camera/rotation_splines.py in JavaScript, with the solver behind 'fluid' written out.
 import { add, apply, cross, dot, fromVector, length, multiply, scale, sub, toVector, transpose } from "./rotations.mjs";
 import { UserError } from "../shared/errors.mjs";
 

@@ -179,7 +179,7 @@ def _solve(system, free: np.ndarray, damping: float, cameras: int, points: int):
 def _moved(bundle: Bundle, step: np.ndarray, points: np.ndarray) -> Bundle:
     return replace(
         bundle,
-        rotation=rotations.from_vector(step[:, :3]) @ bundle.rotation,
+        rotation=rotations.from_rotvec(step[:, :3]) @ bundle.rotation,
         shift=bundle.shift + step[:, 3:6],
         focal=bundle.focal * np.exp(np.clip(step[:, 6], -0.5, 0.5)),
         points=bundle.points + points,

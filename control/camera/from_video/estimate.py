@@ -258,7 +258,7 @@ def _bridged(c2w: np.ndarray, sure: np.ndarray) -> np.ndarray:
         return c2w
     known, frames = np.flatnonzero(sure), np.arange(len(c2w))
     at = np.clip(frames, known[0], known[-1])
-    turn = rotations.interpolate(known, c2w[known, :, :3], at)
+    turn = rotations.slerp(known, c2w[known, :, :3], at)
     place = np.stack([np.interp(at, known, column) for column in c2w[known, :, 3].T], 1)
     return np.where(sure[:, None, None], c2w, np.concatenate([turn, place[:, :, None]], 2))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import rotations
 from . import bundle_adjustment as ba
-from . import direct, twoview
+from . import photometric, two_view
 from .tracks import Tracks
 
 # Points so far away that their parallax is not seen are put at this many usual depths: they still hold the rotation.
@@ -127,7 +127,7 @@ def chain(problem: Problem, zoom: bool) -> tuple[np.ndarray, np.ndarray]:
         both = both[:: max(1, len(both) // 300)]
         if len(both) >= 8:
             first, second = problem.at[both, f - 1] / focal[f - 1], problem.at[both, f] / focal[f - 1]
-            turn, ratio = twoview.turn_between(first, second, problem.pixel / focal[f - 1], zoom)
+            turn, ratio = two_view.turn_between(first, second, problem.pixel / focal[f - 1], zoom)
         rotation[f] = turn @ rotation[f - 1]
         focal[f] = focal[f - 1] * ratio
     return rotation, focal
@@ -212,7 +212,7 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Fit 
         mine = bundle.camera == number
         rays = np.full((len(tracks), 2), np.nan)
         rays[bundle.point[mine]] = bundle.at[mine] / problem.focal
-        pose = twoview.pose_from_points(bundle.points[visible], rays[visible], problem.pixel / problem.focal)
+        pose = two_view.pose_from_points(bundle.points[visible], rays[visible], problem.pixel / problem.focal)
         if pose is None:
             continue
         bundle.rotation[number], bundle.shift[number] = pose[:2]
@@ -243,12 +243,12 @@ def _start(problem: Problem, frames: np.ndarray, tracks: np.ndarray, seen: np.nd
             continue
         a = problem.at[tracks[both], frames[first]] / problem.focal
         b = problem.at[tracks[both], frames[second]] / problem.focal
-        turn, shift, inside = twoview.relative_pose(a, b, problem.pixel / problem.focal)
+        turn, shift, inside = two_view.relative_pose(a, b, problem.pixel / problem.focal)
         if inside.sum() < 15:
             continue
         rays = np.concatenate([a[inside], b[inside]])
         camera, point = np.repeat([0, 1], inside.sum()), np.tile(np.arange(inside.sum()), 2)
-        _, angle, front = twoview.points_from_rays(
+        _, angle, front = two_view.points_from_rays(
             rays, np.stack([np.eye(3), turn]), np.stack([np.zeros(3), shift]), camera, point, int(inside.sum())
         )
         angle = np.degrees(angle)
@@ -265,7 +265,7 @@ def triangulate(bundle: ba.Bundle, placed: np.ndarray, keep: np.ndarray | None =
     """Points from the rays of the placed cameras; those of `keep` stay as they are. Also which have a depth (N,)."""
     use = placed[bundle.camera]
     rays = bundle.at[use] / bundle.focal[bundle.camera[use], None]
-    points, angle, front = twoview.points_from_rays(
+    points, angle, front = two_view.points_from_rays(
         rays, bundle.rotation, bundle.shift, bundle.camera[use], bundle.point[use], len(bundle.points)
     )
     views = np.bincount(bundle.point[use], minlength=len(points))
@@ -285,7 +285,7 @@ def with_far_points(bundle: ba.Bundle, placed: np.ndarray) -> ba.Bundle:
     use = placed[bundle.camera]
     camera, point = bundle.camera[use], bundle.point[use]
     rays = bundle.at[use] / bundle.focal[camera, None]
-    points, angle, front = twoview.points_from_rays(
+    points, angle, front = two_view.points_from_rays(
         rays, bundle.rotation, bundle.shift, camera, point, len(bundle.points)
     )
     direction = np.concatenate([rays, np.ones((len(rays), 1))], 1)
@@ -348,7 +348,7 @@ def sharpened(problem: Problem, fit: Fit, step: Callable[[], None] = lambda: Non
     free = freedom(fit.kind, len(placed), problem.known)
     support = 0
     for apart, scale in SCHEDULE:
-        measured = direct.remeasure(part, images, apart * problem.pixel, problem.pixel)
+        measured = photometric.remeasure(part, images, apart * problem.pixel, problem.pixel)
         if len(measured.at) < 0.3 * len(part.at):
             break
         measured = ba.adjust(measured, free, scale * problem.pixel, rounds=8)
@@ -372,7 +372,7 @@ def all_frames(problem: Problem, fit: Fit) -> Fit:
     """The fit carried to every frame: poses between the fitted frames, each refined on the points."""
     frames = np.arange(problem.frames)
     key = fit.frames[fit.placed]
-    rotation = rotations.interpolate(key, fit.bundle.rotation[fit.placed], np.clip(frames, key[0], key[-1]))
+    rotation = rotations.slerp(key, fit.bundle.rotation[fit.placed], np.clip(frames, key[0], key[-1]))
     center = -np.einsum("kji,kj->ki", fit.bundle.rotation, fit.bundle.shift)[fit.placed]
     center = np.stack([np.interp(frames, key, column) for column in center.T], 1)
     focal = np.exp(np.interp(frames, key, np.log(fit.bundle.focal[fit.placed])))
@@ -384,7 +384,7 @@ def all_frames(problem: Problem, fit: Fit) -> Fit:
         free = (True, fit.kind == "moving", fit.kind == "zooming")
         bundle = _others(bundle, ba.resect(bundle, free, problem.pixel), kept)
         for apart, scale in SCHEDULE[-2:]:
-            measured = direct.remeasure(bundle, problem.images, apart * problem.pixel, problem.pixel, kept)
+            measured = photometric.remeasure(bundle, problem.images, apart * problem.pixel, problem.pixel, kept)
             bundle = _others(bundle, ba.resect(measured, free, scale * problem.pixel), kept)
     return Fit(fit.kind, frames, fit.tracks, bundle, np.ones(len(frames), bool))
 

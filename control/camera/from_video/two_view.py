@@ -56,7 +56,7 @@ def turn_between(
         weighted = jacobian * weight[:, None, None]
         normal = np.einsum("nij,nik->jk", weighted, jacobian)
         step = -np.linalg.solve(normal + 1e-9 * np.eye(len(normal)), np.einsum("nij,ni->j", weighted, error))
-        rotation = rotations.from_vector(step[:3]) @ rotation
+        rotation = rotations.from_rotvec(step[:3]) @ rotation
         if zoom:
             ratio *= float(np.exp(np.clip(step[3], -0.3, 0.3)))
         scale = max(scale * 0.6, pixel)
