@@ -75,7 +75,8 @@ def to_quaternion(matrix: np.ndarray) -> np.ndarray:
     best = np.argmax(squares, -1)
     quaternion = np.take_along_axis(rows, best[..., None, None], -2)[..., 0, :]
     quaternion = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-    return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    positive: np.ndarray = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    return positive
 
 
 def to_rotvec(matrix: np.ndarray) -> np.ndarray:

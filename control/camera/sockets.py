@@ -209,7 +209,7 @@ def to_point_tracks(
 
     depth: distance of the scene from the first camera along its axis, in the path's unit; a number, or a map (H', W')
     of the first frame. Points where the map is not positive and finite are left out. Returns pixels (F, N, 2) float32,
-    x and y, and visibility (F, N): in front of the camera and inside the image. Points behind the camera keep their last
+    x and y, and visibility (F, N): in front of the camera and inside the image. Points behind the camera keep the last
     position. Raises UserError for an empty grid and for no depth at all.
     """
     if height < 1 or width < 1 or not 1 <= columns * rows <= 100_000:

@@ -8,7 +8,7 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.from_video import estimate_camera
 from comfyui_fulldit.control.camera.from_video.bundle_adjustment import Bundle, adjust, free_parameters
-from comfyui_fulldit.control.camera.from_video.estimate import _about_support
+from comfyui_fulldit.control.camera.from_video.estimate import _support_warnings
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -141,9 +141,9 @@ def test_what_is_masked_is_not_listened_to():
 
 
 def test_a_path_that_few_points_support_is_doubted():
-    (doubt,) = _about_support(np.array([0.9, 0.5, 0.4]))
+    (doubt,) = _support_warnings(np.array([0.9, 0.5, 0.4]))
     assert "50%" in doubt and "colmap" in doubt
-    assert _about_support(np.array([0.7, 0.7, 0.2])) == []
+    assert _support_warnings(np.array([0.7, 0.7, 0.2])) == []
 
 
 def test_a_cut_is_reported():
@@ -158,7 +158,7 @@ def test_a_cut_is_reported():
 @pytest.mark.parametrize(
     ("frames", "options", "word"),
     [
-        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "Too few points"),
+        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "Too few points to track"),
         (np.zeros((1, 64, 96, 3), np.uint8), {}, "at least 2"),
         (np.zeros((5, 64, 96), np.uint8), {}, "expected"),
         (np.zeros((5, 16, 96, 3), np.uint8), {}, "32x32"),
@@ -178,14 +178,14 @@ def test_bundle_adjustment_finds_exact_cameras():
     random = np.random.default_rng(4)
     points = random.uniform((-1, -1, 2), (1, 1, 4), (40, 3))
     rotation = rotations.from_rotvec(random.normal(0, 0.1, (6, 3)))
-    shift = random.normal(0, 0.3, (6, 3))
-    rotation[0], shift[0] = np.eye(3), 0
+    translation = random.normal(0, 0.3, (6, 3))
+    rotation[0], translation[0] = np.eye(3), 0
     camera, point = np.repeat(np.arange(6), 40), np.tile(np.arange(40), 6)
-    seen = np.einsum("mij,mj->mi", rotation[camera], points[point]) + shift[camera]
+    seen = np.einsum("mij,mj->mi", rotation[camera], points[point]) + translation[camera]
     at = 700 * seen[:, :2] / seen[:, 2:]
     start = Bundle(
         rotations.from_rotvec(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
-        shift + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
+        translation + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
         np.full(6, 700.0),
         points + random.normal(0, 0.1, points.shape),
         camera,
@@ -196,8 +196,8 @@ def test_bundle_adjustment_finds_exact_cameras():
     found = adjust(start, free_parameters(6), 10.0, rounds=60, tolerance=0)
     assert np.abs(found.residuals()).max() < 1e-5
     assert np.degrees(rotations.angle_between(found.rotation, rotation)).max() < 1e-5
-    scale = np.linalg.norm(shift[1]) / np.linalg.norm(found.shift[1])
-    assert np.abs(found.shift * scale - shift).max() < 1e-6
+    scale = np.linalg.norm(translation[1]) / np.linalg.norm(found.translation[1])
+    assert np.abs(found.translation * scale - translation).max() < 1e-6
 
 
 def test_progress_reaches_its_total():

@@ -1,56 +1,58 @@
-"""The start of a reconstruction: two views (MAGSAC essential matrix), further ones by PnP, points by their rays.
+"""The start of a reconstruction: two views (MAGSAC essential matrix), further ones by PnP, points by triangulation.
 
 Rays are directions in a camera with z = 1: (pixel - principal point) / focal length. Poses are world-to-camera.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from .tracks import opencv
+from .. import rotations
+from .grouping import sum_by_index
+from .tracks import MIN_MATCHES, opencv
 
 
 def relative_pose(first: np.ndarray, second: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rotation (3, 3), unit shift (3,) and inliers (N,) of the second camera from rays (N, 2) of both.
+    """Return rotation (3, 3), unit translation (3,) and inliers (N,) of the second camera from rays (N, 2) of both.
 
     pixel: the size of a pixel on the plane z = 1. MAGSAC (Barath et al., arXiv 1912.05909) with the five-point solver;
-    which of the four solutions it is, cheirality tells.
+    cheirality chooses among the four solutions.
     """
     cv2 = opencv()
     cv2.setRNGSeed(0)
-    matrix, inside = cv2.findEssentialMat(
+    matrix, inliers = cv2.findEssentialMat(
         first, second, np.eye(3), method=cv2.USAC_MAGSAC, prob=0.9999, threshold=1.0 * pixel, maxIters=2000
     )
     if matrix is None or matrix.shape[0] < 3:
         return np.eye(3), np.zeros(3), np.zeros(len(first), bool)
-    count, rotation, shift, inside = cv2.recoverPose(matrix[:3], first, second, np.eye(3), mask=inside.copy())
-    return rotation, shift.ravel(), inside.ravel() > 0
+    _, rotation, translation, inliers = cv2.recoverPose(matrix[:3], first, second, np.eye(3), mask=inliers.copy())
+    return rotation, translation.ravel(), inliers.ravel() > 0
 
 
-def turn_between(
+def estimate_rotation(
     first: np.ndarray, second: np.ndarray, pixel: float, zoom: bool = False, rounds: int = 11
 ) -> tuple[np.ndarray, float]:
-    """The rotation (and, for `zoom`, the ratio of focal lengths) that carries rays (N, 2) of one camera to another.
+    """Return the rotation (and, for `zoom`, the ratio of focal lengths) that maps rays (N, 2) to another camera's.
 
-    Robust Gauss-Newton from standing still, from a wide to a narrow Cauchy scale. Returns R with ray2 ~ R @ ray1, and
-    the ratio f2 / f1 (1 without zoom).
+    Robust Gauss-Newton from the identity, from a wide to a narrow Cauchy scale. Returns R with ray2 ~ R @ ray1, and the
+    ratio f2 / f1 (1 without zoom).
     """
-    from .. import rotations
-
-    ray = np.concatenate([first, np.ones((len(first), 1))], 1)
+    rays = np.concatenate([first, np.ones((len(first), 1))], 1)
     rotation, ratio = np.eye(3), 1.0
-    # Half the points may belong to what moves: start from the usual displacement, end at a pixel.
+    # Half the points may belong to a moving object: start from the median displacement, end at a pixel.
     scale = max(float(np.median(np.linalg.norm(second - first, axis=1))), pixel)
     for _ in range(rounds):
-        turned = ray @ rotation.T
-        depth = np.maximum(turned[:, 2:], 0.1)
-        plane = turned[:, :2] / depth
+        rotated = rays @ rotation.T
+        depth = np.maximum(rotated[:, 2:], 0.1)
+        plane = rotated[:, :2] / depth
         error = ratio * plane - second
         weight = 1 / (1 + (error**2).sum(1) / scale**2)
-        slope = np.zeros((len(ray), 2, 3))
+        slope = np.zeros((len(rays), 2, 3))
         slope[:, 0, 0] = slope[:, 1, 1] = ratio / depth[:, 0]
         slope[:, :, 2] = -ratio * plane / depth
-        jacobian = np.cross(turned[:, None], slope)
+        jacobian = np.cross(rotated[:, None], slope)
         if zoom:
             jacobian = np.concatenate([jacobian, (ratio * plane)[:, :, None]], 2)
         weighted = jacobian * weight[:, None, None]
@@ -63,48 +65,56 @@ def turn_between(
     return rotation, ratio
 
 
-def points_from_rays(
-    rays: np.ndarray, rotation: np.ndarray, shift: np.ndarray, camera: np.ndarray, point: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World points (count, 3) nearest to their rays, the widest angle between these (radians), and in front (bool).
+@dataclass
+class Triangulation:
+    """World points (N, 3), the widest angle between their rays (N,) in radians, and whether they are in front (N,)."""
 
-    rays (M, 2), rotation (K, 3, 3), shift (K, 3), camera and point (M,) indices. The midpoint method for many views.
+    points: np.ndarray
+    angle: np.ndarray
+    in_front: np.ndarray
+
+
+def triangulate_rays(
+    rays: np.ndarray,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+    camera_index: np.ndarray,
+    point_index: np.ndarray,
+    count: int,
+) -> Triangulation:
+    """Return the `count` points nearest to their rays (the midpoint method for many views).
+
+    rays (M, 2), rotation (K, 3, 3), translation (K, 3), camera_index and point_index (M,).
     """
     direction = np.concatenate([rays, np.ones((len(rays), 1))], 1)
-    direction = np.einsum("mji,mj->mi", rotation[camera], direction)
+    direction = np.einsum("mji,mj->mi", rotation[camera_index], direction)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    center = -np.einsum("kji,kj->ki", rotation, shift)[camera]
+    center = -np.einsum("kji,kj->ki", rotation, translation)[camera_index]
     across = np.eye(3) - direction[:, :, None] * direction[:, None]
-
-    def total(values: np.ndarray) -> np.ndarray:
-        flat = values.reshape(len(values), -1)
-        return np.stack([np.bincount(point, column, count) for column in flat.T], 1).reshape(count, *values.shape[1:])
-
-    normal = total(across)
-    points = np.linalg.solve(normal + 1e-12 * np.eye(3), total(np.einsum("mij,mj->mi", across, center))[..., None])[
-        ..., 0
-    ]
-    mean = total(direction)
+    normal = sum_by_index(across, point_index, count) + 1e-12 * np.eye(3)
+    right = sum_by_index(np.einsum("mij,mj->mi", across, center), point_index, count)
+    points = np.linalg.solve(normal, right[..., None])[..., 0]
+    mean = sum_by_index(direction, point_index, count)
     mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-    away = np.arccos(np.clip((direction * mean[point]).sum(1), -1, 1))
+    from_mean = np.arccos(np.clip((direction * mean[point_index]).sum(1), -1, 1))
     angle = np.zeros(count)
-    np.maximum.at(angle, point, 2 * away)
-    depth = np.einsum("mi,mi->m", rotation[camera][:, 2], points[point]) + shift[camera][:, 2]
-    front = np.ones(count, bool)
-    np.logical_and.at(front, point, depth > 1e-6)
-    return points, angle, front
+    np.maximum.at(angle, point_index, 2 * from_mean)
+    depth = np.einsum("mi,mi->m", rotation[camera_index][:, 2], points[point_index]) + translation[camera_index][:, 2]
+    in_front = np.ones(count, bool)
+    np.logical_and.at(in_front, point_index, depth > 1e-6)
+    return Triangulation(points, angle, in_front)
 
 
-def pose_from_points(points: np.ndarray, rays: np.ndarray, pixel: float):
-    """World-to-camera rotation, shift and inliers of a view of known points (N, 3) at rays (N, 2), or None.
+def solve_pnp(points: np.ndarray, rays: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the world-to-camera rotation and translation of a view of known points (N, 3) at rays (N, 2), or None.
 
-    MAGSAC-scored PnP; the refinement is the bundle adjustment's.
+    RANSAC with SQPnP; the bundle adjustment refines it. pixel: the size of a pixel on the plane z = 1.
     """
     cv2 = opencv()
-    if len(points) < 8:
+    if len(points) < MIN_MATCHES:
         return None
     cv2.setRNGSeed(0)
-    done, vector, shift, inside = cv2.solvePnPRansac(
+    success, rotvec, translation, inliers = cv2.solvePnPRansac(
         points,
         rays,
         np.eye(3),
@@ -114,8 +124,6 @@ def pose_from_points(points: np.ndarray, rays: np.ndarray, pixel: float):
         confidence=0.999,
         flags=cv2.SOLVEPNP_SQPNP,
     )
-    if not done or inside is None or len(inside) < 8:
+    if not success or inliers is None or len(inliers) < MIN_MATCHES:
         return None
-    mask = np.zeros(len(points), bool)
-    mask[inside.ravel()] = True
-    return cv2.Rodrigues(vector)[0], shift.ravel(), mask
+    return cv2.Rodrigues(rotvec)[0], translation.ravel()
