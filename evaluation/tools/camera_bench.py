@@ -169,13 +169,12 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
     for first in range(0, frames, 7):
         some = slice(first, first + 7)
         camera = dataclasses.replace(scene.camera, c2w=scene.camera.c2w[some], intrinsics=scene.camera.intrinsics[some])
-        things = tuple(
-            dataclasses.replace(thing, center=thing.center[some], rotation=thing.rotation[some])
-            for thing in scene.things
+        objects = tuple(
+            dataclasses.replace(item, center=item.center[some], rotation=item.rotation[some]) for item in scene.objects
         )
-        part = dataclasses.replace(scene, frames=len(camera.c2w), things=things, camera=camera)
+        part = dataclasses.replace(scene, frames=len(camera.c2w), objects=objects, camera=camera)
         with torch.no_grad():
-            video = Tracer(part).image(height, width)[0]
+            video = Tracer(part).render(height, width)[0]
         images.append((video.permute(1, 2, 3, 0) * 255).round().byte().numpy())
     return np.concatenate(images), CameraTrajectory(scene.camera.c2w, scene.camera.intrinsics, fps=8.0)
 
