@@ -202,8 +202,8 @@ def _still(draw: _MotionDraw) -> _ObjectMotion:
 
 
 def _slide(draw: _MotionDraw) -> _ObjectMotion:
-    way = 0.28 * draw.distance * draw.amount * (draw.progress - 0.5)
-    return _xyz(np.cos(draw.heading) * way, 0.0, np.sin(draw.heading) * way), np.zeros(len(way))
+    travel = 0.28 * draw.distance * draw.amount * (draw.progress - 0.5)
+    return _xyz(np.cos(draw.heading) * travel, 0.0, np.sin(draw.heading) * travel), np.zeros(len(travel))
 
 
 def _spin(draw: _MotionDraw) -> _ObjectMotion:

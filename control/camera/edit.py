@@ -138,7 +138,7 @@ def look_at(path: CameraTrajectory, target: ArrayLike = (0.0, 0.0, 1.0), keep_ro
     at_target = np.linalg.norm(forward, axis=1) < 1e-9
     if at_target.any():
         raise UserError(
-            f"the camera of frame {int(at_target.argmax())} stands at the point it is to look at: move one of them"
+            f"the camera of frame {int(at_target.argmax())} is at the target it should look at: move one of them"
         )
     down = relative[:, :, 1] if keep_roll else (0.0, 1.0, 0.0)
     c2w = make_poses(rotations.look_at_rotation(forward, down), relative[:, :, 3])

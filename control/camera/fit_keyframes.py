@@ -19,24 +19,28 @@ PRESET_FRAMES = 65
 
 
 def fit_keyframes(
-    trajectory: CameraTrajectory, shift: float = 0.004, degrees: float = 0.2, most: int = 33, turns: str = "fluid"
+    trajectory: CameraTrajectory,
+    max_shift: float = 0.004,
+    max_degrees: float = 0.2,
+    max_keyframes: int = 33,
+    turns: str = "fluid",
 ) -> list[Keyframe]:
-    """Return few keyframes whose path stays within `shift` (units of the path) and `degrees` of the trajectory.
+    """Return few keyframes whose path stays within `max_shift` (units of the path) and `max_degrees` of the trajectory.
 
-    Keyframes are added where the path is worst until it fits or there are `most` of them. A camera that faces the
+    Keyframes are added where the path is worst until it fits or there are `max_keyframes`. A camera that faces the
     subject (the point at distance 1 before the first pose) all the time while it moves gets keyframes that look at it.
-    Raises UserError for `most` below 2.
+    Raises UserError for fewer than 2.
     """
-    if most < 2:
-        raise UserError(f"a path was to be made of {most} keys; at least 2 were expected")
+    if max_keyframes < 2:
+        raise UserError(f"a path was to be made of {max_keyframes} keys; at least 2 were expected")
     path = trajectory.relative()
     keyframes = _keyframe_per_frame(path)
     chosen = sorted({0, path.frames - 1})
     while True:
         fitted = path_through_keyframes([keyframes[frame] for frame in chosen], path.frames, path.fps, turns=turns)
-        error = _error(fitted, path, shift, degrees)
+        error = _error(fitted, path, max_shift, max_degrees)
         error[chosen] = 0
-        if error.max() <= 1 or len(chosen) >= most:
+        if error.max() <= 1 or len(chosen) >= max_keyframes:
             return [keyframes[frame] for frame in chosen]
         chosen = sorted({*chosen, int(error.argmax())})
 
@@ -60,11 +64,11 @@ def _rounded(vector: np.ndarray, digits: int) -> Vector:
     return x, y, z
 
 
-def _error(fitted: CameraTrajectory, path: CameraTrajectory, shift: float, degrees: float) -> np.ndarray:
+def _error(fitted: CameraTrajectory, path: CameraTrajectory, max_shift: float, max_degrees: float) -> np.ndarray:
     """Return how far each pose (F,) is off, as a multiple of what is allowed."""
-    position = np.linalg.norm(fitted.c2w[:, :, 3] - path.c2w[:, :, 3], axis=1) / shift
-    rotation = np.degrees(rotations.angle_between(fitted.c2w[:, :, :3], path.c2w[:, :, :3])) / degrees
-    fov = np.abs(fitted.fov()[:, 0] - path.fov()[:, 0]) / (2 * degrees)
+    position = np.linalg.norm(fitted.c2w[:, :, 3] - path.c2w[:, :, 3], axis=1) / max_shift
+    rotation = np.degrees(rotations.angle_between(fitted.c2w[:, :, :3], path.c2w[:, :, :3])) / max_degrees
+    fov = np.abs(fitted.fov()[:, 0] - path.fov()[:, 0]) / (2 * max_degrees)
     error: np.ndarray = np.max([position, rotation, fov], axis=0)
     return error
 

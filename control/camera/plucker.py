@@ -16,16 +16,11 @@ from .trajectory import CameraTrajectory
 ORDERS = ("moment_direction", "direction_moment")
 
 
-def ray_directions(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
-    """Return the unit directions (H, W, 3) float64, in world axes, of the rays through the pixel centers of a frame.
+def _ray_directions(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
+    """Return the unit directions (3, H, W), in world axes, of the rays through the pixel centers of a frame.
 
     The center of pixel (x, y) is (x + 0.5, y + 0.5).
     """
-    return rearrange(_directions(trajectory, frame, height, width), "xyz h w -> h w xyz")
-
-
-def _directions(trajectory: CameraTrajectory, frame: int, height: int, width: int) -> np.ndarray:
-    """Return the same directions, channels first (3, H, W)."""
     fx, fy, cx, cy = trajectory.intrinsics[frame]
     x = ((np.arange(width) + 0.5) / width - cx) / fx
     y = ((np.arange(height) + 0.5) / height - cy)[:, None] / fy
@@ -57,7 +52,7 @@ def plucker_embedding(
     result = np.empty((trajectory.frames, 6, height, width), dtype)
     moment, direction = (slice(0, 3), slice(3, 6)) if order == ORDERS[0] else (slice(3, 6), slice(0, 3))
     for frame in range(trajectory.frames):
-        x, y, z = ray = _directions(trajectory, frame, height, width)
+        x, y, z = ray = _ray_directions(trajectory, frame, height, width)
         ox, oy, oz = trajectory.c2w[frame, :, 3]
         result[frame, direction] = ray
         result[frame, moment] = oy * z - oz * y, oz * x - ox * z, ox * y - oy * x

@@ -101,7 +101,7 @@ def combine_parts(
 
 
 def is_sequence(text: str) -> bool:
-    """Return whether a text means movements and not a file: it starts with a preset's name, or is no file name."""
+    """Return whether a text means movements and not a file: it starts with a preset or is not like a file name."""
     word = re.match(r"\s*(\w+)\s*(?=[:@+,]|$)", text)
     if word and word[1] in PRESETS:
         return True

@@ -54,7 +54,7 @@ def from_viewport(
     to_target = _vector(cameras[0], "target", "the camera") - _vector(cameras[0], "position", "the camera")
     distance = float(np.linalg.norm(to_target))
     if distance < 1e-9:
-        raise UserError("the camera of the 3D view stands on its target: move it away, or count in scene units")
+        raise UserError("the camera of the 3D view is at its target: move it away, or count in scene units")
     return trajectory.scaled(1 / distance).replace(unit=UNIT)
 
 
@@ -76,7 +76,7 @@ def _viewport_matrix(camera: Mapping[str, Any], name: str) -> np.ndarray:
         return matrix
     forward = _vector(camera, "target", name) - matrix[:3, 3]
     if np.linalg.norm(forward) < 1e-9:
-        raise UserError(f"{name} of the 3D view stands on its target: move it away")
+        raise UserError(f"{name} of the 3D view is at its target: move it away")
     # Columns right, down, forward with the world's y up; the viewport's are right, up, backward.
     matrix[:3, :3] = rotations.look_at_rotation(forward, down=(0.0, -1.0, 0.0)) * (1, -1, -1)
     return matrix

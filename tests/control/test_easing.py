@@ -12,7 +12,7 @@ PROGRESS = np.linspace(0, 1, 401)
 
 
 @pytest.mark.parametrize("kind", EASING_NAMES)
-def test_ends_are_exact_and_beyond_them_nothing_changes(kind):
+def test_ends_are_exact_and_progress_is_clipped_to_them(kind):
     assert apply_easing(0.0, kind) == 0 and apply_easing(1.0, kind) == 1
     assert apply_easing(np.array([-3.0, 7.0]), kind).tolist() == [0, 1]
 
@@ -55,11 +55,11 @@ def test_out_is_in_played_backwards_and_in_out_is_both(kind):
         ("back_in", 0.5, 0.25 * (2.70158 * 0.5 - 1.70158)),
     ],
 )
-def test_known_values(kind, at, value):
+def test_curves_have_their_known_values(kind, at, value):
     assert apply_easing(at, kind) == pytest.approx(value, abs=1e-14)
 
 
-def test_back_goes_a_tenth_beyond():
+def test_back_overshoots_by_a_tenth():
     assert apply_easing(PROGRESS, "back_in").min() == pytest.approx(-0.1, abs=1e-4)
     assert apply_easing(PROGRESS, "back_out").max() == pytest.approx(1.1, abs=1e-4)
 

@@ -1,4 +1,4 @@
-"""Editing camera paths: what a person can image, exact ends, and what is refused."""
+"""Transforms of camera paths: geometry that a person can picture, exact ends, and refusals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from comfyui_fulldit.control.errors import UserError
 SUBJECT = np.array([[0.0, 0.0, 1.0]])
 
 
-def places(path: CameraTrajectory, point=SUBJECT) -> np.ndarray:
-    """Where a point of the world is in each frame's image (F, 2), 0..1."""
+def image_positions(path: CameraTrajectory, point=SUBJECT) -> np.ndarray:
+    """The position of a point of the world in each frame's image (F, 2), 0..1."""
     return project(np.atleast_2d(np.asarray(point, float)), path.w2c(), path.intrinsics)[:, 0]
 
 
 def test_reversed_truck_right_moves_a_point_to_the_right():
     path = edit.reverse(preset("truck_right")).relative()
-    x = places(path)[:, 0]
+    x = image_positions(path)[:, 0]
     assert (np.diff(x) > 0).all()
     assert path.c2w[-1, :, 3] == pytest.approx([-0.3, 0, 0])
 
@@ -67,7 +67,7 @@ def test_joining_another_speed_of_frames_keeps_its_duration():
 
 def test_an_orbit_with_a_dolly_on_top_comes_nearer_and_keeps_the_subject_in_the_center():
     path = edit.compose_movements(preset("orbit_right", amount=60), preset("dolly_in", amount=0.5))
-    assert places(path) == pytest.approx(0.5)
+    assert image_positions(path) == pytest.approx(0.5)
     assert np.linalg.norm(SUBJECT - path.c2w[-1, :, 3]) == pytest.approx(0.5)
 
 
@@ -87,7 +87,7 @@ def test_half_a_movement_is_half_of_each_part():
     assert edit.scale_movement(full).c2w == pytest.approx(full.c2w, abs=1e-12)
 
 
-def test_turns_beyond_half_a_turn_scale_too():
+def test_rotations_beyond_half_a_turn_scale_too():
     around = preset("pan_right", amount=175)
     twice = edit.concatenate([around, around])
     half = edit.scale_movement(twice, turn=0.5)
@@ -97,7 +97,7 @@ def test_turns_beyond_half_a_turn_scale_too():
 
 def test_a_truck_that_looks_at_the_subject_turns_against_its_way():
     path = edit.look_at(preset("truck_right", amount=1))
-    assert places(path) == pytest.approx(0.5)
+    assert image_positions(path) == pytest.approx(0.5)
     assert rotations.to_pan_tilt_roll(path.c2w[-1, :, :3]) == pytest.approx([-45, 0, 0])
 
 
@@ -106,7 +106,7 @@ def test_looking_at_keeps_the_roll_only_when_asked():
     level, kept = edit.look_at(rolling), edit.look_at(rolling, keep_roll=True)
     assert rotations.to_pan_tilt_roll(level.c2w[-1, :, :3])[2] == pytest.approx(0)
     assert rotations.to_pan_tilt_roll(kept.c2w[-1, :, :3])[2] == pytest.approx(30, abs=4)
-    assert places(kept) == pytest.approx(0.5)
+    assert image_positions(kept) == pytest.approx(0.5)
 
 
 def test_a_target_may_move_and_is_seen_from_the_first_camera_wherever_that_stands():
@@ -163,12 +163,12 @@ def test_a_shake_keeps_its_sizes_its_seed_and_the_first_frame():
     assert fast.angular_speed().mean() > 1.5 * one.angular_speed().mean()
 
 
-def test_the_same_hand_at_another_frame_rate():
+def test_the_same_seed_shakes_the_same_at_another_frame_rate():
     slow, fast = (handheld_curves(np.arange(n) / fps, 5) for n, fps in ((9, 8), (25, 24)))
     assert fast[::3] == pytest.approx(slow)
 
 
-def test_lenses_of_known_fields_of_view():
+def test_a_lens_has_the_field_of_view_of_its_focal_length():
     path = preset("zoom_in", amount=2, aspect=1.5)
     assert edit.with_lens(path, focal_mm=18).fov()[0, 0] == pytest.approx(90)
     assert edit.with_lens(path, fov=60).fov()[0, 0] == pytest.approx(60)
@@ -181,7 +181,7 @@ def test_lenses_of_known_fields_of_view():
 def test_dolly_zoom_keeps_the_size_of_the_subject_and_is_the_preset():
     path = edit.dolly_zoom(preset("dolly_in", amount=0.4))
     assert path.intrinsics == pytest.approx(preset("dolly_zoom", amount=0.4).intrinsics)
-    edge = places(edit.dolly_zoom(preset("dolly_out", amount=2), 3.0), [[0.6, 0.3, 3.0]])
+    edge = image_positions(edit.dolly_zoom(preset("dolly_out", amount=2), 3.0), [[0.6, 0.3, 3.0]])
     assert np.ptp(edge, axis=0) == pytest.approx(0, abs=1e-12)
 
 
@@ -195,7 +195,7 @@ SHORT = preset("truck_right", frames=5)
         (lambda: edit.concatenate([SHORT, SHORT.replace(pixel_aspect=2)]), "Camera path 2 has pixels of aspect 2"),
         (lambda: edit.scale_movement(SHORT, distance=np.nan), "distance"),
         (lambda: edit.look_at(SHORT, (0, 0)), "three numbers"),
-        (lambda: edit.look_at(SHORT, (0.3, 0, 0)), "frame 4 stands at the point"),
+        (lambda: edit.look_at(SHORT, (0.3, 0, 0)), "frame 4 is at the target"),
         (lambda: edit.smooth(SHORT, -1), "0 or more"),
         (lambda: edit.ease(SHORT, "bouncy"), "unknown"),
         (lambda: edit.add_handheld_shake(SHORT, degrees=-1), "degrees"),
@@ -209,6 +209,6 @@ SHORT = preset("truck_right", frames=5)
         (lambda: edit.dolly_zoom(SHORT, 0), "positive"),
     ],
 )
-def test_what_cannot_be_is_refused(call, says):
+def test_invalid_edits_are_refused(call, says):
     with pytest.raises(UserError, match=says):
         call()

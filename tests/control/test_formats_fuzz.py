@@ -211,7 +211,7 @@ def campaign(folder: Path, count: int, seed: int = 0, slow: bool = False) -> Cou
     return results
 
 
-def test_damaged_files(tmp_path):
+def test_damaged_files_are_read_or_refused(tmp_path):
     results = campaign(tmp_path, 400)
     assert sum(count for (_, result), count in results.items() if result == "refused") > 100
     assert sum(count for (_, result), count in results.items() if result == "read") > 20
@@ -221,7 +221,7 @@ def test_damaged_files(tmp_path):
     importlib.util.find_spec("pxr") is None or importlib.util.find_spec("ufbx") is None,
     reason="usd-core and ufbx are not installed",
 )
-def test_damaged_scenes(tmp_path):
+def test_damaged_scenes_are_read_or_refused(tmp_path):
     assert sum(campaign(tmp_path, 6, slow=True).values()) == 6
 
 

@@ -1,4 +1,4 @@
-"""What holds for every camera path: hypothesis looks for one for which it does not."""
+"""Properties of every camera path: hypothesis searches for a counterexample."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_scaling_movement_there_and_back(path, factor, power):
 
 @few
 @given(paths(), small, small, st.floats(4, 8), st.booleans())
-def test_what_is_looked_at_is_in_the_center(path, x, y, z, keep_roll):
+def test_the_target_of_look_at_is_in_the_center(path, x, y, z, keep_roll):
     start = path.relative().replace(intrinsics=np.array([1, 1.5, 0.5, 0.5]))
     assume(np.linalg.norm(start.c2w[:, :, 3] - (x, y, z), axis=1).min() > 1e-3)
     looking = edit.look_at(start, (x, y, z), keep_roll)
@@ -192,13 +192,13 @@ def test_smoothing_keeps_the_ends_and_shortens_the_way(path, seconds):
 
 @few
 @given(paths())
-def test_turns_come_back(path):
-    turns = rotations.to_pan_tilt_roll(path.c2w[:, :, :3])
-    assert np.allclose(rotations.from_pan_tilt_roll(turns), path.c2w[:, :, :3], atol=1e-7)
-    assert np.abs(turns[:, 1]).max() <= 90
+def test_pan_tilt_and_roll_round_trip(path):
+    angles = rotations.to_pan_tilt_roll(path.c2w[:, :, :3])
+    assert np.allclose(rotations.from_pan_tilt_roll(angles), path.c2w[:, :, :3], atol=1e-7)
+    assert np.abs(angles[:, 1]).max() <= 90
 
 
-def test_the_screw_keeps_an_orbit_on_its_circle_where_lines_cut_the_corner():
+def test_screw_interpolation_keeps_an_orbit_on_its_circle_where_lines_cut_the_corner():
     pytest.importorskip("scipy", minversion="1.16")
     orbit = preset("orbit_right", frames=3, amount=120, ease="linear")
     exact = preset("orbit_right", frames=25, amount=120, ease="linear")
@@ -243,6 +243,6 @@ def test_speeds_of_a_known_movement():
         (lambda p: p.resample(5, fps=-1), "positive"),
     ],
 )
-def test_what_cannot_be_is_refused(call, says):
+def test_invalid_arguments_are_refused(call, says):
     with pytest.raises(UserError, match=says):
         call(preset("pan_left", frames=3))

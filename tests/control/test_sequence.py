@@ -1,4 +1,4 @@
-"""Movements over time from one line of text: what happens when, how parts combine, and errors that name the part."""
+"""Movements over time from one line of text: their times, how parts combine, and errors that name the part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from comfyui_fulldit.control.load import load_camera
 SUBJECT = np.array([[0.0, 0.0, 1.0]])
 
 
-def turns(path) -> np.ndarray:
+def pan_tilt_roll(path) -> np.ndarray:
     return rotations.to_pan_tilt_roll(path.c2w[:, :, :3])
 
 
@@ -30,7 +30,7 @@ def test_a_lone_preset_is_the_preset(name):
     assert path.intrinsics == pytest.approx(same.intrinsics, abs=1e-12)
 
 
-def test_a_text_is_read_as_it_looks():
+def test_a_text_is_parsed_into_its_parts():
     parts, fov = parse_sequence(
         " pan_right:20@0-0.5+ dolly_in : -0.3 , ease = linear @ .25 - 1 + handheld:+2e+0,seed=7,fov=35 "
     )
@@ -46,7 +46,7 @@ def test_a_text_is_read_as_it_looks():
 
 def test_each_part_happens_in_its_time_and_stays():
     path = sequence("pan_right:20@0-0.5 + tilt_up:10@0.5-1", frames=17)
-    pan, tilt, _ = turns(path).T
+    pan, tilt, _ = pan_tilt_roll(path).T
     assert pan[8:] == pytest.approx(20) and (np.diff(pan[:9]) > 0).all()
     assert tilt[:9] == pytest.approx(0, abs=1e-9) and tilt[-1] == pytest.approx(10)
 
@@ -107,7 +107,7 @@ def test_no_parts_stand_still_and_one_frame_is_enough():
 
 def test_ends_that_lie_between_frames_are_reached_all_the_same():
     path = sequence("pan_right:33@0.11-0.77 + truck_left:0.7@0.3-0.93", frames=17)
-    assert turns(path)[-1, 0] == pytest.approx(33)
+    assert pan_tilt_roll(path)[-1, 0] == pytest.approx(33)
     assert np.linalg.norm(path.c2w[-1, :, 3]) == pytest.approx(0.7)
 
 
@@ -180,7 +180,7 @@ def test_the_command_line_takes_a_sequence_and_a_file_of_that_name_wins(tmp_path
     text = "pan_right:20@0-0.5 + dolly_in:0.3@0.25-1"
     assert load_camera(text, 17, aspect=1.2).c2w == pytest.approx(sequence(text, aspect=1.2).c2w)
     long = " + ".join(["pan_right:1@0-0.5"] * 40)
-    assert turns(load_camera(long, 17))[-1, 0] == pytest.approx(40)
+    assert pan_tilt_roll(load_camera(long, 17))[-1, 0] == pytest.approx(40)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pan_right").write_text("[]")
     with pytest.raises(UserError, match="file"):

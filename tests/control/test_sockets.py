@@ -1,4 +1,4 @@
-"""ComfyUI's sockets: what core and other packs hold for a camera, in ways a person can image."""
+"""Cameras of ComfyUI's sockets, of core and other packs, in geometry that a person can picture."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_viewport_camera_above_looks_down_with_its_quaternion_or_by_its_target
         assert pose[:, 0] == pytest.approx([1, 0, 0]) and pose[1, 3] < 0, "up is negative y"
 
 
-def test_viewport_and_back():
+def test_a_viewport_camera_round_trips():
     path = moving()
     views = [sockets.to_viewport(path, frame, 2.0) for frame in range(path.frames)]
     json.dumps(views)
@@ -63,12 +63,12 @@ def test_viewport_and_back():
         ({"cameraType": "orthographic"}, "orthographic"),
         ({"position": None}, "'position'"),
         ({"position": {"x": "a", "y": 0, "z": 0}}, "position.x"),
-        ({"target": {"x": 0, "y": 0, "z": 4}}, "stands on its target"),
+        ({"target": {"x": 0, "y": 0, "z": 4}}, "is at its target"),
         ({"fov": 200}, "fov 200"),
         ({"quaternion": {"x": 0, "y": 0, "z": 0, "w": 0}}, "length 0"),
     ],
 )
-def test_viewport_cameras_that_cannot_be_used(change, says):
+def test_invalid_viewport_cameras_are_refused(change, says):
     with pytest.raises(UserError, match=says):
         sockets.from_viewport({**VIEW, **change})
 
@@ -85,7 +85,7 @@ def test_cameractrl_poses_are_19_numbers_with_world_to_camera():
         sockets.from_cameractrl_poses([[1, 2, 3]])
 
 
-def test_geometry_and_back():
+def test_da3_geometry_round_trips():
     path = moving()
     extrinsics, intrinsics = sockets.to_da3_geometry(path, 280, 504)
     assert extrinsics.shape == (1, 13, 3, 4) and intrinsics.shape == (1, 13, 3, 3)
@@ -97,7 +97,7 @@ def test_geometry_and_back():
     assert scaled.c2w[:, :, 3] == pytest.approx(path.c2w[:, :, 3] / 5) and scaled.unit == UNIT
 
 
-def test_identities_are_no_camera():
+def test_identity_matrices_are_refused_as_a_camera():
     eye, lens = np.eye(4)[None].repeat(3, 0), np.eye(3)[None].repeat(3, 0)
     with pytest.raises(UserError, match="no camera head"):
         sockets.from_da3_geometry(eye[None], lens[None])
@@ -130,7 +130,7 @@ def test_tracks_behind_the_camera_stay_finite_and_hidden():
     assert np.isfinite(tracks).all() and not visible[-1].any()
 
 
-def test_rays_give_the_camera_back():
+def test_plucker_rays_determine_the_camera():
     path = moving(9)
     again = sockets.from_plucker_rays(plucker_embedding(path, 48, 80))
     assert again.c2w == pytest.approx(path.c2w, abs=2e-5) and again.intrinsics == pytest.approx(
@@ -142,7 +142,7 @@ def test_rays_give_the_camera_back():
         sockets.from_plucker_rays(np.zeros((3, 5, 8, 8)))
 
 
-def test_the_packing_of_the_wan_embedding():
+def test_the_wan_embedding_unpacks_to_its_rays():
     rays = plucker_embedding(moving(9), 8, 12)
     packed = np.concatenate([rays[:1].repeat(4, 0), rays[1:]]).reshape(3, 4, 6, 8, 12).transpose(2, 1, 0, 3, 4)
     assert np.array_equal(sockets.unpack_wan_embedding(packed.reshape(1, 24, 3, 8, 12)), rays)
@@ -150,7 +150,7 @@ def test_the_packing_of_the_wan_embedding():
         sockets.unpack_wan_embedding(np.zeros((1, 6, 3, 8, 12)))
 
 
-def test_the_rows_of_the_socket_are_also_a_file(tmp_path):
+def test_cameractrl_poses_are_also_a_file(tmp_path):
     path = moving(4)
     (tmp_path / "poses.json").write_text(json.dumps(sockets.to_cameractrl_poses(path)))
     assert read_camera(tmp_path / "poses.json").c2w == pytest.approx(path.c2w)

@@ -1,4 +1,4 @@
-"""Paths through keys: what the editor's state means, the same in Python and on the page."""
+"""Paths through keyframes: the editor's state means the same in Python and on the page."""
 
 from __future__ import annotations
 
@@ -137,11 +137,11 @@ def in_node(script: str):
 
 
 def test_the_page_computes_the_same_as_python():
-    found = in_node("camera_keys.mjs")
-    assert set(found["cases"]) == set(cases()) and set(found["names"]) == set(EASING_NAMES)
-    assert max(found["cases"].values()) < 1e-6, found["cases"]
-    assert max(found["eases"].values()) < 1e-12, found["eases"]
-    assert found["turns"] < 1e-9
+    differences = in_node("camera_keys.mjs")
+    assert set(differences["cases"]) == set(cases()) and set(differences["names"]) == set(EASING_NAMES)
+    assert max(differences["cases"].values()) < 1e-6, differences["cases"]
+    assert max(differences["eases"].values()) < 1e-12, differences["eases"]
+    assert differences["turns"] < 1e-9
 
 
 def test_fluid_turns_jump_in_no_derivative_and_exact_ones_never_pass_a_key():
@@ -216,7 +216,7 @@ def test_the_ease_of_a_key_holds_until_the_next_and_one_of_the_path_for_all():
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_states_that_are_refused(state, says):
+def test_invalid_states_are_refused(state, says):
     with pytest.raises(UserError, match=says):
         path_from_editor_state(state)
 
@@ -241,15 +241,15 @@ def test_the_list_of_presets_is_the_generated_one():
 
 def test_any_path_becomes_keys_that_follow_it():
     shaken = preset("handheld", frames=33, amount=4, seed=3)
-    keys = fit_keyframes(shaken, most=33)
+    keys = fit_keyframes(shaken, max_keyframes=33)
     made = path_through_keyframes(keys, frames=33, turns="fluid")
     assert np.degrees(rotations.angle_between(made.c2w[:, :, :3], shaken.relative().c2w[:, :, :3])).max() < 0.21
-    assert len(fit_keyframes(shaken, most=5)) == 5
+    assert len(fit_keyframes(shaken, max_keyframes=5)) == 5
     with pytest.raises(UserError, match="at least 2"):
-        fit_keyframes(shaken, most=1)
+        fit_keyframes(shaken, max_keyframes=1)
 
 
-def test_the_editors_changes_of_a_state():
+def test_states_that_the_editor_writes_are_read():
     """Adding, removing, retiming, aiming, undoing: the page's own functions, in node."""
     for text in in_node("camera_state.mjs"):  # what the editor writes, Python reads
         path_from_editor_state(text)

@@ -1,4 +1,4 @@
-"""Trajectories: closed-form poses, properties that hold for any path, and what is refused."""
+"""Trajectories: closed-form poses, properties of any path, and refusals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_resample_keeps_both_ends_and_the_same_count_changes_nothing(path, frame
 
 @few
 @given(st.integers(0, 10_000), st.floats(0, np.pi - 1e-4))
-def test_rotation_vectors_come_back(seed, angle):
+def test_rotation_vectors_round_trip(seed, angle):
     axis = np.random.default_rng(seed).normal(size=3)
     vector = axis / np.linalg.norm(axis) * angle
     assert np.allclose(rotations.to_rotvec(rotations.from_rotvec(vector)), vector, atol=1e-9)
@@ -94,7 +94,7 @@ def test_field_of_view_of_a_known_lens():
     assert path.fov()[0] == pytest.approx([90, 120])
 
 
-def test_points_behind_the_camera_have_no_place():
+def test_points_behind_the_camera_have_no_position():
     path = preset("static", frames=1)
     assert np.isnan(project(np.array([[0, 0, -1.0]]), path.w2c(), path.intrinsics)).all()
 
@@ -108,7 +108,7 @@ def test_rounded_matrices_are_made_exact_and_fields_cannot_be_written():
         path.c2w[0, 0, 0] = 5
 
 
-def test_four_by_four_and_one_lens_for_all_are_taken():
+def test_4x4_poses_and_one_lens_for_all_frames_are_accepted():
     square = np.repeat(np.eye(4)[None], 3, 0)
     assert CameraTrajectory(square, LENS).intrinsics.shape == (3, 4)
 
@@ -134,7 +134,7 @@ EYE = np.repeat(np.eye(3, 4)[None], 3, 0)
         (EYE, LENS, {"pixel_aspect": float("nan")}, "pixel aspect"),
     ],
 )
-def test_what_is_no_camera_is_refused(c2w, lens, options, says):
+def test_arrays_that_are_not_a_camera_are_refused(c2w, lens, options, says):
     with pytest.raises(UserError, match=says):
         CameraTrajectory(c2w, lens, **options)
 
@@ -173,7 +173,7 @@ def test_turning_through_keys_on_one_axis_never_overshoots(angles, frames):
     assert pan.max() <= max(angles) + 1e-6 and pan.min() >= min(angles) - 1e-6
 
 
-def test_keys_from_a_widget():
+def test_keyframes_are_read_from_the_json_of_a_widget():
     keys = keyframes_from_json('[{"time": 0}, {"time": 1, "position": [0, 0, 0.5], "target": null, "fov": 40}]')
     assert keys == [Keyframe(0.0), Keyframe(1.0, (0.0, 0.0, 0.5), None, fov=40.0)]
 
@@ -189,7 +189,7 @@ def test_keys_from_a_widget():
         ('[{"time": "soon"}]', "a number"),
     ],
 )
-def test_broken_keys_are_refused(text, says):
+def test_broken_keyframes_are_refused(text, says):
     with pytest.raises(UserError, match=says):
         keyframes_from_json(text)
 
@@ -198,7 +198,7 @@ def test_broken_keys_are_refused(text, says):
     "keys",
     [[], [Keyframe(0.5), Keyframe(0.5)], [Keyframe(1), Keyframe(0)], [Keyframe(2)], [Keyframe(0, target=(0, 0, 0))]],
 )
-def test_keys_that_make_no_path_are_refused(keys):
+def test_keyframes_that_make_no_path_are_refused(keys):
     with pytest.raises(UserError):
         path_through_keyframes(keys)
 

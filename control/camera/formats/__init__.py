@@ -18,31 +18,24 @@ from ...errors import UserError
 from ...files import existing
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
-from .format import DEFAULT_ASPECT, DEFAULT_FOV, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
-from .fulldit_json import FORMAT, FULLDIT, VERSION, from_fulldit_json, to_fulldit_json
+from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
+from .fulldit_json import FORMAT, FULLDIT
 from .gltf import GLTF, GLTF_JSON
-from .matrices import MATRICES, NPY, from_matrices, from_matrix_object
-from .nerf import CAMERA_PATH, TRANSFORMS, from_camera_path, from_transforms, is_transforms
-from .realestate import REALESTATE, to_realestate
+from .matrices import MATRICES, NPY
+from .nerf import CAMERA_PATH, TRANSFORMS
+from .realestate import REALESTATE
 from .recammaster import RECAMMASTER
 from .source import Source
 from .tum import KITTI, TUM
 from .usd_fbx import FBX, USD
-from .videox import VIDEOX, from_videox_rows, is_videox_rows
+from .videox import VIDEOX
 
 __all__ = [
-    "DEFAULT_ASPECT",
-    "DEFAULT_FOV",
-    "FORMAT",
     "FORMATS",
     "UNKNOWN_UNIT",
-    "VERSION",
     "Format",
     "file_extensions",
-    "from_json",
     "read_camera",
-    "to_json",
-    "to_realestate",
     "write_camera",
 ]
 
@@ -66,7 +59,6 @@ FORMATS: dict[str, Format] = {
     "kitti": KITTI,
 }
 
-to_json = to_fulldit_json
 # Farther away, differences between poses are lost in rounding.
 MAX_DISTANCE = 1e9
 
@@ -133,28 +125,6 @@ def _format_by_extension(path: Path) -> str:
         known = ", ".join(file_extensions(write=True))
         raise UserError(f"'{path.name}' has an extension that no camera format has: use {known}")
     return possible[0]
-
-
-def from_json(value: Any, default_frames: int = DEFAULT_FRAMES, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
-    """Return the trajectory of a JSON value: of `to_json`, a list of matrices or rows, or what NeRF programs write.
-
-    default_frames, aspect: as in `read_camera`. Raises UserError for anything else.
-    """
-    if isinstance(value, list):
-        return from_videox_rows(value) if is_videox_rows(value) else from_matrices(value, aspect=aspect)
-    if not isinstance(value, dict):
-        raise UserError(f"the JSON holds a {type(value).__name__}, not a camera")
-    if value.get("format") == FORMAT:
-        return from_fulldit_json(value, default_frames, aspect)
-    if "format" in value:
-        raise UserError(f"its format is '{str(value['format'])[:60]}', not {FORMAT}")
-    if "c2w" in value:
-        return from_matrix_object(value, aspect)
-    if is_transforms(value):
-        return from_transforms(value, aspect)
-    if "camera_path" in value:
-        return from_camera_path(value)
-    raise UserError(f"the JSON has the keys {_keys_text(value)} and no camera in them")
 
 
 def _describe_unknown(source: Source) -> str:

@@ -56,8 +56,8 @@ def reconstruct(images: list[np.ndarray], allowed: list[np.ndarray] | None, foca
     registered = 0 if best is None else best.num_reg_images()
     if best is None or registered < max(2, len(images) / 2):
         raise UserError(
-            f"COLMAP placed {registered} of {len(images)} frames: it needs texture and a camera that moves, not only"
-            " turns. The method 'sift' knows cameras that only turn"
+            f"COLMAP found the pose of {registered} of {len(images)} frames: it needs texture, and a camera that moves"
+            " and not only turns. The method 'sift' also takes a camera that only turns"
         )
     return _read_model(best, len(images))
 

@@ -184,9 +184,11 @@ def _to_estimate(
     intrinsics = np.stack([focal, focal * aspect, *np.full((2, len(focal)), 0.5)], 1)
     warnings = [*_support_warnings(inliers), *doubts]
     if tracks.cuts:
-        warnings.append(f"Next to nothing is seen again at frame {', '.join(map(str, tracks.cuts))}: a cut?")
+        warnings.append(
+            f"Almost no tracked point survives into frame {', '.join(map(str, tracks.cuts))}: is there a cut?"
+        )
     if len(failed):
-        warnings.append(f"{len(failed)} of {task.frames} frames have no pose of their own; theirs lies in between.")
+        warnings.append(f"{len(failed)} of {task.frames} frames have no pose of their own; theirs are interpolated.")
     if not task.focal_known:
         warnings.append(_focal_warning(fit.kind, float(focal[0])))
     return Estimate(
@@ -262,9 +264,12 @@ def _estimate_by_colmap(
     points = (result.points @ start[0, :, :3].T + start[0, :, 3]) / unit
     fx = result.focal / width
     failed = tuple(np.flatnonzero(~measured).tolist())
-    warnings = [*_support_warnings(result.inliers), f"COLMAP placed {int(measured.sum())} of {len(measured)} frames."]
+    warnings = [
+        *_support_warnings(result.inliers),
+        f"COLMAP found the pose of {int(measured.sum())} of {len(measured)} frames.",
+    ]
     if failed:
-        warnings.append("The pose of the others lies between their neighbors'.")
+        warnings.append("The poses of the others are interpolated between their neighbors'.")
     return Estimate(
         CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT),
         result.inliers,

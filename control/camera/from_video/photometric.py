@@ -56,11 +56,11 @@ def remeasure(
         in_camera = patches.world[points] @ bundle.rotation[camera].T + bundle.translation[camera]
         in_front = (in_camera[..., 2] > 1e-6).all(1)
         predicted = bundle.focal[camera] * in_camera[..., :2] / np.maximum(in_camera[..., 2:], 1e-6)
-        found = _measure_offsets(image, patches.template[points], predicted + to_index, pixel)
-        observed[rows] = predicted[:, SIDE * SIDE // 2] + found.offset
-        weight[rows] = found.sqrt_information
-        near = np.linalg.norm(found.offset, axis=1) < 4 * step
-        valid[rows] = in_front & (found.correlation > MIN_CORRELATION) & near
+        measured = _measure_offsets(image, patches.template[points], predicted + to_index, pixel)
+        observed[rows] = predicted[:, SIDE * SIDE // 2] + measured.offset
+        weight[rows] = measured.sqrt_information
+        near = np.linalg.norm(measured.offset, axis=1) < 4 * step
+        valid[rows] = in_front & (measured.correlation > MIN_CORRELATION) & near
     hosted = bundle.camera_index == patches.host[bundle.point_index]
     observed[hosted], weight[hosted] = bundle.observed[hosted], _HOST_WEIGHT * np.eye(2)
     valid[hosted] = patches.valid[bundle.point_index[hosted]]
