@@ -76,12 +76,13 @@ def keyframes_from_json(value: str | Sequence[dict[str, Any]]) -> list[Keyframe]
 def _keyframe_from_json(value: dict[str, Any], number: int) -> Keyframe:
     known = Keyframe.__dataclass_fields__
     unknown = set(value) - set(known)
-    if unknown or "time" not in value:
+    fields = {name: entry for name, entry in value.items() if entry is not None}
+    if unknown or "time" not in fields:
         raise UserError(
             f"camera key {number} has {', '.join(sorted(unknown)) if unknown else 'no time'}:"
             f" the fields are {', '.join(known)}"
         )
-    return Keyframe(**{name: _checked_field(name, entry, number) for name, entry in value.items() if entry is not None})
+    return Keyframe(**{name: _checked_field(name, entry, number) for name, entry in fields.items()})
 
 
 # What a field of so many numbers is called in an error.

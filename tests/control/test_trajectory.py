@@ -184,6 +184,7 @@ def test_keyframes_are_read_from_the_json_of_a_widget():
         ("[{", "not JSON"),
         ("{}", "list of objects"),
         ('[{"position": [0, 0, 0]}]', "no time"),
+        ('[{"time": null}]', "no time"),
         ('[{"time": 0, "speed": 3}]', "speed"),
         ('[{"time": 0, "position": [0, 0]}]', "three numbers"),
         ('[{"time": "soon"}]', "a number"),
