@@ -56,7 +56,7 @@ def read_camera_path(
     # os.path says no to a text that is too long for a file name, where Path raises.
     if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
         return sequence(text, frames, fps=fps, aspect=aspect), []
-    path = read_camera(text, keyed=frames, aspect=aspect)
+    path = read_camera(text, default_frames=frames, aspect=aspect)
     chosen, warnings = fit_indices(path.frames, frames, fit.time, f"the camera path '{text}'")
     if path.frames != frames and fit.time is TimeFit.RESAMPLE:
         path = path.resample(frames, fps=fps)

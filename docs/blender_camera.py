@@ -18,25 +18,27 @@ import sys
 
 # Camera axes: Blender's x right, y up, z backward to OpenCV's x right, y down, z forward. World axes: Blender's
 # x right, y forward, z up to x right, y down, z forward. Both as rows.
-CAMERA = ((1, 0, 0), (0, -1, 0), (0, 0, -1))
-WORLD = ((1, 0, 0), (0, 0, -1), (0, 1, 0))
+OPENCV_FROM_BLENDER_CAMERA = ((1, 0, 0), (0, -1, 0), (0, 0, -1))
+OPENCV_FROM_BLENDER_WORLD = ((1, 0, 0), (0, 0, -1), (0, 1, 0))
 
 
-def times(first, second):
-    """The product of two 3x3 matrices."""
+def multiply(first, second):
+    """Return the product of two 3x3 matrices."""
     return [[sum(first[i][k] * second[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
 
 
-def pose(matrix):
-    """Camera-to-world (3 rows of 4) in OpenCV axes of a camera's `matrix_world`, scale taken out."""
-    position, turn, _ = matrix.decompose()
-    rotation = times(times(WORLD, [list(row) for row in turn.to_matrix()]), CAMERA)
-    place = [sum(WORLD[i][k] * position[k] for k in range(3)) for i in range(3)]
-    return [[*rotation[i], place[i]] for i in range(3)]
+def camera_to_world(matrix_world):
+    """Return camera-to-world (3 rows of 4) in OpenCV axes of a camera's `matrix_world`, without its scale."""
+    world = OPENCV_FROM_BLENDER_WORLD
+    location, quaternion, _ = matrix_world.decompose()
+    blender_rotation = [list(row) for row in quaternion.to_matrix()]
+    rotation = multiply(multiply(world, blender_rotation), OPENCV_FROM_BLENDER_CAMERA)
+    position = [sum(world[i][k] * location[k] for k in range(3)) for i in range(3)]
+    return [[*rotation[i], position[i]] for i in range(3)]
 
 
 def intrinsics(camera, render):
-    """fx fy cx cy, by width and height of the image, of a perspective camera."""
+    """Return fx fy cx cy, normalized by width and height of the image, of a perspective camera."""
     if camera.type != "PERSP":
         raise ValueError(f"the camera '{camera.name}' is of type {camera.type}; a perspective camera is needed")
     width, height = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
@@ -44,7 +46,7 @@ def intrinsics(camera, render):
     film = camera.sensor_height if camera.sensor_fit == "VERTICAL" else camera.sensor_width
     side = height if vertical else width
     focal = camera.lens / film * side
-    # Shifts count in the side to which the sensor is fitted; a shift up moves what is seen down in the image.
+    # Shifts are shares of the side to which the sensor is fitted; a shift up moves the content of the image down.
     return [
         focal / width,
         focal / height,
@@ -54,19 +56,21 @@ def intrinsics(camera, render):
 
 
 def export(scene, path):
-    """Write the active camera of every frame of the scene; gives the number of frames."""
+    """Write the active camera of every frame of the scene to a file; return the number of frames."""
     import bpy
 
     if scene.camera is None:
         raise ValueError("the scene has no active camera")
-    now = scene.frame_current
+    current_frame = scene.frame_current
     frames = []
     for number in range(scene.frame_start, scene.frame_end + 1, scene.frame_step):
         scene.frame_set(number)
         # Markers may switch cameras, and modifiers move them: the evaluated one counts.
         camera = scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        frames.append({"c2w": pose(camera.matrix_world), "intrinsics": intrinsics(camera.data, scene.render)})
-    scene.frame_set(now)
+        frames.append(
+            {"c2w": camera_to_world(camera.matrix_world), "intrinsics": intrinsics(camera.data, scene.render)}
+        )
+    scene.frame_set(current_frame)
     render = scene.render
     value = {
         "format": "fulldit-camera",
@@ -88,9 +92,9 @@ def main():
     """Export the open scene."""
     import bpy
 
-    given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
-    path = given[0] if given else bpy.path.abspath("//camera_fulldit.json")
-    if not given and not bpy.data.filepath:
+    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    path = arguments[0] if arguments else bpy.path.abspath("//camera_fulldit.json")
+    if not arguments and not bpy.data.filepath:
         path = os.path.join(os.path.expanduser("~"), "camera_fulldit.json")
     print(f"{export(bpy.context.scene, path)} frames written to {path}")
 

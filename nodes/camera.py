@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.camera import presets
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from . import inputs
 from .sockets.cameras import COMBINATION, from_movement
 from .sockets.types import Camera, DynamicChoice
@@ -68,7 +68,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                 inputs.fps(),
                 io.Combo.Input(
                     "ease",
-                    options=list(EASES),
+                    options=list(EASING_NAMES),
                     default="smooth",
                     tooltip="Easing over the clip. smooth: slow start and end. linear: constant speed. in: slow start.",
                 ),

@@ -30,7 +30,7 @@ class FullDiTLoadCamera(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=folders.camera_files(formats.endings()),
+                    options=folders.camera_files(formats.file_extensions()),
                     tooltip="A file in the input folder or its subfolders; R refreshes the list.",
                 ),
                 io.Int.Input(
@@ -91,7 +91,7 @@ class FullDiTSaveCamera(io.ComfyNode):
                 Camera.Input("camera", tooltip="The path to write."),
                 io.Combo.Input(
                     "format",
-                    options=[name for name, entry in formats.FORMATS.items() if entry.writes],
+                    options=[name for name, entry in formats.FORMATS.items() if entry.writable],
                     default="fulldit",
                     tooltip="The file format. The help page lists what each one keeps.",
                 ),

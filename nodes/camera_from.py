@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from comfy_api.latest import io
 
 from ..control.camera import sockets
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from . import inputs
 from .sockets.cameras import from_da3_geometry, from_viewports, from_wan_embedding
 from .sockets.types import Camera, Geometry, Poses, TensorDict, Viewport, ViewportCamera, WanCamera
@@ -46,7 +46,7 @@ class FullDiTCameraFromLoad3D(io.ComfyNode):
                 ),
                 inputs.frames(),
                 inputs.fps(),
-                io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="Easing over the path."),
+                io.Combo.Input("ease", options=list(EASING_NAMES), default="smooth", tooltip="Easing over the path."),
                 inputs.aspect("Width divided by height of the video. The view keeps its height."),
                 io.Boolean.Input(
                     "by_target",
@@ -118,7 +118,7 @@ class FullDiTCameraFromPoses(io.ComfyNode):
 
     @classmethod
     def execute(cls, poses: Sequence[Sequence[float]], fps: float) -> io.NodeOutput:
-        return io.NodeOutput(sockets.from_poses(poses, fps or None))
+        return io.NodeOutput(sockets.from_cameractrl_poses(poses, fps or None))
 
 
 class FullDiTCameraFromPlucker(io.ComfyNode):

@@ -61,7 +61,7 @@ class FullDiTCameraPath(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, path: str | None) -> bool | str:
         """Refuse broken keys before anything runs, with a sentence on the node; a linked text is not known yet."""
-        return path is None or inputs.validity(lambda: splines.path_from_state(path, frames=2))
+        return path is None or inputs.validity(lambda: splines.path_from_editor_state(path, frames=2))
 
     @classmethod
     def execute(
@@ -73,7 +73,7 @@ class FullDiTCameraPath(io.ComfyNode):
         image: ImageTensor | None = None,
         geometry: TensorDict | None = None,
     ) -> io.NodeOutput:
-        camera = splines.path_from_state(path, frames, fps, aspect)
+        camera = splines.path_from_editor_state(path, frames, fps, aspect)
         if image is None and geometry is None:
             return io.NodeOutput(camera)
         return io.NodeOutput(camera, ui={"fulldit_backdrop": [save_backdrop(image, geometry)]})

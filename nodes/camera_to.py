@@ -177,4 +177,4 @@ class FullDiTCameraToPoses(io.ComfyNode):
     @classmethod
     def execute(cls, camera: CameraTrajectory, frames: int = 0, scale: float = 1.0) -> io.NodeOutput:
         path = camera.resample(frames) if frames else camera
-        return io.NodeOutput(sockets.to_poses(path.relative().scaled(scale)))
+        return io.NodeOutput(sockets.to_cameractrl_poses(path.relative().scaled(scale)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory, edit
-from ..control.camera.easing import EASES
+from ..control.camera.easing import EASING_NAMES
 from .sockets.types import Camera, DynamicChoice
 
 
@@ -32,10 +32,10 @@ def _operations() -> dict[str, Operation]:
         ),
         "ease": Operation(
             lambda path, ease: edit.ease(path, ease),
-            [io.Combo.Input("ease", options=list(EASES), default="smooth", tooltip="Easing over the path.")],
+            [io.Combo.Input("ease", options=list(EASING_NAMES), default="smooth", tooltip="Easing over the path.")],
         ),
         "shake": Operation(
-            lambda path, degrees, distance, take, hertz: edit.shake(path, degrees, distance, take, hertz),
+            lambda path, degrees, distance, take, hertz: edit.add_handheld_shake(path, degrees, distance, take, hertz),
             [
                 _number("degrees", 0.5, 0.0, 30.0, "The largest rotation, in degrees."),
                 _number("distance", 0.01, 0.0, 10.0, "The largest shift, in units; presets' subject is at 1.", 0.005),
@@ -101,7 +101,7 @@ def _operations() -> dict[str, Operation]:
             ],
         ),
         "add": Operation(
-            lambda path, second: edit.compose(path, second),
+            lambda path, second: edit.compose_movements(path, second),
             [Camera.Input("second", tooltip="The movement to add, in the camera coordinates of the first path.")],
         ),
     }

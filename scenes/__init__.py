@@ -1,7 +1,8 @@
 """The procedural world: exact video, depth, identity maps, references, camera and captions from a seed.
 
 world.py draws what a scene consists of, cameras.py how the camera moves, trace.py renders it (solids.py, patterns.py,
-palette.py), references.py the images of the identities, clips.py gathers batches, export.py writes files.
+palette.py), references.py renders the images of the identities, captions.py describes the scene, clips.py renders
+batches, export.py writes files.
 """
 
 from .clips import FAR, FPS, Clips, render

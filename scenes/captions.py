@@ -3,32 +3,35 @@ color, no place and no camera movement, so that these must come from the other c
 
 from __future__ import annotations
 
-from .world import SceneSpec, Thing
+from .world import SceneObject, SceneSpec
 
-_COUNT = {"slide": "slides", "spin": "spins", "bounce": "bounces", "circle": "circles"}
+_MOTION_VERBS = {"slide": "slides", "spin": "spins", "bounce": "bounces", "circle": "circles"}
 
 
-def _noun(thing: Thing, colors: bool) -> str:
-    first, second = thing.colors
-    words = f"{first} and {second} {thing.pattern} {thing.solid}" if colors else f"{thing.pattern} {thing.solid}"
+def _noun_phrase(item: SceneObject, with_colors: bool) -> str:
+    words = f"{item.pattern} {item.solid}"
+    if with_colors:
+        words = f"{item.colors[0]} and {item.colors[1]} {words}"
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _sentence(scene: SceneSpec, colors: bool) -> str:
-    where = f" {scene.surroundings.place.name}" if colors else ""
-    if not scene.things:
-        return f"An empty scene{where}."
-    parts = []
-    for thing in scene.things:
-        verb = _COUNT.get(thing.motion)
-        parts.append(_noun(thing, colors) + (f" that {verb}" if verb else ""))
-    text = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-    return text[0].upper() + text[1:] + where + "."
+def _sentence(scene: SceneSpec, with_colors: bool) -> str:
+    place = f" {scene.surroundings.place.name}" if with_colors else ""
+    if not scene.objects:
+        return f"An empty scene{place}."
+    phrases = []
+    for item in scene.objects:
+        verb = _MOTION_VERBS.get(item.motion)
+        phrases.append(_noun_phrase(item, with_colors) + (f" that {verb}" if verb else ""))
+    text = phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
+    return text[0].upper() + text[1:] + place + "."
 
 
 def caption(scene: SceneSpec) -> str:
-    return f"{_sentence(scene, colors=True)} {scene.camera.words}"
+    """Return the sentences that name everything."""
+    return f"{_sentence(scene, with_colors=True)} {scene.camera.caption}"
 
 
 def plain_caption(scene: SceneSpec) -> str:
-    return _sentence(scene, colors=False)
+    """Return the sentence without colors, place and camera movement."""
+    return _sentence(scene, with_colors=False)

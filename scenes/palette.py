@@ -23,7 +23,7 @@ COLORS: dict[str, RGB] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A surrounding: two ground colors, the sky from horizon to top, hills (or the wall, if there is one), a name."""
+    """A place: its name in a caption, two ground colors, sky from horizon to zenith, two colors of hills or wall."""
 
     name: str
     ground: tuple[RGB, RGB]

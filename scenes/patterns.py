@@ -15,16 +15,18 @@ from torch import Tensor
 
 
 def _odd(x: Tensor) -> Tensor:
-    """1 where floor(x) is odd, else 0."""
+    """Return 1 where floor(x) is odd, else 0."""
     cell = x.floor()
     return cell - 2 * (cell * 0.5).floor()
 
 
 def _from_middle(x: Tensor) -> Tensor:
+    """Return the offset from the middle of a cell of size 1, -0.5 to 0.5."""
     return x - x.floor() - 0.5
 
 
-def _turn(x: Tensor, z: Tensor) -> Tensor:
+def _azimuth(x: Tensor, z: Tensor) -> Tensor:
+    """Return the angle around the vertical in whole turns, -0.5 to 0.5."""
     return torch.atan2(z, x) / (2 * math.pi)
 
 
@@ -35,14 +37,14 @@ OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "banded": lambda x, y, z: (y.abs() < 0.3).to(y.dtype),
     "checked": lambda x, y, z: _odd((0.97 * x).floor() + (0.97 * y).floor() + (0.97 * z).floor() + 0.5),
     "dotted": lambda x, y, z: (
-        _from_middle(_turn(x, z) * 4).square() * (x * x + z * z) * 1.6 + _from_middle(y).square() < 0.12
+        _from_middle(_azimuth(x, z) * 4).square() * (x * x + z * z) * 1.6 + _from_middle(y).square() < 0.12
     ).to(x.dtype),
-    "segmented": lambda x, y, z: _odd(_turn(x, z) * 4),
+    "segmented": lambda x, y, z: _odd(_azimuth(x, z) * 4),
     "diagonal": lambda x, y, z: _odd((x + y + 0.3 * z) * 1.1),
 }
 UNSEEN_OBJECT_PATTERNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "spiral": lambda x, y, z: _odd(_turn(x, z) * 2 + y * 1.5),
-    "zigzag": lambda x, y, z: _odd(y * 2 + 1.2 * _from_middle(_turn(x, z) * 5).abs()),
+    "spiral": lambda x, y, z: _odd(_azimuth(x, z) * 2 + y * 1.5),
+    "zigzag": lambda x, y, z: _odd(y * 2 + 1.2 * _from_middle(_azimuth(x, z) * 5).abs()),
     "crossed": lambda x, y, z: ((y.abs() < 0.22) | (x.abs() < 0.22)).to(x.dtype),
 }
 

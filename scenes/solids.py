@@ -20,64 +20,63 @@ MISS = 1e9
 TORUS_RING, TORUS_TUBE = 0.68, 0.32
 
 
-def _safe(x: Tensor) -> Tensor:
-    """Keeps a divisor away from zero without changing its sign."""
+def _nonzero(x: Tensor) -> Tensor:
+    """Return a divisor kept away from zero without changing its sign."""
     return torch.where(x.abs() < 1e-7, torch.full_like(x, 1e-7), x)
 
 
-def _at(o: Triple, d: Triple, t: Tensor) -> Triple:
+def _point_at(o: Triple, d: Triple, t: Tensor) -> Triple:
     return o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
 
 
 def ball(o: Triple, d: Triple) -> Hit:
-    """Unit sphere; with unequal scales an ellipsoid."""
+    """Return the first hit of the unit sphere; with unequal scales an ellipsoid."""
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
     c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1
     inside = b * b - a * c
     t = (-b - inside.clamp_min(0).sqrt()) / a
     t = torch.where((inside > 0) & (t > 0), t, MISS)
-    return t, _at(o, d, t)
+    return t, _point_at(o, d, t)
 
 
 def box(o: Triple, d: Triple) -> Hit:
-    """The cube [-1, 1]^3, by slabs."""
-    near = far = None
+    """Return the first hit of the cube [-1, 1]^3, by slabs."""
+    near, far = torch.full_like(d[0], -math.inf), torch.full_like(d[0], math.inf)
     for k in range(3):
-        inverse = 1 / _safe(d[k])
+        inverse = 1 / _nonzero(d[k])
         middle, half = -o[k] * inverse, inverse.abs()
-        lo, hi = middle - half, middle + half
-        near = lo if near is None else torch.maximum(near, lo)
-        far = hi if far is None else torch.minimum(far, hi)
+        near, far = torch.maximum(near, middle - half), torch.minimum(far, middle + half)
     t = torch.where((near < far) & (near > 0), near, MISS)
-    p = _at(o, d, t)
-    top = torch.maximum(torch.maximum(p[0].abs(), p[1].abs()), p[2].abs())
+    x, y, z = _point_at(o, d, t)
+    largest = torch.maximum(torch.maximum(x.abs(), y.abs()), z.abs())
     zero = torch.zeros_like(t)
-    return t, tuple(torch.where(q.abs() >= top, q.sign(), zero) for q in p)
+    nx, ny, nz = (torch.where(q.abs() >= largest, q.sign(), zero) for q in (x, y, z))
+    return t, (nx, ny, nz)
 
 
 def cylinder(o: Triple, d: Triple) -> Hit:
-    """Upright cylinder of radius 1, |y| <= 1."""
+    """Return the first hit of an upright cylinder of radius 1, |y| <= 1."""
     a = (d[0] * d[0] + d[2] * d[2]).clamp_min(1e-12)
     b = o[0] * d[0] + o[2] * d[2]
     inside = b * b - a * (o[0] * o[0] + o[2] * o[2] - 1)
     root = inside.clamp_min(0).sqrt()
-    inverse = 1 / _safe(d[1])
+    inverse = 1 / _nonzero(d[1])
     middle, half = -o[1] * inverse, inverse.abs()
     side, cap = (-b - root) / a, middle - half
     near = torch.maximum(side, cap)
     far = torch.minimum((-b + root) / a, middle + half)
     t = torch.where((inside > 0) & (near < far) & (near > 0), near, MISS)
-    p = _at(o, d, t)
+    p = _point_at(o, d, t)
     on_cap = cap > side
     zero = torch.zeros_like(t)
     return t, (torch.where(on_cap, zero, p[0]), torch.where(on_cap, p[1].sign(), zero), torch.where(on_cap, zero, p[2]))
 
 
 def cone(o: Triple, d: Triple) -> Hit:
-    """Apex at y = -1 (up), base of radius 1 at y = 1."""
+    """Return the first hit of a cone with its apex at y = -1 (up) and a base of radius 1 at y = 1."""
     y = o[1] + 1
-    a = _safe(d[0] * d[0] + d[2] * d[2] - 0.25 * d[1] * d[1])
+    a = _nonzero(d[0] * d[0] + d[2] * d[2] - 0.25 * d[1] * d[1])
     b = o[0] * d[0] + o[2] * d[2] - 0.25 * y * d[1]
     inside = b * b - a * (o[0] * o[0] + o[2] * o[2] - 0.25 * y * y)
     root = inside.clamp_min(0).sqrt()
@@ -86,11 +85,11 @@ def cone(o: Triple, d: Triple) -> Hit:
         height = o[1] + candidate * d[1]
         good = (inside > 0) & (candidate > 0) & (height.abs() <= 1) & (candidate < t)
         t = torch.where(good, candidate, t)
-    base = (1 - o[1]) / _safe(d[1])
+    base = (1 - o[1]) / _nonzero(d[1])
     x, z = o[0] + base * d[0], o[2] + base * d[2]
     on_base = (base > 0) & (base < t) & (x * x + z * z <= 1)
     t = torch.where(on_base, base, t)
-    p = _at(o, d, t)
+    p = _point_at(o, d, t)
     zero, one = torch.zeros_like(t), torch.ones_like(t)
     return t, (
         torch.where(on_base, zero, p[0]),
@@ -100,7 +99,7 @@ def cone(o: Triple, d: Triple) -> Hit:
 
 
 def pill(o: Triple, d: Triple) -> Hit:
-    """Upright capsule when scaled (r, 2r, r); in unit coordinates its ends are half-ellipsoids."""
+    """Return the first hit of an upright capsule when scaled (r, 2r, r); unscaled, its ends are half-ellipsoids."""
     half = 0.5
     a0 = d[0] * d[0] + d[2] * d[2]
     b0 = o[0] * d[0] + o[2] * d[2]
@@ -120,17 +119,19 @@ def pill(o: Triple, d: Triple) -> Hit:
         good = (inside > 0) & (root > 0) & (root < t) & ((o[1] + root * d[1]) * (1 if end > 0 else -1) >= half)
         t = torch.where(good, root, t)
         center = torch.where(good, torch.full_like(center, end), center)
-    p = _at(o, d, t)
+    p = _point_at(o, d, t)
     return t, (p[0], (p[1] - center) / (half * half), p[2])
 
 
 def _polyhedron(planes: list[tuple[float, float, float, float]]) -> Callable[[Triple, Triple], Hit]:
+    """Return the function of the convex solid within planes (nx, ny, nz, offset): n . p <= offset."""
+
     def hit(o: Triple, d: Triple) -> Hit:
         near = torch.full_like(d[0], -MISS)
         far = torch.full_like(d[0], MISS)
         normal = [torch.zeros_like(near) for _ in range(3)]
         for nx, ny, nz, offset in planes:
-            speed = _safe(nx * d[0] + ny * d[1] + nz * d[2])
+            speed = _nonzero(nx * d[0] + ny * d[1] + nz * d[2])
             t = (offset - (nx * o[0] + ny * o[1] + nz * o[2])) / speed
             entering = (speed < 0) & (t > near)
             near = torch.where(entering, t, near)
@@ -155,14 +156,14 @@ hexagon = _polyhedron(_prism_planes(6))
 
 
 def torus(o: Triple, d: Triple, steps: int = 48) -> Hit:
-    """Standing ring around the z axis (radii 0.68 and 0.32), by sphere tracing: exact to about 1e-4 of its size."""
+    """Return the first hit of a standing ring around the z axis, by sphere tracing: exact to about 1e-4 of its size."""
     length = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt()
-    u = tuple(x / length for x in d)
+    u = d[0] / length, d[1] / length, d[2] / length
     t = (-(o[0] * u[0] + o[1] * u[1] + o[2] * u[2]) - 1.8).clamp_min(0)
     for _ in range(steps):
-        x, y, z = _at(o, u, t)
+        x, y, z = _point_at(o, u, t)
         t = t + torch.hypot(torch.hypot(x, y) - TORUS_RING, z) - TORUS_TUBE
-    p = _at(o, u, t)
+    p = _point_at(o, u, t)
     ring = torch.hypot(p[0], p[1]).clamp_min(1e-6)
     error = torch.hypot(ring - TORUS_RING, p[2]) - TORUS_TUBE
     pull = 1 - TORUS_RING / ring

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from einops import rearrange
 
-from ..control.camera.rotations import angle_between, looking
+from ..control.camera.rotations import angle_between, look_at_rotation
 from ..control.camera.trajectory import CameraTrajectory
 from .canvas import Canvas
 from .colors import GRID, NOTE, SHADE, SUBJECT, Color, frame_color, lighter
@@ -29,7 +29,7 @@ class Viewpoint:
         left, top, right, bottom = box
         azimuth, elevation = np.radians(AZIMUTH), np.radians(ELEVATION)
         back = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)])
-        self.rotation = looking(-back)
+        self.rotation = look_at_rotation(-back)
         center = (points.min(0) + points.max(0)) / 2
         size = max(float(np.linalg.norm(points - center, axis=1).max()), 1e-6)
         self.eye = center + 5.0 * size * back

@@ -1,9 +1,9 @@
 """Camera paths through a few keyframes: what a path editor draws.
 
-A key says at which part of the clip the camera is where, and what it looks at or how it is turned. Positions, targets
-and lenses run on a monotone cubic (it never runs past a key), turns as `turns.py` says. Between two keys that have a
-target the camera keeps looking at it (or at the point between both). `web/camera_path/path.mjs` computes the same; the
-shared file `tests/fixtures/camera_keys.json` holds both to it.
+A keyframe says where the camera is at which part of the clip, and what it looks at or how it is rotated. Positions,
+targets and lenses run on a monotone cubic (it never overshoots a keyframe), rotations as `rotation_splines.py` says.
+Between two keyframes that have a target the camera keeps looking at it (or at the point between both).
+`web/camera_path/path.mjs` computes the same; the shared file `tests/fixtures/camera_keys.json` holds both to it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ import numpy as np
 
 from ..errors import UserError
 from . import rotations
-from .easing import EASES, eased
-from .presets import intrinsics_of
-from .trajectory import CameraTrajectory, compose, invert
-from .turns import slopes, turning
+from .cubic_curves import monotone_cubic, segment_index
+from .easing import EASING_NAMES, apply_easing
+from .presets import intrinsics_from_fov
+from .rotation_splines import rotation_spline
+from .rotations import ROLL_AXIS, about_axis
+from .trajectory import CameraTrajectory, compose, invert, make_poses
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Key:
-    """One keyframe. time: 0 (first frame) to 1 (last). position: x right, y down, z forward, in subject distances.
+class Keyframe:
+    """One keyframe; the fields are the JSON keys of an editor's state.
 
-    target: the point that is looked at; the image is upright but for the roll in `turn`. Without it `rotation`, a
-    quaternion w x y z (camera to world); without that `turn`: pan right, tilt up, roll clockwise, in degrees.
-    fov: horizontal, in degrees. ease: how the speed is spread from here to the next key (EASES).
+    time: 0 (first frame) to 1 (last). position: x right, y down, z forward, in subject distances.
+    target: the point that the camera looks at; the image is upright but for the roll in `turn`. Without a target
+    `rotation`, a quaternion w x y z (camera to world); without that `turn`: pan right, tilt up, roll clockwise, in
+    degrees. fov: horizontal, in degrees. ease: how the speed is spread from here to the next keyframe (EASING_NAMES).
     """
 
     time: float
@@ -43,71 +46,72 @@ class Key:
     rotation: Quaternion | None = None
     ease: str = "linear"
 
-    def matrix(self) -> np.ndarray:
-        """The camera-to-world rotation (3, 3)."""
-        pan, tilt, roll = np.radians(self.turn)
+    def c2w_rotation(self) -> np.ndarray:
+        """Return the camera-to-world rotation (3, 3). Raises UserError for a camera at its own target."""
         if self.target is not None:
             forward = np.subtract(self.target, self.position)
             if np.linalg.norm(forward) < 1e-6:
-                raise UserError(f"the camera key at {self.time:g} looks at the point where it stands: move one of them")
-            return rotations.looking(forward) @ rotations.from_vector(np.array([0, 0, roll]))
+                raise UserError(f"the camera key at {self.time:g} looks at its own position: move one of them")
+            rolled: np.ndarray = rotations.look_at_rotation(forward) @ about_axis(ROLL_AXIS, np.radians(self.turn[2]))
+            return rolled
         if self.rotation is not None:
-            w, x, y, z = np.divide(self.rotation, np.linalg.norm(self.rotation))
-            vector = np.array([x, y, z])
-            sine = np.linalg.norm(vector)
-            return rotations.from_vector(vector * (2 * np.arctan2(sine, w) / sine if sine > 1e-12 else 2.0))
-        return (
-            rotations.from_vector(np.array([0, pan, 0]))
-            @ rotations.from_vector(np.array([tilt, 0, 0]))
-            @ rotations.from_vector(np.array([0, 0, roll]))
-        )
+            return rotations.from_quaternion(np.asarray(self.rotation, np.float64))
+        return rotations.from_pan_tilt_roll(self.turn)
 
 
-def keys_from_json(text: str | Sequence[dict]) -> list[Key]:
-    """Keys from a widget's JSON: a list of objects with Key's fields. Raises UserError for anything else."""
+def keyframes_from_json(value: str | Sequence[dict[str, Any]]) -> list[Keyframe]:
+    """Return the keyframes of a JSON list of objects with Keyframe's fields (or of its text).
+
+    Raises UserError for anything else.
+    """
     try:
-        values: Any = json.loads(text) if isinstance(text, str) else text
+        entries: Any = json.loads(value) if isinstance(value, str) else value
     except json.JSONDecodeError as error:
         raise UserError(f"the camera keys are not JSON ({error})") from error
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError('the camera keys must be a list of objects such as {"time": 0, "position": [0, 0, 0]}')
-    keys = []
-    for number, value in enumerate(values):
-        unknown = set(value) - set(Key.__dataclass_fields__)
-        if unknown or "time" not in value:
-            raise UserError(
-                f"camera key {number} has {', '.join(sorted(unknown)) if unknown else 'no time'}:"
-                f" the fields are {', '.join(Key.__dataclass_fields__)}"
-            )
-        fields = {name: _check(name, entry, number) for name, entry in value.items() if entry is not None}
-        keys.append(Key(**fields))
-    return keys
+    return [_keyframe_from_json(entry, number) for number, entry in enumerate(entries)]
 
 
-def _check(name: str, value: Any, number: int) -> Any:
+def _keyframe_from_json(value: dict[str, Any], number: int) -> Keyframe:
+    known = Keyframe.__dataclass_fields__
+    unknown = set(value) - set(known)
+    fields = {name: entry for name, entry in value.items() if entry is not None}
+    if unknown or "time" not in fields:
+        raise UserError(
+            f"camera key {number} has {', '.join(sorted(unknown)) if unknown else 'no time'}:"
+            f" the fields are {', '.join(known)}"
+        )
+    return Keyframe(**{name: _checked_field(name, entry, number) for name, entry in fields.items()})
+
+
+# What a field of so many numbers is called in an error.
+_EXPECTED = {0: "a number", 3: "three numbers", 4: "a quaternion w x y z (four numbers, not all 0)"}
+
+
+def _checked_field(name: str, value: Any, number: int) -> Any:
+    """Return a field of keyframe `number` as Keyframe holds it. Raise UserError for a value of another kind."""
     if name == "ease":
-        if value not in EASES:
-            raise UserError(f"the ease of camera key {number} is {value!r}: choose one of {', '.join(EASES)}")
+        if value not in EASING_NAMES:
+            raise UserError(f"the ease of camera key {number} is {value!r}: choose one of {', '.join(EASING_NAMES)}")
         return value
-    size = {"time": (), "fov": (), "rotation": (4,)}.get(name, (3,))
+    size = {"time": 0, "fov": 0, "rotation": 4}.get(name, 3)
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         array = np.array(np.nan)
-    if array.shape != size or not np.isfinite(array).all() or (name == "rotation" and np.abs(array).max() < 1e-6):
-        raise UserError(f"'{name}' of camera key {number} is {value!r}; {_EXPECTED[len(size) and size[0]]} expected")
-    return float(array) if not size else tuple(float(entry) for entry in array)
+    shape = (size,) if size else ()
+    if array.shape != shape or not np.isfinite(array).all() or (name == "rotation" and np.abs(array).max() < 1e-6):
+        raise UserError(f"'{name}' of camera key {number} is {value!r}; {_EXPECTED[size]} expected")
+    return tuple(array.tolist()) if size else float(array)
 
 
-_EXPECTED = {0: "a number", 3: "three numbers", 4: "a quaternion w x y z (four numbers, not all 0)"}
-
-
-def path_from_state(
+def path_from_editor_state(
     state: str | dict[str, Any], frames: int = 17, fps: float = 8.0, aspect: float = 1.5
 ) -> CameraTrajectory:
-    """The path of an editor's state: a JSON object (or its text) with "keys" and, where wanted, "ease" and "turns".
+    """Return the path of an editor's state: a JSON object (or its text) with "keys", optionally "ease" and "turns".
 
-    Raises UserError for what is no such object.
+    "turns" is a kind of rotation spline. Raises UserError for anything else.
     """
     try:
         value = json.loads(state) if isinstance(state, str) else state
@@ -118,98 +122,85 @@ def path_from_state(
             'the camera path must be a JSON object with keys, such as {"format": "fulldit-camera", "version": 1,'
             ' "keys": [{"time": 0}, {"time": 1, "position": [0.3, 0, 0]}]}'
         )
-    keys = keys_from_json(value["keys"])
-    return path_through(keys, frames, fps, aspect, str(value.get("ease", "linear")), str(value.get("turns", "exact")))
+    keyframes = keyframes_from_json(value["keys"])
+    ease, turns = str(value.get("ease", "linear")), str(value.get("turns", "exact"))
+    return path_through_keyframes(keyframes, frames, fps, aspect, ease, turns)
 
 
-def path_through(
-    keys: Sequence[Key],
+def path_through_keyframes(
+    keyframes: Sequence[Keyframe],
     frames: int = 17,
     fps: float = 8.0,
     aspect: float = 1.5,
     ease: str = "linear",
     turns: str = "exact",
 ) -> CameraTrajectory:
-    """The smooth path through the keys, relative to its first camera. One key gives a still camera.
+    """Return the smooth path through the keyframes, relative to its first camera. One keyframe gives a still camera.
 
-    ease: spreads the speed over the whole path, on top of the eases of the keys. turns: 'exact' or 'fluid'.
-    Raises UserError for no keys, times outside 0..1 or not increasing, unknown eases and turns.
+    ease: spreads the speed over the whole path, on top of the eases of the keyframes. turns: a kind of rotation spline,
+    'exact' or 'fluid'. Raises UserError for no keyframes, for times outside 0..1 or not increasing, and for unknown
+    eases and turns.
     """
-    if not keys:
+    if not keyframes:
         raise UserError("a camera path needs at least one key")
-    times = np.array([key.time for key in keys], np.float64)
+    times = np.array([keyframe.time for keyframe in keyframes], np.float64)
     if not ((times >= 0) & (times <= 1)).all() or (np.diff(times) < 1e-6).any():
-        raise UserError(f"the keys stand at the times {times.tolist()}; increasing times within 0..1 were expected")
-    at = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
-    at = _eased_between(times, [key.ease for key in keys], np.clip(at, times[0], times[-1]))
-    position = _cubic(times, np.array([key.position for key in keys], np.float64), at)
-    rotation = turning(times, np.stack([key.matrix() for key in keys]), turns)(at)
-    _keep_looking(times, keys, at, position, rotation)
-    fov = _cubic(times, np.array([[key.fov] for key in keys], np.float64), at)[:, 0]
-    intrinsics = np.stack([intrinsics_of(float(degrees), aspect) for degrees in fov])
-    c2w = np.concatenate([rotation, position[..., None]], 2)
+        raise UserError(f"the keys have the times {times.tolist()}; increasing times within 0..1 were expected")
+    at = apply_easing(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
+    at = _ease_segments(times, [keyframe.ease for keyframe in keyframes], np.clip(at, times[0], times[-1]))
+    position = monotone_cubic(times, np.array([keyframe.position for keyframe in keyframes], np.float64), at)
+    rotation = rotation_spline(times, np.stack([keyframe.c2w_rotation() for keyframe in keyframes]), turns)(at)
+    rotation = _aim_at_targets(times, keyframes, at, position, rotation)
+    fov = monotone_cubic(times, np.array([[keyframe.fov] for keyframe in keyframes], np.float64), at)[:, 0]
+    intrinsics = np.stack([intrinsics_from_fov(float(degrees), aspect) for degrees in fov])
+    c2w = make_poses(rotation, position)
     return CameraTrajectory(compose(invert(c2w[:1]), c2w), intrinsics, fps)
 
 
-def _segment(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The number of the key at or before each time, never the last."""
-    return np.clip(np.searchsorted(times, at, side="right") - 1, 0, max(len(times) - 2, 0))
-
-
-def _eased_between(times: np.ndarray, eases: Sequence[str], at: np.ndarray) -> np.ndarray:
-    """The times `at` (M,) with every key's ease applied up to the next key. Eases that overshoot leave the segment."""
+def _ease_segments(times: np.ndarray, eases: Sequence[str], at: np.ndarray) -> np.ndarray:
+    """Return times `at` (M,) with every keyframe's ease applied up to the next keyframe."""
     if len(times) == 1:
         return at
-    left = _segment(times, at)
-    out = at.copy()
+    left = segment_index(times, at)
+    result = at.copy()
     for segment in np.unique(left):
         if eases[segment] != "linear":
-            chosen = left == segment
+            inside = left == segment
             width = times[segment + 1] - times[segment]
-            out[chosen] = times[segment] + width * eased((at[chosen] - times[segment]) / width, eases[segment])
-    return out
+            progress = apply_easing((at[inside] - times[segment]) / width, eases[segment])
+            result[inside] = times[segment] + width * progress
+    return result
 
 
-def _cubic(times: np.ndarray, points: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Points (M, D) at times `at` on a cubic through `points` (N, D) that never runs past them, unless `at` leaves the
-    keys' times: there it goes on as it ends.
+def _aim_at_targets(
+    times: np.ndarray, keyframes: Sequence[Keyframe], at: np.ndarray, position: np.ndarray, rotation: np.ndarray
+) -> np.ndarray:
+    """Return rotations (M, 3, 3) that look at the target between two keyframes that have one, else `rotation`.
+
+    In each run of such keyframes target and roll are one curve. A camera at its target keeps its rotation.
     """
-    if len(times) == 1:
-        return np.repeat(points, len(at), 0)
-    steps = np.diff(times)[:, None]
-    tangents = slopes(steps, np.diff(points, axis=0) / steps)
-    left = _segment(times, at)
-    width = steps[left]
-    u = (at - times[left])[:, None] / width
-    return (
-        (1 + 2 * u) * (1 - u) ** 2 * points[left]
-        + u * (1 - u) ** 2 * width * tangents[left]
-        + u**2 * (3 - 2 * u) * points[left + 1]
-        + u**2 * (u - 1) * width * tangents[left + 1]
-    )
+    rotation = rotation.copy()
+    segment = segment_index(times, at)
+    for first, last in _runs_with_target(keyframes):
+        frames = np.flatnonzero((segment >= first) & (segment < last))
+        run = keyframes[first : last + 1]
+        aims = np.array([[*(keyframe.target or ()), keyframe.turn[2]] for keyframe in run], np.float64)
+        aims = monotone_cubic(times[first : last + 1], aims, at[frames])
+        forward = aims[:, :3] - position[frames]
+        apart = np.linalg.norm(forward, axis=1) > 1e-6
+        roll = about_axis(ROLL_AXIS, np.radians(aims[apart, 3]))
+        rotation[frames[apart]] = rotations.look_at_rotation(forward[apart]) @ roll
+    return rotation
 
 
-def _keep_looking(
-    times: np.ndarray, keys: Sequence[Key], at: np.ndarray, position: np.ndarray, rotation: np.ndarray
-) -> None:
-    """Between two keys with a target, turn the cameras `rotation` (M, 3, 3) toward it, in place.
-
-    Runs of such keys are one curve of the target and of the roll. A camera that stands on its target keeps its turn.
-    """
-    aimed = [key.target is not None for key in keys]
-    first = 0
-    while first < len(keys):
-        last = first
-        while aimed[first] and last + 1 < len(keys) and aimed[last + 1]:
-            last += 1
-        if last > first:
-            left = _segment(times, at)
-            chosen = np.flatnonzero((left >= first) & (left < last))
-            run = keys[first : last + 1]
-            wanted = np.array([[*key.target, key.turn[2]] for key in run], np.float64)
-            wanted = _cubic(times[first : last + 1], wanted, at[chosen])
-            forward = wanted[:, :3] - position[chosen]
-            far = np.linalg.norm(forward, axis=1) > 1e-6
-            chosen, forward, roll = chosen[far], forward[far], np.radians(wanted[far, 3])
-            rotation[chosen] = rotations.looking(forward) @ rotations.from_vector(roll[:, None] * np.array([0, 0, 1.0]))
-        first = last + 1
+def _runs_with_target(keyframes: Sequence[Keyframe]) -> list[tuple[int, int]]:
+    """Return the first and last number of each run of two or more keyframes with a target."""
+    runs = []
+    first = None
+    for number, keyframe in enumerate([*keyframes, None]):
+        if keyframe is not None and keyframe.target is not None:
+            first = number if first is None else first
+        elif first is not None:
+            runs.append((first, number - 1))
+            first = None
+    return [(first, last) for first, last in runs if last > first]

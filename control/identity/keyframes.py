@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..camera.easing import EASES, eased
+from ..camera.easing import EASING_NAMES, apply_easing
 from ..errors import UserError
 from . import shape_json
 from .inbetween import Between, Form
@@ -23,7 +23,7 @@ from .shape_json import read_numbers, shorten
 from .shapes import Shape, rasterize
 
 HOLD = "hold"
-MASK_EASES = (HOLD, *EASES)
+MASK_EASES = (HOLD, *EASING_NAMES)
 MOST_FRAMES = 10_000
 MOST_SHAPES = 500
 
@@ -123,7 +123,7 @@ class MaskRenderer:
         if self.between is None or self.between[0] != number:
             self.between = (number, Between(one, other, key.turn))
         share = (frame - key.frame) / (self.keys[number + 1].frame - key.frame)
-        return self.between[1].at(float(eased(share, key.ease)))
+        return self.between[1].at(float(apply_easing(share, key.ease)))
 
 
 def key_to_json(key: MaskKey) -> dict[str, Any]:

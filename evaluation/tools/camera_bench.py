@@ -24,7 +24,7 @@ from einops import rearrange
 from ...control.camera import CameraTrajectory, rotations
 from ...control.camera.formats import FORMATS, read_camera, write_camera
 from ...control.camera.from_video import estimate_camera
-from ...control.camera.plucker import plucker
+from ...control.camera.plucker import plucker_embedding
 from ...control.camera.presets import preset
 from ...control.camera.trajectory import compose, invert
 from ...control.errors import UserError
@@ -93,7 +93,7 @@ def _median(values: list[float | None]) -> float | None:
 def random_path(frames: int = 23, seed: int = 0) -> CameraTrajectory:
     """Return a path with any rotation, far from the origin, and a zoom."""
     random = np.random.default_rng(seed)
-    rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
+    rotation = rotations.from_rotvec(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
     zoom = np.exp(np.linspace(0, 0.8, frames))[:, None] * (0.9, 1.6)
     lens = np.concatenate([zoom, np.full((frames, 2), 0.5)], 1)
@@ -108,11 +108,11 @@ def round_trips(skipped: dict[str, str]) -> dict[str, dict[str, float]]:
     """
     path, result = random_path(), {}
     for name, entry in FORMATS.items():
-        if not (entry.reads and entry.writes):
-            skipped[f"roundtrip {name}"] = "is read only" if entry.reads else "is written only"
+        if not (entry.readable and entry.writable):
+            skipped[f"roundtrip {name}"] = "is read only" if entry.readable else "is written only"
             continue
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / f"camera{entry.endings[0]}"
+            place = Path(folder) / f"camera{entry.extensions[0]}"
             try:
                 write_camera(path, place, format=name)
                 back = read_camera(place)
@@ -140,7 +140,7 @@ def plucker_difference(height: int = 24, width: int = 42) -> float:
     that at depth 2, by the inverse of the 4x4 projection.
     """
     path = random_path(5).relative()
-    rays = plucker(path, height, width, dtype=np.float64)
+    rays = plucker_embedding(path, height, width, dtype=np.float64)
     worst = 0.0
     for frame in range(path.frames):
         fx, fy, cx, cy = path.intrinsics[frame] * (width, height, width, height)
@@ -180,13 +180,12 @@ def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.nda
     for first in range(0, frames, CHUNK):
         some = slice(first, first + CHUNK)
         camera = dataclasses.replace(scene.camera, c2w=scene.camera.c2w[some], intrinsics=scene.camera.intrinsics[some])
-        things = tuple(
-            dataclasses.replace(thing, center=thing.center[some], rotation=thing.rotation[some])
-            for thing in scene.things
+        objects = tuple(
+            dataclasses.replace(item, center=item.center[some], rotation=item.rotation[some]) for item in scene.objects
         )
-        part = dataclasses.replace(scene, frames=len(camera.c2w), things=things, camera=camera)
+        part = dataclasses.replace(scene, frames=len(camera.c2w), objects=objects, camera=camera)
         with torch.no_grad():
-            video = Tracer(part).image(height, width)[0]
+            video = Tracer(part).render(height, width)[0]
         images.append((rearrange(video, "c f h w -> f h w c") * 255).round().byte().numpy())
     return np.concatenate(images), CameraTrajectory(scene.camera.c2w, scene.camera.intrinsics, fps=8.0)
 

@@ -130,7 +130,7 @@ def measure_clip(kind: str, number: int, estimators: Estimators) -> ClipFigures:
     background = Background.of(clip, estimates.shape[1:])
     rng = np.random.default_rng(number)
     steady = np.stack(list(stabilize(estimates, video)))
-    guided = np.stack(list(stabilize(estimates, video, camera=clip.camera(0))))
+    guided = np.stack(list(stabilize(estimates, video, camera=clip.trajectory(0))))
     calmed = np.stack(list(stabilize(wobble(estimates, rng), video)))
     flicker = {
         "per_frame": background.flicker(normalize_depth(estimates, "disparity", scope="frame").values),

@@ -11,7 +11,7 @@ import comfy.model_management
 import torch
 from einops import rearrange
 
-from ...control.camera.motion_range import outside
+from ...control.camera.motion_range import motion_range_warnings
 from ...control.conditions import CameraCondition, Conditions
 from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
@@ -43,7 +43,7 @@ def model_warnings(conditions: Conditions, model: Any) -> list[str]:
     warnings = trained_range_warnings(conditions, config_of(model))
     camera, motion_range = conditions.get(CameraCondition), camera_motion_range(model)
     if camera is not None and motion_range is not None:
-        warnings += outside(camera.trajectory.relative(), motion_range)
+        warnings += motion_range_warnings(camera.trajectory.relative(), motion_range)
     return warnings
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...control.camera import CameraTrajectory
-from ...control.camera.formats import UNKNOWN
-from ...control.camera.motion_range import CameraMotionRange, outside
-from ...control.camera.plucker import plucker
+from ...control.camera.formats import UNKNOWN_UNIT
+from ...control.camera.motion_range import CameraMotionRange, motion_range_warnings
+from ...control.camera.plucker import plucker_embedding
 from ...control.camera.rotations import angle_between
 from ..sockets.cameras import camera_motion_range
 from ..sockets.types import HostModel
@@ -74,7 +74,7 @@ def describe_camera(camera: CameraTrajectory, model: HostModel | None = None) ->
         f"up to {path.speed().max():.3g} a second",
         f"turns by up to {largest_turn:.3g} degrees, up to {path.angular_speed().max():.3g} a second",
         f"field of view {lens} degrees",
-        f"unit: {'unknown' if path.unit == UNKNOWN else path.unit}",
+        f"unit: {'unknown' if path.unit == UNKNOWN_UNIT else path.unit}",
     ]
     if model is not None:
         lines += _compare(path, camera_motion_range(model), moves=farthest > 0)
@@ -85,8 +85,8 @@ def _compare(path: CameraTrajectory, motion_range: CameraMotionRange | None, mov
     """Return sentences on a path against the range of movements that a model was trained on."""
     if motion_range is None:
         return ["The model does not say which movements it was trained on."]
-    lines = outside(path, motion_range) or ["Within what the model was trained on."]
-    if path.unit == UNKNOWN and moves:
+    lines = motion_range_warnings(path, motion_range) or ["Within what the model was trained on."]
+    if path.unit == UNKNOWN_UNIT and moves:
         lines.append("The unit is unknown: distances were compared as if it were the model's.")
     return lines
 
@@ -95,4 +95,4 @@ def _rays(camera: CameraTrajectory, height: int) -> np.ndarray:
     """Return the Plücker rays (F, 6, H, W) of a path, in the shape of its lens's image."""
     height = max(32, height)
     aspect = float((camera.intrinsics[0, 1] / camera.intrinsics[0, 0]).clip(0.2, 5))
-    return plucker(camera.relative(), height, max(32, round(height * aspect)))
+    return plucker_embedding(camera.relative(), height, max(32, round(height * aspect)))

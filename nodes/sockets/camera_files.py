@@ -17,14 +17,15 @@ def load_camera(name: str, frames: int, scale: float, aspect: float) -> CameraTr
     frames: the whole path is spread over these; 0 keeps the poses of the file. aspect: width / height of the image, for
     files that do not say. Raises UserError for a file that is missing or cannot be read.
     """
-    path = formats.read_camera(folders.input_file(name), frames or None, keyed=frames or KEYED_FRAMES, aspect=aspect)
+    file = folders.input_file(name)
+    path = formats.read_camera(file, frames or None, default_frames=frames or KEYED_FRAMES, aspect=aspect)
     return path.scaled(scale) if scale != 1 else path
 
 
 def save_camera(camera: CameraTrajectory, format: str, prefix: str) -> tuple[Path, str]:
     """Write a path into a new file of the output folder; return the file, and a report in lines."""
     entry = formats.FORMATS[format]
-    file = folders.new_output_file(prefix, entry.endings[0])
+    file = folders.new_output_file(prefix, entry.extensions[0])
     formats.write_camera(camera, file, format)
-    kept = ", ".join(name for name in PROPERTIES if name in entry.carries)
+    kept = ", ".join(name for name in PROPERTIES if name in entry.preserves)
     return file, f"{camera.frames} frames in output/{folders.relative_to_output(file)}\nkeeps {kept}"

@@ -10,9 +10,9 @@ import numpy as np
 from einops import rearrange, repeat
 
 from ...control.camera import CameraTrajectory, presets, sockets
-from ...control.camera.easing import eased
+from ...control.camera.easing import apply_easing
 from ...control.camera.motion_range import CameraMotionRange
-from ...control.camera.plucker import plucker
+from ...control.camera.plucker import plucker_embedding
 from ...control.errors import UserError
 from ..progress import progress
 from .arrays import to_array, to_images, to_masks
@@ -104,7 +104,7 @@ def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, leng
         below = (length - 1) // 4 * 4 + 1
         raise UserError(f"The length is {length}; Wan takes 4k+1 frames: use {below} or {below + 4}.")
     path = fit_to_video(trajectory, width, height, length).relative().scaled(scale)
-    rays = plucker(path, height, width)  # (F, 6, H, W)
+    rays = plucker_embedding(path, height, width)  # (F, 6, H, W)
     rays = np.concatenate([repeat(rays[0], "c h w -> four c h w", four=4), rays[1:]])
     packed = torch.from_numpy(rearrange(rays, "(t k) c h w -> 1 (c k) t h w", k=4))
     return packed.contiguous().to(comfy.model_management.intermediate_device())
@@ -112,7 +112,9 @@ def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, leng
 
 def from_wan_embedding(embedding: Tensor, fps: float) -> CameraTrajectory:
     """Return the path in a WAN_CAMERA_EMBEDDING. Raises UserError for anything else."""
-    return sockets.from_rays(sockets.unpack_embedding(_tensor_to_array(embedding, "the camera embedding")), fps)
+    return sockets.from_plucker_rays(
+        sockets.unpack_wan_embedding(_tensor_to_array(embedding, "the camera embedding")), fps
+    )
 
 
 def from_viewports(
@@ -126,7 +128,7 @@ def from_viewports(
     if not views:
         raise UserError("No 3D view is connected: connect the camera_info of Load 3D or Create Camera Info.")
     keyframes = sockets.from_viewport(views, fps, aspect, by_target)
-    times = eased(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
+    times = apply_easing(np.linspace(0, 1, frames) if frames > 1 else np.zeros(1), ease)
     path = keyframes.at(times, method="smooth")
     intrinsics = path.intrinsics.copy()
     intrinsics[:, 0] = intrinsics[:, 1] / aspect
@@ -160,7 +162,7 @@ def from_da3_geometry(geometry: TensorDict, fps: float) -> CameraTrajectory:
             "The geometry has no cameras: run Depth Anything 3 in the mode multiview, with a Small or Base model."
         )
     extrinsics, intrinsics, depth = (_tensor_to_array(geometry[key], f"'{key}' of the geometry") for key in keys)
-    return sockets.from_geometry(extrinsics, intrinsics, depth, fps)
+    return sockets.from_da3_geometry(extrinsics, intrinsics, depth, fps)
 
 
 def to_wan_move_tracks(
@@ -183,7 +185,7 @@ def to_wan_move_tracks(
 
     distance = depth if geometry is None else _first_depth_in_medians(geometry)
     path = fit_to_video(trajectory, width, height, length)
-    points, visible = sockets.to_tracks(path, height, width, columns, rows, distance)
+    points, visible = sockets.to_point_tracks(path, height, width, columns, rows, distance)
     device = comfy.model_management.intermediate_device()
     return {
         "track_path": torch.from_numpy(points).to(device),

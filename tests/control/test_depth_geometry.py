@@ -99,7 +99,7 @@ def clips():
     for number, kind in enumerate(("static", "orbit", "dolly", "crane")):
         clip = render([2_000_000_000 + number], 9, 64, 96, options=WorldOptions(cameras=(kind,), supersample=False))
         depth = normalize_depth(clip.depth[0].numpy(), kind="depth")
-        made[kind] = SimpleNamespace(camera=clip.camera(0), depth=depth)
+        made[kind] = SimpleNamespace(camera=clip.trajectory(0), depth=depth)
     return made
 
 

@@ -27,7 +27,7 @@ class Clip:
         self.video = clip.video[0].permute(1, 2, 3, 0).numpy()
         self.depth = clip.depth[0].numpy()
         self.things = clip.identity[0].numpy() >= 0
-        self.camera = clip.camera(0)
+        self.camera = clip.trajectory(0)
         self.c2w, self.lens = clip.c2w[0].double().numpy(), clip.intrinsics[0].double().numpy()
         self.exact = 1 / self.depth
         rng = np.random.default_rng(seed)

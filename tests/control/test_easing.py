@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.camera.easing import EASES, eased
+from comfyui_fulldit.control.camera.easing import EASING_NAMES, apply_easing
 from comfyui_fulldit.control.errors import UserError
 
 PROGRESS = np.linspace(0, 1, 401)
 
 
-@pytest.mark.parametrize("kind", EASES)
-def test_ends_are_exact_and_beyond_them_nothing_changes(kind):
-    assert eased(0.0, kind) == 0 and eased(1.0, kind) == 1
-    assert eased(np.array([-3.0, 7.0]), kind).tolist() == [0, 1]
+@pytest.mark.parametrize("kind", EASING_NAMES)
+def test_ends_are_exact_and_progress_is_clipped_to_them(kind):
+    assert apply_easing(0.0, kind) == 0 and apply_easing(1.0, kind) == 1
+    assert apply_easing(np.array([-3.0, 7.0]), kind).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("kind", EASES)
+@pytest.mark.parametrize("kind", EASING_NAMES)
 def test_all_but_back_run_forward_without_jumps(kind):
-    steps = np.diff(eased(PROGRESS, kind))
+    steps = np.diff(apply_easing(PROGRESS, kind))
     if "back" in kind:
         assert steps.min() < 0
     else:
@@ -27,15 +27,15 @@ def test_all_but_back_run_forward_without_jumps(kind):
     assert np.abs(steps).max() < 0.08
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EASES if kind.endswith("_in")])
+@pytest.mark.parametrize("kind", [kind for kind in EASING_NAMES if kind.endswith("_in")])
 def test_out_is_in_played_backwards_and_in_out_is_both(kind):
-    values = eased(PROGRESS, kind)
-    assert eased(PROGRESS, kind[:-2] + "out") == pytest.approx(1 - values[::-1], abs=1e-15)
-    both = eased(PROGRESS, kind + "_out")
+    values = apply_easing(PROGRESS, kind)
+    assert apply_easing(PROGRESS, kind[:-2] + "out") == pytest.approx(1 - values[::-1], abs=1e-15)
+    both = apply_easing(PROGRESS, kind + "_out")
     assert both[200] == pytest.approx(0.5)
     assert both[:201] == pytest.approx(values[::2] / 2)
     assert both[::-1] == pytest.approx(1 - both, abs=1e-12)
-    assert values[100] < 0.25 < eased(0.25, kind[:-2] + "out")
+    assert values[100] < 0.25 < apply_easing(0.25, kind[:-2] + "out")
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_out_is_in_played_backwards_and_in_out_is_both(kind):
         ("back_in", 0.5, 0.25 * (2.70158 * 0.5 - 1.70158)),
     ],
 )
-def test_known_values(kind, at, value):
-    assert eased(at, kind) == pytest.approx(value, abs=1e-14)
+def test_curves_have_their_known_values(kind, at, value):
+    assert apply_easing(at, kind) == pytest.approx(value, abs=1e-14)
 
 
-def test_back_goes_a_tenth_beyond():
-    assert eased(PROGRESS, "back_in").min() == pytest.approx(-0.1, abs=1e-4)
-    assert eased(PROGRESS, "back_out").max() == pytest.approx(1.1, abs=1e-4)
+def test_back_overshoots_by_a_tenth():
+    assert apply_easing(PROGRESS, "back_in").min() == pytest.approx(-0.1, abs=1e-4)
+    assert apply_easing(PROGRESS, "back_out").max() == pytest.approx(1.1, abs=1e-4)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match="'bouncy' is unknown.*smooth, linear"):
-        eased(0.5, "bouncy")
+        apply_easing(0.5, "bouncy")

@@ -1,4 +1,4 @@
-"""Camera files: what is written comes back, known files of other programs are understood, broken ones refused."""
+"""Camera files: written files read back, known files of other programs are read, broken ones refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.camera.formats import from_json, read_camera, to_json, write_camera
+from comfyui_fulldit.control.camera.formats import read_camera, write_camera
+from comfyui_fulldit.control.camera.formats.fulldit_json import from_fulldit_json, to_fulldit_json
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
@@ -16,7 +17,7 @@ from comfyui_fulldit.control.load import load_camera
 
 @pytest.mark.parametrize("ending", [".json", ".txt", ".npy"])
 @pytest.mark.parametrize("name", ["arc_left", "zoom_in", "handheld"])
-def test_round_trip(tmp_path, ending, name):
+def test_a_written_file_reads_back(tmp_path, ending, name):
     path = preset(name, frames=9, fps=12)
     write_camera(path, tmp_path / f"camera{ending}")
     again = read_camera(tmp_path / f"camera{ending}")
@@ -29,13 +30,13 @@ def test_round_trip(tmp_path, ending, name):
     assert [p.name for p in tmp_path.iterdir()] == [f"camera{ending}"]
 
 
-def test_frames_spreads_the_path(tmp_path):
+def test_the_path_is_spread_over_the_frames_asked_for(tmp_path):
     write_camera(preset("truck_right", frames=33, amount=1), tmp_path / "c.json")
     path = read_camera(tmp_path / "c.json", frames=17)
     assert path.frames == 17 and path.c2w[-1, 0, 3] == pytest.approx(1)
 
 
-def test_a_realestate_line_that_a_person_can_read(tmp_path):
+def test_a_realestate_line_is_world_to_camera(tmp_path):
     """World-to-camera with t = (-1, 0, 0): the camera stands one to the right of the world's origin."""
     (tmp_path / "a.txt").write_text(
         "https://www.youtube.com/watch?v=abc\n"
@@ -48,7 +49,7 @@ def test_a_realestate_line_that_a_person_can_read(tmp_path):
     assert path.fps == pytest.approx(30, abs=0.01)
 
 
-def test_plain_matrices_of_other_programs(tmp_path):
+def test_bare_matrices_get_a_lens_of_50_degrees(tmp_path):
     c2w = preset("pan_left", frames=4).c2w
     square = np.concatenate([c2w, np.tile([[[0, 0, 0, 1.0]]], (4, 1, 1))], 1)
     for number, content in enumerate((square.tolist(), c2w.tolist(), {"c2w": c2w.tolist(), "fps": 24})):
@@ -58,7 +59,7 @@ def test_plain_matrices_of_other_programs(tmp_path):
     assert path.fps == 24
 
 
-def test_nerf_transforms_turn_from_opengl_axes(tmp_path):
+def test_nerf_transforms_are_converted_from_opengl_axes(tmp_path):
     """In OpenGL a camera that looks along the world's -z has the identity; in OpenCV its forward is then -z."""
     moved = np.eye(4)
     moved[:3, 3] = 1, 2, 3
@@ -69,13 +70,13 @@ def test_nerf_transforms_turn_from_opengl_axes(tmp_path):
     assert path.intrinsics[0] == pytest.approx([0.5, 1.0, 0.5, 0.5])
 
 
-def test_the_file_of_keys_in_the_documentation(tmp_path):
+def test_the_keyframe_file_in_the_documentation_reads(tmp_path):
     import re
     from pathlib import Path
 
     page = Path(__file__).resolve().parents[2] / "docs" / "conventions.md"
     (tmp_path / "keys.json").write_text(re.search(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.S)[1])
-    path = read_camera(tmp_path / "keys.json", keyed=9, aspect=2.0)
+    path = read_camera(tmp_path / "keys.json", default_frames=9, aspect=2.0)
     assert path.frames == 9 and path.c2w[-1, :, 3] == pytest.approx([0.4, -0.2, 0.1])
     assert path.fov()[-1, 0] == pytest.approx(40)
     assert path.intrinsics[0, 1] / path.intrinsics[0, 0] == pytest.approx(2)
@@ -84,7 +85,7 @@ def test_the_file_of_keys_in_the_documentation(tmp_path):
 
 
 def broken_files() -> dict[str, tuple[bytes, str]]:
-    good = json.dumps(to_json(preset("static", frames=3)))
+    good = json.dumps(to_fulldit_json(preset("static", frames=3)))
     value = json.loads(good)
 
     def changed(**fields) -> bytes:
@@ -114,6 +115,7 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "npy of text": (_npy(np.array(["a"])), "not numbers"),
         "npy of another shape": (_npy(np.zeros((4, 2))), "shape"),
         "deep json": (b"[" * 100_000, "truncated"),
+        "a text in json": (b'"5"', "not a camera"),
         "a null frame": (changed(frames=[None]), "list with one object"),
         "bad transforms": (b'{"frames": [{"transform_matrix": "x"}]}', "shape"),
     }
@@ -135,7 +137,7 @@ def test_a_broken_file_is_refused_with_its_reason(tmp_path, what):
         read_camera(tmp_path / "broken")
 
 
-def test_missing_files_folders_and_unknown_endings(tmp_path):
+def test_missing_files_folders_and_unknown_extensions_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_camera(tmp_path / "none.json")
     with pytest.raises(UserError, match="folder"):
@@ -145,11 +147,9 @@ def test_missing_files_folders_and_unknown_endings(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_from_json_takes_what_to_json_gives():
+def test_our_json_keeps_poses_to_the_last_bit():
     path = preset("spiral", frames=5)
-    assert np.array_equal(from_json(to_json(path)).c2w, path.c2w)
-    with pytest.raises(UserError, match="not a camera"):
-        from_json("camera")
+    assert np.array_equal(from_fulldit_json(to_fulldit_json(path)).c2w, path.c2w)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_from_json_takes_what_to_json_gives():
     ],
     ids=["lists", "lines", "numbers"],
 )
-def test_what_is_too_long_is_refused_before_it_fills_the_memory(tmp_path, content, says):
+def test_a_file_that_is_too_long_is_refused_before_it_fills_the_memory(tmp_path, content, says):
     (tmp_path / "long").write_text(content)
     with pytest.raises(UserError, match=says):
         read_camera(tmp_path / "long")

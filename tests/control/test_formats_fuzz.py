@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera.formats import FORMATS, read_camera, write_camera
-from comfyui_fulldit.control.camera.formats.common import MOST_FRAMES
+from comfyui_fulldit.control.camera.formats.source import MAX_FRAMES
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -78,8 +78,8 @@ def seeds(folder: Path, slow: bool) -> list[tuple[str, Path]]:
     if not slow:
         found.append(("fulldit", folder / "fulldit_keys.json"))
     for name, entry in FORMATS.items():
-        if entry.writes and bool(entry.needs) == slow:
-            target = folder / f"{name}{entry.endings[0]}"
+        if entry.writable and bool(entry.requires) == slow:
+            target = folder / f"{name}{entry.extensions[0]}"
             write_camera(path, target, name)
             found.append((name, target))
     for file in sorted(FIXTURES.iterdir()) if FIXTURES.is_dir() else []:
@@ -181,7 +181,7 @@ def attack(source: Path, folder: Path, chance: random.Random, other: bytes) -> s
     try:
         with np.errstate(all="ignore"):
             path = read_camera(target)
-            assert 1 <= path.frames <= MOST_FRAMES
+            assert 1 <= path.frames <= MAX_FRAMES
             assert np.isfinite(path.relative().c2w).all() and np.isfinite(path.w2c()).all()
             assert 0 < path.fps < 1e6
         result = "read"
@@ -211,7 +211,7 @@ def campaign(folder: Path, count: int, seed: int = 0, slow: bool = False) -> Cou
     return results
 
 
-def test_damaged_files(tmp_path):
+def test_damaged_files_are_read_or_refused(tmp_path):
     results = campaign(tmp_path, 400)
     assert sum(count for (_, result), count in results.items() if result == "refused") > 100
     assert sum(count for (_, result), count in results.items() if result == "read") > 20
@@ -221,7 +221,7 @@ def test_damaged_files(tmp_path):
     importlib.util.find_spec("pxr") is None or importlib.util.find_spec("ufbx") is None,
     reason="usd-core and ufbx are not installed",
 )
-def test_damaged_scenes(tmp_path):
+def test_damaged_scenes_are_read_or_refused(tmp_path):
     assert sum(campaign(tmp_path, 6, slow=True).values()) == 6
 
 

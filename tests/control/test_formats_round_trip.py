@@ -1,4 +1,4 @@
-"""Every format: what is written comes back, as exactly as the format carries it, and is recognized by its content."""
+"""Every format: written files read back as exactly as the format allows, and are recognized by their content."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
-from comfyui_fulldit.control.camera.formats import FORMATS, endings, read_camera, write_camera
-from comfyui_fulldit.control.camera.formats.common import UNKNOWN
+from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN_UNIT, file_extensions, read_camera, write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -23,18 +22,18 @@ WRITTEN = [
     pytest.param(
         name,
         marks=pytest.mark.skipif(
-            importlib.util.find_spec(MODULES[entry.needs]) is None, reason=f"{entry.needs} is not installed"
+            importlib.util.find_spec(MODULES[entry.requires]) is None, reason=f"{entry.requires} is not installed"
         ),
     )
     for name, entry in FORMATS.items()
-    if entry.writes
+    if entry.writable
 ]
 
 
 def wild(frames: int = 23, seed: int = 0, centered: bool = False) -> CameraTrajectory:
     """A path that no shortcut survives: any rotation, far from the origin, a zoom, an off-center principal point."""
     random = np.random.default_rng(seed)
-    rotation = rotations.from_vector(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
+    rotation = rotations.from_rotvec(np.cumsum(random.normal(0, 0.6, (frames, 3)), 0))
     position = np.cumsum(random.normal(0, 3, (frames, 3)), 0) + (120, -40, 7)
     zoom = np.exp(np.linspace(0, 0.8, frames))[:, None] * (0.9, 1.6)
     middle = np.full((frames, 2), 0.5) if centered else np.repeat([[0.47, 0.55]], frames, 0)
@@ -52,59 +51,61 @@ def errors(first: CameraTrajectory, second: CameraTrajectory) -> tuple[float, fl
     return float(np.degrees(2 * np.arcsin(off.max() / 2**1.5))), float(place.max() / max(extent, 1e-12))
 
 
-def place_for(name: str, folder) -> object:
-    return folder / f"camera{FORMATS[name].endings[0]}"
+def target_path(name: str, folder) -> object:
+    return folder / f"camera{FORMATS[name].extensions[0]}"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize(
     "path", [wild(), preset("arc_left", 9, fps=12), preset("static", 1)], ids=["wild", "arc", "one"]
 )
-def test_round_trip(tmp_path, name, path):
-    carries = FORMATS[name].carries
-    target = place_for(name, tmp_path)
+def test_a_written_file_reads_back_as_exactly_as_the_format_allows(tmp_path, name, path):
+    preserved = FORMATS[name].preserves
+    target = target_path(name, tmp_path)
     write_camera(path, target, name)
     again = read_camera(target)
     turned, moved = errors(path, again)
     assert turned <= 1e-5 and moved <= 1e-6 and again.frames == path.frames
-    if "intrinsics" in carries:
+    if "intrinsics" in preserved:
         assert again.intrinsics[:, :2] == pytest.approx(path.intrinsics[:, :2], rel=1e-6)
-    if "principal point" in carries:
+    if "principal point" in preserved:
         assert again.intrinsics[:, 2:] == pytest.approx(path.intrinsics[:, 2:], abs=1e-6)
-    if "fps" in carries and path.frames > 1:
+    if "fps" in preserved and path.frames > 1:
         assert again.fps == pytest.approx(path.fps, rel=1e-4)
-    if "unit" in carries:
+    if "unit" in preserved:
         assert again.unit == path.unit
     assert [entry.name for entry in tmp_path.iterdir()] == [target.name], "no temporary file stays"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_the_content_tells_the_format_whatever_the_file_is_called(tmp_path, name):
-    target = place_for(name, tmp_path)
+def test_the_content_tells_the_format_whatever_the_name_of_the_file(tmp_path, name):
+    target = target_path(name, tmp_path)
     write_camera(wild(5), target, name)
     renamed = target.rename(tmp_path / ("model" if target.is_dir() else "something.dat"))
     assert errors(wild(5), read_camera(renamed))[1] <= 1e-6
 
 
-def test_an_ending_alone_chooses_the_usual_format(tmp_path):
+def test_an_extension_alone_chooses_the_usual_format(tmp_path):
     write_camera(wild(3), tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["format"] == "fulldit-camera"
     write_camera(wild(3), tmp_path / "a.txt")
     assert len((tmp_path / "a.txt").read_text().splitlines()[1].split()) == 19
-    assert {".json", ".txt", ".npy", ".tum", ".glb"} <= set(endings()) and ".fbx" not in endings(write=True)
+    assert {".json", ".txt", ".npy", ".tum", ".glb"} <= set(file_extensions()) and ".fbx" not in file_extensions(
+        write=True
+    )
 
 
-def test_names_that_cannot_be_written_are_refused(tmp_path):
+def test_an_unknown_format_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(UserError, match="realestate10k"):
         write_camera(wild(3), tmp_path / "a.json", "vhs")
     assert not list(tmp_path.iterdir())
 
 
 def test_pixel_aspect_and_unit_survive_in_our_own_format(tmp_path):
-    path = wild().replace(pixel_aspect=1.5, unit=UNKNOWN)
+    path = wild().replace(pixel_aspect=1.5, unit=UNKNOWN_UNIT)
     write_camera(path, tmp_path / "a.json")
     again = read_camera(tmp_path / "a.json")
-    assert again.pixel_aspect == 1.5 and again.unit == UNKNOWN and np.array_equal(again.c2w, path.c2w)
+    assert again.pixel_aspect == 1.5 and again.unit == UNKNOWN_UNIT and np.array_equal(again.c2w, path.c2w)
 
 
 def blender(ending: str) -> CameraTrajectory:
@@ -148,7 +149,7 @@ def colmap_model(folder, points: str = "10.5 20.5 -1 30.5 40.5 7", names: tuple 
 
 @pytest.mark.parametrize("points", ["", "10.5 20.5 -1 30.5 40.5 7", "10.5 20.5 -1 " * 2000])
 @pytest.mark.parametrize("names", [("b10.png", "b9.png"), ("10 of 10.jpg", "9 of 10.jpg")])
-def test_a_colmap_model_with_points(tmp_path, points, names):
+def test_a_colmap_model_with_points_reads(tmp_path, points, names):
     """World-to-camera (0, 0, 2) puts the camera 2 behind the origin; half a turn about y looks the other way."""
     path = read_camera(colmap_model(tmp_path / "model", points, names))
     assert path.frames == 2 and path.c2w[1, :, 3] == pytest.approx([0, 0, -2])
@@ -156,7 +157,7 @@ def test_a_colmap_model_with_points(tmp_path, points, names):
     assert path.intrinsics[0] == pytest.approx([500 / 640, 500 / 480, 0.5, 0.5])
 
 
-def test_a_colmap_model_by_one_of_its_files_or_from_above(tmp_path):
+def test_a_colmap_model_reads_by_one_of_its_files_or_from_above(tmp_path):
     model = colmap_model(tmp_path / "sparse")
     assert read_camera(model / "images.txt").frames == 2 and read_camera(tmp_path).frames == 2
     (model / "cameras.txt").rename(tmp_path / "cameras.txt")
@@ -248,7 +249,7 @@ def test_keyed_gltf_animations_are_sampled_in_time(tmp_path):
     assert path.c2w[6, 2, 3] == pytest.approx(16 * 0.15625), "3 u^2 - 2 u^3 at a quarter"
 
 
-FAST = [name for name, entry in FORMATS.items() if entry.writes and not entry.needs]
+FAST = [name for name, entry in FORMATS.items() if entry.writable and not entry.requires]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -260,12 +261,12 @@ FAST = [name for name, entry in FORMATS.items() if entry.writes and not entry.ne
 )
 def test_any_path_survives_any_format(tmp_path, name, vectors, scale, fps):
     values = np.array(vectors)
-    c2w = np.concatenate([rotations.from_vector(values[:, :3]), scale * values[:, 3:, None]], 2)
+    c2w = np.concatenate([rotations.from_rotvec(values[:, :3]), scale * values[:, 3:, None]], 2)
     path = CameraTrajectory(c2w, (0.9, 1.6, 0.5, 0.5), fps=fps)
-    target = place_for(name, tmp_path / name)
+    target = target_path(name, tmp_path / name)
     write_camera(path, target, name)
     again = read_camera(target)
     turned, moved = errors(path, again)
     assert turned <= 1e-5 and moved <= 1e-6 and again.frames == path.frames
-    if "fps" in FORMATS[name].carries and path.frames > 1:
+    if "fps" in FORMATS[name].preserves and path.frames > 1:
         assert again.fps == pytest.approx(fps, rel=1e-3)

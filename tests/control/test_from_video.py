@@ -1,4 +1,4 @@
-"""The camera found in a video: rendered here by warping planes, so that nothing is shared with what finds it."""
+"""Cameras estimated from videos rendered here by warping planes: they share nothing with the estimator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.from_video import estimate_camera
 from comfyui_fulldit.control.camera.from_video.bundle_adjustment import Bundle, adjust, free_parameters
-from comfyui_fulldit.control.camera.from_video.estimate import _about_support
+from comfyui_fulldit.control.camera.from_video.estimate import _support_warnings
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -67,66 +67,66 @@ def filmed(name: str, amount: float | None = None, frames: int = FRAMES) -> tupl
     return film(path), path
 
 
-def rotation_error(found: CameraTrajectory, path: CameraTrajectory) -> float:
-    return float(np.degrees(rotations.angle_between(found.c2w[:, :, :3], path.c2w[:, :, :3])).max())
+def rotation_error(estimate: CameraTrajectory, path: CameraTrajectory) -> float:
+    return float(np.degrees(rotations.angle_between(estimate.c2w[:, :, :3], path.c2w[:, :, :3])).max())
 
 
-def direction_error(found: CameraTrajectory, path: CameraTrajectory) -> float:
-    a, b = found.c2w[-1, :, 3], path.c2w[-1, :, 3]
+def direction_error(estimate: CameraTrajectory, path: CameraTrajectory) -> float:
+    a, b = estimate.c2w[-1, :, 3], path.c2w[-1, :, 3]
     return float(np.degrees(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))))
 
 
 @pytest.mark.parametrize(("name", "amount"), [("truck_right", 0.3), ("dolly_in", 0.3)])
 def test_a_moving_camera_is_found(name, amount):
     frames, path = filmed(name, amount)
-    found = estimate_camera(frames, focal=float(path.intrinsics[0, 0]), fps=24)
-    assert found.movement == "moving" and not found.failed and found.focal_known
-    assert found.trajectory.frames == FRAMES and found.trajectory.fps == 24
-    assert rotation_error(found.trajectory, path) < 0.1
-    assert direction_error(found.trajectory, path) < 1
-    assert found.inliers.min() > 0.6
+    result = estimate_camera(frames, focal=float(path.intrinsics[0, 0]), fps=24)
+    assert result.movement == "moving" and not result.failed and result.focal_known
+    assert result.trajectory.frames == FRAMES and result.trajectory.fps == 24
+    assert rotation_error(result.trajectory, path) < 0.1
+    assert direction_error(result.trajectory, path) < 1
+    assert result.inliers.min() > 0.6
     # The unit is the median depth of what the first frame shows.
-    assert np.median(found.points[:, 2]) == pytest.approx(1, abs=0.4)
-    assert np.allclose(found.trajectory.c2w[0], np.eye(3, 4))
+    assert np.median(result.points[:, 2]) == pytest.approx(1, abs=0.4)
+    assert np.allclose(result.trajectory.c2w[0], np.eye(3, 4))
 
 
 def test_a_pan_is_a_pan_and_invents_no_translation():
     frames, path = filmed("pan_right", 12)
-    found = estimate_camera(frames, focal=float(path.intrinsics[0, 0]))
-    assert found.movement == "turning"
-    assert rotation_error(found.trajectory, path) < 0.05
-    assert np.abs(found.trajectory.c2w[:, :, 3]).max() == 0
-    assert any("turns" in warning for warning in found.warnings)
+    result = estimate_camera(frames, focal=float(path.intrinsics[0, 0]))
+    assert result.movement == "turning"
+    assert rotation_error(result.trajectory, path) < 0.05
+    assert np.abs(result.trajectory.c2w[:, :, 3]).max() == 0
+    assert any("turns" in warning for warning in result.warnings)
     # The camera that pans right looks toward +x.
-    assert found.trajectory.c2w[-1, 0, 2] == pytest.approx(np.sin(np.radians(12)), abs=1e-3)
+    assert result.trajectory.c2w[-1, 0, 2] == pytest.approx(np.sin(np.radians(12)), abs=1e-3)
 
 
-def test_a_zoom_is_said_to_be_one():
+def test_a_zoom_is_recognized():
     frames, path = filmed("zoom_in", 1.4)
-    found = estimate_camera(frames, focal=float(path.intrinsics[0, 0]))
-    assert found.movement == "zooming" and any("zoom" in warning for warning in found.warnings)
-    ratio = found.trajectory.intrinsics[-1, 0] / found.trajectory.intrinsics[0, 0]
+    result = estimate_camera(frames, focal=float(path.intrinsics[0, 0]))
+    assert result.movement == "zooming" and any("zoom" in warning for warning in result.warnings)
+    ratio = result.trajectory.intrinsics[-1, 0] / result.trajectory.intrinsics[0, 0]
     assert ratio == pytest.approx(1.4, abs=0.01)
-    assert rotation_error(found.trajectory, path) < 0.2
+    assert rotation_error(result.trajectory, path) < 0.2
 
 
 def test_a_still_camera_stands_still():
     frames, path = filmed("static", frames=6)
     noise = np.random.default_rng(0).normal(0, 2, frames.shape)
-    found = estimate_camera(np.clip(frames + noise, 0, 255).astype(np.uint8))
-    assert found.movement == "static"
-    assert np.abs(found.trajectory.c2w - np.eye(3, 4)).max() == 0
-    assert not found.focal_known and any("guess" in warning for warning in found.warnings)
+    result = estimate_camera(np.clip(frames + noise, 0, 255).astype(np.uint8))
+    assert result.movement == "static"
+    assert np.abs(result.trajectory.c2w - np.eye(3, 4)).max() == 0
+    assert not result.focal_known and any("guess" in warning for warning in result.warnings)
 
 
 def test_an_unknown_lens_is_estimated_where_the_camera_turns():
     frames, path = filmed("pan_right", 25, frames=10)
-    found = estimate_camera(frames)
-    assert found.focal == pytest.approx(path.intrinsics[0, 0], rel=0.03)
-    assert not found.focal_known and "estimated" in found.report()
+    result = estimate_camera(frames)
+    assert result.focal == pytest.approx(path.intrinsics[0, 0], rel=0.03)
+    assert not result.focal_known and "estimated" in result.report()
 
 
-def test_what_is_masked_is_not_listened_to():
+def test_masked_motion_is_ignored():
     """A large poster slides through the image of a camera that stands: with a mask, the camera stands."""
     frames, _ = filmed("static", frames=8)
     masks = np.zeros(frames.shape[:3], bool)
@@ -134,31 +134,31 @@ def test_what_is_masked_is_not_listened_to():
     for k in range(len(frames)):
         frames[k, 20:170, 20 + 9 * k : 240 + 9 * k] = poster
         masks[k, 20:170, 20 + 9 * k : 240 + 9 * k] = True
-    found = estimate_camera(frames, masks=masks)
-    assert found.movement == "static"
+    result = estimate_camera(frames, masks=masks)
+    assert result.movement == "static"
     wrong = estimate_camera(frames)
     assert wrong.movement != "static" or wrong.inliers.min() < 0.6
 
 
-def test_a_path_that_few_points_support_is_doubted():
-    (doubt,) = _about_support(np.array([0.9, 0.5, 0.4]))
+def test_a_path_that_few_points_support_gets_a_warning():
+    (doubt,) = _support_warnings(np.array([0.9, 0.5, 0.4]))
     assert "50%" in doubt and "colmap" in doubt
-    assert _about_support(np.array([0.7, 0.7, 0.2])) == []
+    assert _support_warnings(np.array([0.7, 0.7, 0.2])) == []
 
 
 def test_a_cut_is_reported():
     first, path = filmed("truck_right", 0.1, frames=9)
     other = film(path.replace(c2w=path.c2w[:4], intrinsics=path.intrinsics[:4]), planes=PLANES[1:])
     other = np.roll(other[:, ::-1], 77, 2)
-    found = estimate_camera(np.concatenate([first, other]), focal=float(path.intrinsics[0, 0]))
-    assert set(range(9, 13)) <= set(found.failed)
-    assert any("no pose" in warning for warning in found.warnings)
+    result = estimate_camera(np.concatenate([first, other]), focal=float(path.intrinsics[0, 0]))
+    assert set(range(9, 13)) <= set(result.failed)
+    assert any("no pose" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize(
     ("frames", "options", "word"),
     [
-        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "Too few points"),
+        (np.full((5, 64, 96, 3), 90, np.uint8), {}, "Too few points to track"),
         (np.zeros((1, 64, 96, 3), np.uint8), {}, "at least 2"),
         (np.zeros((5, 64, 96), np.uint8), {}, "expected"),
         (np.zeros((5, 16, 96, 3), np.uint8), {}, "32x32"),
@@ -168,7 +168,7 @@ def test_a_cut_is_reported():
         (np.zeros((5, 64, 96, 3), np.uint8), {"keyframes": 1}, "key frames"),
     ],
 )
-def test_what_cannot_be_used_is_refused(frames, options, word):
+def test_invalid_videos_and_options_are_refused(frames, options, word):
     with pytest.raises(UserError, match=word):
         estimate_camera(frames, **options)
 
@@ -177,15 +177,15 @@ def test_bundle_adjustment_finds_exact_cameras():
     """Six cameras and forty points, started off by a degree and a tenth of a unit: exact to 1e-6."""
     random = np.random.default_rng(4)
     points = random.uniform((-1, -1, 2), (1, 1, 4), (40, 3))
-    rotation = rotations.from_vector(random.normal(0, 0.1, (6, 3)))
-    shift = random.normal(0, 0.3, (6, 3))
-    rotation[0], shift[0] = np.eye(3), 0
+    rotation = rotations.from_rotvec(random.normal(0, 0.1, (6, 3)))
+    translation = random.normal(0, 0.3, (6, 3))
+    rotation[0], translation[0] = np.eye(3), 0
     camera, point = np.repeat(np.arange(6), 40), np.tile(np.arange(40), 6)
-    seen = np.einsum("mij,mj->mi", rotation[camera], points[point]) + shift[camera]
+    seen = np.einsum("mij,mj->mi", rotation[camera], points[point]) + translation[camera]
     at = 700 * seen[:, :2] / seen[:, 2:]
     start = Bundle(
-        rotations.from_vector(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
-        shift + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
+        rotations.from_rotvec(np.r_[np.zeros((1, 3)), random.normal(0, 0.02, (5, 3))]) @ rotation,
+        translation + np.r_[np.zeros((1, 3)), random.normal(0, 0.1, (5, 3))],
         np.full(6, 700.0),
         points + random.normal(0, 0.1, points.shape),
         camera,
@@ -193,11 +193,11 @@ def test_bundle_adjustment_finds_exact_cameras():
         at,
         np.tile(np.eye(2), (240, 1, 1)),
     )
-    found = adjust(start, free_parameters(6), 10.0, rounds=60, tolerance=0)
-    assert np.abs(found.residuals()).max() < 1e-5
-    assert np.degrees(rotations.angle_between(found.rotation, rotation)).max() < 1e-5
-    scale = np.linalg.norm(shift[1]) / np.linalg.norm(found.shift[1])
-    assert np.abs(found.shift * scale - shift).max() < 1e-6
+    result = adjust(start, free_parameters(6), 10.0, rounds=60, tolerance=0)
+    assert np.abs(result.residuals()).max() < 1e-5
+    assert np.degrees(rotations.angle_between(result.rotation, rotation)).max() < 1e-5
+    scale = np.linalg.norm(translation[1]) / np.linalg.norm(result.translation[1])
+    assert np.abs(result.translation * scale - translation).max() < 1e-6
 
 
 def test_progress_reaches_its_total():
@@ -215,10 +215,10 @@ def test_progress_reaches_its_total():
     assert len(steps) - 1 <= steps[0]
 
 
-def test_the_thorough_way_agrees():
+def test_colmap_agrees():
     pytest.importorskip("pycolmap")
     frames, path = filmed("truck_right", 0.4, frames=5)
-    found = estimate_camera(frames, focal=float(path.intrinsics[0, 0]), method="colmap")
-    assert found.method == "colmap" and not found.failed
-    assert rotation_error(found.trajectory, path) < 0.3
-    assert direction_error(found.trajectory, path) < 2
+    result = estimate_camera(frames, focal=float(path.intrinsics[0, 0]), method="colmap")
+    assert result.method == "colmap" and not result.failed
+    assert rotation_error(result.trajectory, path) < 0.3
+    assert direction_error(result.trajectory, path) < 2

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from comfyui_fulldit.control.camera.easing import eased
+from comfyui_fulldit.control.camera.easing import apply_easing
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.inbetween import Between, Form, signed_distance
 from comfyui_fulldit.control.identity.keyframes import MaskKey, Masklet
@@ -100,7 +100,7 @@ def test_keys_are_exact_and_eases_are_obeyed(ease):
         assert (masks[3:8] == first).all()
     else:
         centers = [(mask.sum(0) @ (np.arange(W) + 0.5)) / mask.sum() / W for mask in masks]
-        assert centers[2:9] == pytest.approx(0.3 + 0.4 * eased(np.arange(7) / 6, ease), abs=0.004)
+        assert centers[2:9] == pytest.approx(0.3 + 0.4 * apply_easing(np.arange(7) / 6, ease), abs=0.004)
 
 
 def test_an_empty_key_takes_the_object_out_of_the_image():

@@ -266,7 +266,7 @@ def test_one_mask_or_depth_image_holds_for_all_frames(files):
         ({"camera": "fly_away"}, "preset 'fly_away' is unknown"),
         ({"camera": "none.json"}, "does not exist"),
         ({"camera": "pan_left:fast"}, "a number was expected"),
-        ({"camera": "pan_left:20,speed=3"}, "'speed' is no option"),
+        ({"camera": "pan_left:20,speed=3"}, "'speed' is not an option"),
         ({"camera": "pan_left:500"}, "-360 to 360"),
         ({"identities": ["cup="]}, "no image"),
         ({"identities": ["cup=none.png"]}, "does not exist"),

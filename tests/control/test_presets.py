@@ -1,4 +1,4 @@
-"""Camera movements that a person can image: where does a point of the world go in the image?"""
+"""Camera movements that a person can picture: how does a point of the world move in the image?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import CameraTrajectory
-from comfyui_fulldit.control.camera.easing import EASES
+from comfyui_fulldit.control.camera.easing import EASING_NAMES
 from comfyui_fulldit.control.camera.presets import PRESETS, preset
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
@@ -17,8 +17,8 @@ SUBJECT = np.array([[0.0, 0.0, 1.0]])
 def travel(name: str, point=SUBJECT, **options) -> np.ndarray:
     """How far the point moves in the image from the first frame to the last: (x right, y down)."""
     path = preset(name, **options)
-    places = project(np.atleast_2d(np.asarray(point, float)), path.w2c(), path.intrinsics)
-    return places[-1, 0] - places[0, 0]
+    positions = project(np.atleast_2d(np.asarray(point, float)), path.w2c(), path.intrinsics)
+    return positions[-1, 0] - positions[0, 0]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_subject_moves_against_the_camera(name, axis, sign):
 
 
 @pytest.mark.parametrize("name", ["dolly_in", "zoom_in"])
-def test_nearer_or_longer_spreads_the_image(name):
+def test_moving_in_and_zooming_in_spread_the_image(name):
     right_and_low = [[0.1, 0.1, 1.0]]
     assert (travel(name, right_and_low) > 0.02).all()
     assert (travel(name.replace("in", "out"), right_and_low) < -0.01).all()
@@ -90,7 +90,7 @@ def test_dolly_zoom_keeps_the_subject_and_opens_the_background():
     assert travel("dolly_zoom", [[0.6, 0.3, 3.0]])[0] < -0.02
 
 
-def test_closed_form_poses_of_the_last_frame():
+def test_the_last_pose_has_its_closed_form():
     c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
     last = preset("pan_right", amount=30).c2w[-1]
     assert last == pytest.approx(np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0]]))
@@ -112,7 +112,7 @@ def test_every_preset_starts_at_the_identity_and_is_smooth(name, frames):
         assert name == "static" or np.ptp(path.c2w, axis=0).max() + np.ptp(path.intrinsics, axis=0).max() > 0.02
 
 
-@pytest.mark.parametrize("kind", EASES)
+@pytest.mark.parametrize("kind", EASING_NAMES)
 def test_every_ease_reaches_the_stated_end_exactly(kind):
     x = preset("truck_right", amount=1, ease=kind).c2w[:, 0, 3]
     assert x[0] == 0 and x[-1] == 1
@@ -149,6 +149,6 @@ def test_fov_and_aspect_make_square_pixels():
         ({"name": "static", "aspect": 0}, "width / height"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, says):
+def test_invalid_presets_are_refused(arguments, says):
     with pytest.raises(UserError, match=says):
         preset(**arguments)

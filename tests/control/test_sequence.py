@@ -1,4 +1,4 @@
-"""Movements over time from one line of text: what happens when, how parts combine, and errors that name the part."""
+"""Movements over time from one line of text: their times, how parts combine, and errors that name the part."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import edit, rotations
-from comfyui_fulldit.control.camera.easing import eased
+from comfyui_fulldit.control.camera.easing import apply_easing
 from comfyui_fulldit.control.camera.presets import PRESETS, preset
-from comfyui_fulldit.control.camera.sequence import Part, combine, is_sequence, parse, sequence
+from comfyui_fulldit.control.camera.sequence import SequencePart, combine_parts, is_sequence, parse_sequence, sequence
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.load import load_camera
@@ -18,8 +18,8 @@ from comfyui_fulldit.control.load import load_camera
 SUBJECT = np.array([[0.0, 0.0, 1.0]])
 
 
-def turns(path) -> np.ndarray:
-    return rotations.to_turns(path.c2w[:, :, :3])
+def pan_tilt_roll(path) -> np.ndarray:
+    return rotations.to_pan_tilt_roll(path.c2w[:, :, :3])
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -30,21 +30,23 @@ def test_a_lone_preset_is_the_preset(name):
     assert path.intrinsics == pytest.approx(same.intrinsics, abs=1e-12)
 
 
-def test_a_text_is_read_as_it_looks():
-    parts, fov = parse(" pan_right:20@0-0.5+ dolly_in : -0.3 , ease = linear @ .25 - 1 + handheld:+2e+0,seed=7,fov=35 ")
+def test_a_text_is_parsed_into_its_parts():
+    parts, fov = parse_sequence(
+        " pan_right:20@0-0.5+ dolly_in : -0.3 , ease = linear @ .25 - 1 + handheld:+2e+0,seed=7,fov=35 "
+    )
     assert parts == [
-        Part("pan_right", 20, 0, 0.5),
-        Part("dolly_in", -0.3, 0.25, 1, "linear"),
-        Part("handheld", 2, seed=7),
+        SequencePart("pan_right", 20, 0, 0.5),
+        SequencePart("dolly_in", -0.3, 0.25, 1, "linear"),
+        SequencePart("handheld", 2, seed=7),
     ]
     assert fov == 35
-    assert parse("pan_left@0-0.5,ease=in", ease="out")[0] == [Part("pan_left", None, 0, 0.5, "in")]
-    assert parse("zoom_in,ease=in")[0] == [Part("zoom_in", ease="in")]
+    assert parse_sequence("pan_left@0-0.5,ease=in", ease="out")[0] == [SequencePart("pan_left", None, 0, 0.5, "in")]
+    assert parse_sequence("zoom_in,ease=in")[0] == [SequencePart("zoom_in", ease="in")]
 
 
 def test_each_part_happens_in_its_time_and_stays():
     path = sequence("pan_right:20@0-0.5 + tilt_up:10@0.5-1", frames=17)
-    pan, tilt, _ = turns(path).T
+    pan, tilt, _ = pan_tilt_roll(path).T
     assert pan[8:] == pytest.approx(20) and (np.diff(pan[:9]) > 0).all()
     assert tilt[:9] == pytest.approx(0, abs=1e-9) and tilt[-1] == pytest.approx(10)
 
@@ -61,7 +63,7 @@ def test_overlapping_movements_add_up():
     path = sequence("truck_right:0.5 + pedestal_up:0.2@0.5-1 + zoom_in:2@0-0.25 + zoom_in:1.5@0.75-1", frames=41)
     assert path.c2w[-1, :, 3] == pytest.approx([0.5, -0.2, 0])
     assert path.intrinsics[-1, 0] / path.intrinsics[0, 0] == pytest.approx(3)
-    assert path.c2w[20, :, 3] == pytest.approx([0.5 * eased(0.5, "smooth"), 0, 0])
+    assert path.c2w[20, :, 3] == pytest.approx([0.5 * apply_easing(0.5, "smooth"), 0, 0])
 
 
 @pytest.mark.parametrize("text", ["dolly_in:0.5@0-0.5 + orbit_right:60@0.5-1", "orbit_right:60 + dolly_in:0.5"])
@@ -84,8 +86,8 @@ def test_an_orbit_circles_the_subject_wherever_the_camera_is(text):
 def test_a_dolly_zoom_keeps_the_size_at_the_distance_there_is(text):
     path = sequence(text, frames=41)
     depth = ((SUBJECT - path.c2w[:, :, 3]) * path.c2w[:, :, 2]).sum(1)
-    without = [part for part in parse(text)[0] if part.name != "dolly_zoom"]
-    other = combine(without, frames=41)
+    without = [part for part in parse_sequence(text)[0] if part.name != "dolly_zoom"]
+    other = combine_parts(without, frames=41)
     plain = ((SUBJECT - other.c2w[:, :, 3]) * other.c2w[:, :, 2]).sum(1)
     assert path.intrinsics[:, 0] / depth == pytest.approx(other.intrinsics[:, 0] / plain)
 
@@ -99,13 +101,13 @@ def test_a_hand_sways_in_its_part_of_the_clip_alone():
 
 
 def test_no_parts_stand_still_and_one_frame_is_enough():
-    assert combine([], frames=3).c2w == pytest.approx(np.repeat(np.eye(3, 4)[None], 3, 0))
+    assert combine_parts([], frames=3).c2w == pytest.approx(np.repeat(np.eye(3, 4)[None], 3, 0))
     assert sequence("pan_left@0.2-0.4 + dolly_in", frames=1).c2w[0] == pytest.approx(np.eye(3, 4))
 
 
 def test_ends_that_lie_between_frames_are_reached_all_the_same():
     path = sequence("pan_right:33@0.11-0.77 + truck_left:0.7@0.3-0.93", frames=17)
-    assert turns(path)[-1, 0] == pytest.approx(33)
+    assert pan_tilt_roll(path)[-1, 0] == pytest.approx(33)
     assert np.linalg.norm(path.c2w[-1, :, 3]) == pytest.approx(0.7)
 
 
@@ -121,7 +123,7 @@ def test_ends_that_lie_between_frames_are_reached_all_the_same():
         ("pan_right@0.5", "start-end was expected"),
         ("pan_right@0..1-1.", "start-end was expected"),
         ("pan_right:fast", "'fast' was given as amount"),
-        ("pan_right:20,speed=2", "'speed' is no option"),
+        ("pan_right:20,speed=2", "'speed' is not an option"),
         ("pan_right:20,ease=bouncy + dolly_in", "Part 1 .*the ease 'bouncy' is unknown"),
         ("pan_right + ", "Part 2 .*a movement is missing"),
         ("+ pan_right", "Part 1 .*a movement is missing"),
@@ -178,7 +180,7 @@ def test_the_command_line_takes_a_sequence_and_a_file_of_that_name_wins(tmp_path
     text = "pan_right:20@0-0.5 + dolly_in:0.3@0.25-1"
     assert load_camera(text, 17, aspect=1.2).c2w == pytest.approx(sequence(text, aspect=1.2).c2w)
     long = " + ".join(["pan_right:1@0-0.5"] * 40)
-    assert turns(load_camera(long, 17))[-1, 0] == pytest.approx(40)
+    assert pan_tilt_roll(load_camera(long, 17))[-1, 0] == pytest.approx(40)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pan_right").write_text("[]")
     with pytest.raises(UserError, match="file"):

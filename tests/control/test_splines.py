@@ -1,4 +1,4 @@
-"""Paths through keys: what the editor's state means, the same in Python and on the page."""
+"""Paths through keyframes: the editor's state means the same in Python and on the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import rotations
-from comfyui_fulldit.control.camera.easing import EASES, eased
-from comfyui_fulldit.control.camera.fit_keys import fit_keys, preset_file
+from comfyui_fulldit.control.camera.easing import EASING_NAMES, apply_easing
+from comfyui_fulldit.control.camera.fit_keyframes import fit_keyframes, preset_states_json
 from comfyui_fulldit.control.camera.presets import PRESETS, preset
-from comfyui_fulldit.control.camera.splines import Key, path_from_state, path_through
+from comfyui_fulldit.control.camera.rotation_splines import rotation_spline
+from comfyui_fulldit.control.camera.splines import Keyframe, path_from_editor_state, path_through_keyframes
 from comfyui_fulldit.control.camera.trajectory import project
-from comfyui_fulldit.control.camera.turns import turning
 from comfyui_fulldit.control.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,10 +104,10 @@ def fixture() -> dict:
     made = []
     for name, state in cases().items():
         state = {"format": "fulldit-camera", "version": 1, **state}
-        path = path_from_state(state, frames=33)
+        path = path_from_editor_state(state, frames=33)
         poses = {"frames": 33, "c2w": path.c2w.tolist(), "fov": path.fov()[:, 0].tolist()}
         made.append({"name": name, "state": state, **poses})
-    return {"cases": made, "eases": {name: eased(np.linspace(0, 1, 41), name).tolist() for name in EASES}}
+    return {"cases": made, "eases": {name: apply_easing(np.linspace(0, 1, 41), name).tolist() for name in EASING_NAMES}}
 
 
 def test_the_shared_fixtures_are_what_python_says():
@@ -137,21 +137,21 @@ def in_node(script: str):
 
 
 def test_the_page_computes_the_same_as_python():
-    found = in_node("camera_keys.mjs")
-    assert set(found["cases"]) == set(cases()) and set(found["names"]) == set(EASES)
-    assert max(found["cases"].values()) < 1e-6, found["cases"]
-    assert max(found["eases"].values()) < 1e-12, found["eases"]
-    assert found["turns"] < 1e-9
+    differences = in_node("camera_keys.mjs")
+    assert set(differences["cases"]) == set(cases()) and set(differences["names"]) == set(EASING_NAMES)
+    assert max(differences["cases"].values()) < 1e-6, differences["cases"]
+    assert max(differences["eases"].values()) < 1e-12, differences["eases"]
+    assert differences["turns"] < 1e-9
 
 
 def test_fluid_turns_jump_in_no_derivative_and_exact_ones_never_pass_a_key():
     times = np.array([0, 0.3, 0.5, 1.0])
     pan = np.array([0.0, 25.0, 26.0, -10.0])
-    keys = rotations.from_vector(np.radians(pan)[:, None] * np.array([0, 1.0, 0]))
+    keys = rotations.from_rotvec(np.radians(pan)[:, None] * np.array([0, 1.0, 0]))
     fine = np.linspace(0, 1, 4001)
 
     def angles(kind):
-        turned = turning(times, keys, kind)(fine)
+        turned = rotation_spline(times, keys, kind)(fine)
         return np.degrees(np.arctan2(turned[:, 0, 2], turned[:, 2, 2]))
 
     exact, fluid = angles("exact"), angles("fluid")
@@ -168,31 +168,38 @@ def test_fluid_turns_jump_in_no_derivative_and_exact_ones_never_pass_a_key():
 
 def test_a_held_turn_is_still():
     pans = ((0, 0), (0.25, 30), (0.75, 30), (1, 80))
-    path = path_through([Key(time, turn=(pan, 0, 0)) for time, pan in pans], frames=41, turns="fluid")
+    path = path_through_keyframes([Keyframe(time, turn=(pan, 0, 0)) for time, pan in pans], frames=41, turns="fluid")
     assert np.ptp(path.c2w[10:31], axis=0) == pytest.approx(0, abs=1e-12)
 
 
 def test_between_keys_that_look_at_the_subject_it_stays_in_the_center():
-    keys = [Key(t, p, tuple(SUBJECT)) for t, p in ((0, (0.0, 0.0, 0.0)), (0.6, (0.9, -0.3, 0.7)), (1, (0.2, 0.4, 1.9)))]
-    path = path_through(keys, frames=33, turns="fluid")
+    keys = [
+        Keyframe(t, p, tuple(SUBJECT)) for t, p in ((0, (0.0, 0.0, 0.0)), (0.6, (0.9, -0.3, 0.7)), (1, (0.2, 0.4, 1.9)))
+    ]
+    path = path_through_keyframes(keys, frames=33, turns="fluid")
     assert project(np.array([SUBJECT]), path.w2c(), path.intrinsics)[:, 0] == pytest.approx(0.5)
 
 
 def test_the_roll_of_a_key_that_looks_at_a_target_turns_the_image():
     """Rolling clockwise lets what is above the center go to the left."""
-    path = path_through([Key(0, target=(0, 0, 1)), Key(1, target=(0, 0, 1), turn=(0, 0, 90))], frames=3, aspect=1.0)
+    path = path_through_keyframes(
+        [Keyframe(0, target=(0, 0, 1)), Keyframe(1, target=(0, 0, 1), turn=(0, 0, 90))], frames=3, aspect=1.0
+    )
     seen = project(np.array([[0, -0.1, 1.0]]), path.w2c(), path.intrinsics)[:, 0]
     assert seen[0, 1] < 0.5 and seen[0, 0] == pytest.approx(0.5)
     assert seen[2, 0] < 0.49 and seen[2, 1] == pytest.approx(0.5)
 
 
 def test_the_ease_of_a_key_holds_until_the_next_and_one_of_the_path_for_all():
-    keys = [Key(0, ease="in"), Key(0.5, (1, 0, 0)), Key(1, (2, 0, 0))]
-    path = path_through(keys, frames=5)
+    keys = [Keyframe(0, ease="in"), Keyframe(0.5, (1, 0, 0)), Keyframe(1, (2, 0, 0))]
+    path = path_through_keyframes(keys, frames=5)
     assert path.c2w[:, 0, 3] == pytest.approx([0, 0.25, 1, 1.5, 2])
-    path = path_through([Key(0), Key(1, (1, 0, 0))], frames=5, ease="in")
+    path = path_through_keyframes([Keyframe(0), Keyframe(1, (1, 0, 0))], frames=5, ease="in")
     assert path.c2w[:, 0, 3] == pytest.approx([0, 1 / 16, 0.25, 9 / 16, 1])
-    assert path_through([Key(0, ease="back_out"), Key(1, (1, 0, 0))], frames=33).c2w[:, 0, 3].max() > 1.05
+    assert (
+        path_through_keyframes([Keyframe(0, ease="back_out"), Keyframe(1, (1, 0, 0))], frames=33).c2w[:, 0, 3].max()
+        > 1.05
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,16 +216,16 @@ def test_the_ease_of_a_key_holds_until_the_next_and_one_of_the_path_for_all():
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_states_that_are_refused(state, says):
+def test_invalid_states_are_refused(state, says):
     with pytest.raises(UserError, match=says):
-        path_from_state(state)
+        path_from_editor_state(state)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "handheld"])
 def test_the_presets_of_the_editor_follow_those_of_python(name):
     kept = json.loads((ROOT / "web" / "camera_path" / "presets.json").read_text(encoding="utf-8"))[name]
     assert kept["doc"] == PRESETS[name].doc
-    made, meant = path_from_state(kept["state"], frames=33), preset(name, frames=33)
+    made, meant = path_from_editor_state(kept["state"], frames=33), preset(name, frames=33)
     assert np.linalg.norm(made.c2w[:, :, 3] - meant.c2w[:, :, 3], axis=1).max() < 0.01
     assert np.degrees(rotations.angle_between(made.c2w[:, :, :3], meant.c2w[:, :, :3])).max() < 0.4
     assert np.abs(made.fov() - meant.fov()).max() < 0.6
@@ -228,24 +235,24 @@ def test_the_list_of_presets_is_the_generated_one():
     """After a change that is meant: FULLDIT_UPDATE=1 python -m pytest tests/control/test_splines.py"""
     place = ROOT / "web" / "camera_path" / "presets.json"
     if os.environ.get("FULLDIT_UPDATE"):
-        place.write_text(preset_file(), encoding="utf-8")
+        place.write_text(preset_states_json(), encoding="utf-8")
     assert list(json.loads(place.read_text(encoding="utf-8"))) == [name for name in PRESETS if name != "handheld"]
 
 
 def test_any_path_becomes_keys_that_follow_it():
     shaken = preset("handheld", frames=33, amount=4, seed=3)
-    keys = fit_keys(shaken, most=33)
-    made = path_through(keys, frames=33, turns="fluid")
+    keys = fit_keyframes(shaken, max_keyframes=33)
+    made = path_through_keyframes(keys, frames=33, turns="fluid")
     assert np.degrees(rotations.angle_between(made.c2w[:, :, :3], shaken.relative().c2w[:, :, :3])).max() < 0.21
-    assert len(fit_keys(shaken, most=5)) == 5
+    assert len(fit_keyframes(shaken, max_keyframes=5)) == 5
     with pytest.raises(UserError, match="at least 2"):
-        fit_keys(shaken, most=1)
+        fit_keyframes(shaken, max_keyframes=1)
 
 
-def test_the_editors_changes_of_a_state():
+def test_states_that_the_editor_writes_are_read():
     """Adding, removing, retiming, aiming, undoing: the page's own functions, in node."""
     for text in in_node("camera_state.mjs"):  # what the editor writes, Python reads
-        path_from_state(text)
+        path_from_editor_state(text)
 
 
 def test_the_page_costs_little_until_the_editor_is_wanted():

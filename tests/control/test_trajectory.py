@@ -1,4 +1,4 @@
-"""Trajectories: closed-form poses, properties that hold for any path, and what is refused."""
+"""Trajectories: closed-form poses, properties of any path, and refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from comfyui_fulldit.control.camera import CameraTrajectory, rotations
 from comfyui_fulldit.control.camera.presets import PRESETS, preset
-from comfyui_fulldit.control.camera.splines import Key, keys_from_json, path_through
+from comfyui_fulldit.control.camera.splines import Keyframe, keyframes_from_json, path_through_keyframes
 from comfyui_fulldit.control.camera.trajectory import compose, invert, project
 from comfyui_fulldit.control.errors import UserError
 
@@ -21,7 +21,7 @@ def some_path(seed: int, frames: int = 9) -> CameraTrajectory:
     vector = np.cumsum(random.normal(0, 0.15, (frames, 3)), 0)
     position = np.cumsum(random.normal(0, 0.3, (frames, 3)), 0)
     lens = LENS * random.uniform(0.8, 1.2, (frames, 1))
-    return CameraTrajectory(np.concatenate([rotations.from_vector(vector), position[..., None]], 2), lens)
+    return CameraTrajectory(np.concatenate([rotations.from_rotvec(vector), position[..., None]], 2), lens)
 
 
 paths = st.builds(some_path, st.integers(0, 10_000), st.integers(1, 12))
@@ -59,15 +59,15 @@ def test_resample_keeps_both_ends_and_the_same_count_changes_nothing(path, frame
 
 @few
 @given(st.integers(0, 10_000), st.floats(0, np.pi - 1e-4))
-def test_rotation_vectors_come_back(seed, angle):
+def test_rotation_vectors_round_trip(seed, angle):
     axis = np.random.default_rng(seed).normal(size=3)
     vector = axis / np.linalg.norm(axis) * angle
-    assert np.allclose(rotations.to_vector(rotations.from_vector(vector)), vector, atol=1e-9)
+    assert np.allclose(rotations.to_rotvec(rotations.from_rotvec(vector)), vector, atol=1e-9)
 
 
 def test_half_a_turn_is_exact_too():
     for axis in np.eye(3):
-        turned = rotations.to_vector(rotations.from_vector(axis * np.pi))
+        turned = rotations.to_rotvec(rotations.from_rotvec(axis * np.pi))
         assert np.abs(turned) == pytest.approx(axis * np.pi)
 
 
@@ -79,7 +79,7 @@ def test_resample_turns_evenly():
 
 def _about_y(degrees: float) -> np.ndarray:
     square = np.eye(4)
-    square[:3, :3] = rotations.from_vector(np.array([0, np.radians(degrees), 0]))
+    square[:3, :3] = rotations.from_rotvec(np.array([0, np.radians(degrees), 0]))
     return square
 
 
@@ -94,7 +94,7 @@ def test_field_of_view_of_a_known_lens():
     assert path.fov()[0] == pytest.approx([90, 120])
 
 
-def test_points_behind_the_camera_have_no_place():
+def test_points_behind_the_camera_have_no_position():
     path = preset("static", frames=1)
     assert np.isnan(project(np.array([[0, 0, -1.0]]), path.w2c(), path.intrinsics)).all()
 
@@ -108,7 +108,7 @@ def test_rounded_matrices_are_made_exact_and_fields_cannot_be_written():
         path.c2w[0, 0, 0] = 5
 
 
-def test_four_by_four_and_one_lens_for_all_are_taken():
+def test_4x4_poses_and_one_lens_for_all_frames_are_accepted():
     square = np.repeat(np.eye(4)[None], 3, 0)
     assert CameraTrajectory(square, LENS).intrinsics.shape == (3, 4)
 
@@ -134,15 +134,15 @@ EYE = np.repeat(np.eye(3, 4)[None], 3, 0)
         (EYE, LENS, {"pixel_aspect": float("nan")}, "pixel aspect"),
     ],
 )
-def test_what_is_no_camera_is_refused(c2w, lens, options, says):
+def test_arrays_that_are_not_a_camera_are_refused(c2w, lens, options, says):
     with pytest.raises(UserError, match=says):
         CameraTrajectory(c2w, lens, **options)
 
 
 def test_a_path_through_keys_meets_them_and_looks_where_it_should():
     target = (0.0, 0.0, 1.0)
-    keys = [Key(0, target=target), Key(0.5, (0.3, 0, 0), target), Key(1, (0.3, -0.4, 0), target, fov=40)]
-    path = path_through(keys, frames=17)
+    keys = [Keyframe(0, target=target), Keyframe(0.5, (0.3, 0, 0), target), Keyframe(1, (0.3, -0.4, 0), target, fov=40)]
+    path = path_through_keyframes(keys, frames=17)
     assert path.c2w[8, :, 3] == pytest.approx([0.3, 0, 0])
     assert path.c2w[-1, :, 3] == pytest.approx([0.3, -0.4, 0])
     assert path.fov()[-1, 0] == pytest.approx(40)
@@ -152,30 +152,30 @@ def test_a_path_through_keys_meets_them_and_looks_where_it_should():
 
 
 def test_turns_of_keys_add_up_to_the_preset():
-    path = path_through([Key(0), Key(1, turn=(20, 0, 0))], ease="smooth")
+    path = path_through_keyframes([Keyframe(0), Keyframe(1, turn=(20, 0, 0))], ease="smooth")
     assert path.c2w == pytest.approx(preset("pan_right", amount=20).c2w)
-    assert path_through(
+    assert path_through_keyframes(
         [
-            Key(1, turn=(0, 15, 0)),
+            Keyframe(1, turn=(0, 15, 0)),
         ],
         frames=3,
     ).c2w[2] == pytest.approx(np.eye(3, 4))
-    up = path_through([Key(0), Key(1, turn=(0, 15, 0))], frames=2)
+    up = path_through_keyframes([Keyframe(0), Keyframe(1, turn=(0, 15, 0))], frames=2)
     assert up.c2w[-1] == pytest.approx(preset("tilt_up", frames=2, amount=15).c2w[-1])
 
 
 @few
 @given(st.lists(st.floats(-40, 40), min_size=3, max_size=6), st.integers(2, 25))
 def test_turning_through_keys_on_one_axis_never_overshoots(angles, frames):
-    keys = [Key(i / (len(angles) - 1), turn=(angle, 0, 0)) for i, angle in enumerate(angles)]
-    path = path_through(keys, frames=frames)
+    keys = [Keyframe(i / (len(angles) - 1), turn=(angle, 0, 0)) for i, angle in enumerate(angles)]
+    path = path_through_keyframes(keys, frames=frames)
     pan = np.degrees(np.arctan2(path.c2w[:, 0, 2], path.c2w[:, 2, 2])) + angles[0]
     assert pan.max() <= max(angles) + 1e-6 and pan.min() >= min(angles) - 1e-6
 
 
-def test_keys_from_a_widget():
-    keys = keys_from_json('[{"time": 0}, {"time": 1, "position": [0, 0, 0.5], "target": null, "fov": 40}]')
-    assert keys == [Key(0.0), Key(1.0, (0.0, 0.0, 0.5), None, fov=40.0)]
+def test_keyframes_are_read_from_the_json_of_a_widget():
+    keys = keyframes_from_json('[{"time": 0}, {"time": 1, "position": [0, 0, 0.5], "target": null, "fov": 40}]')
+    assert keys == [Keyframe(0.0), Keyframe(1.0, (0.0, 0.0, 0.5), None, fov=40.0)]
 
 
 @pytest.mark.parametrize(
@@ -184,20 +184,24 @@ def test_keys_from_a_widget():
         ("[{", "not JSON"),
         ("{}", "list of objects"),
         ('[{"position": [0, 0, 0]}]', "no time"),
+        ('[{"time": null}]', "no time"),
         ('[{"time": 0, "speed": 3}]', "speed"),
         ('[{"time": 0, "position": [0, 0]}]', "three numbers"),
         ('[{"time": "soon"}]', "a number"),
     ],
 )
-def test_broken_keys_are_refused(text, says):
+def test_broken_keyframes_are_refused(text, says):
     with pytest.raises(UserError, match=says):
-        keys_from_json(text)
+        keyframes_from_json(text)
 
 
-@pytest.mark.parametrize("keys", [[], [Key(0.5), Key(0.5)], [Key(1), Key(0)], [Key(2)], [Key(0, target=(0, 0, 0))]])
-def test_keys_that_make_no_path_are_refused(keys):
+@pytest.mark.parametrize(
+    "keys",
+    [[], [Keyframe(0.5), Keyframe(0.5)], [Keyframe(1), Keyframe(0)], [Keyframe(2)], [Keyframe(0, target=(0, 0, 0))]],
+)
+def test_keyframes_that_make_no_path_are_refused(keys):
     with pytest.raises(UserError):
-        path_through(keys)
+        path_through_keyframes(keys)
 
 
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - {"handheld"}))

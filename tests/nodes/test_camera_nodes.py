@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.control.camera import motion_range as reach
-from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN, read_camera, write_camera
+from comfyui_fulldit.control.camera.formats import FORMATS, UNKNOWN_UNIT, read_camera, write_camera
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 
@@ -20,22 +20,22 @@ def run(host, node, **inputs):
 
 def trained(path):
     """What the nodes see of a MODEL that was trained on this path alone."""
-    return SimpleNamespace(model=SimpleNamespace(camera_motion_range=reach.measure([path])))
+    return SimpleNamespace(model=SimpleNamespace(camera_motion_range=reach.measure_motion_range([path])))
 
 
 def test_every_format_that_is_written_comes_back(host):
     path = preset("arc_left", frames=9, fov=60.0).replace(fps=24.0)
     entry = next(i for i in host.schemas["FullDiTSaveCamera"].inputs if i.id == "format")
-    assert entry.options and set(entry.options) == {name for name, f in FORMATS.items() if f.writes}
+    assert entry.options and set(entry.options) == {name for name, f in FORMATS.items() if f.writable}
     for name in entry.options:
-        if FORMATS[name].needs:
+        if FORMATS[name].requires:
             continue
         saved = run(host, "FullDiTSaveCamera", camera=path, format=name, filename_prefix=f"shots/{name}")
         (file,) = saved.args
         assert f"9 frames in output/shots/{name}_00001_" in saved.kwargs["ui"]["text"][0]
         back = read_camera(file).relative()
         assert np.abs(back.c2w[:, :, :3] - path.c2w[:, :, :3]).max() < 1e-6, name
-        if "intrinsics" in FORMATS[name].carries:
+        if "intrinsics" in FORMATS[name].preserves:
             assert back.fov()[0, 0] == pytest.approx(60, abs=1e-3), name
 
 
@@ -137,8 +137,8 @@ def test_the_preview_warns_beyond_what_the_model_was_trained_on(host):
     assert "trained" not in report(more, None)
     other = preset("truck_left", frames=9, amount=0.1)
     assert "unit: median depth" in report(other, None)
-    assert "unit: unknown" in report(other.replace(unit=UNKNOWN), None)
-    assert "as if it were the model's" in report(other.replace(unit=UNKNOWN), trained(other))
+    assert "unit: unknown" in report(other.replace(unit=UNKNOWN_UNIT), None)
+    assert "as if it were the model's" in report(other.replace(unit=UNKNOWN_UNIT), trained(other))
 
 
 def test_the_pan_of_a_clip_is_estimated(host):
@@ -202,7 +202,7 @@ def test_a_text_joins_several_movements(host):
 def test_the_help_page_lists_what_every_written_format_keeps(host):
     page = (Path(__file__).resolve().parents[2] / "web" / "docs" / "FullDiTSaveCamera.md").read_text(encoding="utf-8")
     for name, entry in FORMATS.items():
-        if entry.writes:
+        if entry.writable:
             (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
             kept = row.rstrip("| ").rpartition("| ")[2]
-            assert set(kept.replace("pixel aspect", "pixel_aspect").split(", ")) == set(entry.carries), name
+            assert set(kept.replace("pixel aspect", "pixel_aspect").split(", ")) == set(entry.preserves), name

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from comfyui_fulldit.control.camera.splines import path_from_state
+from comfyui_fulldit.control.camera.splines import path_from_editor_state
 from comfyui_fulldit.control.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_the_default_state_is_a_path_around_the_subject(host):
     (path,) = out.args
     assert path.frames == 17 and path.fps == 8 and "ui" not in out.kwargs
     assert path.c2w[0] == pytest.approx(np.eye(3, 4)) and path.c2w[-1, 0, 3] == pytest.approx(0.45)
-    assert (path.c2w == path_from_state(defaults["path"]).c2w).all()
+    assert (path.c2w == path_from_editor_state(defaults["path"]).c2w).all()
     # The image's shape is the lens's.
     assert node.execute(defaults["path"], 5, 24.0, 16 / 9).args[0].fov()[0, 1] < path.fov()[0, 1]
 

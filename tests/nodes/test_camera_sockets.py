@@ -73,7 +73,7 @@ def test_a_path_starts_at_the_view_and_circles_its_target(host):
 
 def geometry(path, height=70, width=98, depth=3.0):
     """DA3_GEOMETRY of a path in a scene that is everywhere `depth` away."""
-    extrinsics, intrinsics = sockets.to_geometry(path.scaled(depth), height, width)
+    extrinsics, intrinsics = sockets.to_da3_geometry(path.scaled(depth), height, width)
     return {
         "extrinsics": torch.from_numpy(extrinsics),
         "intrinsics": torch.from_numpy(intrinsics),

@@ -159,7 +159,7 @@ def test_geometry_of_core_becomes_depth(host, clip, kind):
     assert np.abs(found.values - expected.values).max() < 1e-6
     assert {"DA3": "Depth Anything 3 looked", "MoGe": "MoGe looks"}[kind] in report
     # Its own images stabilize it; a camera helps, since distances are known.
-    steady = extract(host, source, camera=clip[2].camera(0))
+    steady = extract(host, source, camera=clip[2].trajectory(0))
     assert "Stabilized" in steady[2] and "left out" not in steady[2]
 
 
@@ -342,7 +342,7 @@ def test_files_come_in_pieces_and_say_when_they_end(host, clip, sequence):
 
 def test_depth_along_the_true_camera_is_the_clip_s_own(host, clip):
     depth = normalize_depth(clip[1], "depth")
-    camera = clip[2].camera(0)
+    camera = clip[2].trajectory(0)
     first = DepthClip(depth.values[:1], depth.recipe)
     made, holes, preview, report = run(host, "FullDiTDepthAlong", depth=first, camera=camera).args
     assert made.values.shape == (17, 64, 96) and holes.shape == (17, 64, 96) and preview.shape == (17, 64, 96, 3)

@@ -107,7 +107,7 @@ def test_each_workflow_leads_from_the_embedded_model_to_a_video(name):
 
 def test_both_camera_workflows_hold_the_same_path_in_their_editor():
     """The path that drives the embedded model drives core's Wan Fun Camera node."""
-    from comfyui_fulldit.control.camera.splines import path_from_state
+    from comfyui_fulldit.control.camera.splines import path_from_editor_state
 
     states = []
     for name in ("fulldit_camera_path", "fulldit_wan_fun_camera"):
@@ -115,7 +115,7 @@ def test_both_camera_workflows_hold_the_same_path_in_their_editor():
         editor = next(node for node in nodes if node["type"] == "FullDiTCameraPath")
         states.append(editor["widgets_values"][0])
     assert states[0] == states[1]
-    assert path_from_state(states[0], frames=17).distance()[-1] > 0.3
+    assert path_from_editor_state(states[0], frames=17).distance()[-1] > 0.3
 
 
 def test_painted_masks_cover_every_frame_and_no_edits_are_saved():

@@ -51,7 +51,7 @@ def test_depth_puts_every_object_pixel_on_the_surface_of_its_solid(family):
     met = set()
     for b, scene in enumerate(clips.scenes):
         points = unproject(clips, b)
-        for k, thing in enumerate(scene.things):
+        for k, thing in enumerate(scene.objects):
             for t in range(scene.frames):
                 mine = points[t][clips.identity[b, t].numpy() == k]
                 if not len(mine):
@@ -70,7 +70,7 @@ def test_depth_puts_the_rest_on_the_ground_the_wall_or_at_the_end_of_the_world()
         ground = np.abs(points[..., 1]) < 1e-3
         wall = np.zeros_like(ground)
         if scene.surroundings.wall is not None:
-            wall = np.abs(np.hypot(points[..., 0], points[..., 2]) - scene.surroundings.wall[0]) < 1e-2
+            wall = np.abs(np.hypot(points[..., 0], points[..., 2]) - scene.surroundings.wall.radius) < 1e-2
         free = clips.identity[b].numpy() < 0
         assert (ground | wall | (depth == FAR))[free].all()
         assert ground[free].mean() > 0.25
@@ -145,7 +145,7 @@ def test_references_show_the_identity_and_absent_slots_are_gray():
 def path_of(kind: str, sign: int) -> np.ndarray:
     for seed in range(100):
         path = make_path(np.random.default_rng(seed), kind, 9, 4.0, 0.2, np.array([0.0, -0.4, 0.0]), 1.0, 1.5)
-        if path.sign == sign:
+        if path.direction == sign:
             return path
     raise AssertionError(kind)
 
@@ -198,7 +198,7 @@ def test_trajectories_start_at_identity_in_units_of_the_median_depth():
         unit = float(np.median(clips.depth[b, 0].numpy()))
         moved = (clips.c2w[b, -1, :, 3] - clips.c2w[b, 0, :, 3]).norm() / unit
         assert abs(relative[b, -1, :, 3].norm() - moved) < 1e-4
-        camera = clips.camera(b)
+        camera = clips.trajectory(b)
         np.testing.assert_allclose(camera.c2w, relative[b].numpy(), atol=1e-5)
 
 
@@ -206,4 +206,4 @@ def test_the_two_images_of_one_scene_agree_at_two_sizes():
     small, large = (render([21], frames=1, height=h, width=w) for h, w in ((32, 48), (96, 144)))
     shrunk = torch.nn.functional.avg_pool2d(large.video[0, :, 0], 3)
     assert (shrunk - small.video[0, :, 0]).abs().mean() < 0.02
-    assert make_scene(21, 1).camera.kind == small.scenes[0].camera.kind
+    assert make_scene(21, 1).camera.movement == small.scenes[0].camera.movement

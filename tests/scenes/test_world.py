@@ -39,36 +39,36 @@ def test_shapes_types_and_ranges():
 
 def test_every_movement_solid_pattern_and_place_occurs_about_equally():
     scenes = [make_scene(seed, 2) for seed in range(1500)]
-    kinds = Counter(scene.camera.kind for scene in scenes)
+    kinds = Counter(scene.camera.movement for scene in scenes)
     assert set(kinds) == set(cameras.SEEN)
     assert all(0.045 < count / len(scenes) < 0.13 for count in kinds.values()), kinds
-    things = [thing for scene in scenes for thing in scene.things]
+    things = [thing for scene in scenes for thing in scene.objects]
     assert {thing.solid for thing in things} == set(solids.SEEN)
     assert {thing.pattern for thing in things} == set(patterns.OBJECT_PATTERNS)
     assert {name for thing in things for name in thing.colors} == set(palette.COLORS)
     assert {scene.surroundings.place.name for scene in scenes} == {place.name for place in palette.PLACES}
-    assert Counter(len(scene.things) for scene in scenes).keys() == {1, 2, 3}
+    assert Counter(len(scene.objects) for scene in scenes).keys() == {1, 2, 3}
     assert {thing.motion for thing in things} == {"still", "slide", "spin", "bounce", "circle"}
 
 
 def test_no_two_objects_of_a_clip_share_a_color():
     for seed in range(200):
-        names = [name for thing in make_scene(seed, 2).things for name in thing.colors]
+        names = [name for thing in make_scene(seed, 2).objects for name in thing.colors]
         assert len(set(names)) == len(names)
 
 
 def test_unseen_shares_nothing_with_seen():
     seen, unseen = ([make_scene(s, 2, options=WorldOptions(family=f)) for s in range(150)] for f in ("seen", "unseen"))
     for what in (
-        lambda scene: {scene.camera.kind},
+        lambda scene: {scene.camera.movement},
         lambda scene: {scene.surroundings.pattern},
         lambda scene: {scene.surroundings.place.name},
-        lambda scene: {thing.solid for thing in scene.things},
-        lambda scene: {thing.pattern for thing in scene.things},
+        lambda scene: {thing.solid for thing in scene.objects},
+        lambda scene: {thing.pattern for thing in scene.objects},
     ):
         a, b = (set().union(*map(what, scenes)) for scenes in (seen, unseen))
         assert a and b and not a & b
-    assert {scene.camera.kind for scene in unseen} == set(cameras.UNSEEN)
+    assert {scene.camera.movement for scene in unseen} == set(cameras.UNSEEN)
 
 
 def test_objects_stay_in_view_and_fill_a_visible_part():
@@ -81,7 +81,7 @@ def test_objects_stay_in_view_and_fill_a_visible_part():
 
 def test_clips_move():
     clips = render(range(40, 52), frames=9, options=WorldOptions(supersample=False))
-    static = torch.tensor([scene.camera.kind == "static" for scene in clips.scenes])
+    static = torch.tensor([scene.camera.movement == "static" for scene in clips.scenes])
     change = (clips.video[:, :, -1] - clips.video[:, :, 0]).abs().mean((1, 2, 3))
     assert (change[~static] > 0.02).all()
 
@@ -100,8 +100,8 @@ def test_plain_captions_name_no_color_and_no_place_and_captions_name_all(family)
         plain = set(plain_caption(scene).lower().replace(".", "").replace(",", "").split())
         assert not plain & (WORDS | PLACE_WORDS)
         full = caption(scene)
-        assert scene.surroundings.place.name in full and scene.camera.words in full
-        for thing in scene.things:
+        assert scene.surroundings.place.name in full and scene.camera.caption in full
+        for thing in scene.objects:
             phrase = f"{thing.colors[0]} and {thing.colors[1]} {thing.pattern} {thing.solid}"
             assert phrase in full
             assert f"{thing.pattern} {thing.solid}" in plain_caption(scene)
@@ -110,8 +110,8 @@ def test_plain_captions_name_no_color_and_no_place_and_captions_name_all(family)
 
 def test_options_are_obeyed_and_wrong_ones_refused():
     scenes = [make_scene(s, 2, options=WorldOptions(cameras=("pan",), objects=(2, 2), moving=0.0)) for s in range(20)]
-    assert {scene.camera.kind for scene in scenes} == {"pan"} and {len(scene.things) for scene in scenes} == {2}
-    assert {thing.motion for scene in scenes for thing in scene.things} == {"still"}
+    assert {scene.camera.movement for scene in scenes} == {"pan"} and {len(scene.objects) for scene in scenes} == {2}
+    assert {thing.motion for scene in scenes for thing in scene.objects} == {"still"}
     for wrong in ({"family": "new"}, {"cameras": ("fly",)}, {"objects": (2, 1)}, {"objects": (0, 4)}):
         with pytest.raises(UserError):
             WorldOptions(**wrong)
@@ -134,7 +134,7 @@ def test_the_world_is_still_the_one_the_weights_have_seen():
     ]
     scene = make_scene(2)
     np.testing.assert_allclose(scene.camera.c2w[-1, :, 3], [-0.0245714, -1.5259573, -3.6115088], atol=1e-6)
-    np.testing.assert_allclose(scene.things[0].half_size, [0.7596007, 0.9245913, 0.7596007], atol=1e-6)
+    np.testing.assert_allclose(scene.objects[0].half_size, [0.7596007, 0.9245913, 0.7596007], atol=1e-6)
     assert scene.surroundings.pattern == "tiles"
 
 

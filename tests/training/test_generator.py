@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.camera.motion_range import CameraMotionRange, measure
+from comfyui_fulldit.control.camera.motion_range import CameraMotionRange, measure_motion_range
 from comfyui_fulldit.control.camera.trajectory import CameraTrajectory
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.dataset.latents import EncodedClips, encode_clips, write_shards
@@ -81,7 +81,7 @@ def of_world(seeds, size) -> CameraMotionRange:
     """The reach of scenes as they are rendered."""
     scenes = render(seeds, *size)
     paths = zip(*(values.numpy() for values in scenes.trajectories()), strict=True)
-    return measure(CameraTrajectory(poses, lens, fps=scenes.fps) for poses, lens in paths)
+    return measure_motion_range(CameraTrajectory(poses, lens, fps=scenes.fps) for poses, lens in paths)
 
 
 def test_the_reach_of_the_clips_is_that_of_the_world(clips):

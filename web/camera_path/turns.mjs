@@ -1,4 +1,4 @@
-// Smooth rotation through keys: control/camera/turns.py in JavaScript, including the solver behind 'fluid'.
+// Smooth rotation through keys: control/camera/rotation_splines.py in JavaScript, including the solver behind 'fluid'.
 import { add, apply, cross, dot, fromVector, length, multiply, scale, sub, toVector, transpose } from "./rotations.mjs";
 import { UserError } from "../shared/errors.mjs";
 

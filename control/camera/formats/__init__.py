@@ -1,7 +1,11 @@
-"""Camera files of this and other programs, one file per format, told apart by their content.
+"""Camera files of this and other programs, recognized by their content; all become `CameraTrajectory`.
 
-`FORMATS` lists them: what each is called, whether it is read and written, and what it carries. All turn into
-`CameraTrajectory`: camera-to-world, OpenCV axes.
+One file per format: fulldit_json.py (this pack's JSON), nerf.py (transforms.json, nerfstudio's camera path),
+recammaster.py, videox.py, matrices.py (JSON and .npy), gltf.py (gltf_buffers.py reads its numbers, gltf_write.py writes
+it), usd_fbx.py (workers/ holds the scripts that read USD and FBX), colmap.py (colmap_binary.py: its binary files),
+realestate.py, tum.py (TUM and KITTI). What they share: format.py (what a format is, defaults), source.py (the file
+being read), values.py (checked numbers), axes.py (OpenCV and OpenGL), timing.py (frame rates), lens.py (sizes in
+pixels). `FORMATS` lists the formats: whether each is read and written, and what it preserves.
 """
 
 from __future__ import annotations
@@ -14,36 +18,30 @@ from ...errors import UserError
 from ...files import existing
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
-from .common import DEFAULT_ASPECT, DEFAULT_FOV, UNKNOWN, Format, Reading, Source
+from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
+from .fulldit_json import FORMAT, FULLDIT
 from .gltf import GLTF, GLTF_JSON
-from .matrices import MATRICES, NPY, from_matrices, from_object
-from .nerf import CAMERA_PATH, TRANSFORMS, from_camera_path, from_transforms, is_transforms
-from .own import FORMAT, OWN, VERSION, from_own, to_own
-from .realestate import REALESTATE, to_realestate
+from .matrices import MATRICES, NPY
+from .nerf import CAMERA_PATH, TRANSFORMS
+from .realestate import REALESTATE
 from .recammaster import RECAMMASTER
-from .scenes import FBX, USD
+from .source import Source
 from .tum import KITTI, TUM
-from .videox import VIDEOX, from_list, is_list
+from .usd_fbx import FBX, USD
+from .videox import VIDEOX
 
 __all__ = [
-    "DEFAULT_ASPECT",
-    "DEFAULT_FOV",
-    "FORMAT",
     "FORMATS",
-    "UNKNOWN",
-    "VERSION",
+    "UNKNOWN_UNIT",
     "Format",
-    "endings",
-    "from_json",
+    "file_extensions",
     "read_camera",
-    "to_json",
-    "to_realestate",
     "write_camera",
 ]
 
-# In the order in which they are tried. An ending alone chooses the first format whose usual ending it is.
+# In the order in which they are tried. An extension alone chooses the first format whose usual extension it is.
 FORMATS: dict[str, Format] = {
-    "fulldit": OWN,
+    "fulldit": FULLDIT,
     "transforms": TRANSFORMS,
     "nerfstudio_path": CAMERA_PATH,
     "recammaster": RECAMMASTER,
@@ -61,102 +59,84 @@ FORMATS: dict[str, Format] = {
     "kitti": KITTI,
 }
 
-to_json = to_own
-# Beyond this, differences between poses are lost in rounding.
-FARTHEST = 1e9
+# Farther away, differences between poses are lost in rounding.
+MAX_DISTANCE = 1e9
 
 
-def endings(write: bool = False) -> tuple[str, ...]:
-    """The endings of all files that can be read (or written), each once: for file lists."""
-    wanted = (entry for entry in FORMATS.values() if (entry.writes if write else entry.reads))
-    return tuple(dict.fromkeys(ending for entry in wanted for ending in entry.endings if ending))
+def file_extensions(write: bool = False) -> tuple[str, ...]:
+    """Return the extensions of all files that can be read (or written), each once: for file lists."""
+    formats = (entry for entry in FORMATS.values() if (entry.writable if write else entry.readable))
+    return tuple(dict.fromkeys(extension for entry in formats for extension in entry.extensions if extension))
 
 
 def read_camera(
-    path: str | os.PathLike, frames: int | None = None, keyed: int = 17, aspect: float = DEFAULT_ASPECT
+    path: str | os.PathLike[str],
+    frames: int | None = None,
+    default_frames: int = DEFAULT_FRAMES,
+    aspect: float = DEFAULT_ASPECT,
 ) -> CameraTrajectory:
-    """The trajectory in a file (COLMAP: also a folder). frames: spread the path over so many; None = as it is.
+    """Return the trajectory in a file (COLMAP: also a folder). frames: spread the path over so many; None = as it is.
 
-    A file of keys has no length and no shape of the image: it gets `keyed` frames and `aspect` (width / height).
+    A file of keyframes has no length and no image aspect: it gets `default_frames` and `aspect` (width / height).
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
     path = Path(path).expanduser()
     source = Source(path if path.is_dir() else existing(path, "camera file"))
     try:
-        for entry in FORMATS.values():
-            if entry.read and entry.looks(source):
-                trajectory = entry.read(source, Reading(keyed, aspect))
-                break
-        else:
-            raise UserError(_unknown(source))
-        farthest = float(abs(trajectory.c2w[:, :, 3]).max())
-        if farthest > FARTHEST:
-            raise UserError(f"a position of {farthest:.3g} is no camera's: the file is damaged or of another kind")
+        trajectory = _read(source, ReadOptions(default_frames, aspect))
+        distance = float(abs(trajectory.c2w[:, :, 3]).max())
+        if distance > MAX_DISTANCE:
+            raise UserError(f"a position of {distance:.3g} is not a camera's: the file is damaged or of another kind")
     except UserError as error:
         raise UserError(f"the camera file '{path}' cannot be read: {error.clause}") from error
     return trajectory if frames is None else trajectory.resample(frames)
 
 
-def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike, format: str | None = None) -> None:
-    """Write a trajectory, whole or not at all. format: a name in FORMATS; None = by the ending of the path.
+def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
+    """Return the trajectory by the first format that matches. Raises UserError where none does."""
+    for entry in FORMATS.values():
+        if entry.read and entry.matches(source):
+            return entry.read(source, options)
+    raise UserError(_describe_unknown(source))
 
-    Raises UserError for an ending or name that no written format has.
+
+def write_camera(trajectory: CameraTrajectory, path: str | os.PathLike[str], format: str | None = None) -> None:
+    """Write a trajectory, whole or not at all. format: a name in FORMATS; None = by the extension of the path.
+
+    Raises UserError for an extension or name that no writable format has.
     """
     path = Path(path)
-    written = {name: entry for name, entry in FORMATS.items() if entry.writes}
-    if format is None:
-        ending = path.suffix.lower()
-        if ending in (".usd", ".usdc", ".usdz"):
-            raise UserError(f"'{path.name}': USD is written as text: use the ending .usda")
-        usual = [name for name, entry in written.items() if entry.endings[0] == ending]
-        format = next(iter(usual or [name for name, entry in written.items() if ending in entry.endings]), None)
-        if format is None:
-            raise UserError(
-                f"'{path.name}' has an ending that no camera format has: use {', '.join(endings(write=True))}"
-            )
-    if format not in written:
-        raise UserError(f"'{format}' is no camera format that can be written: {', '.join(written)} are")
-    written[format].write(trajectory, path)
+    writers = {name: entry.write for name, entry in FORMATS.items() if entry.write is not None}
+    name = _format_by_extension(path) if format is None else format
+    if name not in writers:
+        raise UserError(f"'{name}' is not a camera format that can be written: {', '.join(writers)} are")
+    writers[name](trajectory, path)
 
 
-def from_json(value: Any, keyed: int = 17, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
-    """The trajectory of a JSON value: what `to_json` gave, a list of matrices or rows, or what NeRF programs write.
-
-    Raises UserError for anything else.
-    """
-    if isinstance(value, list):
-        return from_list(value) if is_list(value) else from_matrices(value, aspect=aspect)
-    if not isinstance(value, dict):
-        raise UserError(f"the JSON holds a {type(value).__name__}, not a camera")
-    if value.get("format") == FORMAT:
-        return from_own(value, keyed, aspect)
-    if "format" in value:
-        raise UserError(f"its format is '{str(value['format'])[:60]}', not {FORMAT}")
-    if "c2w" in value:
-        return from_object(value, aspect)
-    if is_transforms(value):
-        return from_transforms(value, aspect)
-    if "camera_path" in value:
-        return from_camera_path(value)
-    raise UserError(f"the JSON has the keys {_keys(value)} and no camera in them")
+def _format_by_extension(path: Path) -> str:
+    """Return the name of the format in which to write a path. Raises UserError where no format has its extension."""
+    extension = path.suffix.lower()
+    if extension in (".usd", ".usdc", ".usdz"):
+        raise UserError(f"'{path.name}': USD is written as text: use the extension .usda")
+    writable = {name: entry.extensions for name, entry in FORMATS.items() if entry.writable}
+    usual = [name for name, extensions in writable.items() if extensions[0] == extension]
+    possible = usual or [name for name, extensions in writable.items() if extension in extensions]
+    if not possible:
+        known = ", ".join(file_extensions(write=True))
+        raise UserError(f"'{path.name}' has an extension that no camera format has: use {known}")
+    return possible[0]
 
 
-def _unknown(source: Source) -> str:
-    """Why a file is none of the known ones, and what one of its kind would be."""
-    if source.folder:
+def _describe_unknown(source: Source) -> str:
+    """Return why a file is of no known format, and what a file of its kind would be."""
+    if source.is_folder:
         return "it is a folder without a COLMAP model (cameras and images, as .bin or .txt, here or in sparse/0)"
     if source.is_json:
-        expected = f"; expected as JSON: {_kinds('.json', '.gltf')}"
-        value = source.json
-        if not isinstance(value, dict):
-            return f"the JSON holds a {type(value).__name__}, not a camera{expected}"
-        if "format" in value:
-            return f"its format is '{str(value['format'])[:60]}', not {FORMAT}{expected}"
-        return f"the JSON has the keys {_keys(value)} and no camera in them{expected}"
-    if source.binary:
+        return f"{_describe_json(source.json)}; expected as JSON: {_docs_by_extension('.json', '.gltf')}"
+    if source.is_binary:
         return (
             "it is neither text nor a file whose first bytes are known; expected:"
-            f" {_kinds('.npy', '.glb', '.usda', '.fbx', '.bin')}"
+            f" {_docs_by_extension('.npy', '.glb', '.usda', '.fbx', '.bin')}"
         )
     expected = "; expected as text: 19 numbers a line (RealEstate10K), 8 (TUM), 12 or 16 (KITTI), or a COLMAP model"
     if not source.lines or not any(character.isdigit() for character in source.text[:10_000]):
@@ -165,10 +145,18 @@ def _unknown(source: Source) -> str:
     return f"line {number} has {len(line.split())} entries{expected}"
 
 
-def _kinds(*wanted: str) -> str:
-    """The formats with one of these endings, in words."""
-    return "; ".join(entry.doc for entry in FORMATS.values() if entry.reads and set(entry.endings) & set(wanted))
+def _describe_json(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"the JSON holds a {type(value).__name__}, not a camera"
+    if "format" in value:
+        return f"its format is '{str(value['format'])[:60]}', not {FORMAT}"
+    return f"the JSON has the keys {_keys_text(value)} and no camera in them"
 
 
-def _keys(value: dict) -> str:
+def _docs_by_extension(*extensions: str) -> str:
+    """Return the descriptions of the readable formats with one of these extensions."""
+    return "; ".join(e.doc for e in FORMATS.values() if e.readable and set(e.extensions) & set(extensions))
+
+
+def _keys_text(value: dict[str, Any]) -> str:
     return ", ".join(str(key)[:40] for key in list(value)[:6]) or "none"

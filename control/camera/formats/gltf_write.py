@@ -13,30 +13,32 @@ import numpy as np
 from ...files import atomic_path, write_json
 from .. import rotations
 from ..trajectory import CameraTrajectory
-from .common import to_y_up
+from .axes import c2w_to_opengl
 from .gltf_buffers import BIN_CHUNK, JSON_CHUNK
+
+_FLOAT = 5126
+_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+
+# The target of an animation channel, and its values (F, components).
+Channel = tuple[dict[str, Any], np.ndarray]
 
 
 def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
-    """The JSON without a place for its buffer, and the buffer."""
-    matrix = to_y_up(trajectory.c2w)
-    turn = rotations.to_quaternion(matrix[:, :3, :3])[:, [1, 2, 3, 0]]
-    # Neighbors on the same side, so that programs that do not take the shortest arc do not spin.
-    for frame in range(1, len(turn)):
-        if turn[frame] @ turn[frame - 1] < 0:
-            turn[frame] = -turn[frame]
+    """Return the JSON without a reference to its buffer, and the buffer."""
+    matrix = c2w_to_opengl(trajectory.c2w)
+    translation, xyzw = matrix[:, :3, 3], _continuous_quaternions(matrix[:, :3, :3])
     yfov = 2 * np.arctan(0.5 / trajectory.intrinsics[:, 1])
     ratio = trajectory.intrinsics[:, 1] / trajectory.intrinsics[:, 0]
     notes = {"fps": trajectory.fps, "unit": trajectory.unit, "pixel_aspect": trajectory.pixel_aspect}
     node = {
         "name": "Camera",
         "camera": 0,
-        "translation": matrix[0, :3, 3].tolist(),
-        "rotation": turn[0].tolist(),
+        "translation": translation[0].tolist(),
+        "rotation": xyzw[0].tolist(),
         "extras": {"fulldit": notes},
     }
     lens = {"yfov": float(yfov[0]), "aspectRatio": float(ratio[0]), "znear": 0.01, "zfar": 1000.0}
-    value: dict[str, Any] = {
+    document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "ComfyUI-FullDiT"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -44,43 +46,65 @@ def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
         "cameras": [{"type": "perspective", "name": "Camera", "perspective": lens}],
     }
     if trajectory.frames == 1:
-        return value, b""
-    targets: list[tuple[dict, np.ndarray]] = [
-        ({"node": 0, "path": "translation"}, matrix[:, :3, 3]),
-        ({"node": 0, "path": "rotation"}, turn),
+        return document, b""
+    channels: list[Channel] = [
+        ({"node": 0, "path": "translation"}, translation),
+        ({"node": 0, "path": "rotation"}, xyzw),
     ]
     for name, values in (("yfov", yfov), ("aspectRatio", ratio)):
         if np.ptp(values) > 1e-9:
             pointer = {"pointer": f"/cameras/0/perspective/{name}"}
-            targets.append(({"path": "pointer", "extensions": {"KHR_animation_pointer": pointer}}, values[:, None]))
-    if len(targets) > 2:
-        value["extensionsUsed"] = ["KHR_animation_pointer"]
-    times = (np.arange(trajectory.frames) / trajectory.fps)[:, None]
-    columns = [times, *(values for _, values in targets)]
+            channels.append(({"path": "pointer", "extensions": {"KHR_animation_pointer": pointer}}, values[:, None]))
+    if len(channels) > 2:
+        document["extensionsUsed"] = ["KHR_animation_pointer"]
+    animation, data = _animation(trajectory.times(), channels)
+    return {**document, **animation}, data
+
+
+def _continuous_quaternions(matrices: np.ndarray) -> np.ndarray:
+    """Return quaternions (F, 4) x y z w without sign flips, for programs that do not take the shortest arc."""
+    xyzw = rotations.to_quaternion(matrices)[:, [1, 2, 3, 0]]
+    for frame in range(1, len(xyzw)):
+        if xyzw[frame] @ xyzw[frame - 1] < 0:
+            xyzw[frame] = -xyzw[frame]
+    return xyzw
+
+
+def _animation(times: np.ndarray, channels: list[Channel]) -> tuple[dict[str, Any], bytes]:
+    """Return the glTF entries of an animation with keys at `times` (F,), and its buffer in single precision."""
+    columns = [times[:, None], *(values for _, values in channels)]
     data = b"".join(column.astype("<f4").tobytes() for column in columns)
     starts = np.cumsum([0, *(column.size * 4 for column in columns)]).tolist()
-    value["bufferViews"] = [
-        {"buffer": 0, "byteOffset": start, "byteLength": column.size * 4}
-        for start, column in zip(starts, columns, strict=False)
-    ]
-    kinds = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-    value["accessors"] = [
-        {"bufferView": number, "componentType": 5126, "count": len(column), "type": kinds[column.shape[1]]}
+    accessors: list[dict[str, Any]] = [
+        {"bufferView": number, "componentType": _FLOAT, "count": len(column), "type": _TYPES[column.shape[1]]}
         for number, column in enumerate(columns)
     ]
-    value["accessors"][0].update(min=[0.0], max=[float(np.float32(times[-1, 0]))])
-    samplers = [{"input": 0, "output": number + 1, "interpolation": "LINEAR"} for number in range(len(targets))]
-    channels = [{"sampler": number, "target": target} for number, (target, _) in enumerate(targets)]
-    value["animations"] = [{"name": "Camera", "channels": channels, "samplers": samplers}]
-    return value, data
+    accessors[0].update(min=[0.0], max=[float(np.float32(times[-1]))])
+    entries = {
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": start, "byteLength": column.size * 4}
+            for start, column in zip(starts, columns, strict=False)
+        ],
+        "accessors": accessors,
+        "animations": [
+            {
+                "name": "Camera",
+                "channels": [{"sampler": number, "target": target} for number, (target, _) in enumerate(channels)],
+                "samplers": [
+                    {"input": 0, "output": number + 1, "interpolation": "LINEAR"} for number in range(len(channels))
+                ],
+            }
+        ],
+    }
+    return entries, data
 
 
 def write_glb(trajectory: CameraTrajectory, path: Path) -> None:
     """Write one binary file; single precision."""
-    value, data = _document(trajectory)
+    document, data = _document(trajectory)
     if data:
-        value["buffers"] = [{"byteLength": len(data)}]
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        document["buffers"] = [{"byteLength": len(data)}]
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     chunks = struct.pack("<II", len(text), JSON_CHUNK) + text
     if data:
@@ -91,8 +115,8 @@ def write_glb(trajectory: CameraTrajectory, path: Path) -> None:
 
 def write_gltf(trajectory: CameraTrajectory, path: Path) -> None:
     """Write one JSON file with its numbers inside; single precision."""
-    value, data = _document(trajectory)
+    document, data = _document(trajectory)
     if data:
         uri = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
-        value["buffers"] = [{"byteLength": len(data), "uri": uri}]
-    write_json(path, value)
+        document["buffers"] = [{"byteLength": len(data), "uri": uri}]
+    write_json(path, document)

@@ -16,34 +16,33 @@ import numpy as np
 from ...errors import UserError
 from ...files import atomic_path
 from ..trajectory import CameraTrajectory
-from .common import (
-    DEFAULT_ASPECT,
-    DEFAULT_FPS,
-    MOST_FRAMES,
-    Format,
-    Reading,
-    Source,
-    check_frames,
-    number,
-    square,
-    usual_intrinsics,
-)
+from .axes import to_4x4
+from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
+from .lens import default_intrinsics
+from .source import MAX_FRAMES, Source
+from .values import check_frames, number
 
 
-def from_matrices(matrices: Any, intrinsics: Any = None, fps: float = DEFAULT_FPS, aspect: float = DEFAULT_ASPECT):
-    """The trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world; intrinsics (4,) or (F, 4) normalized, or None."""
+def from_matrices(
+    matrices: Any, intrinsics: Any = None, fps: float = DEFAULT_FPS, aspect: float = DEFAULT_ASPECT
+) -> CameraTrajectory:
+    """Return the trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world.
+
+    intrinsics: (4,) or (F, 4), normalized; None = the default lens for `aspect` (width / height). Raises UserError for
+    other shapes and matrices that are not poses.
+    """
     if isinstance(matrices, list):
         check_frames(len(matrices))
-    return CameraTrajectory(matrices, usual_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
+    return CameraTrajectory(matrices, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
 
 
-def from_object(value: dict, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
-    """The trajectory of {"c2w": matrices, "intrinsics": ..., "fps": ...}; the last two may be missing."""
+def from_matrix_object(value: dict[str, Any], aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
+    """Return the trajectory of {"c2w": matrices, "intrinsics": ..., "fps": ...}; the last two may be missing."""
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
     return from_matrices(value["c2w"], value.get("intrinsics"), fps, aspect)
 
 
-def _looks_json(source: Source) -> bool:
+def _matches_json(source: Source) -> bool:
     if not source.is_json:
         return False
     if isinstance(source.json, dict):
@@ -51,59 +50,64 @@ def _looks_json(source: Source) -> bool:
     return isinstance(source.json, list)
 
 
-def _read_json(source: Source, reading: Reading) -> CameraTrajectory:
+def _read_json(source: Source, options: ReadOptions) -> CameraTrajectory:
     if isinstance(source.json, dict):
-        return from_object(source.json, reading.aspect)
-    return from_matrices(source.json, aspect=reading.aspect)
+        return from_matrix_object(source.json, options.aspect)
+    return from_matrices(source.json, aspect=options.aspect)
 
 
 def _write_json(trajectory: CameraTrajectory, path: Path) -> None:
-    lines = ",\n".join(json.dumps(matrix) for matrix in square(trajectory.c2w).tolist())
+    lines = ",\n".join(json.dumps(matrix) for matrix in to_4x4(trajectory.c2w).tolist())
     with atomic_path(path) as temporary:
         temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
-def _read_npy(source: Source, reading: Reading) -> CameraTrajectory:
+def _check_npy_header(source: Source) -> None:
+    """Raise UserError for a header that claims something else, or more, than the file can hold."""
     try:
         with open(source.path, "rb") as file:
             version = np.lib.format.read_magic(file)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, kind = header(file)
-            size = math.prod(shape) * kind.itemsize
-            # The header is Python text, so a damaged one raises whatever Python's own parser does.
+            shape, _, dtype = header(file)
+            size = math.prod(shape) * dtype.itemsize
+    # The header is Python text, so a damaged one raises whatever Python's own parser does.
     except Exception as error:
         raise UserError(f"the NumPy array is truncated or damaged at its start ({str(error)[:80]})") from error
-    if kind.kind not in "fiu":
-        raise UserError(f"the NumPy array holds {'Python objects' if kind.hasobject else kind}, not numbers")
-    if len(shape) != 3 or size > MOST_FRAMES * 16 * 8:
+    if dtype.kind not in "fiu":
+        raise UserError(f"the NumPy array holds {'Python objects' if dtype.hasobject else dtype}, not numbers")
+    if len(shape) != 3 or size > MAX_FRAMES * 16 * 8:
         raise UserError(f"the NumPy array has shape {str(shape)[:60]}; (frames, 4, 4) or (frames, 3, 4) was expected")
     if size > source.size:
         raise UserError(f"the NumPy array is truncated: {size} bytes were expected after its start")
+
+
+def _read_npy(source: Source, options: ReadOptions) -> CameraTrajectory:
+    _check_npy_header(source)
     try:
         values = np.load(source.path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"the NumPy array is truncated or damaged ({error})") from error
-    return from_matrices(values, aspect=reading.aspect)
+    return from_matrices(values, aspect=options.aspect)
 
 
 def _write_npy(trajectory: CameraTrajectory, path: Path) -> None:
     with atomic_path(path) as temporary:
-        np.save(temporary, square(trajectory.c2w), allow_pickle=False)
+        np.save(temporary, to_4x4(trajectory.c2w), allow_pickle=False)
 
 
 MATRICES = Format(
     doc="4x4 camera-to-world matrices as a JSON list",
-    endings=(".json",),
-    carries=frozenset({"poses"}),
-    looks=_looks_json,
+    extensions=(".json",),
+    preserves=frozenset({"poses"}),
+    matches=_matches_json,
     read=_read_json,
     write=_write_json,
 )
 NPY = Format(
     doc="4x4 camera-to-world matrices as a NumPy array",
-    endings=(".npy",),
-    carries=frozenset({"poses"}),
-    looks=lambda source: source.head[:6] == b"\x93NUMPY",
+    extensions=(".npy",),
+    preserves=frozenset({"poses"}),
+    matches=lambda source: source.head[:6] == b"\x93NUMPY",
     read=_read_npy,
     write=_write_npy,
 )

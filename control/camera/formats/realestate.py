@@ -12,13 +12,16 @@ import numpy as np
 
 from ...files import atomic_path
 from ..trajectory import CameraTrajectory, invert
-from .common import UNKNOWN, Format, Reading, Source, fps_of, rows
+from .format import UNKNOWN_UNIT, Format, ReadOptions
+from .source import Source
+from .timing import estimate_fps
+from .values import number_rows
 
 COLUMNS = "time, fx fy cx cy, 0 0 and 12 of the world-to-camera matrix (RealEstate10K)"
 
 
 def to_realestate(trajectory: CameraTrajectory) -> str:
-    """The text of a trajectory."""
+    """Return the text of a trajectory."""
     lines = ["fulldit"]
     for frame, (w2c, intrinsics) in enumerate(zip(trajectory.w2c(), trajectory.intrinsics, strict=True)):
         time = round(frame / trajectory.fps * 1e6)
@@ -27,22 +30,22 @@ def to_realestate(trajectory: CameraTrajectory) -> str:
     return "\n".join(lines) + "\n"
 
 
-def from_rows(values: np.ndarray, fps: float | None = None) -> CameraTrajectory:
-    """The trajectory of rows (F, 19). fps None: from the times, which are in microseconds."""
-    w2c = CameraTrajectory(values[:, 7:].reshape(-1, 3, 4), values[:, 1:5])
-    fps = fps_of(values[:, 0] / 1e6) if fps is None else fps
-    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit=UNKNOWN)
+def from_realestate_rows(rows: np.ndarray, fps: float | None = None) -> CameraTrajectory:
+    """Return the trajectory of rows (F, 19). fps None: from the times, which are in microseconds."""
+    w2c = CameraTrajectory(rows[:, 7:].reshape(-1, 3, 4), rows[:, 1:5])
+    fps = estimate_fps(rows[:, 0] / 1e6) if fps is None else fps
+    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit=UNKNOWN_UNIT)
 
 
-def _looks(source: Source) -> bool:
-    if source.binary or source.is_json:
+def _matches(source: Source) -> bool:
+    if source.is_binary or source.is_json:
         return False
     counts = [len(line.replace(",", " ").split()) for _, line in source.lines[:3]]
     return 19 in counts
 
 
-def _read(source: Source, reading: Reading) -> CameraTrajectory:
-    return from_rows(rows(source.lines, (19,), COLUMNS, skip=1))
+def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
+    return from_realestate_rows(number_rows(source.lines, (19,), COLUMNS, header_lines=1))
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:
@@ -52,9 +55,9 @@ def _write(trajectory: CameraTrajectory, path: Path) -> None:
 
 REALESTATE = Format(
     doc="RealEstate10K and CameraCtrl text: 19 numbers per frame",
-    endings=(".txt",),
-    carries=frozenset({"poses", "intrinsics", "principal point", "fps"}),
-    looks=_looks,
+    extensions=(".txt",),
+    preserves=frozenset({"poses", "intrinsics", "principal point", "fps"}),
+    matches=_matches,
     read=_read,
     write=_write,
 )

@@ -14,66 +14,69 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import write_json
-from ..trajectory import CameraTrajectory
-from .common import METER, Format, Reading, Source, array, check_frames, natural, pose, usual_intrinsics, words
+from ..trajectory import CameraTrajectory, make_poses
+from .format import METER, Format, ReadOptions
+from .lens import default_intrinsics
+from .source import Source
+from .values import check_frames, excerpt, natural_sort_key, number_array
 
-# Unreal's x y z (forward, right, up) to OpenCV's (right, down, forward): a mirror, so it goes on both sides of a turn.
-UNREAL = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])
-CENTIMETERS = 100.0
+# Unreal's x y z (forward, right, up) to OpenCV's (right, down, forward): mirrors, so both sides of a rotation change.
+OPENCV_FROM_UNREAL = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])
+CENTIMETERS_PER_METER = 100.0
 
 
-def _looks(source: Source) -> bool:
-    return any(re.fullmatch(r"frame\d+", key) for key in list(source.object)[:3])
+def _matches(source: Source) -> bool:
+    return any(re.fullmatch(r"frame\d+", key) for key in list(source.json_object)[:3])
 
 
-def _read(source: Source, reading: Reading) -> CameraTrajectory:
-    value = source.object
-    names = sorted((name for name in value if re.fullmatch(r"frame\d+", name)), key=natural)
+def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
+    value = source.json_object
+    names = sorted((name for name in value if re.fullmatch(r"frame\d+", name)), key=natural_sort_key)
     check_frames(len(names))
     cameras = value[names[0]]
     if not isinstance(cameras, dict) or not cameras:
         raise UserError(f"'{names[0]}' must be an object with a matrix per camera, such as cam01")
-    camera = min(cameras, key=natural)
+    camera = min(cameras, key=natural_sort_key)
     matrices = []
     for name in names:
         if not isinstance(value[name], dict) or camera not in value[name]:
             raise UserError(f"'{name}' has no camera '{camera}'")
-        matrices.append(_matrix(value[name][camera], f"'{camera}' of '{name}'"))
-    stacked = np.stack(matrices)
-    rotation = UNREAL @ np.swapaxes(stacked[:, :3, :3], 1, 2) @ UNREAL.T
-    c2w = pose(rotation, stacked[:, 3, :3] @ UNREAL.T / CENTIMETERS)
-    return CameraTrajectory(c2w, usual_intrinsics(reading.aspect), unit=METER)
+        matrices.append(_parse_matrix(value[name][camera], f"'{camera}' of '{name}'"))
+    transposed = np.stack(matrices)
+    rotation = OPENCV_FROM_UNREAL @ np.swapaxes(transposed[:, :3, :3], 1, 2) @ OPENCV_FROM_UNREAL.T
+    c2w = make_poses(rotation, transposed[:, 3, :3] @ OPENCV_FROM_UNREAL.T / CENTIMETERS_PER_METER)
+    return CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=METER)
 
 
-def _matrix(text: object, what: str) -> np.ndarray:
-    """The transposed matrix (4, 3) of '[a b c 0] [..] [..] [x y z 1]'; the last column may be missing."""
+def _parse_matrix(text: object, name: str) -> np.ndarray:
+    """Return the transposed matrix (4, 3) of '[a b c 0] [..] [..] [x y z 1]'; the last column may be missing."""
     if isinstance(text, str):
-        lines = [line.split() for line in re.findall(r"\[([^\[\]]{0,400})\]", text[:2000])]
+        rows = [row.split() for row in re.findall(r"\[([^\[\]]{0,400})\]", text[:2000])]
         try:
-            values = [[float(word) for word in line[:3]] for line in lines]
+            values = [[float(word) for word in row[:3]] for row in rows]
         except ValueError as error:
-            raise UserError(f"{what} holds something that is not a number: {words(text)}") from error
-        if len(lines) == 4 and all(len(line) in (3, 4) for line in lines):
-            return array(values, (4, 3), what)
-    raise UserError(f"{what} is {words(str(text))}; four rows '[a b c d] [...] [...] [...]' were expected")
+            raise UserError(f"{name} holds something that is not a number: {excerpt(text)}") from error
+        if len(rows) == 4 and all(len(row) in (3, 4) for row in rows):
+            return number_array(values, (4, 3), name)
+    raise UserError(f"{name} is {excerpt(str(text))}; four rows '[a b c d] [...] [...] [...]' were expected")
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:
-    rotation = UNREAL.T @ trajectory.c2w[:, :, :3] @ UNREAL
-    position = trajectory.c2w[:, :, 3] @ UNREAL * CENTIMETERS
+    rotations = OPENCV_FROM_UNREAL.T @ trajectory.c2w[:, :, :3] @ OPENCV_FROM_UNREAL
+    positions = trajectory.c2w[:, :, 3] @ OPENCV_FROM_UNREAL * CENTIMETERS_PER_METER
     frames = {}
-    for number, (turned, place) in enumerate(zip(rotation, position, strict=True)):
-        lines = [*(f"[{' '.join(f'{x:.15g}' for x in row)} 0]" for row in turned.T)]
-        lines.append(f"[{' '.join(f'{x:.15g}' for x in place)} 1]")
-        frames[f"frame{number}"] = {"cam01": " ".join(lines) + " "}
+    for number, (rotation, position) in enumerate(zip(rotations, positions, strict=True)):
+        rows = [f"[{' '.join(f'{x:.15g}' for x in row)} 0]" for row in rotation.T]
+        rows.append(f"[{' '.join(f'{x:.15g}' for x in position)} 1]")
+        frames[f"frame{number}"] = {"cam01": " ".join(rows) + " "}
     write_json(path, frames)
 
 
 RECAMMASTER = Format(
     doc="ReCamMaster's camera_extrinsics.json",
-    endings=(".json",),
-    carries=frozenset({"poses"}),
-    looks=_looks,
+    extensions=(".json",),
+    preserves=frozenset({"poses"}),
+    matches=_matches,
     read=_read,
     write=_write,
 )

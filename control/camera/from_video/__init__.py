@@ -1,8 +1,10 @@
-"""The camera's path found from a video, offline and on the CPU.
+"""The camera's path estimated from a video, offline and on the CPU.
 
-tracks.py follows points through the frames (OpenCV), twoview.py starts from two of them (MAGSAC), bundle.py fits
-cameras and points to all of them (numpy), models.py decides what kind of movement it is, estimate.py leads through it
-and reports, colmap.py asks pycolmap instead.
+tracks.py tracks points through the frames (OpenCV; patches.py aligns them), problem.py holds them and chooses
+keyframes. motion_fits.py fits a camera that stands, rotates or zooms, reconstruction.py one that moves, from two views
+(two_view.py: MAGSAC) on; bundle_adjustment.py fits cameras and points to all observations (numpy; grouping.py sums by
+index). refinement.py measures patches again in place (photometric.py) and extends the fit to all frames. estimate.py
+decides between the fits and reports; colmap.py asks pycolmap instead.
 """
 
 from .estimate import METHODS, Estimate, estimate_camera

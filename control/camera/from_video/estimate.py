@@ -1,8 +1,9 @@
-"""From a video to a camera path, with an account of how far it can be trusted."""
+"""From a video to a camera path, with a report on how far it can be trusted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,32 +11,43 @@ import numpy as np
 from ...errors import UserError
 from ...progress import quiet
 from .. import rotations
-from ..trajectory import UNIT, CameraTrajectory, compose, invert
-from . import models
-from .tracks import follow, gray
+from ..trajectory import UNIT, CameraTrajectory, compose, invert, make_poses
+from . import motion_fits, problem, reconstruction, refinement
+from .bundle_adjustment import Bundle
+from .motion_fits import MotionFit
+from .problem import Problem
+from .tracks import Tracks, opencv, to_working_images, track_points
 
 METHODS = ("sift", "colmap")
-# What a video without a known lens is taken to be filmed with, until its own points say otherwise: 50 degrees.
+# The assumed lens of a video without a known one, until its own points say otherwise: 50 degrees.
 GUESSED_FOCAL = float(0.5 / np.tan(np.radians(25)))
 SCALE = "ambiguous: median depth of first frame=1"
-FEWEST = 12
+# Points that a frame, or a video, needs.
+MIN_POINTS = 12
+# An observation within so many pixels of an image 672 wide agrees with the path.
+MAX_ERROR = 2.0
+# A frame needs this share of agreeing points for a pose of its own.
+MIN_INLIERS = 0.25
 # Of the benchmark's clips, those whose path is right have at least 0.68; the one whose path is wrong has 0.5.
-DOUBTFUL = 0.6
+DOUBTFUL_INLIERS = 0.6
 # Points that are adjusted together.
-POINTS = 1000
+ADJUSTED_POINTS = 1000
+
+# A factory `progress(total, title)` of context managers that return a function to call per step.
+Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A camera path found in a video, and how it was found.
+    """A camera path estimated from a video, and how.
 
     trajectory: relative to the first frame; the unit is the median depth of the points seen in it (unknowable in any
         other unit: a video of a model railway looks like one of a railway).
-    inliers (F,): share of the followed points of each frame that agree with its pose, 0..1.
-    failed: frames whose pose is not measured but lies between its neighbors'.
+    inliers (F,): share of the tracked points of each frame that agree with its pose, 0..1.
+    failed: frames whose pose is not measured but interpolated between its neighbors'.
     focal: fx in image widths of the first frame. focal_known: it was given, not guessed.
-    movement: 'static', 'turning', 'zooming' (turning with a lens that zooms) or 'moving'.
-    points (N, 3): what was triangulated, in the first camera's axes and the trajectory's unit (directions at
+    movement: 'static', 'turning' (rotating only), 'zooming' (rotating with a lens that zooms) or 'moving'.
+    points (N, 3): the triangulated points, in the first camera's axes and the trajectory's unit (directions at
         distance 1 where the camera does not move).
     warnings: sentences that a user should read.
     """
@@ -52,7 +64,7 @@ class Estimate:
     method: str = field(default="sift")
 
     def report(self) -> str:
-        """A few lines for people: what moved, how well it is supported, what to doubt."""
+        """Return a few lines for people: what moved, how well it is supported, what to doubt."""
         lines = [
             f"Movement: {self.movement}. {self.trajectory.frames} frames, {len(self.points)} points.",
             f"Agreeing points per frame: median {np.median(self.inliers):.0%}, worst {self.inliers.min():.0%}"
@@ -71,62 +83,79 @@ def estimate_camera(
     method: str = "sift",
     fps: float = 8.0,
     keyframes: int = 26,
-    progress: Callable = quiet,
+    progress: Progress = quiet,
 ) -> Estimate:
-    """The camera's path in a video.
+    """Return the camera's path in a video.
 
-    frames: (F, H, W, 3), uint8 or 0..1. focal: fx in image widths; None: found from the video where it can be,
-    guessed otherwise, and said. masks: (F, H, W) or (1, H, W), True where something moves by itself (left out).
+    frames: (F, H, W, 3), uint8 or 0..1. focal: fx in image widths; None: estimated from the video where possible,
+    guessed otherwise, and reported. masks: (F, H, W) or (1, H, W), True where something moves by itself (left out).
     method: 'sift' (OpenCV) or 'colmap' (pycolmap, slower). keyframes: how many frames are adjusted together first.
-    progress: a factory `progress(total, title)` of context managers that give a function to call per step.
-    Raises UserError for shapes that do not fit, too few points to follow, and videos whose camera cannot be found.
+    progress: a factory `progress(total, title)` of context managers that return a function to call per step.
+    Raises UserError for shapes that do not fit, too few points to track, and videos whose camera cannot be found.
     """
-    frames, masks = _checked(frames, focal, masks, method, fps, keyframes)
+    frames = _checked_frames(frames)
+    _check_options(focal, method, keyframes)
     count, height, width = frames.shape[:3]
-    with progress(count + 2 + len(models.SCHEDULE), "camera from video") as step:
-        images = gray(frames)
-        allowed = None if masks is None else _allowed(masks, images[0].shape)
+    with progress(count + 2 + len(refinement.SCHEDULE), "camera from video") as step:
+        images = to_working_images(frames)
+        allowed = None if masks is None else _allowed(_checked_masks(masks, frames), images[0].shape)
         if method == "colmap":
-            return _by_colmap(images, allowed, focal, fps, width / height)
-        tracks = follow(images, allowed, step=step)
-        _enough(tracks.xy, count)
-        problem = models.Problem.of(tracks, images, focal or GUESSED_FOCAL, focal is not None)
-        fit, doubts = _fitted(problem, keyframes, step)
-    return _estimate(problem, fit, tracks, fps, width / height, doubts)
+            return _estimate_by_colmap(images, allowed, focal, fps, width / height)
+        tracks = track_points(images, allowed, step=step)
+        _check_tracks(tracks, count)
+        task = Problem.from_tracks(tracks, images, focal or GUESSED_FOCAL, focal is not None)
+        fit, doubts = _fit_motion(task, keyframes, step)
+    return _to_estimate(task, fit, tracks, fps, width / height, doubts)
 
 
-def _fitted(problem: models.Problem, keyframes: int, step: Callable[[], None]) -> tuple[models.Fit, list[str]]:
-    """The movement that explains the points, fitted, and sentences on what else it could be."""
-    frames = models.key_frames(problem, keyframes)
-    chosen = models.choose_tracks(problem, frames, POINTS)
-    fits = [models.fit_turning(problem, frames, chosen, kind) for kind in ("static", "turning", "zooming")]
+def _fit_motion(task: Problem, keyframes: int, step: Callable[[], None]) -> tuple[MotionFit, list[str]]:
+    """Return the motion that explains the points, fitted to all frames, and sentences on what else it could be."""
+    frames = problem.choose_keyframes(task, keyframes)
+    tracks = problem.choose_tracks(task, frames, ADJUSTED_POINTS)
+    kinds = ("static", "turning", "zooming")
+    fits = [motion_fits.fit_without_translation(task, frames, tracks, kind) for kind in kinds]
     step()
-    moving = models.fit_moving(problem, frames, chosen)
+    moving = reconstruction.fit_moving(task, frames, tracks)
     step()
-    if moving is not None and moving.placed.mean() > 0.5:
+    if moving is not None and moving.registered.mean() > 0.5:
         fits.append(moving)
-    costs = [_cost(problem, fit) for fit in fits]
-    best = min(costs)
-    simple = next(fit for fit, cost in zip(fits, costs, strict=True) if cost <= 1.25 * best + 0.1)
-    other = fits[int(np.argmin(costs))]
-    fit = simple if simple.kind == "static" else models.sharpened(problem, simple, step)
-    # Followed points slide a little, which blurs the difference; patches measured in place decide.
-    if other.kind != simple.kind and _cost(problem, simple) > 1.05 * best + 0.03:
-        better = models.sharpened(problem, other)
-        if simple.kind == "static" or fit.support < 0.9 * better.support:
-            fit = better
-    return models.all_frames(problem, fit), _doubts(problem, fit, best)
+    costs = [_fit_cost(task, fit) for fit in fits]
+    fit = _choose_fit(task, fits, costs, step)
+    return refinement.extend_to_all_frames(task, fit), _doubts(fit, min(costs))
 
 
-def _doubts(problem: models.Problem, fit: models.Fit, best: float) -> list[str]:
-    said = {
+def _choose_fit(task: Problem, fits: list[MotionFit], costs: list[float], step: Callable[[], None]) -> MotionFit:
+    """Return the simplest fit that explains the points about as well as the best, refined.
+
+    fits: from the simplest to the freest.
+    """
+    best_cost, best = min(costs), fits[int(np.argmin(costs))]
+    simple, cost = next((f, c) for f, c in zip(fits, costs, strict=True) if c <= 1.25 * best_cost + 0.1)
+    fit = simple if simple.kind == "static" else refinement.refine(task, simple, step)
+    # Tracked points slide a little, which blurs the difference; patches measured in place decide.
+    if best.kind != simple.kind and cost > 1.05 * best_cost + 0.03:
+        refined_best = refinement.refine(task, best)
+        if simple.kind == "static" or fit.support < 0.9 * refined_best.support:
+            return refined_best
+    return fit
+
+
+def _fit_cost(task: Problem, fit: MotionFit) -> float:
+    """Return the root mean squared error in pixels of an image 672 wide, with outliers counted as three pixels."""
+    error = fit.errors()[fit.registered[fit.bundle.camera_index]] / task.pixel
+    return float(np.sqrt(np.mean(np.minimum(error, 3.0) ** 2)))
+
+
+def _doubts(fit: MotionFit, best_cost: float) -> list[str]:
+    """Return sentences on what else the video could show."""
+    explanations = {
         "static": "The camera stands still: nothing in the video says otherwise.",
         "turning": "The camera only turns: no translation can be seen, so it is 0.",
         "zooming": "The lens zooms: the focal length changes from frame to frame, and the translation is 0. A camera"
         " that moves toward something flat looks the same.",
     }
-    doubts = [said[fit.kind]] if fit.kind in said else []
-    if best > 2.0:
+    doubts = [explanations[fit.kind]] if fit.kind in explanations else []
+    if best_cost > MAX_ERROR:
         doubts.append(
             "Many points agree with no single movement: something large moves, or the lens zooms while the camera"
             " moves, which is not modeled. Mask what moves."
@@ -134,63 +163,68 @@ def _doubts(problem: models.Problem, fit: models.Fit, best: float) -> list[str]:
     return doubts
 
 
-def _cost(problem: models.Problem, fit: models.Fit) -> float:
-    """Root of the mean squared error in pixels of an image 672 wide, with outliers counted as three pixels."""
-    error = fit.error()[fit.placed[fit.bundle.camera]] / problem.pixel
-    return float(np.sqrt(np.mean(np.minimum(error, 3.0) ** 2)))
-
-
-def _estimate(problem, fit, tracks, fps: float, aspect: float, doubts: list[str]) -> Estimate:
+def _to_estimate(
+    task: Problem, fit: MotionFit, tracks: Tracks, fps: float, aspect: float, doubts: list[str]
+) -> Estimate:
+    """Return the fit as a path relative to its first frame, with its inliers, points and warnings."""
     bundle = fit.bundle
-    error = fit.error() / problem.pixel
-    agree = error < models.REACH
-    seen = np.bincount(bundle.camera, minlength=problem.frames)
-    good = np.bincount(bundle.camera, agree, problem.frames)
-    inliers = good / np.maximum(seen, 1)
-    sure = (good >= FEWEST) & (inliers >= 0.25)
-    sure[0] |= fit.kind != "moving"
-    failed = np.flatnonzero(~sure)
-    if len(failed) > problem.frames / 2:
-        raise UserError(
-            f"the camera cannot be found: {len(failed)} of {problem.frames} frames have too few points that agree with"
-            " any one movement (blur, a moving subject that fills the image, or cuts): mask what moves, or split the"
-            " clip"
-        )
-    c2w = invert(np.concatenate([bundle.rotation, bundle.shift[:, :, None]], 2))
-    c2w = _bridged(c2w, sure)
+    agrees = fit.errors() / task.pixel < MAX_ERROR
+    inliers, measured = _support_per_frame(task, fit, agrees)
+    failed = np.flatnonzero(~measured)
+    c2w = _interpolate_unmeasured(invert(make_poses(bundle.rotation, bundle.translation)), measured)
     start = invert(c2w[:1])
     c2w = compose(start, c2w)
     points = bundle.points @ start[0, :, :3].T + start[0, :, 3]
-    trusted = np.bincount(bundle.point, agree, len(points)) >= 3
-    warnings = [*_about_support(inliers), *doubts]
+    trusted = np.bincount(bundle.point_index, agrees, len(points)) >= 3
     if fit.kind == "moving":
-        unit = _unit(bundle, points, trusted)
+        unit = _median_depth(bundle, points, trusted)
         c2w[:, :, 3] /= unit
         points = points / unit
     focal = bundle.focal / tracks.size[0]
     intrinsics = np.stack([focal, focal * aspect, *np.full((2, len(focal)), 0.5)], 1)
-    trajectory = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNIT)
+    warnings = [*_support_warnings(inliers), *doubts]
     if tracks.cuts:
-        warnings.append(f"Next to nothing is seen again at frame {', '.join(map(str, tracks.cuts))}: a cut?")
+        warnings.append(
+            f"Almost no tracked point survives into frame {', '.join(map(str, tracks.cuts))}: is there a cut?"
+        )
     if len(failed):
-        warnings.append(f"{len(failed)} of {problem.frames} frames have no pose of their own; theirs lies in between.")
-    if not problem.known:
-        warnings.append(_about_focal(fit, float(focal[0])))
+        warnings.append(f"{len(failed)} of {task.frames} frames have no pose of their own; theirs are interpolated.")
+    if not task.focal_known:
+        warnings.append(_focal_warning(fit.kind, float(focal[0])))
     return Estimate(
-        trajectory,
+        CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNIT),
         inliers,
-        tuple(map(int, failed)),
+        tuple(failed.tolist()),
         float(focal[0]),
-        problem.known,
+        task.focal_known,
         fit.kind,
         points[trusted],
         tuple(warnings),
     )
 
 
-def _about_focal(fit: models.Fit, focal: float) -> str:
+def _support_per_frame(task: Problem, fit: MotionFit, agrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of agreeing points (F,) and whether a frame has enough for a pose of its own (F,).
+
+    Raises UserError where more than half of the frames have not.
+    """
+    total = np.bincount(fit.bundle.camera_index, minlength=task.frames)
+    agreeing = np.bincount(fit.bundle.camera_index, agrees, task.frames)
+    inliers = agreeing / np.maximum(total, 1)
+    measured = (agreeing >= MIN_POINTS) & (inliers >= MIN_INLIERS)
+    measured[0] |= fit.kind != "moving"
+    failed = int((~measured).sum())
+    if failed > task.frames / 2:
+        raise UserError(
+            f"the camera cannot be found: {failed} of {task.frames} frames have too few points that agree with any one"
+            " movement (blur, a moving subject that fills the image, or cuts): mask what moves, or split the clip"
+        )
+    return inliers, measured
+
+
+def _focal_warning(kind: str, focal: float) -> str:
     degrees = np.degrees(2 * np.arctan(0.5 / focal))
-    if fit.kind in ("static", "zooming"):
+    if kind in ("static", "zooming"):
         return f"The focal length is a guess ({degrees:.0f} degrees): this movement does not show it."
     return (
         f"The focal length was estimated with the path ({degrees:.0f} degrees); a given one makes both more exact,"
@@ -198,41 +232,47 @@ def _about_focal(fit: models.Fit, focal: float) -> str:
     )
 
 
-def _about_support(inliers: np.ndarray) -> list[str]:
-    """A warning where a third or more of the points (F,) speak against the path."""
+def _support_warnings(inliers: np.ndarray) -> list[str]:
+    """Return a warning where a third or more of the points (F,) disagree with the path."""
     share = float(np.median(inliers))
-    if share >= DOUBTFUL:
+    if share >= DOUBTFUL_INLIERS:
         return []
     return [
-        f"Only {share:.0%} of the followed points agree with this path, so it may be wrong: mask what moves, give the"
+        f"Only {share:.0%} of the tracked points agree with this path, so it may be wrong: mask what moves, give the"
         " focal length, or take the method 'colmap'."
     ]
 
 
-def _by_colmap(images, allowed, focal: float | None, fps: float, aspect: float) -> Estimate:
-    """The same account of what COLMAP finds."""
-    from .colmap import solve
+def _estimate_by_colmap(
+    images: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None, fps: float, aspect: float
+) -> Estimate:
+    """Return COLMAP's reconstruction as an estimate."""
+    from .colmap import reconstruct
 
     width = images[0].shape[1]
-    solved = solve(images, allowed, None if focal is None else focal * width)
-    sure = np.isfinite(solved.w2c).all((1, 2))
-    c2w = np.tile(np.eye(3, 4), (len(sure), 1, 1))
-    c2w[sure] = invert(solved.w2c[sure])
-    start = invert(_bridged(c2w, sure)[:1])
-    c2w = compose(start, _bridged(c2w, sure))
-    near = solved.first if len(solved.first) else solved.points
-    depth = near @ start[0, 2, :3] + start[0, 2, 3]
+    result = reconstruct(images, allowed, None if focal is None else focal * width)
+    measured = np.isfinite(result.w2c).all((1, 2))
+    c2w = np.tile(np.eye(3, 4), (len(measured), 1, 1))
+    c2w[measured] = invert(result.w2c[measured])
+    c2w = _interpolate_unmeasured(c2w, measured)
+    start = invert(c2w[:1])
+    c2w = compose(start, c2w)
+    first_points = result.first_points if len(result.first_points) else result.points
+    depth = first_points @ start[0, 2, :3] + start[0, 2, 3]
     unit = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
     c2w[:, :, 3] /= unit
-    points = (solved.points @ start[0, :, :3].T + start[0, :, 3]) / unit
-    fx = solved.focal / width
-    failed = tuple(map(int, np.flatnonzero(~sure)))
-    warnings = [*_about_support(solved.agreeing), f"COLMAP placed {int(sure.sum())} of {len(sure)} frames."]
+    points = (result.points @ start[0, :, :3].T + start[0, :, 3]) / unit
+    fx = result.focal / width
+    failed = tuple(np.flatnonzero(~measured).tolist())
+    warnings = [
+        *_support_warnings(result.inliers),
+        f"COLMAP found the pose of {int(measured.sum())} of {len(measured)} frames.",
+    ]
     if failed:
-        warnings.append("The pose of the others lies between their neighbors'.")
+        warnings.append("The poses of the others are interpolated between their neighbors'.")
     return Estimate(
         CameraTrajectory(c2w, np.array([fx, fx * aspect, 0.5, 0.5]), fps=fps, unit=UNIT),
-        solved.agreeing,
+        result.inliers,
         failed,
         fx,
         focal is not None,
@@ -243,27 +283,28 @@ def _by_colmap(images, allowed, focal: float | None, fps: float, aspect: float) 
     )
 
 
-def _unit(bundle, points: np.ndarray, trusted: np.ndarray) -> float:
-    """The median depth of the trusted points that the first frame sees."""
-    first = np.zeros(len(points), bool)
-    first[bundle.point[bundle.camera == 0]] = True
-    depth = points[first & trusted, 2]
+def _median_depth(bundle: Bundle, points: np.ndarray, trusted: np.ndarray) -> float:
+    """Return the median depth of the trusted points (N, 3) that the first frame sees, in its axes."""
+    in_first = np.zeros(len(points), bool)
+    in_first[bundle.point_index[bundle.camera_index == 0]] = True
+    depth = points[in_first & trusted, 2]
     depth = depth[depth > 0]
     return float(np.median(depth)) if len(depth) else 1.0
 
 
-def _bridged(c2w: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Poses (F, 3, 4) with the unsure ones put between their neighbors."""
-    if sure.all() or not sure.any():
+def _interpolate_unmeasured(c2w: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Return poses (F, 3, 4) with those that are not measured (F,) interpolated between their neighbors."""
+    if measured.all() or not measured.any():
         return c2w
-    known, frames = np.flatnonzero(sure), np.arange(len(c2w))
+    known, frames = np.flatnonzero(measured), np.arange(len(c2w))
     at = np.clip(frames, known[0], known[-1])
-    turn = rotations.interpolate(known, c2w[known, :, :3], at)
-    place = np.stack([np.interp(at, known, column) for column in c2w[known, :, 3].T], 1)
-    return np.where(sure[:, None, None], c2w, np.concatenate([turn, place[:, :, None]], 2))
+    rotation = rotations.slerp(known, c2w[known, :, :3], at)
+    position = np.stack([np.interp(at, known, column) for column in c2w[known, :, 3].T], 1)
+    return np.where(measured[:, None, None], c2w, make_poses(rotation, position))
 
 
-def _checked(frames, focal, masks, method, fps, keyframes):
+def _checked_frames(frames: np.ndarray) -> np.ndarray:
+    """Return the video as an array. Raise UserError for another shape or type, or too few or too small frames."""
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[3] not in (3, 4) or frames.dtype.kind not in "fu":
         raise UserError(
@@ -274,27 +315,32 @@ def _checked(frames, focal, masks, method, fps, keyframes):
         raise UserError(f"the video has {len(frames)} frame; a camera's path needs at least 2")
     if min(frames.shape[1:3]) < 32:
         raise UserError(f"the video is {frames.shape[2]}x{frames.shape[1]} pixels; at least 32x32 was expected")
+    return frames
+
+
+def _check_options(focal: float | None, method: str, keyframes: int) -> None:
     if focal is not None and not 0.1 <= focal <= 20:
         raise UserError(f"the focal length is {focal}; 0.1 to 20 image widths were expected (50 degrees: 1.07)")
     if method not in METHODS:
         raise UserError(f"the method is '{method}'; expected one of {', '.join(METHODS)}")
     if keyframes < 3:
         raise UserError(f"{keyframes} key frames were asked for; at least 3 were expected")
-    if masks is not None:
-        masks = np.asarray(masks)
-        if masks.ndim != 3 or masks.shape[1:] != frames.shape[1:3] or len(masks) not in (1, len(frames)):
-            raise UserError(
-                f"the masks have shape {masks.shape}; ({len(frames)}, {frames.shape[1]}, {frames.shape[2]}) was"
-                " expected, as the video's"
-            )
-        masks = np.broadcast_to(masks > 0.5 if masks.dtype.kind == "f" else masks > 0, frames.shape[:3])
-    return frames, masks
 
 
-def _allowed(masks: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
-    """Where points may be followed (H, W) uint8, per frame: a little less than the masks leave, as edges move too."""
-    import cv2
+def _checked_masks(masks: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Return masks (F, H, W) bool, also of one for all frames. Raise UserError for other shapes than the video's."""
+    masks = np.asarray(masks)
+    if masks.ndim != 3 or masks.shape[1:] != frames.shape[1:3] or len(masks) not in (1, len(frames)):
+        raise UserError(
+            f"the masks have shape {masks.shape}; ({len(frames)}, {frames.shape[1]}, {frames.shape[2]}) was"
+            " expected, as the video's"
+        )
+    return np.broadcast_to(masks > 0.5 if masks.dtype.kind == "f" else masks > 0, frames.shape[:3])
 
+
+def _allowed(masks: np.ndarray, size: tuple[int, ...]) -> list[np.ndarray]:
+    """Return where points may be tracked, per frame (H, W) uint8: a little less than the masks leave, as edges move."""
+    cv2 = opencv()
     kernel = np.ones((9, 9), np.uint8)
     return [
         255 - cv2.dilate(cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_NEAREST), kernel)
@@ -302,10 +348,11 @@ def _allowed(masks: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     ]
 
 
-def _enough(xy: np.ndarray, frames: int) -> None:
-    seen = np.isfinite(xy[:, :, 0]).sum(0)
-    if len(xy) < FEWEST or np.median(seen) < FEWEST:
+def _check_tracks(tracks: Tracks, frames: int) -> None:
+    """Raise UserError where there are too few points to estimate a camera from."""
+    points = np.isfinite(tracks.xy[:, :, 0]).sum(0)
+    if len(tracks.xy) < MIN_POINTS or np.median(points) < MIN_POINTS:
         raise UserError(
-            f"too few points to follow: {int(np.median(seen))} in the middle one of {frames} frames, where at least"
-            f" {FEWEST} are needed. The image has too little texture, or is masked, blurred or too dark"
+            f"too few points to track: {int(np.median(points))} in the middle one of {frames} frames, where at least"
+            f" {MIN_POINTS} are needed. The image has too little texture, or is masked, blurred or too dark"
         )

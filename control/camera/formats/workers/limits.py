@@ -6,18 +6,19 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
-# Memory for the library itself, and what a byte of the file may grow to.
+# Memory for the library itself, and the bytes that a byte of the file may grow to.
 MEMORY, GROWTH, SECONDS = 1536 * 2**20, 4, 60
-MOST_FRAMES = 100_000
+MAX_FRAMES = 100_000
 
 
 class Refused(Exception):
     """The file cannot be used; the message says why."""
 
 
-def answer(read: Callable[[str], dict]) -> None:
-    """Read the file named on the command line and print what `read` gives, or {"error": why}."""
+def print_answer(read: Callable[[str], dict[str, Any]]) -> None:
+    """Read the file named on the command line and print what `read` returns, or {"error": reason}; end the process."""
     try:
         import resource
 
@@ -26,7 +27,7 @@ def answer(read: Callable[[str], dict]) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
-        # Windows has no such limits; the time limit of the caller stays.
+        # Windows has no such limits; the timeout of the caller stays.
         pass
     try:
         result = read(sys.argv[1])
@@ -34,17 +35,17 @@ def answer(read: Callable[[str], dict]) -> None:
         result = {"error": str(error)}
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        # What USD says starts with its own source file and line.
+        # USD's messages start with its own source file and line.
         reason = lines[0].rpartition(" : ")[2].strip("' ")
         result = {"error": f"the library refuses it ({reason[:200]})"}
     sys.stdout.write(json.dumps(result))
     sys.stdout.flush()
-    # Some of these libraries crash while they clean up; everything has been said.
+    # Some of these libraries crash while they clean up; the answer has been printed.
     os._exit(0)
 
 
-def frames(seconds: float, fps: float) -> int:
-    """The number of frames of an animation. Raises Refused for more than a path can have."""
-    if not 0 < fps < 10_000 or not 0 <= seconds * fps < MOST_FRAMES:
-        raise Refused(f"its animation lasts {seconds:.0f} s at {fps:g} frames per second: this is no camera path")
+def frame_count(seconds: float, fps: float) -> int:
+    """Return the number of frames of an animation. Raises Refused for more than a path can have."""
+    if not 0 < fps < 10_000 or not 0 <= seconds * fps < MAX_FRAMES:
+        raise Refused(f"its animation lasts {seconds:.0f} s at {fps:g} frames per second: this is not a camera path")
     return int(seconds * fps + 0.5) + 1

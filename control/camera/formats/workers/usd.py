@@ -1,8 +1,8 @@
 """Reads the camera of a USD file with usd-core; see the package's docstring.
 
 Prints matrices (F, 16) camera-to-world row by row in meters (camera along -z with y up), which axis of the world is up,
-fx, fy, cx and cy (F), normalized, fps, and what this pack noted in the file. Lens and film are compared with one
-another and never taken for millimeters: programs differ in their unit.
+fx, fy, cx and cy (F), normalized, fps, and what this pack noted in the file. Lens and film are compared with each
+other and never taken for millimeters: programs differ in their unit.
 """
 
 from __future__ import annotations
@@ -10,35 +10,36 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from typing import Any
 
-from limits import Refused, answer, frames
+from limits import Refused, frame_count, print_answer
 
-MOST_LAYERS = 200
+MAX_LAYERS, MAX_CAMERAS = 200, 100
 
 
-def check_layers(root) -> None:
-    """Refuses a file that wants other files from anywhere but its own folder: composing would open them."""
+def check_layers(root: Any) -> None:
+    """Raise Refused for a layer that refers to files outside its own folder: composing the stage would open them."""
     from pxr import Sdf
 
-    waiting, seen = [root], set()
-    while waiting:
-        layer = waiting.pop()
-        if layer.identifier in seen:
+    queue, visited = [root], set()
+    while queue:
+        layer = queue.pop()
+        if layer.identifier in visited:
             continue
-        seen.add(layer.identifier)
-        if len(seen) > MOST_LAYERS:
-            raise Refused(f"it is made of more than {MOST_LAYERS} files")
+        visited.add(layer.identifier)
+        if len(visited) > MAX_LAYERS:
+            raise Refused(f"it is made of more than {MAX_LAYERS} files")
         for name in layer.GetCompositionAssetDependencies():
             parts = name.replace("\\", "/").split("/")
             if ":" in name or ".." in parts or name.startswith(("/", "\\", "~")):
                 raise Refused(f"it refers to '{name[:80]}', which is not a file beside it: flatten it on export")
-            found = Sdf.Layer.FindOrOpen(layer.ComputeAbsolutePath(name))
-            if found is not None:
-                waiting.append(found)
+            dependency = Sdf.Layer.FindOrOpen(layer.ComputeAbsolutePath(name))
+            if dependency is not None:
+                queue.append(dependency)
 
 
-def times_of(stage, prim) -> list[float]:
-    """The time codes at which the camera is sampled: the stage's range, or that of its own samples."""
+def sample_times(stage: Any, prim: Any) -> list[float]:
+    """Return the time codes at which to sample the camera: the stage's range, or that of its own samples."""
     from pxr import UsdGeom
 
     samples: set[float] = set()
@@ -57,27 +58,27 @@ def times_of(stage, prim) -> list[float]:
     step = 1.0
     if stage.HasMetadata("framesPerSecond") and stage.GetFramesPerSecond() > 0:
         step = stage.GetTimeCodesPerSecond() / stage.GetFramesPerSecond()
-    count = frames(end - start, 1 / step)
-    return [start + number * step for number in range(count)]
+    return [start + number * step for number in range(frame_count(end - start, 1 / step))]
 
 
-def read(path: str) -> dict:
-    """The answer for one file."""
+def read(path: str) -> dict[str, Any]:
+    """Return the answer for one file. Raises Refused for a file without a usable camera."""
     with tempfile.TemporaryDirectory() as folder:
-        return _read(named(path, folder))
+        return read_stage(with_known_extension(path, folder))
 
 
-def named(path: str, folder: str) -> str:
-    """A path whose ending the library knows: the file itself, or a copy in `folder`."""
+def with_known_extension(path: str, folder: str) -> str:
+    """Return a path whose extension the library knows: the file itself, or a copy in `folder`."""
     path = os.path.abspath(path)
     if path.lower().endswith((".usd", ".usda", ".usdc", ".usdz")):
         return path
     with open(path, "rb") as file:
-        packed = file.read(2) == b"PK"
-    return shutil.copyfile(path, os.path.join(folder, "camera.usdz" if packed else "camera.usd"))
+        is_package = file.read(2) == b"PK"
+    return shutil.copyfile(path, os.path.join(folder, "camera.usdz" if is_package else "camera.usd"))
 
 
-def _read(path: str) -> dict:
+def read_stage(path: str) -> dict[str, Any]:
+    """Return the answer for a file with a known extension: the first animated camera, else the first."""
     from pxr import Sdf, Usd, UsdGeom
 
     root = Sdf.Layer.FindOrOpen(path)
@@ -85,40 +86,46 @@ def _read(path: str) -> dict:
         raise Refused("the library cannot open it: it is truncated or damaged")
     check_layers(root)
     stage = Usd.Stage.Open(root, Usd.Stage.LoadNone)
-    cameras = []
-    for prim in stage.Traverse():
-        if prim.IsA(UsdGeom.Camera):
-            cameras.append(prim)
+    cameras = [prim for prim in stage.Traverse() if prim.IsA(UsdGeom.Camera)]
     if not cameras:
         raise Refused("it has no camera: export it with cameras")
-    best = max(cameras[:100], key=lambda prim: len(times_of(stage, prim)) > 1)
-    times = times_of(stage, best)
+    best = max(cameras[:MAX_CAMERAS], key=lambda prim: len(sample_times(stage, prim)) > 1)
     scale = UsdGeom.GetStageMetersPerUnit(stage)
-    camera = UsdGeom.Camera(best)
-    result: dict = {"matrices": [], "fx": [], "fy": [], "cx": [], "cy": [], "up": str(UsdGeom.GetStageUpAxis(stage))}
-    for time in times:
-        lens = camera.GetCamera(Usd.TimeCode(time))
-        width, height, focal = lens.horizontalAperture, lens.verticalAperture, lens.focalLength
-        if str(lens.projection).endswith("Orthographic"):
-            raise Refused("its camera is orthographic; a perspective camera was expected")
-        if not (width > 0 and height > 0 and focal > 0):
-            raise Refused(f"its camera has a lens of {focal:g} before a film of {width:g} x {height:g}")
-        matrix = lens.transform
-        # USD's matrices act on rows.
-        rows = [[float(matrix[j][i]) for j in range(4)] for i in range(4)]
-        for row in rows[:3]:
-            row[3] *= scale
-        result["matrices"].append(sum(rows, []))
-        result["fx"].append(focal / width)
-        result["fy"].append(focal / height)
-        result["cx"].append(0.5 - lens.horizontalApertureOffset / width)
-        result["cy"].append(0.5 + lens.verticalApertureOffset / height)
+    samples = [camera_sample(UsdGeom.Camera(best), time, scale) for time in sample_times(stage, best)]
     rate = stage.GetFramesPerSecond() if stage.HasMetadata("framesPerSecond") else stage.GetTimeCodesPerSecond()
-    result["fps"] = float(rate)
     notes = root.customLayerData.get("fulldit", {})
-    result["notes"] = {key: notes[key] for key in ("fps", "unit", "pixel_aspect") if key in notes}
-    return result
+    return {
+        "matrices": [matrix for matrix, _ in samples],
+        **{name: [lens[name] for _, lens in samples] for name in ("fx", "fy", "cx", "cy")},
+        "up": str(UsdGeom.GetStageUpAxis(stage)),
+        "fps": float(rate),
+        "notes": {key: notes[key] for key in ("fps", "unit", "pixel_aspect") if key in notes},
+    }
+
+
+def camera_sample(camera: Any, time: float, meters_per_unit: float) -> tuple[list[float], dict[str, float]]:
+    """Return the camera-to-world matrix (16,) and intrinsics at a time code. Raises Refused for an unusable lens."""
+    from pxr import Usd
+
+    lens = camera.GetCamera(Usd.TimeCode(time))
+    width, height, focal = lens.horizontalAperture, lens.verticalAperture, lens.focalLength
+    if str(lens.projection).endswith("Orthographic"):
+        raise Refused("its camera is orthographic; a perspective camera was expected")
+    if not (width > 0 and height > 0 and focal > 0):
+        raise Refused(f"its camera has a lens of {focal:g} before a film of {width:g} x {height:g}")
+    matrix = lens.transform
+    # USD's matrices act on rows.
+    rows = [[float(matrix[j][i]) for j in range(4)] for i in range(4)]
+    for row in rows[:3]:
+        row[3] *= meters_per_unit
+    intrinsics = {
+        "fx": focal / width,
+        "fy": focal / height,
+        "cx": 0.5 - lens.horizontalApertureOffset / width,
+        "cy": 0.5 + lens.verticalApertureOffset / height,
+    }
+    return [value for row in rows for value in row], intrinsics
 
 
 if __name__ == "__main__":
-    answer(read)
+    print_answer(read)
