@@ -64,7 +64,7 @@ def run_depth(
     unknown = set(kinds) - {*STEADY, *APPROACHING}
     if unknown:
         raise UserError(
-            f"{', '.join(sorted(unknown))}: no movements of this benchmark; choose from"
+            f"{', '.join(sorted(unknown))} is not a movement of this benchmark: choose from"
             f" {', '.join((*STEADY, *APPROACHING))}"
         )
     kinds = tuple(kinds) or (*STEADY, *APPROACHING)
