@@ -67,8 +67,8 @@ def draw_curves(
 ) -> np.ndarray:
     """Draw speed, angular speed and field of view over time, one below the other: `(height, width, 3)`.
 
-    limits: the fastest that a model was trained on, `speed` in units and `angular` in degrees, both per second; a dashed
-    line where the curve comes near it.
+    limits: the fastest that a model was trained on, `speed` in units and `angular` in degrees, both per second; a
+    dashed line where the curve comes near it.
     """
     return _page_with_curves(trajectory, height, width, limits or {})[0].image()
 

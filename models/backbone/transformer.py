@@ -290,7 +290,7 @@ class FullDiT(nn.Module):
         return ConditionKVCache(layers=tuple(layers))
 
     def _prefill_text(self, context: torch.Tensor, options: TransformerOptions) -> ConditionKVCache:
-        """Return the text as tokens of the sequence, at position 0, which rotates nothing: text is nowhere in the video."""
+        """Return the text as tokens of the sequence, at position 0, which rotates nothing: text has no place in it."""
         tokens = context + self.text_type.to(context)
         length = tokens.shape[1]
         rope = self.rope(torch.zeros(length, 3), ("text", length), tokens.device, {})
