@@ -13,7 +13,9 @@ import json
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -28,7 +30,7 @@ from comfyui_fulldit.models.families.presets import PRESETS
 
 
 def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> ConditionStreams:
-    """Camera, three references, identity map and depth of random numbers, for the clip that the config is made for."""
+    """Return camera, three references, identity map and depth of random numbers, of the config's own size."""
     t, h, w = config.latent_size
     generator = torch.Generator().manual_seed(0)
 
@@ -48,13 +50,13 @@ def all_conditions(config: FullDiTConfig, device: torch.device, dtype: torch.dty
     )
 
 
-def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype):
-    """diffusers' Wan transformer of the same size, as a callable, or None where diffusers is missing."""
+def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> Callable[..., torch.Tensor] | None:
+    """Return diffusers' Wan transformer of the same size, as a callable, or None where diffusers is missing."""
     try:
         from diffusers import WanTransformer3DModel
     except ImportError:
         return None
-    peer = WanTransformer3DModel(
+    peer: Any = WanTransformer3DModel(  # type: ignore[no-untyped-call]  # diffusers gives it no types
         patch_size=config.patch_size,
         num_attention_heads=config.num_heads,
         attention_head_dim=config.dim // config.num_heads,
@@ -64,49 +66,32 @@ def plain_peer(config: FullDiTConfig, device: torch.device, dtype: torch.dtype):
         freq_dim=config.freq_dim,
         ffn_dim=config.ffn_dim,
         num_layers=config.num_layers,
-    ).to(device, dtype)
+    )
+    peer = peer.to(device, dtype)
     return lambda x, t, text: peer(hidden_states=x, timestep=t, encoder_hidden_states=text, return_dict=False)[0]
 
 
 @torch.no_grad()
-def measure(name: str, rounds: int) -> dict:
-    """Median seconds of one network pass per variant, and the ratio of each to plain."""
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """Return the median seconds of one network pass per variant, and the ratio of each to plain."""
     config = PRESETS[name]
     device = pick_device()
     dtype = pick_dtype(device)
-
-    def network(mode: str) -> FullDiT:
-        torch.manual_seed(0)
-        model = FullDiT(replace(config, attention=mode))
-        initialize(model)
-        return model.to(device, dtype).eval()
-
-    decoupled, full = network("decoupled"), network("full")
+    decoupled, full = (random_network(replace(config, attention=mode), device, dtype) for mode in ("decoupled", "full"))
     conditions = all_conditions(config, device, dtype)
     x = torch.randn(1, config.in_dim, *config.latent_size, device=device, dtype=dtype)
     t = torch.full((1,), 500.0, device=device)
     text = torch.randn(1, config.text_len, config.text_dim, device=device, dtype=dtype)
     kv_cache = decoupled.prefill(conditions)
-    peer = plain_peer(config, device, dtype)
-
-    variants = {
+    variants: dict[str, Callable[[], torch.Tensor]] = {
         "plain": lambda: decoupled(x, t, text),
         "cached": lambda: decoupled(x, t, text, conditions, kv_cache=kv_cache),
         "recomputed": lambda: decoupled(x, t, text, conditions),
         "full": lambda: full(x, t, text, conditions),
     }
-    if peer is not None:
+    if (peer := plain_peer(config, device, dtype)) is not None:
         variants["diffusers_plain"] = lambda: peer(x, t, text)
-    seconds: dict[str, list[float]] = {key: [] for key in variants}
-    for round_number in range(rounds + 2):
-        for key, run in variants.items():
-            start = time.perf_counter()
-            run()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            if round_number >= 2:  # the first two warm up
-                seconds[key].append(time.perf_counter() - start)
-    median = {key: statistics.median(values) for key, values in seconds.items()}
+    median = median_seconds(variants, rounds, device)
     return {
         "config": name,
         "tokens": conditions.tokens(config.geometry),
@@ -119,8 +104,32 @@ def measure(name: str, rounds: int) -> dict:
     }
 
 
+def random_network(config: FullDiTConfig, device: torch.device, dtype: torch.dtype) -> FullDiT:
+    """Return a network with initial weights, the same for every attention mode."""
+    torch.manual_seed(0)
+    model = FullDiT(config)
+    initialize(model)
+    return model.to(device, dtype).eval()
+
+
+def median_seconds(
+    variants: dict[str, Callable[[], torch.Tensor]], rounds: int, device: torch.device
+) -> dict[str, float]:
+    """Return the median seconds of each variant, of `rounds` rounds in which each runs once."""
+    seconds: dict[str, list[float]] = {key: [] for key in variants}
+    for round_number in range(rounds + 2):
+        for key, run in variants.items():
+            start = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if round_number >= 2:  # the first two warm up
+                seconds[key].append(time.perf_counter() - start)
+    return {key: statistics.median(values) for key, values in seconds.items()}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", default="mini-cpu", choices=sorted(PRESETS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="FILE")

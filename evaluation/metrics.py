@@ -63,7 +63,7 @@ def mask_ious(objects: np.ndarray, masks: np.ndarray) -> list[float | None]:
     """Return the IoU of visible objects and target masks, per slot over the whole clip.
 
     `objects` (F, H, W) bool: where any object is visible. `masks` (K, F, H, W) bool: where each object should be. Every
-    pixel of an object counts for the slot whose mask is nearest, so an object in the wrong place costs twice: where it
+    pixel of an object counts for the slot whose mask is nearest, so a misplaced object counts twice: where it
     is and where it is not. None for a slot whose mask is empty.
     """
     owner = nearest_slot(masks)

@@ -1,4 +1,4 @@
-"""The benchmarks run; what they measure is not a test's business."""
+"""The benchmarks run; the figures themselves are not tested."""
 
 from __future__ import annotations
 

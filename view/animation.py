@@ -1,4 +1,4 @@
-"""Animated images (WebP) that pages show inline, no larger than asked."""
+"""Animated images (WebP) that pages show inline, no larger than a limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, max_
     if path.suffix.lower() != ".webp":
         raise UserError(f"'{path.name}' is not the name of an animation: use .webp")
     if not len(frames):
-        raise UserError(f"there are no frames to write to '{path}'")
+        raise UserError(f"there are no frames to write to '{path}': pass at least one")
     images = to_bytes(frames)
     while True:
         for quality in QUALITIES:
@@ -38,7 +38,7 @@ def write_animation(path: str | Path, frames: np.ndarray, fps: float = 8.0, max_
                 return len(data)
         height, width = (max(16, int(side * SMALLER)) for side in images.shape[1:3])
         if (height, width) == images.shape[1:3]:
-            raise UserError(f"{len(frames)} frames do not fit into {max_bytes} bytes: give fewer")
+            raise UserError(f"{len(frames)} frames do not fit into {max_bytes} bytes: use fewer frames")
         images = to_bytes(np.stack([resize(image.astype(np.float32) / 255, height, width) for image in images]))
 
 

@@ -21,7 +21,7 @@ LIMIT_IN_RANGE = 2.5  # a limit so many times above the largest value is still d
 
 @dataclass(frozen=True)
 class Curve:
-    """Values (N,) at times (N,) in seconds. limit: the largest that a model has seen. from_zero: starts at 0."""
+    """Values (N,) at times (N,) in seconds. limit: the largest that a model was trained on. from_zero: starts at 0."""
 
     title: str
     times: np.ndarray
@@ -54,11 +54,11 @@ class Panel:
     high: float
 
     def x(self, time: np.ndarray) -> np.ndarray:
-        """Return the places of times across the page."""
+        """Return the horizontal coordinates of times, in pixels."""
         return self.left + time / self.seconds * (self.right - self.left)
 
     def y(self, value: np.ndarray) -> np.ndarray:
-        """Return the places of values down the page."""
+        """Return the vertical coordinates of values, in pixels."""
         return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
 
 
@@ -67,7 +67,7 @@ def draw_curves(
 ) -> np.ndarray:
     """Draw speed, angular speed and field of view over time, one below the other: `(height, width, 3)`.
 
-    limits: the fastest that a model has seen, `speed` in units and `angular` in degrees, both per second; drawn as a
+    limits: the fastest that a model was trained on, `speed` in units and `angular` in degrees, both per second; a
     dashed line where the curve comes near it.
     """
     return _page_with_curves(trajectory, height, width, limits or {})[0].image()

@@ -50,8 +50,9 @@ class Viewpoint:
         return page
 
     def _to_image_plane(self, points: np.ndarray) -> np.ndarray:
-        seen = (points - self.eye) @ self.rotation
-        plane: np.ndarray = seen[..., :2] / np.maximum(seen[..., 2:], 1e-6)
+        """Return points (..., 3) projected at distance 1 from the viewer: (..., 2)."""
+        local = (points - self.eye) @ self.rotation
+        plane: np.ndarray = local[..., :2] / np.maximum(local[..., 2:], 1e-6)
         return plane
 
 
@@ -96,7 +97,7 @@ def draw_path(trajectory: CameraTrajectory, height: int = 480, width: int = 720)
 
 
 def draw_path_frames(trajectory: CameraTrajectory, height: int = 480, width: int = 720) -> np.ndarray:
-    """Draw the same as a clip: the path stands still and the camera moves along it. `(F, height, width, 3)`."""
+    """Draw the path as a clip in which the camera moves along it: `(F, height, width, 3)`."""
     page, layout = _page_with_path(trajectory, height, width)
     frames = np.empty((trajectory.frames, height, width, 3), np.float32)
     for index in range(trajectory.frames):
@@ -135,7 +136,7 @@ def _lay_out(trajectory: CameraTrajectory, height: int, width: int) -> PathLayou
 
 
 def camera_corners(c2w: np.ndarray, intrinsics: np.ndarray, size: float) -> np.ndarray:
-    """Return apex, the four corners of the image, and the tip of the mark at its top, of every camera: (F, 6, 3).
+    """Return apex, the four corners of the image, and the tip of the triangle above it, of every camera: (F, 6, 3).
 
     c2w (F, 3, 4), intrinsics (F, 4). The image has one size at any lens: its distance from the apex shows the lens.
     """
@@ -223,13 +224,13 @@ def _uncrowded(cameras: np.ndarray) -> list[int]:
 
 
 def _draw_camera(page: Canvas, corners: np.ndarray, color: Color, width: float, opacity: float) -> None:
-    """Draw a camera, of corners (6, 2) on the page: its pyramid, its image, a mark at the top and a dot at the apex."""
-    apex, image, mark = corners[0], corners[1:5], corners[5]
+    """Draw a camera of corners (6, 2) on the page: its pyramid, its image with a triangle above, a dot at the apex."""
+    apex, image, tip = corners[0], corners[1:5], corners[5]
     if opacity:
         page.area(image, color, opacity)
     for corner in image:
         page.line(np.stack([apex, corner]), color, width)
     page.line(image, color, width, closed=True)
     top = image[:2].mean(0)
-    page.area(np.stack([0.6 * top + 0.4 * image[0], 0.6 * top + 0.4 * image[1], mark]), color)
+    page.area(np.stack([0.6 * top + 0.4 * image[0], 0.6 * top + 0.4 * image[1], tip]), color)
     page.dot(apex, 1.3 * width + 0.8, color)

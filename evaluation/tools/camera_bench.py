@@ -53,7 +53,7 @@ def run_camera(
     method: str = "sift",
     progress: Progress = quiet,
 ) -> dict[str, Any]:
-    """Measure; return the result and write it to `json`.
+    """Run the benchmark; return the result and write it to `json`.
 
     What a missing library keeps from being measured is listed with the reason under `skipped`. Raises UserError for
     unknown clips before anything is rendered.
@@ -86,6 +86,7 @@ def run_camera(
 
 
 def _median(values: list[float | None]) -> float | None:
+    """Return the median of the values that are not None, or None."""
     known = [value for value in values if value is not None]
     return round(float(np.median(known)), 5) if known else None
 
@@ -168,6 +169,7 @@ def render_clip(clip: str, frames: int, height: int, width: int) -> tuple[np.nda
 
 
 def _world_clip(kind: str, frames: int, height: int, width: int) -> tuple[np.ndarray, CameraTrajectory]:
+    """Return the frames and the exact camera of a held-out scene with the camera movement `kind`."""
     import torch
 
     from ...scenes.trace import Tracer
@@ -221,7 +223,7 @@ def measure_clip(images: np.ndarray, truth: CameraTrajectory, method: str = "sif
 def direction_errors(target: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return the angles in degrees between positions (F, 3) relative to the first frame and their targets (F, 3).
 
-    Of the frames whose target is far enough away to have a direction; 90 where the estimate stands still.
+    Of the frames whose target is far enough away to have a direction; 90 where the estimate does not move.
     """
     distance = np.linalg.norm(target, axis=1)
     if distance.max() < 1e-6:

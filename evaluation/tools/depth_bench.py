@@ -56,7 +56,7 @@ WOBBLE = (0.08, 0.04)  # deviation of log scale, and of shift in shares of the r
 def run_depth(
     json: str | Path | None = None, long_frames: int = 1000, progress: Progress = quiet, kinds: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Measure; return the result and write it to `json`.
+    """Run the benchmark; return the result and write it to `json`.
 
     long_frames: length of the video for memory and time, 0 to leave them out. kinds: camera movements instead of all.
     Raises UserError for a movement that is not among them.
@@ -64,7 +64,7 @@ def run_depth(
     unknown = set(kinds) - {*STEADY, *APPROACHING}
     if unknown:
         raise UserError(
-            f"{', '.join(sorted(unknown))}: no movements of this benchmark; choose from"
+            f"{', '.join(sorted(unknown))} is not a movement of this benchmark: choose from"
             f" {', '.join((*STEADY, *APPROACHING))}"
         )
     kinds = tuple(kinds) or (*STEADY, *APPROACHING)
@@ -261,7 +261,7 @@ def _long_worker(path: Path, frames: int, report: Path) -> None:
     began, clock = time.process_time(), time.perf_counter()
     estimates = estimate_depth(back_and_forth(rendered, frames))
     estimated = time.process_time()
-    # Stabilized twice rather than kept: once to measure the range, once for the result.
+    # Stabilized twice instead of stored: once to measure the range, once for the result.
     meter = RangeMeter()
     for frame in stabilize(estimates, back_and_forth(rendered, frames)):
         meter.add(frame)

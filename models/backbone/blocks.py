@@ -94,6 +94,7 @@ class QKVProjections(nn.Module):
         return self._rotate(normalize(self.norm_k, self.k(x)), rope), self.v(x)
 
     def _rotate(self, x: torch.Tensor, rope: Rope | None) -> torch.Tensor:
+        """Return x (B, L, D), every head rotated by a rope where there is one."""
         if rope is None:
             return x
         return apply_rope(x.reshape(*x.shape[:2], self.heads, -1), rope).flatten(2)

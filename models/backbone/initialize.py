@@ -56,6 +56,7 @@ def initialize_tokenizers(model: FullDiT) -> None:
 
 
 def _xavier(layer: nn.Linear) -> None:
+    """Set Xavier weights and no bias."""
     nn.init.xavier_uniform_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

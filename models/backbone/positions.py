@@ -59,7 +59,7 @@ def stream_positions(stream: Stream, geometry: Sequence[int], patch: Sequence[in
 def make_rope(positions: torch.Tensor, head_dim: int) -> Rope:
     """Return the cosines and sines of positions (L, 3), each (L, 1, head_dim) float32: a value twice for its pair.
 
-    The sines carry the sign of their place in the pair, so that `apply_rope` needs no sign of its own. The angles are
+    The sines carry the sign of their half of the pair, so that `apply_rope` needs no sign of its own. The angles are
     computed in float64, since far positions times the fastest frequency leave little of float32.
     """
     side = 2 * (head_dim // 6)

@@ -77,8 +77,6 @@ class FullDiT(nn.Module):
         if config.joint_text:
             self.text_type = nn.Parameter(torch.zeros(dim, **factory_kwargs))
 
-    # ---- the parts of a pass --------------------------------------------------------------------------------------
-
     def forward(
         self,
         x: torch.Tensor,
@@ -108,6 +106,7 @@ class FullDiT(nn.Module):
         return self.to_latent(self.head(tokens, e), shape)[..., :frames, :height, :width]
 
     def _check_conditions(self, conditions: ConditionStreams, x: torch.Tensor) -> None:
+        """Raise UserError unless `conditions` are of the size and batch of the latent x."""
         if conditions.latent_size != tuple(x.shape[2:]):
             raise UserError(
                 f"The conditions belong to a video whose latent is {conditions.latent_size} (frames, height, width), "
@@ -219,8 +218,6 @@ class FullDiT(nn.Module):
             strength = torch.cat([torch.ones(length, 1, device=tokens.device), others.strength])
         return tokens, e0, (cos, sin), strength
 
-    # ---- conditions -----------------------------------------------------------------------------------------------
-
     def prefill(
         self,
         conditions: ConditionStreams,
@@ -293,7 +290,7 @@ class FullDiT(nn.Module):
         return ConditionKVCache(layers=tuple(layers))
 
     def _prefill_text(self, context: torch.Tensor, options: TransformerOptions) -> ConditionKVCache:
-        """Return the text as tokens of the sequence. They have no place in the video: position 0 rotates nothing."""
+        """Return the text as tokens of the sequence, at position 0, which rotates nothing: text has no place in it."""
         tokens = context + self.text_type.to(context)
         length = tokens.shape[1]
         rope = self.rope(torch.zeros(length, 3), ("text", length), tokens.device, {})

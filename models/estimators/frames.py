@@ -47,6 +47,6 @@ def batches(images: Iterable[Tensor], size: int) -> Iterator[Tensor]:
 
 
 def stop_if(canceled: Canceled | None, frame: int) -> None:
-    """Raise UserError where `canceled` says that the user wants no more."""
+    """Raise UserError where `canceled` returns True."""
     if canceled is not None and canceled():
         raise UserError(f"estimating depth was stopped at frame {frame}")

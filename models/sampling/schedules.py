@@ -1,4 +1,4 @@
-"""Sampling schedules: at which times t the network is asked, from 1 (noise) down to 0 (data)."""
+"""Sampling schedules: at which times t the network is evaluated, from 1 (noise) down to 0 (data)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 def _rechunk(images: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
-    """Yield a stream of frames (B, C, any, H, W) anew: one frame first, then `chunk` at a time, and what is left."""
+    """Yield a stream of frames (B, C, any, H, W) cut again: one frame first, then `chunk` at a time, then the rest."""
     held: Tensor | None = None
     size = 1
     for piece in images:

@@ -24,7 +24,7 @@ def rms(x: Tensor, gamma: Tensor) -> Tensor:
 
 
 def rms_silu(x: Tensor, gamma: Tensor) -> Tensor:
-    """Apply RMS norm and SiLU together: a seam, so that the trainer can put a compiled form in its place."""
+    """Apply RMS norm and SiLU together: a seam, so that the trainer can replace the function by a compiled one."""
     return F.silu(rms(x, gamma))
 
 
@@ -91,12 +91,12 @@ class CausalConv3d(nn.Conv3d):
         before = None
         if past is not None and self.back:
             before = past.get(self)
-            kept = x if before is None else torch.cat((before, x), dim=2)
-            past[self] = kept[:, :, -self.back :].clone()
+            known = x if before is None else torch.cat((before, x), dim=2)
+            past[self] = known[:, :, -self.back :].clone()
         return self.convolve(x, before)
 
     def convolve(self, x: Tensor, before: Tensor | None = None) -> Tensor:
-        """Convolve `x` after the frames `before`; where these are fewer than needed, zeros stand in front."""
+        """Convolve `x` after the frames `before`; where these are fewer than needed, zeros are put in front."""
         if before is None and x.shape[2] == 1:
             # A single first frame has only zeros before it: the last slice of the kernel does it all.
             return conv3d(x, self.weight[:, :, -1:], self.bias, self.stride, self.padding)

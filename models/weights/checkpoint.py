@@ -92,7 +92,7 @@ def load_model(
     config = read_config(path)
     if config.text != "bytes":
         raise UserError(
-            f"'{path}' has no text encoder of its own (it wants {config.text!r}), which this command needs. "
+            f"'{path}' has no text encoder of its own (it was trained with {config.text!r}), which this command needs. "
             f"Use it in ComfyUI with a CLIP loader."
         )
     tensors = read_tensors(path)

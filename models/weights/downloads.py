@@ -152,7 +152,7 @@ def mismatch(path: Path, file: RemoteFile) -> str | None:
 
 
 def _provenance(model: RemoteModel) -> dict[str, Any]:
-    """Return what `source.json` beside the files says about where they are from."""
+    """Return the content of `source.json` beside the files: where they are from."""
     return {
         "repository": model.repository,
         "revision": model.revision,
@@ -234,4 +234,5 @@ def _check_online(purpose: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
+    """Return the first line of an error, or its kind where it has no text."""
     return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -86,7 +86,7 @@ def _without_prefix(name: str) -> str:
 
 
 def load_backbone(model: FullDiT, state: Mapping[str, torch.Tensor], path: str = "the file") -> None:
-    """Load open Wan 2.1 text-to-video weights into a FullDiT of the same size; its condition tokenizers start anew.
+    """Load open Wan 2.1 text-to-video weights into a FullDiT of the same size, and initialize its tokenizers from them.
 
     Raises UserError for weights of another size, or with parts that this network lacks (image-to-video, VACE).
     """

@@ -52,6 +52,7 @@ def read_metadata(path: PathLike) -> dict[str, str]:
 
 
 def _cut_short(path: Path, size: int) -> str:
+    """Return the message for a file that ends too early."""
     return f"'{path}' is cut short ({size} bytes). Download or copy it again."
 
 
@@ -97,4 +98,5 @@ def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
 
 
 def _first_names(names: list[str], count: int = 3) -> str:
+    """Return the first of `names`, and how many more there are."""
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

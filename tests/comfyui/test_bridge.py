@@ -33,17 +33,17 @@ def files(host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    vae_parts, configs, networks = module("models.vae"), module("models.config"), module("models.transformer")
+    vae_parts, configs, networks = module("models.vae"), module("models.config"), module("models.backbone.transformer")
     vae_parts.save_vae(folder / "vae.safetensors", vae_parts.VAE(dim=8).eval())
     mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
     config = dataclasses.replace(configs.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES)
     network = networks.FullDiT(config)
-    networks.initialize(network)
+    module("models.backbone.initialize").initialize(network)
     for name, parameter in network.named_parameters():
         if name.endswith(("head.weight", "type_vector", "slot_vectors", "type", "slot")):
             torch.nn.init.normal_(parameter, std=0.3)
-    text = module("models.text").TextEncoder(dim=config.text_dim)
-    module("models.checkpoint").save_model(folder / "model.safetensors", network, text, config, dtype=None)
+    text = module("models.conditioning.text").TextEncoder(dim=config.text_dim)
+    module("models.weights.checkpoint").save_model(folder / "model.safetensors", network, text, config, dtype=None)
     return folder / "model.safetensors", folder / "vae.safetensors"
 
 
@@ -86,12 +86,12 @@ def sample(loaded, model=None, request=None, **options):
 
 def own_sample(loaded, files, request, steps=STEPS, scales=None, first_frame_pass=0.0, seed=3):
     """The same walk by models/sampling/sampler.py, as a raw latent."""
-    network, text, config = module("models.checkpoint").load_model(files[0])
+    network, text, config = module("models.weights.checkpoint").load_model(files[0])
     conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, request)
     noise = torch.randn(1, 16, 5, HEIGHT // 8, WIDTH // 8, generator=torch.manual_seed(seed))
     with torch.inference_mode():
         words = text.encode(["a red ball", ""])
-        latent = module("models.sampler").sample(
+        latent = module("models.sampling.sampler").sample(
             network,
             noise,
             words[:1],
@@ -318,7 +318,7 @@ def test_previews_come_as_images_also_where_the_hosts_are_off(loaded, monkeypatc
 
 
 def test_the_text_encoder_is_ours_and_knows_weights(loaded, files):
-    _, text, _ = module("models.checkpoint").load_model(files[0])
+    _, text, _ = module("models.weights.checkpoint").load_model(files[0])
     for prompt in ("a red ball", "", "ein größerer Würfel, 大きい", "x" * 400):
         ours = text.encode([prompt])
         theirs = loaded.clip.encode_from_tokens(loaded.clip.tokenize(prompt))
@@ -356,7 +356,7 @@ def test_what_is_refused_before_sampling(loaded, files):
     other = module("models.vae").VAE(dim=8)
     with pytest.raises(UserError, match="Connect the VAE of Load FullDiT"):
         applying.check_vae(SimpleNamespace(first_stage_model=other), loaded.model.model.fulldit)
-    with pytest.raises(UserError, match="camera_guidance is 3, but Conditions has no camera"):
+    with pytest.raises(UserError, match="Camera_guidance is 3, but Conditions has no camera"):
         fewer = dataclasses.replace(loaded.request, controls=loaded.request.controls.only(["depth"]))
         sample(loaded, request=fewer, scales={"camera": 3.0})
 
@@ -383,7 +383,7 @@ def test_files_that_are_refused(host, files, tmp_path):
     foreign = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(1)}, foreign)
     more = tmp_path / "more.safetensors"
-    config = module("models.checkpoint").read_metadata(checkpoint)
+    config = module("models.weights.checkpoint").read_metadata(checkpoint)
     save_file({**load_file(checkpoint), "extra.weight": torch.zeros(1)}, more, config)
     for path, message in ((cut, "cut short"), (pickled, "pickled"), (foreign, "not a FullDiT"), (more, "extra.weight")):
         with pytest.raises(UserError, match=message):

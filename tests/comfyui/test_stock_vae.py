@@ -37,7 +37,7 @@ def clip(frames: int) -> torch.Tensor:
     return torch.stack((torch.sin(x + t), torch.cos(y - t), torch.sin(x + y + 2 * t)), dim=-1) * 0.4 + 0.5
 
 
-def test_the_stock_loader_takes_it_for_wan21(stock) -> None:
+def test_the_stock_loader_takes_the_file_for_a_wan21_vae(stock) -> None:
     import comfy.ldm.wan.vae
 
     assert isinstance(stock.first_stage_model, comfy.ldm.wan.vae.WanVAE)
@@ -45,7 +45,7 @@ def test_the_stock_loader_takes_it_for_wan21(stock) -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 5, 17])
-def test_latents_and_images_are_the_same(stock, ours, frames: int) -> None:
+def test_latents_and_images_equal_those_of_the_stock_vae(stock, ours, frames: int) -> None:
     images = clip(frames)
     theirs = stock.encode(images)
     x = images.permute(3, 0, 1, 2)[None] * 2 - 1
@@ -59,7 +59,7 @@ def test_latents_and_images_are_the_same(stock, ours, frames: int) -> None:
     assert (decoded.reshape(whole.shape) - whole).abs().max() < 2e-3
 
 
-def test_the_latents_are_wan21s(ours) -> None:
+def test_latents_are_normalized_as_wan21s(ours) -> None:
     import comfy.latent_formats
 
     z = torch.randn(1, 16, 2, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -69,5 +69,5 @@ def test_the_latents_are_wan21s(ours) -> None:
     assert torch.allclose(latent.denormalize_latent(z), wan.process_out(z), atol=1e-6)
 
 
-def test_the_file_is_small_enough() -> None:
+def test_the_file_is_small_enough_for_the_repository() -> None:
     assert Path(FILE).stat().st_size <= 8 * 2**20

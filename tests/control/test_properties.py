@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from comfyui_fulldit.control.camera import CameraTrajectory, edit, rotations
 from comfyui_fulldit.control.camera.interpolate import METHODS
 from comfyui_fulldit.control.camera.presets import preset
-from comfyui_fulldit.control.camera.trajectory import MAX_FOCAL, compose, invert, project
+from comfyui_fulldit.control.camera.trajectory import compose, invert, project
 from comfyui_fulldit.control.errors import UserError
 
 scipy_spatial = pytest.importorskip("scipy.spatial.transform")
@@ -23,7 +23,7 @@ EXAMPLES = int(os.environ.get("FULLDIT_EXAMPLES", "0"))
 few = settings(max_examples=EXAMPLES or 20, deadline=None, derandomize=not EXAMPLES)
 small = st.floats(-3, 3, allow_subnormal=False)
 angle = st.floats(-1.2, 1.2, allow_subnormal=False)
-zoom = st.floats(0.4, 2.5)
+zoom = st.floats(0.5, 1.9)  # three paths joined stay below the largest focal length
 
 
 @st.composite
@@ -72,8 +72,6 @@ def test_composing_with_a_still_camera_changes_nothing(path):
 @few
 @given(paths(3, 3), paths(3, 3), paths(3, 3))
 def test_composing_is_associative(a, b, c):
-    zooms = [path.intrinsics[:, 0] / path.intrinsics[0, 0] for path in (b, c)]
-    assume((a.intrinsics[:, 1] * zooms[0] * zooms[1]).max() < MAX_FOCAL)  # together they may zoom in too far
     assert same(
         edit.compose_movements(edit.compose_movements(a, b), c),
         edit.compose_movements(a, edit.compose_movements(b, c)),

@@ -1,4 +1,4 @@
-"""The images of a camera path show what moves, and where."""
+"""The images of a camera path show how it moves, and where."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ def test_the_last_camera_stands_where_the_movement_leads(name, axis, sign):
     assert sign * (red(image).mean(0)[axis] - blue(image).mean(0)[axis]) > 10
 
 
-def test_every_path_can_be_drawn():
-    """Still, of one frame, huge, tiny, long, and with any lens."""
+def test_still_huge_tiny_long_and_wide_paths_can_be_drawn():
     still = preset("static", frames=1)
     far = preset("dolly_in", frames=200).scaled(1e4)
     small = preset("truck_left", frames=3).scaled(1e-9)
@@ -45,7 +44,7 @@ def test_every_path_can_be_drawn():
             assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.01
 
 
-def test_clips_have_a_image_per_frame_and_the_playhead_walks():
+def test_a_clip_of_a_path_has_an_image_per_frame_and_a_line_that_moves_on():
     path = preset("orbit_left", frames=5)
     frames = path_plot.draw_path_frames(path, 120, 160)
     curves = curve_plot.draw_curve_frames(path, 160, 200)
@@ -56,9 +55,7 @@ def test_clips_have_a_image_per_frame_and_the_playhead_walks():
     assert line == sorted(line) and np.ptp(np.diff(line)) <= 2 and line[-1] - line[0] > 100
 
 
-def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
-    """Twice the limit stands above its dashed line, half of it below."""
-
+def test_a_curve_is_above_its_limit_where_the_speed_is():
     def heights(amount: float) -> tuple[float, float]:
         path = preset("truck_right", frames=9, amount=amount, ease="linear")
         page = curve_plot.draw_curves(path, 360, 360, {"speed": 0.5})[30:110]
@@ -70,12 +67,15 @@ def test_a_curve_is_as_high_as_the_speed_and_its_limit_is_shown():
     assert fast < limit - 10
     limit, slow = heights(0.25)
     assert slow > limit + 10
+
+
+def test_a_limit_far_above_the_curve_is_written_and_not_drawn():
     far = preset("truck_right", frames=9, amount=0.05)
     plain, stated = (curve_plot.draw_curves(far, 360, 360, limits) for limits in (None, {"speed": 0.5}))
     assert np.array_equal(plain[30:110], stated[30:110]) and not np.array_equal(plain[:24], stated[:24])
 
 
-def test_rays_are_shown_as_colors():
+def test_rays_become_colors_moments_left_and_directions_right():
     rays = np.zeros((3, 6, 4, 5))
     rays[:, 5] = 1.0  # all look forward
     rays[2, 0] = -2.0
@@ -85,12 +85,14 @@ def test_rays_are_shown_as_colors():
     assert np.allclose(clip[2, :, :5], [0, 0.5, 0.5])
     sheet = plucker_plot.draw_plucker_sheet(np.repeat(rays, 4, 0), columns=3, width=300)
     assert sheet.shape[1:] == (300, 3) and sheet.std() > 0.05
+
+
+def test_rays_with_other_channels_are_refused():
     with pytest.raises(UserError, match="6, height, width"):
-        plucker_plot.draw_plucker_frames(rays[:, :5])
+        plucker_plot.draw_plucker_frames(np.zeros((3, 5, 4, 5)))
 
 
-def test_a_path_that_is_no_preset_keeps_its_own_length():
-    """Absolute poses far from the origin are drawn like the same path at the origin."""
+def test_a_path_far_from_the_origin_is_drawn_as_at_the_origin():
     path = preset("crane_up", frames=5)
     moved = CameraTrajectory(path.c2w + np.array([0, 0, 0, 100.0]), path.intrinsics, path.fps)
     assert np.abs(path_plot.draw_path(path, 120, 160) - path_plot.draw_path(moved, 120, 160)).mean() < 1e-3

@@ -19,7 +19,7 @@ def test_rotation_matrix_is_right_handed_and_safe_at_zero():
     assert torch.allclose(quarter[1], torch.eye(3).double())
 
 
-def test_steps_are_taken_in_the_axes_of_the_frame_before():
+def test_each_step_is_in_the_axes_of_the_frame_before():
     """Forward one, turn right by 90 degrees, forward one: x right, z forward."""
     steps = torch.tensor([[[0, np.pi / 2, 0, 0, 0, 1], [0, 0, 0, 0, 0, 1]]])
     poses = compose(steps)
@@ -51,7 +51,7 @@ def test_crop_is_the_stretched_box_and_hides_the_outline():
     assert torch.isfinite(crop(image, torch.zeros_like(box))).all()
 
 
-def test_motion_is_found_and_scaled_to_the_width():
+def test_flow_is_measured_in_pixels_and_scaled_to_the_width():
     generator = np.random.default_rng(0)
     coarse = torch.from_numpy(generator.random((1, 3, 12, 18))).float()
     wide = torch.nn.functional.interpolate(coarse, (64, 108), mode="bicubic")[0].clamp(0, 1).permute(1, 2, 0).numpy()
@@ -63,7 +63,7 @@ def test_motion_is_found_and_scaled_to_the_width():
     assert images.shape == (3, 3, 32, 48) and small[:, 0].median() == pytest.approx(2 / 96, abs=0.003)
 
 
-def test_file_round_trip_and_refusals(tmp_path):
+def test_a_file_of_estimators_comes_back_in_half_precision(tmp_path):
     torch.manual_seed(0)
     written = Estimators(about={"steps": 3})
     path = save_estimators(tmp_path / "e.safetensors", written)
@@ -73,6 +73,10 @@ def test_file_round_trip_and_refusals(tmp_path):
     expected = written.perception.eval()(image).disparity
     assert torch.allclose(read.perception(image).disparity, expected, atol=1e-2)
     assert path.stat().st_size <= 8.5 * 2**20
+
+
+def test_a_cut_or_missing_file_of_estimators_is_refused(tmp_path):
+    path = save_estimators(tmp_path / "e.safetensors", Estimators())
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="cut short"):
         load_estimators(path)
@@ -80,7 +84,7 @@ def test_file_round_trip_and_refusals(tmp_path):
         load_estimators(tmp_path / "none.safetensors")
 
 
-def test_any_length_of_clip():
+def test_the_camera_network_takes_clips_of_any_length():
     net = CameraNet().eval()
     for frames in (2, 9):
         images, stills = torch.rand(1, frames, 3, 32, 48), torch.rand(1, min(frames, 5), 32, 48)
@@ -88,7 +92,7 @@ def test_any_length_of_clip():
         assert steps.shape == (1, frames - 1, 6)
 
 
-def test_training_that_is_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_training_that_is_stopped_resumes_to_the_same_weights(tmp_path, monkeypatch):
     from comfyui_fulldit.training.common.settings import config_path
     from comfyui_fulldit.training.estimators import train_estimators as estimators
 

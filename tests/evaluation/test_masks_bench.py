@@ -38,7 +38,7 @@ def test_the_command_writes_the_figures(small, tmp_path, capsys, monkeypatch):
     assert "propagation_iou" in capsys.readouterr().out
 
 
-def test_in_betweens_without_alignment_get_poor_figures(small, monkeypatch):
+def test_in_betweens_without_alignment_have_a_low_iou(small, monkeypatch):
     monkeypatch.setattr(Between, "at", lambda self, w: (1 - w) * self.one.mask + w * self.other.mask)
     assert masks_bench.measure_inbetweens()["motions"]["moves_far"] < 0.6
 
@@ -50,7 +50,10 @@ def test_outlines_turn_about_their_center_of_mass(small):
         assert center == pytest.approx([48, 72], abs=0.05)
 
 
-def test_nonsense_is_refused():
+def test_a_run_without_scenes_is_refused():
     with pytest.raises(UserError, match="0 scenes"):
         masks_bench.run_masks(scenes=0)
+
+
+def test_two_empty_masks_have_no_iou():
     assert masks_bench.iou(np.zeros((2, 2)), np.zeros((2, 2))) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -36,7 +38,7 @@ def diffusers_twin(config: FullDiTConfig):
 
 @pytest.mark.parametrize("dim", [48, 64, 96])  # head sizes 24, 32 and 48: the axes share the channels differently
 @torch.no_grad()
-def test_equals_diffusers(dim):
+def test_without_conditions_it_equals_diffusers(dim):
     config = small(dim=dim)
     model = randomized(config)
     twin = diffusers_twin(config)
@@ -45,24 +47,35 @@ def test_equals_diffusers(dim):
     x, t, context = latent(batch=2), torch.tensor([37.5, 911.0]), words(config, 2)
     expected = twin(x, t, context).sample
     assert apart(model(x, t, context), expected) < 1e-5
-    # The comparison can fail: another time is another answer.
+    # The comparison can fail: another time gives another velocity.
     assert apart(model(x, t + 30, context), expected) > 1e-3
 
 
-@torch.no_grad()
-def test_adapters_round_trip_and_prefixes():
+def test_keys_of_diffusers_translate_to_wan_and_back():
     state = diffusers_twin(small()).state_dict()
     assert is_diffusers(state)
     wan = to_wan(state)
-    assert set(to_diffusers(wan)) == set(state)
+    assert not is_diffusers(wan) and set(to_diffusers(wan)) == set(state)
+
+
+def test_a_prefix_of_a_wrapping_is_taken_off_keys():
+    wan = to_wan(diffusers_twin(small()).state_dict())
     assert to_wan({f"model.diffusion_model.{n}": v for n, v in wan.items()}).keys() == wan.keys()
+
+
+def test_a_backbone_takes_open_weights_and_starts_its_tokenizers_from_them():
+    state = diffusers_twin(small()).state_dict()
     model = FullDiT(small())
     load_backbone(model, state)
     assert torch.equal(model.head.modulation, state["scale_shift_table"])
     assert torch.equal(model.blocks[1].norm3.bias, state["blocks.1.norm2.bias"])
     assert torch.equal(model.tokenizers["depth"].patch_embedding.weight, state["patch_embedding.weight"])
+
+
+def test_weights_of_image_to_video_or_of_another_size_are_refused():
+    state = to_wan(diffusers_twin(small()).state_dict())
     with pytest.raises(UserError, match="image|text-to-video"):
-        load_backbone(model, {**wan, "img_emb.proj.0.weight": torch.zeros(1)})
+        load_backbone(FullDiT(small()), {**state, "img_emb.proj.0.weight": torch.zeros(1)})
     with pytest.raises(UserError, match="other shapes"):
         load_backbone(FullDiT(small(ffn_dim=48)), state)
 
@@ -124,32 +137,44 @@ def test_time_per_frame_equals_time_per_sample_when_constant():
 
 
 @torch.no_grad()
-def test_attention_callables_agree_and_see_every_call():
+def test_attention_backends_agree():
     model = randomized(small())
     x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+    found = {}
+    for backend in BACKENDS:
+        use_backend(model, backend)
+        found[backend] = model(x, t, context, given)
+    assert apart(found["explicit"], found["sdpa"]) < 1e-5
+
+
+def test_an_unknown_attention_backend_is_refused():
+    with pytest.raises(UserError, match="sdpa"):
+        use_backend(FullDiT(small()), "flash9")
+
+
+@torch.no_grad()
+def test_an_attention_of_a_host_gets_every_call_with_its_options():
+    model = randomized(small())
+    x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+    use_backend(model, "explicit")
+    expected = model(x, t, context, given)
     calls = []
 
     def own(q, k, v, heads, transformer_options=None, kind="self"):
         calls.append((kind, q.shape[1], k.shape[1], transformer_options["mark"]))
         return BACKENDS["explicit"](q, k, v, heads)
 
-    found = {}
-    for backend in (*BACKENDS, own):
-        use_backend(model, backend)
-        found[backend] = model(x, t, context, given, transformer_options={"mark": 1})
-    assert apart(found["explicit"], found["sdpa"]) < 1e-5
-    assert torch.equal(found[own], found["explicit"])
+    use_backend(model, own)
+    assert torch.equal(model(x, t, context, given, transformer_options={"mark": 1}), expected)
     total = sum(s.tokens for s in given.streams)
     video = x[0, 0].numel() // 4
     # The last block's condition tokens are read but attend to nothing more.
     condition = [("condition", total, total, 1)] * (model.config.num_layers - 1)
     assert calls == condition + [("self", video, video + total, 1), ("text", video, 7, 1)] * model.config.num_layers
-    with pytest.raises(UserError, match="sdpa"):
-        use_backend(model, "flash9")
 
 
 @torch.no_grad()
-def test_hooks_of_a_host_are_honoured():
+def test_a_host_can_replace_a_block_and_patch_what_comes_after_each():
     model = randomized(small())
     x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
     plain = model(x, t, context, given)
@@ -163,15 +188,22 @@ def test_hooks_of_a_host_are_honoured():
         seen.append(args["block_index"])
         return {"img": args["img"]}
 
-    def after_text(args):
-        return args["x"] * 1.5
-
     options = {"patches_replace": {"dit": {("double_block", 1): replaced}}, "patches": {"double_block": [after]}}
     assert torch.equal(model(x, t, context, given, transformer_options=options), plain)
     assert seen == [0, ["img", "pe", "transformer_options", "txt", "vec"], 1]
     assert options["block_index"] == 1 and options["total_blocks"] == 2
-    options = {"patches": {"attn2_patch": [after_text]}}
-    assert apart(model(x, t, context, given, transformer_options=options), plain) > 1e-3
+
+
+@torch.no_grad()
+def test_a_host_can_patch_the_attention_to_the_text():
+    model = randomized(small())
+    x, t, context, given = latent(), torch.tensor([400.0]), words(model.config), conditions()
+
+    def after_text(args):
+        return args["x"] * 1.5
+
+    patched = model(x, t, context, given, transformer_options={"patches": {"attn2_patch": [after_text]}})
+    assert apart(patched, model(x, t, context, given)) > 1e-3
 
 
 @torch.no_grad()
@@ -186,17 +218,36 @@ def test_rope_options_stretch_video_and_conditions_alike():
 
 
 @torch.no_grad()
-def test_initialize_starts_at_zero_velocity_and_slots_apart():
+def test_initial_weights_predict_a_velocity_of_zero():
     model = FullDiT(small())
     initialize(model)
-    x, t, context = latent(), torch.tensor([400.0]), words(model.config)
-    assert model(x, t, context, conditions()).abs().max() == 0
+    assert model(latent(), torch.tensor([400.0]), words(model.config), conditions()).abs().max() == 0
+
+
+def test_initial_type_vectors_are_zero_and_slots_are_orthogonal():
+    model = FullDiT(small())
+    initialize(model)
     assert all(tokenizer.type_vector.abs().max() == 0 for tokenizer in model.tokenizers.values())
     slots = model.tokenizers["reference"].slot_vectors
     assert torch.allclose(slots @ slots.T, 0.09 * model.config.dim * torch.eye(3), atol=1e-4)
+
+
+@torch.no_grad()
+def test_an_initial_coarse_patch_embeds_the_mean_of_its_fine_patches():
+    model = FullDiT(small())
+    initialize(model)
     fine, coarse = model.tokenizers["depth"], model.tokenizers["identity_map"]
     flat = torch.randn(1, 16, 1, 1, 1).expand(1, 16, 1, 4, 4)
     assert torch.allclose(coarse(flat, torch.float32)[0, 0], fine(flat, torch.float32)[0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["decoupled", "full"])
+@torch.no_grad()
+def test_an_empty_cache_is_no_conditions(attention):
+    model = randomized(small(attention=attention))
+    x, t, context = latent(), torch.tensor([400.0]), words(model.config)
+    empty = model.prefill(conditions().select(()))
+    assert empty.nbytes == 0 and torch.equal(model(x, t, context, kv_cache=empty), model(x, t, context))
 
 
 def test_every_layer_with_weights_comes_from_operations():
@@ -221,28 +272,52 @@ def test_every_layer_with_weights_comes_from_operations():
     assert Own.made == len(layers)
 
 
-def test_config_round_trip_and_refusals():
-    config = small(attention="full", vae_fingerprint="abc", streams=("camera", "depth"))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "full", "vae_fingerprint": "abc", "streams": ("camera", "depth")},
+        {"patches": (("depth", (1, 4, 4)),)},
+    ],
+)
+def test_a_config_comes_back_from_its_metadata(changes):
+    config = small(**changes)
     assert FullDiTConfig.from_json(config.to_json()) == config
-    assert config.conditions == ("camera", "depth")
-    cut = small(patches=(("depth", (1, 4, 4)),))
-    assert FullDiTConfig.from_json(cut.to_json()) == cut
-    for wrong in (["depth"], [["depth", 2]], [["depth", [1, 2]]], [["depth", [1, 0, 2]]]):
-        with pytest.raises(UserError, match="pairs of a stream and three sizes"):
-            small(patches=wrong)
+
+
+def test_a_config_names_the_conditions_of_its_streams():
+    assert small(streams=("camera", "depth")).conditions == ("camera", "depth")
+
+
+def test_the_hosts_part_of_a_config_holds_the_hosts_fields_alone():
+    assert set(json.loads(small().to_json())["transformer"]) == set(CORE_FIELDS)
+
+
+@pytest.mark.parametrize("wrong", [["depth"], [["depth", 2]], [["depth", [1, 2]]], [["depth", [1, 0, 2]]]])
+def test_malformed_patches_are_refused(wrong):
+    with pytest.raises(UserError, match="pairs of a stream and three sizes"):
+        small(patches=wrong)
+
+
+def test_patches_of_an_unknown_stream_are_refused():
     with pytest.raises(UserError, match="condition streams pose"):
         small(patches=[["pose", [1, 2, 2]]])
-    import json
 
-    assert set(json.loads(config.to_json())["transformer"]) == set(CORE_FIELDS)
-    for broken, words_of_error in (
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
         ({"dim": 50, "num_heads": 4}, "multiple"),
         ({"streams": ["camera", "sound"]}, "sound"),
         ({"dim": "48"}, "type int"),
         ({"colour": 1}, "colour"),
         ({"attention": "sparse"}, "decoupled"),
-    ):
-        with pytest.raises(UserError, match=words_of_error):
-            FullDiTConfig.from_dict(broken)
+    ],
+)
+def test_a_wrong_field_of_a_config_is_refused_by_name(broken, message):
+    with pytest.raises(UserError, match=message):
+        FullDiTConfig.from_dict(broken)
+
+
+def test_a_config_of_another_project_is_refused():
     with pytest.raises(UserError, match="not one of FullDiT"):
         FullDiTConfig.from_json('{"transformer": {"dim": 5}}')

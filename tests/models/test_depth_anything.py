@@ -86,17 +86,29 @@ def test_depth_equals_that_of_transformers(tiny, size):
     assert np.abs(found - theirs).max() < 1e-4 * np.ptp(theirs)
 
 
-def test_frames_come_one_at_a_time_and_work_can_be_stopped(tiny):
+@pytest.fixture
+def clip() -> np.ndarray:
+    return np.random.default_rng(0).random((3, 28, 42, 3), np.float32)
+
+
+def test_frames_that_come_one_at_a_time_give_the_same(tiny, clip):
     network = load_depth_anything(tiny)
-    frames = np.random.default_rng(0).random((3, 28, 42, 3), np.float32)
     steps = []
-    whole = estimate_depth_anything(network, frames, lambda: steps.append(1), side=28)
-    streamed = estimate_depth_anything(network, iter(frames), side=28, batch=2)
+    whole = estimate_depth_anything(network, clip, lambda: steps.append(1), side=28)
+    streamed = estimate_depth_anything(network, iter(clip), side=28, batch=2)
     assert len(steps) == 3 and np.abs(whole - streamed).max() < 1e-4 * max(float(np.ptp(whole)), 1e-3)
+
+
+def test_estimating_can_be_canceled(tiny, clip):
+    network = load_depth_anything(tiny)
     with pytest.raises(UserError, match="stopped at frame 2"):
-        estimate_depth_anything(network, frames, cancel=iter([False, False, True]).__next__, side=28)
-    for bad, says in ((frames[..., :2], "shape"), (frames[:0], "no frames"), (frames * np.nan, "NaN")):
-        with pytest.raises(UserError, match=says):
+        estimate_depth_anything(network, clip, cancel=iter([False, False, True]).__next__, side=28)
+
+
+def test_frames_that_are_not_a_video_are_refused(tiny, clip):
+    network = load_depth_anything(tiny)
+    for bad, message in ((clip[..., :2], "shape"), (clip[:0], "no frames"), (clip * np.nan, "NaN")):
+        with pytest.raises(UserError, match=message):
             estimate_depth_anything(network, bad, side=28)
 
 
@@ -132,7 +144,7 @@ def test_the_authors_own_files_are_read(tiny, tmp_path):
 
 
 def as_the_authors_name_them(saved: dict) -> dict:
-    """Weights of transformers' file as the authors' code names them, written down apart from the reader's table."""
+    """Weights of transformers' file as the authors' code names them, written apart from the reader's table."""
     made = {}
     for key, value in saved.items():
         key = key.replace("backbone.embeddings.patch_embeddings.projection", "pretrained.patch_embed.proj")

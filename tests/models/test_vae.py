@@ -13,6 +13,7 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.latent import denormalize_latent, normalize_latent
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
+from comfyui_fulldit.models.weights.checkpoint import embedded_path, read_config
 
 
 def diffusers_key(key: str) -> str:
@@ -72,7 +73,7 @@ def assert_close(ours: torch.Tensor, theirs: torch.Tensor, relative: float = 1e-
 
 
 @pytest.mark.parametrize("frames", [1, 5, 9, 13])
-def test_whole_and_streamed_clips_equal_diffusers(vae: VAE, reference, frames: int) -> None:
+def test_whole_and_streamed_clips_equal_those_of_diffusers(vae: VAE, reference, frames: int) -> None:
     x = clip(frames)
     theirs = reference.encode(x).latent_dist.mean
     assert_close(vae.encode(x), theirs)
@@ -92,7 +93,7 @@ def test_the_future_does_not_reach_the_past(vae: VAE) -> None:
 
 
 @pytest.mark.parametrize("chunk", [4, 8])
-def test_streams_take_pieces_of_any_length_and_give_the_whole(vae: VAE, chunk: int) -> None:
+def test_a_stream_of_pieces_of_any_length_equals_the_whole(vae: VAE, chunk: int) -> None:
     x = clip(13)
     z = vae.encode(x)
     for cuts in ([13], [1] * 13, [3, 5, 5]):
@@ -116,55 +117,95 @@ def test_a_stream_remembers_no_more_for_a_longer_clip(vae: VAE) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "says"),
+    ("shape", "message"),
     [((1, 3, 4, 16, 16), "4k+1"), ((1, 3, 5, 16, 20), "multiples of 8"), ((1, 4, 5, 16, 16), r"\(B, 3, T, H, W\)")],
 )
-def test_images_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], says: str) -> None:
-    with pytest.raises(UserError, match=re.escape(says) if "+" in says else says):
+def test_images_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message) if "+" in message else message):
         vae.encode(torch.zeros(shape))
 
 
 def test_a_stream_that_ends_between_latents_is_refused(vae: VAE) -> None:
     with pytest.raises(UserError, match="multiples of 4"):
         list(vae.encode_stream([clip(7)]))
-    with pytest.raises(UserError, match="decodes latents"):
+
+
+@pytest.mark.parametrize("chunk", [0, 3, 6])
+def test_a_chunk_that_does_not_fill_latent_frames_is_refused(vae: VAE, chunk: int) -> None:
+    with pytest.raises(UserError, match=f"multiple of 4 frames; {chunk} is not one"):
+        list(vae.encode_stream([clip(9)], chunk))
+
+
+def test_latents_with_other_channels_are_refused(vae: VAE) -> None:
+    with pytest.raises(UserError, match=r"decodes latents of shape \(B, 16, T, h, w\)"):
         vae.decode(torch.zeros(1, 8, 1, 2, 2))
 
 
-def test_normalizing_latents_is_wan21_and_goes_back() -> None:
+def test_the_compression_is_that_of_the_latents(vae: VAE) -> None:
+    frames, height, width = vae.encode(clip(9)).shape[2:]
+    assert (frames - 1) * vae.temporal_compression + 1 == 9
+    assert (height * vae.spatial_compression, width * vae.spatial_compression) == (16, 24)
+    assert vae.encode(clip(1)).shape[1] == vae.z_dim
+
+
+def test_denormalizing_undoes_normalizing() -> None:
     z = torch.randn(2, 16, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.allclose(denormalize_latent(normalize_latent(z)), z)
+
+
+def test_normalized_latents_have_the_statistics_of_wan21() -> None:
     assert float(normalize_latent(torch.zeros(1, 16, 1, 1, 1))[0, 0]) == pytest.approx(0.7571 / 2.8184)
 
 
-def test_a_file_keeps_the_weights_their_fingerprint_and_the_metadata(vae: VAE, tmp_path: Path) -> None:
+def test_a_file_keeps_the_weights_and_the_metadata(vae: VAE, tmp_path: Path) -> None:
     path = save_vae(tmp_path / "vae.safetensors", vae, {"numbers": [1, 2.5]}, dtype=torch.float32)
     again = load_vae(path)
-    assert fingerprint(again) == fingerprint(vae)
     assert torch.equal(again.encode(clip(5)), vae.encode(clip(5)))
     assert read_metadata(path) == {"numbers": [1, 2.5]}
+
+
+def test_a_file_has_one_fingerprint_in_every_format_that_it_is_loaded_in(vae: VAE, tmp_path: Path) -> None:
+    whole = load_vae(save_vae(tmp_path / "vae.safetensors", vae, dtype=torch.float32))
+    assert fingerprint(whole) == fingerprint(vae)
     half = load_vae(save_vae(tmp_path / "half.safetensors", vae))
     assert fingerprint(half) == fingerprint(load_vae(tmp_path / "half.safetensors", dtype=torch.bfloat16))
     assert fingerprint(half) != fingerprint(vae)
 
 
-def test_files_that_are_no_vae_are_refused(vae: VAE, tmp_path: Path) -> None:
-    whole = save_vae(tmp_path / "vae.safetensors", vae)
-    short = tmp_path / "short.safetensors"
-    short.write_bytes(whole.read_bytes()[:-100])
+def test_the_fingerprint_of_the_embedded_vae_is_the_one_that_its_generator_names() -> None:
+    vae = load_vae(embedded_path("fulldit_mini_vae"))
+    assert fingerprint(vae) == read_config(embedded_path("fulldit_mini")).vae_fingerprint
+
+
+@pytest.fixture
+def file(vae: VAE, tmp_path: Path) -> Path:
+    return save_vae(tmp_path / "vae.safetensors", vae)
+
+
+def test_a_file_that_is_cut_short_is_refused(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UserError, match="cut short"):
-        load_vae(short)
-    pickled = tmp_path / "vae.pth"
-    torch.save(vae.state_dict(), pickled)
+        load_vae(file)
+
+
+def test_a_pickled_vae_is_refused(vae: VAE, tmp_path: Path) -> None:
+    torch.save(vae.state_dict(), tmp_path / "vae.pth")
     with pytest.raises(UserError, match="pickled"):
-        load_vae(pickled)
-    foreign = tmp_path / "foreign.safetensors"
-    save_file({"weight": torch.zeros(1)}, foreign)
+        load_vae(tmp_path / "vae.pth")
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="not a Wan 2.1 VAE"):
-        load_vae(foreign)
-    extra = tmp_path / "extra.safetensors"
-    save_file({**vae.state_dict(), "more": torch.zeros(1)}, extra)
+        load_vae(tmp_path / "foreign.safetensors")
+
+
+def test_a_weight_that_does_not_belong_to_the_vae_is_refused_by_name(vae: VAE, tmp_path: Path) -> None:
+    save_file({**vae.state_dict(), "more": torch.zeros(1)}, tmp_path / "extra.safetensors")
     with pytest.raises(UserError, match="more"):
-        load_vae(extra)
+        load_vae(tmp_path / "extra.safetensors")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_vae(tmp_path / "missing.safetensors")
