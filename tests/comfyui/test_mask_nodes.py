@@ -129,7 +129,7 @@ def test_masks_that_cannot_be_used_end_the_run_with_a_sentence(server):
     history = server.wait(server.queue(prompt))
     kind, error = history["status"]["messages"][-1]
     assert kind == "execution_error" and error["node_type"] == "FullDiTPropagateMask"
-    assert "frame 99 was named, but the video has the frames 0 to 16" in error["exception_message"]
+    assert "Frame 99 was named, but the video has the frames 0 to 16" in error["exception_message"]
 
 
 PLACES = {
