@@ -20,7 +20,7 @@ from ..control.identity.slots import SLOTS
 from .sockets import types
 
 MAX_OTHERS = 8
-OWN = "0: the model's own (connect model)."
+OWN = "0 takes the connected model's own."
 
 
 def _weight(name: str, what: str) -> list[io.Float.Input]:
@@ -43,10 +43,10 @@ def _weight(name: str, what: str) -> list[io.Float.Input]:
             min=0.0,
             max=5.0,
             step=0.05,
-            tooltip=f"How much {what} counts; 0 leaves it out.",
+            tooltip=f"Strength of {what}; 0 leaves it out.",
         ),
-        share("start", 0.0, f"From which part of sampling {what} holds."),
-        share("end", 1.0, f"Until which part of sampling {what} holds."),
+        share("start", 0.0, f"{what[:1].upper()}{what[1:]} has an effect from this share of sampling on."),
+        share("end", 1.0, f"{what[:1].upper()}{what[1:]} has an effect up to this share of sampling."),
     ]
 
 
@@ -71,7 +71,7 @@ def in_order(sockets: dict[str, Any] | None) -> list[Any]:
 
 
 class FullDiTConditions(io.ComfyNode):
-    """Everything that the video is to obey, and its size."""
+    """The conditions of one video, and its size."""
 
     @classmethod
     def define_schema(cls):
@@ -80,23 +80,33 @@ class FullDiTConditions(io.ComfyNode):
             display_name="Conditions (FullDiT)",
             category="FullDiT",
             description=(
-                "Any subset of camera, identities, depth and other conditions for one video. Shows how many tokens "
-                "each costs beside the video's own: as the connected model counts them, else as the embedded one."
+                "Any subset of camera, identities, depth and other conditions for one video. Shows the tokens that "
+                "each adds to the video's own, for the connected model or else the embedded one."
             ),
             search_aliases=["controls", "multi condition", "token budget"],
             inputs=[
-                types.Camera.Input("camera", optional=True, tooltip="A camera path, one pose per frame."),
-                identity_inputs("Up to three identities; another socket appears when one is used."),
-                types.Depth.Input("depth", optional=True, tooltip="A depth clip, one image per frame."),
+                types.Camera.Input("camera", optional=True, tooltip="A camera path with one pose per frame."),
+                identity_inputs("Up to three identities. A new socket appears when the last one is connected."),
+                types.Depth.Input("depth", optional=True, tooltip="A depth clip with one image per frame."),
                 # A step of 4 would make the page round 17 to 16, since 0 has a meaning too.
-                io.Int.Input("frames", default=17, min=0, max=1025, tooltip=f"Length of the video: 4k+1. {OWN}"),
-                io.Int.Input("width", default=96, min=0, max=4096, step=16, tooltip=f"A multiple of 16. {OWN}"),
-                io.Int.Input("height", default=64, min=0, max=4096, step=16, tooltip=f"A multiple of 16. {OWN}"),
+                io.Int.Input(
+                    "frames",
+                    default=17,
+                    min=0,
+                    max=1025,
+                    tooltip=f"Length of the video, such as 17: a multiple of 4, plus 1. {OWN}",
+                ),
+                io.Int.Input(
+                    "width", default=96, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
+                ),
+                io.Int.Input(
+                    "height", default=64, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
+                ),
                 io.Boolean.Input(
                     "spread",
                     default=False,
                     advanced=True,
-                    tooltip="For workflows of before: the same as fit_time resample.",
+                    tooltip="Kept for older workflows: the same as fit_time resample.",
                 ),
                 *_weight("camera", "the camera"),
                 *_weight("depth", "the depth"),
@@ -106,8 +116,8 @@ class FullDiTConditions(io.ComfyNode):
                     default=TimeFit.REFUSE.value,
                     optional=True,
                     tooltip=(
-                        "A camera, mask video or depth clip of another length: refuse it, resample it, or hold its "
-                        "last frame. hold also takes a single mask or depth image for the whole video."
+                        "For a camera, mask video or depth clip of another length. refuse: stop with an error. "
+                        "resample: spread it over the video. hold: repeat its last frame, or cut it."
                     ),
                 ),
                 io.Combo.Input(
@@ -115,22 +125,24 @@ class FullDiTConditions(io.ComfyNode):
                     options=[fit.value for fit in SpaceFit],
                     default=SpaceFit.CROP.value,
                     optional=True,
-                    tooltip="Masks, depth or a lens of other proportions: refuse, stretch, crop or pad them.",
+                    tooltip="For masks, depth and a camera lens of another aspect ratio.",
                 ),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model that will sample: size, token budget and warnings are then its own.",
+                    tooltip="The model that will sample. Size, token count and warnings are then for this model.",
                 ),
                 _growing(
                     "conditions",
-                    types.Condition.Input("condition", optional=True, tooltip="What another node gives."),
+                    types.Condition.Input("condition", optional=True, tooltip="From a node that makes a condition."),
                     "condition",
                     MAX_OTHERS,
-                    "Conditions of any other kind, with their own strength; another socket appears when one is used.",
+                    "Other kinds of conditions. A new socket appears when the last one is connected.",
                 ),
             ],
-            outputs=[types.Conditions.Output(display_name="conditions", tooltip="For a sampler or Apply Conditions.")],
+            outputs=[
+                types.Conditions.Output(display_name="conditions", tooltip="For FullDiT Sampler or Apply Conditions.")
+            ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 

@@ -1,4 +1,4 @@
-"""The Identity node: who, how they look, and where they stand."""
+"""The Identity node: one person or object, how it looks, and where it is."""
 
 from __future__ import annotations
 
@@ -20,23 +20,30 @@ class FullDiTIdentity(io.ComfyNode):
             node_id="FullDiTIdentity",
             display_name="Identity (FullDiT)",
             category="FullDiT/identity",
-            description="One person or thing: how it looks (images) and where it stands (a mask per frame).",
+            description="One person or object: how it looks (images) and where it is (a mask per frame).",
             search_aliases=["subject", "reference image", "character", "mask track"],
             inputs=[
-                io.String.Input("name", default="object", tooltip="How warnings and errors call it."),
-                io.Image.Input("image", tooltip="One or more images of it. Several at once are several views."),
+                io.String.Input("name", default="object", tooltip="Name in warnings and errors."),
+                io.Image.Input(
+                    "image", tooltip="One or more images of the identity. Several images are several views."
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where it is in the first image; the rest is cut away. Without it all counts.",
+                    tooltip="White where the identity is in the first image; the rest is removed.",
                 ),
                 io.Mask.Input(
                     "track",
                     optional=True,
-                    tooltip="White where it stands, one mask per frame of the video. Without it the model places it.",
+                    tooltip="White where the identity is, one mask per video frame. Without it, the model decides.",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=5.0, step=0.05, tooltip="How much it counts; 0 leaves it out."
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=5.0,
+                    step=0.05,
+                    tooltip="Strength of the identity; 0 leaves it out.",
                 ),
                 inputs.invert_mask(),
                 io.Float.Input(
@@ -47,7 +54,7 @@ class FullDiTIdentity(io.ComfyNode):
                     step=0.01,
                     advanced=True,
                     optional=True,
-                    tooltip="From which part of sampling it holds: 0 is the first step.",
+                    tooltip="It has an effect from this share of sampling on: 0 is the first step.",
                 ),
                 io.Float.Input(
                     "end",
@@ -57,7 +64,7 @@ class FullDiTIdentity(io.ComfyNode):
                     step=0.01,
                     advanced=True,
                     optional=True,
-                    tooltip="Until which part of sampling it holds: 1 is the last step.",
+                    tooltip="It has an effect up to this share of sampling: 1 is the last step.",
                 ),
             ],
             outputs=[Identity.Output(display_name="identity", tooltip="For Conditions.")],

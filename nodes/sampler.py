@@ -10,7 +10,7 @@ from .sockets.types import Conditions
 OWN = -1  # stands for the model's own value
 
 
-def _scale(name: str, what: str):
+def _scale(name: str, subject: str) -> io.Float.Input:
     return io.Float.Input(
         f"{name}_guidance",
         default=0.0,
@@ -20,14 +20,14 @@ def _scale(name: str, what: str):
         advanced=True,
         optional=True,
         tooltip=(
-            f"0: {what} is guided together with the text by cfg. Above 0: by a scale of its own, "
-            f"at the price of one more pass per step."
+            f"0: {subject} guided together with the text by cfg. Above 0: a scale of its own, for one more pass per "
+            f"step."
         ),
     )
 
 
 class FullDiTSampler(io.ComfyNode):
-    """Encodes the prompt, applies the conditions and samples."""
+    """From a prompt and conditions to a latent."""
 
     @classmethod
     def define_schema(cls):
@@ -36,8 +36,8 @@ class FullDiTSampler(io.ComfyNode):
             display_name="FullDiT Sampler",
             category="FullDiT",
             description=(
-                "From a prompt and conditions to a latent, through ComfyUI's own samplers, "
-                "with a guidance scale per condition if wanted."
+                "Samples a latent from a prompt and conditions through ComfyUI's own samplers, with an optional "
+                "guidance scale for each condition."
             ),
             search_aliases=["sample", "FullDiT", "multi condition sampler"],
             inputs=[
@@ -50,7 +50,7 @@ class FullDiTSampler(io.ComfyNode):
                     multiline=True,
                     dynamic_prompts=True,
                     default="",
-                    tooltip="What should be seen, in plain words. May stay empty.",
+                    tooltip="What the video shows, in plain words. May be empty.",
                 ),
                 io.String.Input(
                     "negative",
@@ -58,7 +58,7 @@ class FullDiTSampler(io.ComfyNode):
                     default="",
                     advanced=True,
                     optional=True,
-                    tooltip="What should not be seen. Empty is what the model was trained with.",
+                    tooltip="What the video should not show. The model was trained with an empty one.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -66,14 +66,14 @@ class FullDiTSampler(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="The noise to start from.",
+                    tooltip="Seed of the noise.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=0,
                     min=0,
                     max=1000,
-                    tooltip="More steps, more detail, more time. 0: the model's own.",
+                    tooltip="More steps give more detail and take more time. 0 takes the model's own number.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -83,8 +83,8 @@ class FullDiTSampler(io.ComfyNode):
                     step=0.1,
                     round=0.01,
                     tooltip=(
-                        "How strongly prompt and conditions are followed. 1 halves the time and follows less. -1: the "
-                        "model's own."
+                        "Guidance by prompt and conditions. 1 halves the time and follows them less. -1 takes the "
+                        "model's own value."
                     ),
                 ),
                 io.Combo.Input(
@@ -94,17 +94,17 @@ class FullDiTSampler(io.ComfyNode):
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="simple",
-                    tooltip="How the steps are spread. simple is the shifted schedule of the training.",
+                    tooltip="The noise schedule. simple is the shifted schedule of the training.",
                 ),
-                _scale("camera", "the camera"),
-                _scale("identity", "the identities"),
-                _scale("depth", "the depth"),
+                _scale("camera", "the camera is"),
+                _scale("identity", "the identities are"),
+                _scale("depth", "the depth is"),
                 io.Boolean.Input(
                     "preview",
                     default=True,
                     advanced=True,
                     optional=True,
-                    tooltip="Show the clip while it is made, also where ComfyUI's previews are off.",
+                    tooltip="Show the clip during sampling, even if ComfyUI's previews are off.",
                 ),
                 io.Float.Input(
                     "anchor",
@@ -115,8 +115,8 @@ class FullDiTSampler(io.ComfyNode):
                     advanced=True,
                     optional=True,
                     tooltip=(
-                        "The share of the steps that settle the first frame; the rest of the video is then made to "
-                        "follow from it. 0: all frames at once. -1: the model's own."
+                        "First-frame pass: this share of the steps generates the first frame, the other steps the "
+                        "video from it. 0: all frames at once. -1 takes the model's own value."
                     ),
                 ),
             ],
