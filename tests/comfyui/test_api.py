@@ -58,8 +58,10 @@ def test_a_preset_with_its_amount_and_two_identities(server):
     history = server.wait(server.queue(prompt(camera)))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
     assert len(history["outputs"]["look"]["images"]) == 5 and len(history["outputs"]["asked"]["images"]) == 5
-    # 2 latent frames of 8x12: camera 2, two references of 24, one map as fine as the video.
-    assert history["outputs"]["conditions"]["text"] == ["98 tokens, video 48\ncamera 2, references 48\nwho is where 48"]
+    # 2 latent frames of 8x12: camera 2, two references of 24, one map as fine as the video. What was resampled is said.
+    (text,) = history["outputs"]["conditions"]["text"]
+    assert text.startswith("98 tokens, video 48\ncamera 2, references 48\nwho is where 48\n")
+    assert "identity 'two' has 17 frames: it was resampled to 5." in text
 
 
 def test_a_camera_file_of_the_input_folder(server):

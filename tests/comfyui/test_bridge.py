@@ -33,10 +33,12 @@ def files(host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    vae_parts, configs, networks = module("models.vae"), module("models.config"), module("models.backbone.transformer")
+    vae_parts, presets, networks = (
+        module(name) for name in ("models.vae", "models.families.presets", "models.backbone.transformer")
+    )
     vae_parts.save_vae(folder / "vae.safetensors", vae_parts.VAE(dim=8).eval())
     mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
-    config = dataclasses.replace(configs.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES)
+    config = dataclasses.replace(presets.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES)
     network = networks.FullDiT(config)
     module("models.backbone.initialize").initialize(network)
     for name, parameter in network.named_parameters():
@@ -49,14 +51,13 @@ def files(host, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(files):
-    """model, clip, vae as the node gives them, and a request with everything in it."""
+    """model, clip, vae as the node gives them, and conditions of every kind."""
     model, clip, vae = module("nodes.bridge.loaders").load_all(*files, "fp32")
-    return SimpleNamespace(model=model, clip=clip, vae=vae, request=make_request())
+    return SimpleNamespace(model=model, clip=clip, vae=vae, conditions=make_conditions())
 
 
-def make_request(**changes):
-    """Camera, one identity with mask and track, and depth."""
-    frames = changes.pop("frames", FRAMES)
+def make_conditions(frames=FRAMES, **weights):
+    """Camera, one identity with mask and track, and depth; weights: strength, start and end of camera and depth."""
     numbers = torch.Generator().manual_seed(1)
     track = torch.zeros(frames, HEIGHT, WIDTH)
     track[:, 8:24, 10:30] = 1
@@ -66,28 +67,36 @@ def make_request(**changes):
         .args[0]
     )
     clip = torch.rand(frames, HEIGHT, WIDTH, 3, generator=numbers)
-    controls = module("control.bundle").Controls(
-        camera=module("control.camera.presets").preset("orbit_right", frames=frames),
-        identities=(identity,),
-        depth=module("nodes.depth").FullDiTDepth.execute(clip, "disparity").args[0],
-        **changes,
+    return (
+        module("nodes.conditions")
+        .FullDiTConditions.execute(
+            frames,
+            WIDTH,
+            HEIGHT,
+            camera=module("control.camera.presets").preset("orbit_right", frames=frames),
+            identities={"identity0": identity},
+            depth=module("nodes.depth").FullDiTDepth.execute(clip, "disparity").args[0],
+            **weights,
+        )
+        .args[0]
     )
-    return module("nodes.bridge.request").Request.make(controls, frames, HEIGHT, WIDTH)
 
 
-def sample(loaded, model=None, request=None, **options):
+def sample(loaded, model=None, conditions=None, **changes):
     """The latent of the FullDiT Sampler."""
-    given = {"seed": 3, "steps": STEPS, "cfg": 2.5, "preview": False, **options}
-    request = loaded.request if request is None else request
-    run = module("nodes.bridge.sampling").sample
+    sampling = module("nodes.bridge.sampling")
+    values = {"seed": 3, "steps": STEPS, "cfg": 2.5, "first_frame_pass": 0.0, "preview": False, **changes}
+    options = sampling.SamplingOptions(**values)
+    conditions = loaded.conditions if conditions is None else conditions
     with torch.inference_mode():
-        return run(model or loaded.model, loaded.clip, loaded.vae, request, "a red ball", **given)["samples"]
+        result = sampling.sample(model or loaded.model, loaded.clip, loaded.vae, conditions, "a red ball", "", options)
+    return result["samples"]
 
 
-def own_sample(loaded, files, request, steps=STEPS, scales=None, first_frame_pass=0.0, seed=3):
+def own_sample(loaded, files, conditions, steps=STEPS, scales=None, first_frame_pass=0.0, seed=3):
     """The same walk by models/sampling/sampler.py, as a raw latent."""
     network, text, config = module("models.weights.checkpoint").load_model(files[0])
-    conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, request)
+    streams = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, conditions)
     noise = torch.randn(1, 16, 5, HEIGHT // 8, WIDTH // 8, generator=torch.manual_seed(seed))
     with torch.inference_mode():
         words = text.encode(["a red ball", ""])
@@ -96,7 +105,7 @@ def own_sample(loaded, files, request, steps=STEPS, scales=None, first_frame_pas
             noise,
             words[:1],
             words[1:],
-            conditions,
+            streams,
             steps=steps,
             guidance=2.5,
             condition_guidance=scales or {},
@@ -121,7 +130,9 @@ def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
     monkeypatch.setattr(network, "forward", watch)
     positive = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize("a red ball"))
     negative = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize(""))
-    out = module("nodes.apply").FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.request).args
+    out = (
+        module("nodes.apply").FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.conditions).args
+    )
     image = torch.randn(out[2]["samples"].shape, generator=torch.manual_seed(5))
     for kind in ("first frame", "left half"):
         mask = torch.ones(1, 1, *image.shape[2:])
@@ -141,11 +152,11 @@ def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
 def test_the_first_frame_may_be_settled_first(loaded, files):
     """Two passes, as our own sampler has them: the second keeps the first pass's first latent frame. (The host's times
     come from a table of 1000, and agree with ours for numbers of steps that divide it.)"""
-    request = make_request()
-    theirs = sample(loaded, request=request, first_frame_pass=0.5, steps=8)
-    ours = own_sample(loaded, files, request, first_frame_pass=0.5, steps=8)
+    conditions = make_conditions()
+    theirs = sample(loaded, conditions=conditions, first_frame_pass=0.5, steps=8)
+    ours = own_sample(loaded, files, conditions, first_frame_pass=0.5, steps=8)
     assert (theirs - ours).abs().max() / ours.abs().max() < 1e-4
-    first = sample(loaded, request=request, steps=4)
+    first = sample(loaded, conditions=conditions, steps=4)
     assert torch.allclose(theirs[:, :, :1], first[:, :, :1], atol=1e-5)
     assert (theirs[:, :, 1:] - first[:, :, 1:]).abs().max() > 1e-3
 
@@ -155,26 +166,24 @@ def test_the_first_frame_may_be_settled_first(loaded, files):
     [
         ({}, {}),
         ({"camera": 3.0, "depth": 1.5}, {}),
-        ({}, {"camera_range": (0.0, 0.5), "depth_strength": 0.4, "depth_range": (0.3, 1.0)}),
+        ({}, {"camera_end": 0.5, "depth_strength": 0.4, "depth_start": 0.3}),
     ],
     ids=["joint", "one scale per condition", "ranges and strengths"],
 )
 def test_the_host_samples_what_our_own_sampler_does(loaded, files, scales, change):
-    request = make_request(**change)
-    theirs = sample(loaded, request=request, scales=scales)
-    ours = own_sample(loaded, files, request, scales=scales)
+    conditions = make_conditions(**change)
+    theirs = sample(loaded, conditions=conditions, scales=scales)
+    ours = own_sample(loaded, files, conditions, scales=scales)
     assert theirs.shape == ours.shape
     assert (theirs - ours).norm() / ours.norm() < 1e-4
 
 
 def test_every_condition_matters(loaded):
     whole = sample(loaded)
-    controls = loaded.request.controls
-    for left_out in controls.present():
-        fewer = dataclasses.replace(
-            loaded.request, controls=controls.only(n for n in controls.present() if n != left_out)
-        )
-        assert (sample(loaded, request=fewer) - whole).abs().max() > 1e-3, left_out
+    names = loaded.conditions.names
+    for left_out in names:
+        fewer = loaded.conditions.only(name for name in names if name != left_out)
+        assert (sample(loaded, conditions=fewer) - whole).abs().max() > 1e-3, left_out
 
 
 def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
@@ -185,7 +194,7 @@ def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
         positive, negative = encode(loaded.clip, "a red ball")[0], encode(loaded.clip, "")[0]
         out = (
             module("nodes.apply")
-            .FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.request)
+            .FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.conditions)
             .args
         )
         (latent,) = stock.KSampler().sample(loaded.model, 3, STEPS, 2.5, "euler", "simple", *out, denoise=1.0)
@@ -201,8 +210,8 @@ def test_keys_and_values_are_computed_once_for_all_steps_and_seeds(loaded):
     sample(loaded, seed=4)
     sample(loaded, steps=STEPS + 1)
     assert store.made == before
-    again = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, make_request())
-    assert again is module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.request)
+    again = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, make_conditions())
+    assert again is module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.conditions)
 
 
 def test_easycache_skips_a_step(loaded, monkeypatch):
@@ -257,12 +266,12 @@ def test_overlapping_context_windows_slice_every_condition(loaded, monkeypatch, 
     windowed = Windows.execute(
         loaded.model, 3, 1, "standard_static", 1, False, "pyramid", 2, False, causal_window_fix=anchor
     ).args[0]
-    out = sample(loaded, model=windowed, request=make_request(depth_strength=0.8 + 0.1 * anchor))
+    out = sample(loaded, model=windowed, conditions=make_conditions(depth_strength=0.8 + 0.1 * anchor))
     assert out.shape[2] == 5 and torch.isfinite(out).all()
-    lengths = sorted(conditions.geometry[0] for conditions in seen)
+    lengths = sorted(conditions.latent_size[0] for conditions in seen)
     assert lengths == ([3, 4] if anchor else [3, 3])  # once per window, though there are several steps
     for conditions in seen:
-        length = conditions.geometry[0]
+        length = conditions.latent_size[0]
         frames = {stream.name: stream.frames for stream in conditions.streams}
         assert frames == {"camera": length, "reference": 1, "identity_map": length, "depth": length}
 
@@ -341,9 +350,10 @@ def test_factories_make_equal_copies(loaded):
 
 def test_memory_counts_the_conditions(loaded):
     model = loaded.model.model
-    conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.request)
+    conditions = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loaded.conditions)
     shapes = model.extra_conds_shapes(fulldit=conditions)
-    assert shapes["conditions"] == [1, 16, 4 * (sum(conditions.tokens().values()) - conditions.tokens()["video"])]
+    tokens = conditions.tokens(model.fulldit.geometry)
+    assert shapes["conditions"] == [1, 16, 4 * (sum(tokens.values()) - tokens["video"])]
     with_them = model.memory_required([1, 16, 5, 4, 6], cond_shapes={k: [v] for k, v in shapes.items()})
     assert with_them > 1.5 * model.memory_required([1, 16, 5, 4, 6])
 
@@ -352,18 +362,17 @@ def test_what_is_refused_before_sampling(loaded, files):
     UserError = module("control.errors").UserError
     applying = module("nodes.bridge.conditioning")
     with pytest.raises(UserError, match="This model is a Linear, but conditions need a FullDiT"):
-        applying.check_model(SimpleNamespace(model=torch.nn.Linear(1, 1)))
+        applying.config_of(SimpleNamespace(model=torch.nn.Linear(1, 1)))
     other = module("models.vae").VAE(dim=8)
     with pytest.raises(UserError, match="Connect the VAE of Load FullDiT"):
         applying.check_vae(SimpleNamespace(first_stage_model=other), loaded.model.model.fulldit)
     with pytest.raises(UserError, match="Camera_guidance is 3, but Conditions has no camera"):
-        fewer = dataclasses.replace(loaded.request, controls=loaded.request.controls.only(["depth"]))
-        sample(loaded, request=fewer, scales={"camera": 3.0})
+        sample(loaded, conditions=loaded.conditions.only(["depth"]), scales={"camera": 3.0})
 
     import nodes as stock
 
     words = stock.CLIPTextEncode().encode(loaded.clip, "")[0]
-    positive, negative = applying.apply(loaded.model, loaded.vae, words, words, loaded.request)
+    positive, negative = applying.apply(loaded.model, loaded.vae, words, words, loaded.conditions)
     assert "fulldit" not in negative[0][1]
     wrong = {"samples": torch.zeros(1, 16, 3, 4, 6)}
     with pytest.raises(UserError, match="17 frames of 32x48.*9 frames of 32x48"):
