@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .annotated_clip import AnnotatedClip
 from .camera import CameraTrajectory
 from .camera.presets import PRESETS
 from .camera.trajectory import UNIT
@@ -81,6 +82,11 @@ class CameraCondition(Condition):
         if angle > AWAY:
             warnings.append(f"The camera turns by {angle:.0f} degrees, away from everything in the first frame.")
         return warnings
+
+    @classmethod
+    def of_clip(cls, clip: AnnotatedClip) -> CameraCondition:
+        """Return the clip's own path."""
+        return cls(trajectory=clip.camera)
 
     @classmethod
     def load(

@@ -11,12 +11,15 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
 from .errors import UserError
 from .fit import Fit
+
+if TYPE_CHECKING:
+    from .annotated_clip import AnnotatedClip
 
 MAX_STRENGTH = 5.0
 
@@ -108,6 +111,14 @@ class Condition(ABC):
     def warnings(self) -> list[str]:
         """Return sentences about what is allowed but may not be meant."""
         return [] if self.active else [f"The strength of the {self.name} is 0, so it has no effect."]
+
+    @classmethod
+    def of_clip(cls, clip: AnnotatedClip) -> Condition | None:
+        """Return the condition that describes a clip exactly, for training and measuring.
+
+        None where the clip does not show it, or where nothing is known about it: the condition is then not trained.
+        """
+        return None
 
     @classmethod
     @abstractmethod

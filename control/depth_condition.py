@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .annotated_clip import AnnotatedClip
 from .condition import Condition, Option, VideoSize, check_frames, check_sides, digest_of, register
-from .depth import DepthClip
+from .depth import DepthClip, normalize_depth
 from .errors import UserError
 from .fit import Fit, fit_clip
 from .load import load_depth
@@ -54,6 +55,11 @@ class DepthCondition(Condition):
         if unknown > UNKNOWN_SHARE:
             warnings.append(f"{unknown:.0%} of the depth clip is unknown and was taken as far away.")
         return warnings + list(self.clip.recipe.get("warnings", []))
+
+    @classmethod
+    def of_clip(cls, clip: AnnotatedClip) -> DepthCondition:
+        """Return the clip's depth, normalized over the whole clip."""
+        return cls(clip=normalize_depth(clip.depth, kind="depth"))
 
     @classmethod
     def load(

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .annotated_clip import AnnotatedClip
 from .condition import Condition, VideoSize, check_frames, check_sides, check_weight, digest_of, register
 from .errors import UserError
 from .fit import Fit, fit_clip
@@ -79,6 +80,11 @@ class IdentityCondition(Condition):
             for identity in self.identities
             if identity.strength == 0
         ]
+
+    @classmethod
+    def of_clip(cls, clip: AnnotatedClip) -> IdentityCondition | None:
+        """Return who is in the clip, or None where nobody is."""
+        return cls(identities=clip.identities) if clip.identities else None
 
     @classmethod
     def load(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..control.camera.trajectory import CameraTrajectory, compose, invert
@@ -23,6 +24,7 @@ from .trace import FAR, Tracer
 from .world import HELD_OUT_SEED, SceneSpec, WorldOptions, make_scene
 
 if TYPE_CHECKING:
+    from ..control.annotated_clip import AnnotatedClip
     from ..control.conditions import Conditions
     from ..control.identity.slots import Identity
 
@@ -97,23 +99,24 @@ class Clips:
 
     def conditions(self, index: int) -> Conditions:
         """Return the conditions that describe clip `index` exactly, as the nodes and the command line build them."""
-        from ..control.conditions import (
-            CameraCondition,
-            Condition,
-            Conditions,
-            DepthCondition,
-            IdentityCondition,
-            VideoSize,
-        )
-        from ..control.depth.normalize import normalize_depth
+        from ..control.conditions import CONDITIONS, Conditions, VideoSize
 
-        depth = normalize_depth(self.depth[index].cpu().numpy(), kind="depth")
-        items: list[Condition] = [CameraCondition(trajectory=self.trajectory(index)), DepthCondition(clip=depth)]
-        identities = self.identities(index)
-        if identities:
-            items.append(IdentityCondition(identities=identities))
         frames, height, width = self.video.shape[2:]
-        return Conditions(VideoSize(frames, height, width, self.fps), tuple(items))
+        clip = self.annotated(index)
+        items = (condition.of_clip(clip) for condition in CONDITIONS.values())
+        return Conditions(VideoSize(frames, height, width, self.fps), tuple(item for item in items if item is not None))
+
+    def annotated(self, index: int) -> AnnotatedClip:
+        """Return clip `index` with all that is known about it, as arrays."""
+        from ..control.annotated_clip import AnnotatedClip
+
+        return AnnotatedClip(
+            rearrange(self.video[index], "c t h w -> t h w c").cpu().numpy(),
+            self.trajectory(index),
+            self.identities(index),
+            self.depth[index].cpu().numpy(),
+            self.fps,
+        )
 
     def identities(self, index: int) -> tuple[Identity, ...]:
         """Return who is in clip `index`, slot by slot, with reference, its mask and a mask video."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -30,7 +31,11 @@ def module(name: str):
 @pytest.fixture(scope="module")
 def files(host, tmp_path_factory):
     """(checkpoint, VAE): random weights that answer differently to everything."""
-    folder = tmp_path_factory.mktemp("weights")
+    return random_weights(tmp_path_factory.mktemp("weights"))
+
+
+def random_weights(folder, **changes):
+    """Write a checkpoint and a VAE into a folder; changes: of the config."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     vae_parts, presets, networks = (
@@ -38,7 +43,7 @@ def files(host, tmp_path_factory):
     )
     vae_parts.save_vae(folder / "vae.safetensors", vae_parts.VAE(dim=8).eval())
     mark = vae_parts.fingerprint(vae_parts.load_vae(folder / "vae.safetensors"))
-    config = dataclasses.replace(presets.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES)
+    config = dataclasses.replace(presets.PRESETS["debug"], vae_fingerprint=mark, frames=FRAMES, **changes)
     network = networks.FullDiT(config)
     module("models.backbone.initialize").initialize(network)
     for name, parameter in network.named_parameters():
@@ -375,8 +380,30 @@ def test_what_is_refused_before_sampling(loaded, files):
     positive, negative = applying.apply(loaded.model, loaded.vae, words, words, loaded.conditions)
     assert "fulldit" not in negative[0][1]
     wrong = {"samples": torch.zeros(1, 16, 3, 4, 6)}
-    with pytest.raises(UserError, match="17 frames of 32x48.*9 frames of 32x48"):
+    with pytest.raises(UserError, match="17 frames of 48x32.*9 frames of 48x32"):
         stock.KSampler().sample(loaded.model, 1, 2, 1.0, "euler", "simple", positive, negative, wrong)
+
+
+def test_a_condition_of_ones_own_goes_through_the_hosts_samplers(host, tmp_path):
+    """tests/toy_condition.py: one class, one entry, one node. With the others, alone, and with a scale of its own."""
+    spec = importlib.util.spec_from_file_location("toy_condition", ROOT / "tests" / "toy_condition.py")
+    toy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(toy)
+    with toy.registered(PACK) as condition:
+        files = random_weights(tmp_path, streams=tuple(module("models.conditioning.streams").STREAMS))
+        model, clip, vae = module("nodes.bridge.loaders").load_all(*files, "fp32")
+        loaded = SimpleNamespace(model=model, clip=clip, vae=vae)
+        node = toy.define_node(PACK, condition)
+        dark, bright = (node.execute(value, FRAMES).args[0] for value in (0.1, 0.9))
+        for scales in ({}, {"brightness": 2.0}):
+            one, other = (
+                sample(loaded, conditions=make_conditions(conditions={"condition0": value}), scales=scales)
+                for value in (dark, bright)
+            )
+            assert torch.isfinite(one).all() and (one - other).abs().max() > 1e-3
+        theirs = sample(loaded, conditions=make_conditions(conditions={"condition0": dark}))
+        ours = own_sample(loaded, files, make_conditions(conditions={"condition0": dark}))
+        assert (theirs - ours).norm() / ours.norm() < 1e-4
 
 
 def test_files_that_are_refused(host, files, tmp_path):
