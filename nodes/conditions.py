@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from comfy_api.latest import io
@@ -191,11 +192,13 @@ def _known(camera: Any, identities: list[Any], depth: Any, weights: dict[str, fl
 
 
 def _config(model: Any) -> Any:
-    """The config of the model, or where none is connected that of the embedded one."""
+    """The config of the model; where none is connected, the embedded one's, with every condition that there is."""
     if model is None:
+        from ..models.conditioning.streams import STREAMS
         from ..models.families.presets import PRESETS
 
-        return PRESETS["mini-cpu"]
+        # Whether the model takes a condition is said where the model is known.
+        return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS))
     from .bridge.conditioning import config_of
 
     return config_of(model)
