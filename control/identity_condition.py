@@ -48,19 +48,19 @@ class IdentityCondition(Condition):
             raise UserError(f"two identities have the same name ({', '.join(names)}): give each its own")
         for identity in self.identities:
             check_weight(identity.strength, identity.start, identity.end, f"identity '{identity.name}'")
-            if identity.track is not None:
+            if identity.mask_video is not None:
                 what = f"the track of identity '{identity.name}'"
-                check_frames(len(identity.track), video, what)
-                check_sides(identity.track.shape[1:], video, what)
+                check_frames(len(identity.mask_video), video, what)
+                check_sides(identity.mask_video.shape[1:], video, what)
 
     def fit(self, video: VideoSize, fit: Fit) -> tuple[IdentityCondition, list[str]]:
         """Bring every mask video to the video's length and size."""
         fitted, warnings = [], []
         for identity in self.identities:
-            if identity.track is not None:
+            if identity.mask_video is not None:
                 what = f"the track of identity '{identity.name}'"
-                track, said = fit_clip(identity.track, video.frames, video.height, video.width, fit, what)
-                identity = dataclasses.replace(identity, track=np.clip(track, 0, 1))
+                track, said = fit_clip(identity.mask_video, video.frames, video.height, video.width, fit, what)
+                identity = dataclasses.replace(identity, mask_video=np.clip(track, 0, 1))
                 warnings += said
             fitted.append(identity)
         return dataclasses.replace(self, identities=tuple(fitted)), warnings
@@ -70,7 +70,7 @@ class IdentityCondition(Condition):
         values: list[object] = []
         for identity in self.identities:
             values += [identity.strength, identity.start, identity.end, len(identity.images)]
-            values += [*identity.images, identity.mask, identity.track]
+            values += [*identity.images, identity.mask, identity.mask_video]
         return digest_of(*values)
 
     def warnings(self) -> list[str]:

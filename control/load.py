@@ -90,7 +90,7 @@ def read_identity(
         parsed.name,
         (read_image(parsed.files["image"]),),
         mask=read_mask(mask) if mask else None,
-        track=masks,
+        mask_video=masks,
         **parsed.numbers,
     )
     return identity, warnings

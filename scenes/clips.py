@@ -130,7 +130,7 @@ class Clips:
                     name=f"{item.colors[0]} and {item.colors[1]} {item.solid}",
                     images=(self.references[index, slot].permute(1, 2, 0).cpu().numpy(),),
                     mask=self.reference_masks[index, slot].cpu().numpy(),
-                    track=(self.identity[index] == slot).float().cpu().numpy(),
+                    mask_video=(self.identity[index] == slot).float().cpu().numpy(),
                 )
             )
         return tuple(identities)

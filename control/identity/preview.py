@@ -38,7 +38,7 @@ def render_preview(
         )
     if not 0 <= opacity <= 1:
         raise UserError(f"the opacity is {opacity}; a number from 0 to 1 was expected")
-    masklets = [None if slot is None else slot.track for slot in slots]
+    masklets = [None if slot is None else slot.mask_video for slot in slots]
     shown = [
         (slot.name, masklet)
         for slot, masklet in zip(slots, masklets, strict=True)
@@ -115,7 +115,11 @@ def _describe_slots(slots: Sequence[Named | None], frames: int, height: int, wid
     lines = [f"{frames} frame{'s' * (frames != 1)} of {width}x{height}."]
     for color, slot in zip(COLOR_NAMES, slots, strict=False):
         if slot is not None:
-            presence = "without a track: the model places it" if slot.track is None else describe_presence(slot.track)
+            presence = (
+                "without a track: the model places it"
+                if slot.mask_video is None
+                else describe_presence(slot.mask_video)
+            )
             lines.append(f"{color}: '{slot.name}', {presence}.")
     return lines
 

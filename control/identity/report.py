@@ -28,7 +28,7 @@ class Named(Protocol):
     def name(self) -> str: ...
 
     @property
-    def track(self) -> np.ndarray | None: ...
+    def mask_video(self) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class NamedMasklet:
     """A masklet (F, H, W) and its name in sentences."""
 
     name: str
-    track: np.ndarray | None
+    mask_video: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def overlap(back: np.ndarray, front: np.ndarray) -> float:
 
 def masklet_report(identities: Sequence[Named]) -> list[str]:
     """Return sentences about masklets that may not be meant: empty, with gaps or leaps, small, large, hidden."""
-    present = [(identity.name, identity.track) for identity in identities if identity.track is not None]
+    present = [(identity.name, identity.mask_video) for identity in identities if identity.mask_video is not None]
     warnings = [sentence for name, masklet in present for sentence in _oddities(name, masklet_figures(masklet))]
     for index, (back_name, back) in enumerate(present):
         for front_name, front in present[index + 1 :]:

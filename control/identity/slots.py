@@ -24,13 +24,13 @@ GRAY = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """One person or thing.
+    """One person or object.
 
-    name: how warnings and errors call it.
+    name: the one in warnings and errors.
     images: one or more reference images (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
         where none is given; the others are laid on gray by theirs.
     mask: (H, W) of the first image: 1 on the identity, 0 elsewhere; None = the whole image.
-    track: (F, H, W): where it stands in each frame; None = anywhere.
+    mask_video: (F, H, W): where the identity is in each frame; None = anywhere.
     strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
     Raises UserError for no image, other shapes, NaN, values outside 0..1, an empty mask.
     """
@@ -38,7 +38,7 @@ class Identity:
     name: str
     images: tuple[np.ndarray, ...]
     mask: np.ndarray | None = None
-    track: np.ndarray | None = None
+    mask_video: np.ndarray | None = None
     strength: float = 1.0
     start: float = 0.0
     end: float = 1.0
@@ -68,16 +68,16 @@ class Identity:
                 )
             if mask.max() < 0.5:
                 raise UserError(f"the mask of identity '{self.name}' is empty: paint the identity white")
-        track = self.track
-        if track is not None:
-            track = np.asarray(track, np.float32)
-            if track.ndim != 3 or min(track.shape) < 1:
+        masks = self.mask_video
+        if masks is not None:
+            masks = np.asarray(masks, np.float32)
+            if masks.ndim != 3 or min(masks.shape) < 1:
                 raise UserError(
-                    f"the track of identity '{self.name}' has shape {track.shape}; (frames, height, width) was expected"
+                    f"the track of identity '{self.name}' has shape {masks.shape}; (frames, height, width) was expected"
                 )
-            check_range(track, f"the track of identity '{self.name}'")
+            check_range(masks, f"the track of identity '{self.name}'")
         check_weight(self.strength, self.start, self.end, f"identity '{self.name}'")
-        for field, value in (("images", tuple(images)), ("mask", mask), ("track", track)):
+        for field, value in (("images", tuple(images)), ("mask", mask), ("mask_video", masks)):
             object.__setattr__(self, field, value)
 
 
@@ -93,22 +93,22 @@ def check_range(values: np.ndarray, what: str) -> None:
 
 
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
-    """The image of who stands where: (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
+    """Return where the identities are as an image (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
 
-    Where tracks overlap, the later slot lies in front. An identity without a track paints nothing. Tracks of another
-    size are resized. Raises UserError for a track of another length or more identities than colors.
+    Where mask videos overlap, the later slot is in front. An identity without one paints nothing. Mask videos of another
+    size are resized. Raises UserError for one of another length, and for more identities than colors.
     """
     if len(identities) > len(SLOT_COLORS):
         raise UserError(
             f"{len(identities)} identities were given, but there are {len(SLOT_COLORS)} slots: leave some out"
         )
     for identity in identities:
-        if identity.track is not None and len(identity.track) != frames:
+        if identity.mask_video is not None and len(identity.mask_video) != frames:
             raise UserError(
-                f"the track of identity '{identity.name}' has {len(identity.track)} frames, the video {frames}:"
+                f"the track of identity '{identity.name}' has {len(identity.mask_video)} frames, the video {frames}:"
                 f" give one mask per frame"
             )
-    return slot_map([identity.track for identity in identities], frames, height, width)
+    return slot_map([identity.mask_video for identity in identities], frames, height, width)
 
 
 def slot_map(tracks: Sequence[np.ndarray | None], frames: int, height: int, width: int) -> np.ndarray:

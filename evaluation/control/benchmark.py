@@ -260,8 +260,8 @@ def shared_area(one: Conditions, other: Conditions) -> float | None:
     """Return the mean over the identities of the intersection over union of their two mask videos."""
     shares: list[float | None] = []
     for a, b in zip(identities_of(one), identities_of(other), strict=True):
-        if a.track is not None and b.track is not None:
-            first, second = a.track > 0.5, b.track > 0.5
+        if a.mask_video is not None and b.mask_video is not None:
+            first, second = a.mask_video > 0.5, b.mask_video > 0.5
             either = int((first | second).sum())
             shares.append(float((first & second).sum() / either) if either else None)
     return metrics.mean_and_error(shares)[0]

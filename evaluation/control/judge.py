@@ -151,8 +151,8 @@ class Judge:
         found = []
         for identity in identities:
             seen = None
-            if identity.track is not None:
-                seen = self.know_region(clip, _mask(identity.track))
+            if identity.mask_video is not None:
+                seen = self.know_region(clip, _mask(identity.mask_video))
             found.append(None if seen is None else (seen @ known.T).mean(0).numpy())
         return found
 
@@ -197,10 +197,10 @@ class Judge:
         measured.values["depth_mae"] = metrics.depth_mae(depth, condition.clip.resized(*SIZE).values)
 
     def _measure_identity(self, seen: Seen, condition: IdentityCondition, measured: Measured) -> None:
-        tracked = tuple(identity for identity in condition.identities if identity.track is not None)
+        tracked = tuple(identity for identity in condition.identities if identity.mask_video is not None)
         if not tracked:
             return
-        masks = np.stack([_mask(identity.track) for identity in tracked])
+        masks = np.stack([_mask(identity.mask_video) for identity in tracked])
         measured.values["mask_iou"] = _mean(metrics.mask_ious(seen.objects, masks))
         likeness = self.likeness(seen.clip, tracked)
         right = [None if one is None else float(one.argmax() == slot) for slot, one in enumerate(likeness)]

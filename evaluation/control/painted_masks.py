@@ -38,7 +38,9 @@ def painted(conditions: Conditions, every: int = EVERY, corners: int = CORNERS) 
 
 def _painted_identities(condition: IdentityCondition, every: int, corners: int) -> IdentityCondition:
     identities = tuple(
-        identity if identity.track is None else replace(identity, track=painted_track(identity.track, every, corners))
+        identity
+        if identity.mask_video is None
+        else replace(identity, mask_video=painted_track(identity.mask_video, every, corners))
         for identity in condition.identities
     )
     return replace(condition, identities=identities)

@@ -48,11 +48,11 @@ def encode_identity(condition: IdentityCondition, encoder: Encoder) -> list[Stre
                 lambda identity=identity, index=index: reference_image(identity, video.height, video.width, index)
             )
             streams.append(Stream("reference", latent, slot=slot, **weights))
-        if identity.track is not None:
+        if identity.mask_video is not None:
             sharing[identity.strength, identity.start, identity.end].add(slot)
     for (strength, start, end), slots in sharing.items():
         shown = [
-            identity if slot in slots else replace(identity, track=None)
+            identity if slot in slots else replace(identity, mask_video=None)
             for slot, identity in enumerate(condition.identities)
         ]
         latent = encoder.encode_video(lambda shown=shown: identity_map(shown, video.frames, video.height, video.width))

@@ -39,7 +39,9 @@ def preview_identities(
             raise UserError("Both identities and tracks are connected: leave one of them out.")
         slots = [_named(f"track{number}", track) for number, track in enumerate(tracks, 1)]
     video = None if images is None else to_images(images, "the video")
-    frames = max((len(slot.track) for slot in slots if slot is not None and slot.track is not None), default=1)
+    frames = max(
+        (len(slot.mask_video) for slot in slots if slot is not None and slot.mask_video is not None), default=1
+    )
     with progress(frames) as step:
         painted, overlay, report = render_preview(slots, video, opacity, step)
     return IdentityPreview(painted, overlay, tile_frames(overlay), report)

@@ -28,7 +28,7 @@ VIDEO = VideoSize(17, 32, 48)
 def cup(name="cup", frames=17, height=32, width=48) -> Identity:
     track = np.zeros((frames, height, width), np.float32)
     track[:, height // 4 : 3 * height // 4, width // 6 : width // 2] = 1
-    return Identity(name, (IMAGE,), track=track)
+    return Identity(name, (IMAGE,), mask_video=track)
 
 
 def ramp(frames=17, height=32, width=48) -> DepthClip:
@@ -124,8 +124,8 @@ def other() -> Conditions:
 def test_resampling_spreads_every_condition_over_the_video():
     fitted = other().fitted(Fit.of("stretch", "resample"))
     assert fitted.get(CameraCondition).trajectory.c2w[-1, 0, 3] == pytest.approx(1)
-    assert fitted.get(IdentityCondition).identities[0].track.shape == (17, 32, 48)
-    assert fitted.get(IdentityCondition).identities[1].track is None
+    assert fitted.get(IdentityCondition).identities[0].mask_video.shape == (17, 32, 48)
+    assert fitted.get(IdentityCondition).identities[1].mask_video is None
     assert [text.split(":")[0] for text in fitted.notes if "frames" in text] == [
         "The camera path has 33 frames",
         "The track of identity 'cup' has 40 frames",

@@ -28,7 +28,7 @@ def box(frames=5, height=16, width=24, top=4, bottom=12, left=4, right=12) -> np
 
 def test_each_slot_is_painted_in_its_own_color_where_its_track_is():
     left, right = box(left=0, right=8), box(left=12, right=20)
-    painted = identity_map([Identity("a", (RED,), track=left), Identity("b", (RED,), track=right)], 5, 16, 24)
+    painted = identity_map([Identity("a", (RED,), mask_video=left), Identity("b", (RED,), mask_video=right)], 5, 16, 24)
     assert painted.shape == (5, 16, 24, 3)
     assert (painted[:, 8, 4] == SLOT_COLORS[0]).all() and (painted[:, 8, 16] == SLOT_COLORS[1]).all()
     assert painted.sum() == left.sum() + right.sum()
@@ -36,18 +36,18 @@ def test_each_slot_is_painted_in_its_own_color_where_its_track_is():
 
 def test_where_tracks_overlap_the_later_slot_lies_in_front():
     painted = identity_map(
-        [Identity("a", (RED,), track=box()), Identity("b", (RED,), track=box(left=8, right=16))], 5, 16, 24
+        [Identity("a", (RED,), mask_video=box()), Identity("b", (RED,), mask_video=box(left=8, right=16))], 5, 16, 24
     )
     assert (painted[0, 8, 6] == SLOT_COLORS[0]).all() and (painted[0, 8, 10] == SLOT_COLORS[1]).all()
 
 
 def test_a_slot_without_a_track_keeps_its_number():
-    painted = identity_map([Identity("a", (RED,)), Identity("b", (RED,), track=box())], 5, 16, 24)
+    painted = identity_map([Identity("a", (RED,)), Identity("b", (RED,), mask_video=box())], 5, 16, 24)
     assert painted[..., 0].max() == 0 and painted[..., 1].sum() == box().sum()
 
 
 def test_tracks_are_resized_and_other_lengths_refused():
-    identity = Identity("a", (RED,), track=box())
+    identity = Identity("a", (RED,), mask_video=box())
     large = identity_map([identity], 5, 32, 48)
     assert large.shape == (5, 32, 48, 3) and large[0, 16, 16, 0] == 1 and large[0, 0, 0, 0] == 0
     with pytest.raises(UserError, match="5 frames, the video 9"):
@@ -60,7 +60,7 @@ def test_tracks_are_resized_and_other_lengths_refused():
 @given(st.integers(0, 1000), st.integers(1, 3))
 def test_the_map_stays_within_zero_and_one_and_paints_at_most_one_color(seed, count):
     random = np.random.default_rng(seed)
-    who = [Identity(str(k), (RED,), track=random.random((2, 8, 8), np.float32)) for k in range(count)]
+    who = [Identity(str(k), (RED,), mask_video=random.random((2, 8, 8), np.float32)) for k in range(count)]
     painted = identity_map(who, 2, 16, 16)
     assert painted.min() >= 0 and painted.sum(-1).max() <= 1 + 1e-5
 
@@ -115,9 +115,9 @@ def test_gaps_late_empty_and_hidden_masklets_get_a_warning():
     warnings = " ".join(
         masklet_report(
             [
-                Identity("gap", (RED,), track=gap),
-                Identity("late", (RED,), track=late),
-                Identity("none", (RED,), track=box() * 0),
+                Identity("gap", (RED,), mask_video=gap),
+                Identity("late", (RED,), mask_video=late),
+                Identity("none", (RED,), mask_video=box() * 0),
                 Identity("free", (RED,)),
             ]
         )
@@ -126,7 +126,7 @@ def test_gaps_late_empty_and_hidden_masklets_get_a_warning():
     assert "'late' is seen in frames 2 to 4 only" in warnings
     assert "'none' is empty in every frame" in warnings
     assert "'late' covers 50% of 'gap'" in warnings and "free" not in warnings
-    assert masklet_report([Identity("a", (RED,), track=box())]) == []
+    assert masklet_report([Identity("a", (RED,), mask_video=box())]) == []
 
 
 def test_leaps_and_inverted_masks_get_a_warning():
@@ -137,9 +137,9 @@ def test_leaps_and_inverted_masks_get_a_warning():
     figures = masklet_figures(track)
     assert figures.leaps == (3,) and figures.gaps == () and (figures.first, figures.last) == (0, 5)
     assert figures.area == pytest.approx([36 / 2400] * 6) and figures.center[0] == pytest.approx([7 / 60, 7 / 40])
-    warnings = " ".join(masklet_report([Identity("cup", (image,), track=track)]))
+    warnings = " ".join(masklet_report([Identity("cup", (image,), mask_video=track)]))
     assert "'cup' leaps at frame 3" in warnings
-    assert "is it inverted" in " ".join(masklet_report([Identity("cup", (image,), track=1 - track * 0)]))
+    assert "is it inverted" in " ".join(masklet_report([Identity("cup", (image,), mask_video=1 - track * 0)]))
     assert np.flatnonzero(masklet_figures(track * 0).area == 0).tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -154,8 +154,8 @@ def test_leaps_and_inverted_masks_get_a_warning():
         ({"mask": np.ones((4, 4))}, "same height and width"),
         ({"mask": np.zeros((8, 6))}, "empty"),
         ({"mask": np.full((8, 6), 7.0)}, "between 0 and 1"),
-        ({"track": np.ones((4, 4))}, "frames, height, width"),
-        ({"track": np.full((2, 4, 4), np.inf)}, "NaN or infinity"),
+        ({"mask_video": np.ones((4, 4))}, "frames, height, width"),
+        ({"mask_video": np.full((2, 4, 4), np.inf)}, "NaN or infinity"),
         ({"strength": -1}, "0 to 5"),
         ({"strength": float("nan")}, "0 to 5"),
         ({"start": 0.8, "end": 0.2}, "start < end"),

@@ -211,9 +211,9 @@ def test_all_conditions_are_loaded_from_files(files):
     assert conditions.names == ("camera", "identity", "depth")
     assert camera_of(conditions).fov()[0, 0] == pytest.approx(60)
     cup, plain = identities_of(conditions)
-    assert cup.name == "cup" and cup.strength == 0.5 and cup.mask.sum() == 200 and cup.track.shape == (17, 32, 48)
-    assert cup.track[0, 16, 24] > 0.9 and cup.track[0, 0, 0] < 0.1
-    assert plain.name == "identity 2" and plain.mask is None and plain.track is None
+    assert cup.name == "cup" and cup.strength == 0.5 and cup.mask.sum() == 200 and cup.mask_video.shape == (17, 32, 48)
+    assert cup.mask_video[0, 16, 24] > 0.9 and cup.mask_video[0, 0, 0] < 0.1
+    assert plain.name == "identity 2" and plain.mask is None and plain.mask_video is None
     assert (
         depth_of(conditions).values[0, 16, 40] > depth_of(conditions).values[0, 16, 8]
         and depth_of(conditions).recipe["kind"] == "disparity"
@@ -226,10 +226,10 @@ def test_files_of_an_identity_by_place_or_by_name(files):
 
     by_place = read("cup=@cup.png,@mask.png,@track.mp4")
     by_name = read("cup=@cup.png,track=@track.mp4,strength=2,mask=@mask.png")
-    assert np.array_equal(by_place.track, by_name.track) and np.array_equal(by_place.mask, by_name.mask)
+    assert np.array_equal(by_place.mask_video, by_name.mask_video) and np.array_equal(by_place.mask, by_name.mask)
     assert by_place.strength == 1 and by_name.strength == 2
     no_mask = read("cup=@cup.png,track=@track.mp4")
-    assert no_mask.mask is None and np.array_equal(no_mask.track, read("cup=@cup.png,,@track.mp4").track)
+    assert no_mask.mask is None and np.array_equal(no_mask.mask_video, read("cup=@cup.png,,@track.mp4").mask_video)
 
 
 def test_other_lengths_are_refused_or_spread(files):
@@ -257,7 +257,7 @@ def test_other_lengths_are_refused_or_spread(files):
 
 def test_one_mask_or_depth_image_holds_for_all_frames(files):
     conditions = load(5, 32, 48, identities=[f"{files}/cup.png,,{files}/mask.png"], depth=files / "cup.png")
-    assert np.ptp(identities_of(conditions)[0].track, axis=0).max() == 0 and depth_of(conditions).frames == 5
+    assert np.ptp(identities_of(conditions)[0].mask_video, axis=0).max() == 0 and depth_of(conditions).frames == 5
 
 
 @pytest.mark.parametrize(

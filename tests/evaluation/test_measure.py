@@ -67,7 +67,7 @@ def test_identities_are_told_apart_and_found_exchanged():
     red[..., 0], blue[..., 2] = 1, 1
     left, right = np.zeros((5, 64, 96), np.float32), np.zeros((5, 64, 96), np.float32)
     left[:, 20:40, 10:30], right[:, 20:40, 60:80] = 1, 1
-    identities = (Identity("red", (red,), track=left), Identity("blue", (blue,), track=right))
+    identities = (Identity("red", (red,), mask_video=left), Identity("blue", (blue,), mask_video=right))
     clip = np.full((5, 64, 96, 3), 0.5, np.float32)
     clip[left > 0], clip[right > 0] = (1, 0, 0), (0, 0, 1)
     exchanged = clip[:, :, ::-1]

@@ -65,6 +65,8 @@ def test_only_the_mask_videos_of_conditions_change(scenes):
             assert given.get(kind) is scene.conditions.get(kind)
         for one, exact in zip(identities_of(given), identities_of(scene.conditions), strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one.images, exact.images, strict=True))
-            assert one.track.shape == exact.track.shape and not np.array_equal(one.track, exact.track)
+            assert one.mask_video.shape == exact.mask_video.shape and not np.array_equal(
+                one.mask_video, exact.mask_video
+            )
         assert 0.6 < shared_area(given, scene.conditions) < 1
     assert shared_area(scene.conditions, scene.conditions) == pytest.approx(1)

@@ -419,6 +419,6 @@ def test_conditions_resize_tracks_and_refuse_another_length_unless_spread(host, 
         return
     out = run(host, "FullDiTConditions", **given)
     (slot,) = out.args[0].get(IdentityCondition).identities
-    assert slot.track.shape == (5, 32, 48)
+    assert slot.mask_video.shape == (5, 32, 48)
     if not track.any():
         assert "empty in every frame" in out.kwargs["ui"]["text"][0]

@@ -194,7 +194,7 @@ def test_other_lengths_are_refused_resampled_or_held(host):
     for choice in ({"fit_time": "resample"}, {"fit_time": "hold"}, {"spread": True}):
         fitted = conditions(host, **longer, **choice)
         assert fitted.get(CameraCondition).trajectory.frames == fitted.get(DepthCondition).clip.frames == FRAMES
-        assert len(fitted.get(IdentityCondition).identities[0].track) == FRAMES
+        assert len(fitted.get(IdentityCondition).identities[0].mask_video) == FRAMES
         verb = "cut after frame 5" if choice.get("fit_time") == "hold" else "resampled to 5"
         assert sum(verb in text for text in fitted.warnings()) == 3
 
