@@ -95,8 +95,8 @@ def check_range(values: np.ndarray, what: str) -> None:
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
     """Return where the identities are as an image (F, H, W, 3), slot k in SLOT_COLORS[k] on black, soft edges kept.
 
-    Where mask videos overlap, the later slot is in front. An identity without one paints nothing. Mask videos of another
-    size are resized. Raises UserError for one of another length, and for more identities than colors.
+    Where mask videos overlap, the later slot is in front. An identity without one paints nothing. Those of another size
+    are resized. Raises UserError for one of another length, and for more identities than colors.
     """
     if len(identities) > len(SLOT_COLORS):
         raise UserError(

@@ -247,5 +247,5 @@ def test_a_refusal_is_shown_and_says_what_to_do(server, page):
     assert history["status"]["status_str"] == "error"
     kind, error = history["status"]["messages"][-1]
     assert kind == "execution_error" and error["node_type"] == "FullDiTConditions"
-    assert "17 frames" in error["exception_message"] and "spread" in error["exception_message"]
+    assert "17 frames" in error["exception_message"] and "fit in time" in error["exception_message"]
     page.get_by_test_id("error-overlay").wait_for(timeout=60_000)
