@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ HOST = {
     "latent_preview",
 }
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))
+FOLDERS = sorted({path.parent for path in SOURCES})
+# How a folder's docstring names a file (name.py) and a folder (`name/`) in it; those with a path are elsewhere.
+NAMED_FILE = re.compile(r"(?<![/\w.])\w+\.py\b")
+NAMED_FOLDER = re.compile(r"`(\w+)/`")
 
 
 def imported(path: Path) -> list[tuple[int, str]]:
@@ -80,12 +85,26 @@ def test_arrows_and_size(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_says_what_lives_there(room):
-    for folder in [ROOT / room, *(p for p in (ROOT / room).rglob("*") if p.is_dir())]:
-        if any(folder.glob("*.py")):
-            doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
-            assert doc and len(doc) > 20, f"{folder} does not say what lives there"
+def overview(folder: Path) -> str:
+    """The docstring of a package folder, which says what every file in it is for."""
+    return ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+
+
+def subfolders(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_folder_says_what_each_of_its_files_and_folders_is_for(folder):
+    files = {p.name for p in folder.glob("*.py")} - {"__init__.py"}
+    assert sorted(files - set(NAMED_FILE.findall(overview(folder)))) == []
+    assert sorted(subfolders(folder) - set(NAMED_FOLDER.findall(overview(folder)))) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_folder_names_a_file_or_folder_that_does_not_exist(folder):
+    assert [name for name in NAMED_FILE.findall(overview(folder)) if not (folder / name).is_file()] == []
+    assert sorted(set(NAMED_FOLDER.findall(overview(folder))) - subfolders(folder)) == []
 
 
 def test_no_code_path_loads_a_pickle():
