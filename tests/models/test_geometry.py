@@ -20,6 +20,7 @@ from comfyui_fulldit.control.identity import Identity
 from comfyui_fulldit.models.encode import count_tokens, encode_conditions
 from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.geometry import WAN_2_1, WAN_2_2_5B, LatentGeometry
+from comfyui_fulldit.models.vae import VAE
 from comfyui_fulldit.models.vae.latent import STATISTICS, denormalize_latent, normalize_latent
 
 CONFIG = PRESETS["wan2.2-5b"]
@@ -57,6 +58,11 @@ def conditions(frames: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -
 def test_the_presets_have_the_geometry_of_their_families():
     families = {name: WAN_2_1 for name in PRESETS} | {"wan2.2-5b": WAN_2_2_5B}
     assert {name: config.geometry for name, config in PRESETS.items()} == families
+
+
+def test_the_vae_of_the_miniature_compresses_as_wan_2_1():
+    vae = VAE(dim=8)
+    assert LatentGeometry(vae.z_dim, vae.temporal_compression, vae.spatial_compression) == WAN_2_1
 
 
 def test_wan_2_2_5b_has_48_channels_and_compresses_by_16_16_4():
