@@ -1,7 +1,7 @@
 """The `fulldit` command: parses, calls, prints. The work is in the rooms it calls.
 
-parser.py says what can be asked, commands.py what is called for it; generate.py makes a clip and its report, doctor.py
-looks at the machine.
+parser.py defines the commands and their options. commands.py holds the function of each command. generate.py makes a
+clip and its report. doctor.py reports what works on this machine.
 
 Exit codes: 0 done, 2 for something the user can mend (one line says what), 130 for Ctrl-C.
 """

@@ -1,10 +1,12 @@
 """What the user says, before any network sees it: camera paths, identities and depth, in numpy alone.
 
-condition.py says what every condition has; camera_condition.py, identity_condition.py and depth_condition.py hold one
-class each, conditions.py all of them together for one video, fit.py how they are brought to its size and length,
-annotated_clip.py a clip that is known exactly.
-`camera/` holds trajectories, presets, splines and file formats; `identity/` slots, masks and references; `depth/` clips
-of depth. load.py reads what a user types; clip_files.py, media.py and files.py read and write files; images.py
-(resizing), optical_flow.py, libraries.py (optional ones), progress.py and errors.py serve all. Nothing here knows torch
-or ComfyUI.
+condition.py holds what every condition has: the base class and the registry. camera_condition.py, identity_condition.py
+and depth_condition.py hold one class each. conditions.py holds all conditions of one video together, fit.py brings them
+to its size and length, annotated_clip.py is a clip of which everything is known. `camera/` holds trajectories, presets, splines and file formats; `identity/` slots, masks and
+references; `depth/` clips of depth.
+
+load.py reads what a user types. media.py reads and writes images and videos, clip_files.py clips of one number per
+pixel; files.py writes any file whole or not at all. images.py resizes, optical_flow.py follows pixels between two
+images, libraries.py imports optional libraries, progress.py reports progress, errors.py is the error that a user reads.
+Nothing here knows torch or ComfyUI.
 """

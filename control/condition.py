@@ -2,7 +2,7 @@
 
 A condition is one class: a frozen dataclass derived from `Condition`, registered with `@register`. Conditions
 (`conditions.py`), the command line, the token budget, guidance, training and the benchmark go over the registry; how a
-condition becomes tokens is its entry in `models/conditioning/streams.py`.
+condition becomes tokens is its entry in `models/conditioning/entries.py`.
 """
 
 from __future__ import annotations

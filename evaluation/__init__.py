@@ -1,3 +1,5 @@
-"""How good it is, in numbers: metrics.py (plain functions), held_out_scenes.py (scenes that no training sees),
-control/ (how well a video obeys its conditions), tools/ (camera, masks and depth tools).
+"""How good it is, in numbers.
+
+metrics.py holds plain functions on arrays, held_out_scenes.py scenes that no training sees. `control/` measures how
+well a video obeys its conditions, `tools/` how well the tools for camera, masks and depth work.
 """

@@ -16,7 +16,7 @@ from typing import Any
 from ..control.condition import VideoSize
 from ..control.errors import UserError
 from .conditioning.streams import ENTRIES, STREAMS, streams_of
-from .geometry import LatentGeometry, Size3
+from .geometry import WAN_2_1, LatentGeometry, Size3
 
 CORE_FIELDS = (
     "model_type",
@@ -58,16 +58,16 @@ class FullDiTConfig:
     num_heads: int = 6
     text_dim: int = 128
     text_len: int = 40
-    in_dim: int = 16
-    out_dim: int = 16
+    in_dim: int = WAN_2_1.channels
+    out_dim: int = WAN_2_1.channels
     freq_dim: int = 256
-    patch_size: Size3 = (1, 2, 2)
+    patch_size: Size3 = WAN_2_1.patch
     model_type: str = "t2v"
     qk_norm: bool = True
     cross_attn_norm: bool = True
     eps: float = 1e-6
-    temporal_compression: int = 4
-    spatial_compression: int = 8
+    temporal_compression: int = WAN_2_1.temporal
+    spatial_compression: int = WAN_2_1.spatial
     attention: str = "decoupled"
     slots: int = 3
     streams: tuple[str, ...] = tuple(STREAMS)

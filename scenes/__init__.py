@@ -1,8 +1,8 @@
 """The procedural world: exact video, depth, identity maps, references, camera and captions from a seed.
 
-world.py draws what a scene consists of, cameras.py how the camera moves, trace.py renders it (solids.py, patterns.py,
-palette.py), references.py renders the images of the identities, captions.py describes the scene, clips.py renders
-batches, export.py writes files.
+world.py draws what a scene consists of, cameras.py how the camera moves. trace.py renders a scene from the solids of
+solids.py, the patterns of patterns.py and the colors of palette.py. references.py renders the images of the identities,
+captions.py describes the scene, clips.py renders batches, export.py writes files.
 """
 
 from .clips import FAR, FPS, Clips, render

@@ -22,8 +22,6 @@ PAGES = [
 ]
 # Options in the documents that belong to other programs.
 FOREIGN_OPTIONS = {"--num_processes"}
-# Rooms that come with the first public model family.
-PLANNED_FOLDERS = {"models/families/", "nodes/drivers/"}
 # British spellings, and words that this project has replaced by those of the field.
 OLD_WORDS = re.compile(
     r"\b(colours?|coloured|grey|centred?|neighbours?|neighbouring|behaviour|metres|cancelled|pictures?|remarks?"
@@ -90,7 +88,7 @@ def test_source_files_named_in_the_documents_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_folders_named_in_the_documents_exist(page):
-    for name in set(re.findall(r"`((?:[a-z][\w.-]*/)+)`", text_of(page))) - PLANNED_FOLDERS:
+    for name in re.findall(r"`((?:[a-z][\w.-]*/)+)`", text_of(page)):
         assert name.startswith(("outputs/", "runs/")) or (ROOT / name).is_dir(), f"{page.name} names {name}"
 
 

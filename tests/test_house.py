@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,39 @@ HOST = {
     "nodes",
     "latent_preview",
 }
+# Who knows how many frames, pixels and channels make one position of a latent.
+GEOMETRY = ("models/geometry.py", "models/vae/")
+# Arithmetic with the same numbers that is not about a latent: file -> expression -> what it is about.
+HINT = "a step of an input's widget: what the model takes is checked when the node runs"
+OTHER_ARITHMETIC = {
+    "control/camera/formats/gltf_write.py": {"-len(text) % 4": "chunks of a GLB file are padded to 4 bytes"},
+    "control/camera/from_video/reconstruction.py": {"count // 4": "the frame after a quarter of the clip"},
+    "control/camera/from_video/tracks.py": {"frame % 4": "new points are looked for in every fourth frame"},
+    "control/depth/measure.py": {
+        "few.size // 4": "a quarter of the values",
+        "len(few) // 4": "a quarter of the values",
+    },
+    "models/estimators/camera.py": {
+        "HALF[0] // 8": "the estimator's own strides",
+        "HALF[1] // 8": "the estimator's own strides",
+    },
+    "models/estimators/depth_anything_keys.py": {"layers * quarter // 4": "a quarter of the network's layers"},
+    "nodes/camera_preview.py": {"step=16": HINT},
+    "nodes/camera_to.py": {"step=4": HINT},
+    "nodes/conditions.py": {"step=16": HINT},
+    "nodes/depth_images.py": {"step=16": HINT},
+    "nodes/inputs.py": {"step=16": HINT},
+    "nodes/preview.py": {"step=16": HINT},
+    "training/estimators/estimator_clips.py": {
+        "size[0] // 8": "size of the noise's blotches",
+        "size[1] // 8": "size of the noise's blotches",
+    },
+}
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))
+FOLDERS = sorted({path.parent for path in SOURCES})
+# How a folder's docstring names a file (name.py) and a folder (`name/`) in it; those with a path are elsewhere.
+NAMED_FILE = re.compile(r"(?<![/\w.])\w+\.py\b")
+NAMED_FOLDER = re.compile(r"`(\w+)/`")
 
 
 def imported(path: Path) -> list[tuple[int, str]]:
@@ -80,12 +113,55 @@ def test_arrows_and_size(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_says_what_lives_there(room):
-    for folder in [ROOT / room, *(p for p in (ROOT / room).rglob("*") if p.is_dir())]:
-        if any(folder.glob("*.py")):
-            doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
-            assert doc and len(doc) > 20, f"{folder} does not say what lives there"
+def overview(folder: Path) -> str:
+    """The docstring of a package folder, which says what every file in it is for."""
+    return ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+
+
+def subfolders(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_folder_says_what_each_of_its_files_and_folders_is_for(folder):
+    assert len(overview(folder)) > 20
+    files = {p.name for p in folder.glob("*.py")} - {"__init__.py"}
+    assert sorted(files - set(NAMED_FILE.findall(overview(folder)))) == []
+    assert sorted(subfolders(folder) - set(NAMED_FOLDER.findall(overview(folder)))) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_folder_names_a_file_or_folder_that_does_not_exist(folder):
+    assert [name for name in NAMED_FILE.findall(overview(folder)) if not (folder / name).is_file()] == []
+    assert sorted(set(NAMED_FOLDER.findall(overview(folder))) - subfolders(folder)) == []
+
+
+def latent_arithmetic(path: Path) -> set[str]:
+    """The expressions of a file that may divide a video into a latent: x // 8, x % 16, 4 * k + 1, step=16, ..."""
+    expressions = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), right=ast.Constant(value=4 | 8 | 16)):
+                expressions.add(ast.unparse(node))
+            case ast.BinOp(
+                left=ast.BinOp(left=ast.Constant(value=4), op=ast.Mult())
+                | ast.BinOp(op=ast.Mult(), right=ast.Constant(value=4)),
+                op=ast.Add(),
+                right=ast.Constant(value=1),
+            ):
+                expressions.add(ast.unparse(node))
+            case ast.keyword(arg="step", value=ast.Constant(value=4 | 8 | 16)):
+                expressions.add(f"step={ast.unparse(node.value)}")
+    return expressions
+
+
+def test_the_numbers_of_the_latents_geometry_are_said_once():
+    """A video becomes a latent by `LatentGeometry`, so that a model with another compression needs no other change."""
+    paths = {path.relative_to(ROOT).as_posix(): path for path in SOURCES}
+    arithmetic = {name: latent_arithmetic(path) for name, path in paths.items() if not name.startswith(GEOMETRY)}
+    assert {name: found for name, found in arithmetic.items() if found} == {
+        name: set(reasons) for name, reasons in OTHER_ARITHMETIC.items()
+    }
 
 
 def test_no_code_path_loads_a_pickle():

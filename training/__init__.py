@@ -1,4 +1,5 @@
 """How it learns: stages.py runs the stages of `fulldit train`; each resumes where it stopped.
 
-common/ is what all of them share; vae/, generator/ and estimators/ hold one stage each; configs/ has their configs.
+`common/` is what all of them share; `vae/`, `generator/` and `estimators/` hold one stage each; `configs/` has a folder
+of config files for each of these.
 """

@@ -1,11 +1,14 @@
 """Depth clips: one recipe from metric depth, disparity or a rendered image to what the network takes.
 
-normalize.py and measure.py: one range for the whole clip, in bounded memory where wanted. raw.py, extract.py: raw depth
-of any source to a clip, in one piece or in chunks. chunks.py, align.py and pack.py: what a chunk hands to the next.
-stabilize.py (with scene_flow.py) and flicker.py: depth that does not flicker, and how much it does. readers.py: clips
-in files of any kind; files.py, exr.py and png.py: sequences from renderers. geometry.py and along_camera.py: depth from
-a camera path; agreement.py: whether the two agree. convert.py: other nodes' geometry in, other models' control images
-out.
+raw.py is depth before anything is done to it. extract.py turns it into a clip, in one piece or in chunks. normalize.py
+brings the whole clip to one range, which measure.py finds in bounded memory. chunks.py is what one chunk must know of
+those before it; align.py fits its scale and shift, pack.py stores its state as JSON.
+
+stabilize.py removes flicker with the flow of scene_flow.py, flicker.py measures it. geometry.py carries depth along a
+camera path, along_camera.py makes a clip of that, agreement.py checks that a path and a depth clip belong together.
+
+readers.py reads clips in files of any kind; files.py reads sequences of renderers, whose images exr.py and png.py
+decode. convert.py takes the geometry of other nodes and makes the control images of other models.
 """
 
 from .normalize import DepthClip, measure_depth, normalize_depth, normalize_stream, to_disparity

@@ -1,11 +1,15 @@
 """Identities: slots with references, masks and masklets (a mask per frame of one object), and the colored identity map.
 
-slots.py: who is in the video. shapes.py, shape_json.py, raster.py, runs.py: mask shapes as data and their coverage.
-keyframes.py, inbetween.py: masks at a few frames and between them. state.py, paint.py: the painter's JSON, and what its
-nodes do with it. keyframe_selection.py: masklets as keyframes. propagate.py, clip_flow.py, color_cut.py: masks carried
-along a video. follow.py, preview.py: what the nodes for propagation and the identity map do. report.py: masklets in
-numbers and sentences. objects.py: several objects as slots. reference.py: references cropped. mask_input.py: masks as
-users connect them. mask_files.py: mask videos in files.
+slots.py: who is in the video. reference.py: reference images, cropped. objects.py: the masklets of several objects, put
+into slots. report.py: masklets in numbers and sentences.
+
+Painted masks: shapes.py (shapes as data), shape_json.py (shapes as JSON), raster.py (outlines to coverage), runs.py
+(black-and-white images as text), keyframes.py (masks at a few frames), inbetween.py (masks between two), state.py (the
+painter's JSON), paint.py (what the painter's nodes do with it), keyframe_selection.py (a masklet as a few keyframes).
+
+Masks along a video: follow.py (what Propagate Mask does), propagate.py (moves masks from frame to frame), clip_flow.py
+(the flow that moves them), color_cut.py (their edge, cut anew by color). preview.py: masklets as images. mask_input.py:
+masks as users connect them. mask_files.py: mask videos in files.
 """
 
 from .report import MaskletFigures, NamedMasklet, masklet_figures, masklet_report

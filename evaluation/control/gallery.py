@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ...control.errors import UserError
 from ...control.files import atomic_path, write_json
 from ...control.images import resize
 from ...control.media import write_image
-from ...control.progress import quiet
+from ...control.progress import Progress, quiet
 from ...models.pipeline import Pipeline
 from ...view.animation import write_animation
 from ...view.canvas import Canvas
@@ -77,29 +78,17 @@ def run_gallery(
     the checkpoint's. The rest is as `bench.run_control` has it. Raises UserError before anything is generated for
     missing files and for numbers below 1.
     """
-    if scenes < 1 or pool < 1:
-        raise UserError(f"{scenes} scenes of a pool of {pool} were asked for; at least 1 of both was expected.")
-    if steps is not None and steps < 1:
-        raise UserError(f"{steps} steps were asked for; at least 1 was expected.")
-    if family not in FAMILIES:
-        raise UserError(f"family is '{family}'; expected one of {', '.join(FAMILIES)}.")
+    check_numbers(scenes, pool, steps, family)
     judge = judge or Judge.load(estimators)
     pipeline = pipeline or Pipeline.load(checkpoint, vae)
     config = pipeline.config
-    size = (config.frames, config.height, config.width)
     how = {
         "steps": config.steps if steps is None else steps,
         "guidance": config.guidance if guidance is None else guidance,
         "first_frame_pass": config.first_frame_pass,
     }
     pool = max(scenes, pool)
-    seen: list[Shown] = []
-    with progress(pool, "gallery: looking") as step:
-        for number, scene in enumerate(held_out_scenes(pool, *size, family=family)):
-            one = Shown(number, scene, judge.measure(scene.frames, scene.conditions))
-            generate(pipeline, judge, one, {ALL_CONDITIONS: scene.conditions.names}, how)
-            seen.append(one)
-            step()
+    seen = look_at_scenes(pipeline, judge, pool, family, how, progress)
     for condition in OF_CONDITION if pool > 1 else ():
         max(seen, key=lambda one: badness(one, condition)).worst.append(condition)
     chosen = [one for one in seen if one.number < scenes or one.worst]
@@ -116,7 +105,7 @@ def run_gallery(
         "scenes": rows,
         "pool": pool,
         "family": family,
-        "size": list(size),
+        "size": [config.frames, config.height, config.width],
         **how,
         "checkpoint": Path(checkpoint).name if checkpoint else "fulldit_mini.safetensors",
     }
@@ -124,6 +113,32 @@ def run_gallery(
         part.write_text(page(found), encoding="utf-8")
     write_json(out / "gallery.json", found)
     return found
+
+
+def check_numbers(scenes: int, pool: int, steps: int | None, family: str) -> None:
+    """Raise UserError for numbers below 1, and for a family of scenes that does not exist."""
+    if scenes < 1 or pool < 1:
+        raise UserError(f"{scenes} scenes of a pool of {pool} were asked for; at least 1 of both was expected.")
+    if steps is not None and steps < 1:
+        raise UserError(f"{steps} steps were asked for; at least 1 was expected.")
+    if family not in FAMILIES:
+        raise UserError(f"family is '{family}'; expected one of {', '.join(FAMILIES)}.")
+
+
+def look_at_scenes(
+    pipeline: Pipeline, judge: Judge, pool: int, family: str, how: dict[str, Any], progress: Progress
+) -> list[Shown]:
+    """Return the first `pool` held-out scenes of a family, each with its clip under all conditions and its figures."""
+    config = pipeline.config
+    seen = []
+    with progress(pool, "gallery: looking") as step:
+        scenes = held_out_scenes(pool, config.frames, config.height, config.width, family=family)
+        for number, scene in enumerate(scenes):
+            one = Shown(number, scene, judge.measure(scene.frames, scene.conditions))
+            generate(pipeline, judge, one, {ALL_CONDITIONS: scene.conditions.names}, how)
+            seen.append(one)
+            step()
+    return seen
 
 
 def generate(pipeline: Pipeline, judge: Judge, one: Shown, runs: dict[str, tuple[str, ...]], how: dict) -> None:

@@ -1,5 +1,5 @@
 """The transformer: a Wan 2.1 network over one joined sequence.
 
-attention.py is the seam for softmax(q k) v, positions.py the rotary positions, blocks.py the parts with Wan's names,
-transformer.py the network, initialize.py the weights that a training starts from.
+transformer.py is the network, blocks.py its parts with Wan's names. attention.py is the seam for softmax(q k) v,
+positions.py makes the rotary positions, initialize.py the weights that a training starts from.
 """

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from einops import rearrange, repeat
 
+from ..geometry import WAN_2_1
+
 # Of one pose: 3x3 rotation, translation, fx fy cx cy, time.
 POSE_FEATURES = 9 + 3 + 4 + 1
 
@@ -18,7 +20,9 @@ CAMERA_MEAN = (0.0,) * 12 + (1.0, 1.5, 0.5, 0.5, 1.0)
 CAMERA_SCALE = (0.05, 0.09, 0.165, 0.09, 0.05, 0.09, 0.165, 0.09, 0.05, 0.14, 0.08, 0.1, 0.15, 0.225, 0.1, 0.1, 0.6)
 
 
-def camera_features(c2w: torch.Tensor, intrinsics: torch.Tensor, fps: float, temporal: int = 4) -> torch.Tensor:
+def camera_features(
+    c2w: torch.Tensor, intrinsics: torch.Tensor, fps: float, temporal: int = WAN_2_1.temporal
+) -> torch.Tensor:
     """Return one vector per latent frame (B, T, N) of a camera path, float32; N = 17 `temporal`.
 
     c2w (B, F, 3, 4) relative to the first frame, in units of that frame's median depth (OpenCV axes); intrinsics

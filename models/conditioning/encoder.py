@@ -31,7 +31,7 @@ class VideoEncoder(Protocol):
 
 @torch.no_grad()
 def encode_frames(vae: VideoEncoder, frames: torch.Tensor) -> torch.Tensor:
-    """Return the normalized latent (B, C, T, h, w) float32 of frames (B, 3, F, H, W) in [0, 1]. F must be 4k+1."""
+    """Return the normalized latent (B, C, T, h, w) float32 of frames (B, 3, F, H, W) in [0, 1], F as the VAE takes."""
     weight = next(iter(vae.parameters()))
     latent = vae.encode((frames * 2 - 1).to(weight.device, weight.dtype))
     return normalize_latent(latent.float())

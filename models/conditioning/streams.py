@@ -1,7 +1,7 @@
 """The registry of token streams: which conditions there are for a network, and what kind of tokens each becomes.
 
-A new condition is one entry here (`register_entry`), not a branch anywhere: config, tokenizers, budget, cache keys,
-encoding, training batches and the benchmark go over the registry. The entries of this package are in `entries.py`.
+A new condition is one entry (`register_entry`) in `entries.py`, not a branch anywhere: config, tokenizers, budget,
+cache keys, encoding, training batches and the benchmark go over the registry.
 
 Two kinds of stream serve everything. A `vector` stream is one token per latent frame, made from numbers by an MLP. A
 `video` stream is a latent cut into patches of its own size; larger patches and fewer frames are how a token budget is

@@ -1,1 +1,1 @@
-"""Model families: presets.py holds the configs of this package's own."""
+"""Model families: presets.py holds the configs that a training starts from, by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import FullDiTConfig
+from ..geometry import WAN_2_2_5B
 
 # In a clip of a hundred pixels a map cut as coarsely as the registry says has several objects in one token, and the
 # references are not bound to their places (checkpoints/README.md, "What was tried").
@@ -34,5 +35,14 @@ PRESETS: dict[str, FullDiTConfig] = {
     "mini": replace(_MINI, dim=256, ffn_dim=1024, num_layers=8, num_heads=8, frames=25, height=96, width=160),
     "wan-1.3b": _WAN,
     "wan-14b": replace(_WAN, dim=5120, ffn_dim=13824, num_layers=40, num_heads=40),
-    "wan2.2-5b": replace(_WAN, dim=3072, ffn_dim=14336, num_heads=24, in_dim=48, out_dim=48, spatial_compression=16),
+    "wan2.2-5b": replace(
+        _WAN,
+        dim=3072,
+        ffn_dim=14336,
+        num_heads=24,
+        in_dim=WAN_2_2_5B.channels,
+        out_dim=WAN_2_2_5B.channels,
+        temporal_compression=WAN_2_2_5B.temporal,
+        spatial_compression=WAN_2_2_5B.spatial,
+    ),
 }

@@ -1,1 +1,5 @@
-"""From noise to a latent: flow.py is the straight line, schedules.py the times, sampler.py guidance and solvers."""
+"""From noise to a latent.
+
+flow.py is the straight line between data and noise, schedules.py the times at which the network is asked, sampler.py
+guidance and solvers.
+"""

@@ -1,7 +1,7 @@
 """The video autoencoder: Wan 2.1's architecture at any width, whole or chunk by chunk, and its file.
 
-`layers.py` and `network.py` hold the modules, `autoencoder.py` the class that callers use, `latent.py` the fixed
-statistics of Wan 2.1 latents, `vae_file.py` the safetensors file and the fingerprint.
+layers.py holds the layers, network.py the encoder and decoder made of them, autoencoder.py the class that callers use.
+latent.py holds the fixed statistics of latents, vae_file.py the safetensors file and the fingerprint.
 """
 
 from .autoencoder import VAE

@@ -1,4 +1,5 @@
-"""Files of weights: tensor_file.py reads and writes safetensors, checkpoint.py a FullDiT checkpoint, key_maps.py
-translates the keys of open Wan weights, fingerprint.py names weights by what they are, downloads.py fetches models from
-the Hugging Face hub.
+"""Files of weights.
+
+tensor_file.py reads and writes safetensors, checkpoint.py a FullDiT checkpoint. key_maps.py translates the keys of open
+Wan weights, fingerprint.py names weights by what they are, downloads.py fetches models from the Hugging Face hub.
 """

@@ -1,7 +1,10 @@
 """The model side of the host.
 
-base_model.py (model config and BaseModel), network.py (the transformer with hooks), latent_format.py, clip.py (the text
-encoder as a CLIP), cond.py, conditioning.py and request.py (conditions on their way to the network), sampling.py,
-loaders.py (checkpoints as MODEL, CLIP and VAE), paths.py (checkpoint and VAE files in the host's model folders) and
-depth_anything.py (Depth Anything V2: its model folders, and its network on the host's device).
+loaders.py makes MODEL, CLIP and VAE of checkpoints, which paths.py finds in the host's model folders. base_model.py is
+the model config and BaseModel, network.py the transformer with the host's hooks, latent_format.py the latent format,
+clip.py the text encoder as a CLIP.
+
+conditioning.py encodes conditions and puts them onto a conditioning; cond.py carries them through core's samplers.
+sampling.py samples through core. depth_anything.py finds Depth Anything V2 in the host's model folders and runs it on
+the host's device.
 """

@@ -14,6 +14,7 @@ from ...control.camera.easing import apply_easing
 from ...control.camera.motion_range import CameraMotionRange
 from ...control.camera.plucker import plucker_embedding
 from ...control.errors import UserError
+from ...models.geometry import WAN_2_1
 from ..progress import progress
 from .arrays import to_array, to_images, to_masks
 from .types import DynamicChoice, HostModel, ImageTensor, MaskTensor, TensorDict, ViewportCamera
@@ -100,13 +101,14 @@ def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, leng
     import comfy.model_management
     import torch
 
-    if (length - 1) % 4:
-        below = (length - 1) // 4 * 4 + 1
-        raise UserError(f"The length is {length}; Wan takes 4k+1 frames: use {below} or {below + 4}.")
+    step = WAN_2_1.temporal
+    if (length - 1) % step:
+        below, above = WAN_2_1.nearest_frames(length)
+        raise UserError(f"The length is {length}; Wan takes {step}k+1 frames: use {below} or {above}.")
     path = fit_to_video(trajectory, width, height, length).relative().scaled(scale)
     rays = plucker_embedding(path, height, width)  # (F, 6, H, W)
-    rays = np.concatenate([repeat(rays[0], "c h w -> four c h w", four=4), rays[1:]])
-    packed = torch.from_numpy(rearrange(rays, "(t k) c h w -> 1 (c k) t h w", k=4))
+    rays = np.concatenate([repeat(rays[0], "c h w -> k c h w", k=step), rays[1:]])
+    packed = torch.from_numpy(rearrange(rays, "(t k) c h w -> 1 (c k) t h w", k=step))
     return packed.contiguous().to(comfy.model_management.intermediate_device())
 
 

@@ -11,6 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ...control.files import write_json
+from ...models.geometry import WAN_2_1
 from ...models.vae.autoencoder import VAE
 from ...models.vae.latent import LATENT_MEAN, LATENT_STD, normalize_latent
 from ...models.vae.vae_file import fingerprint, load_vae, save_vae
@@ -50,10 +51,11 @@ def preview_factors(latents: Tensor, images: Tensor) -> tuple[list[list[float]],
 
 
 def latent_pixels(latents: Tensor, clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each latent position (N, 16) and the mean color (N, 3) of the 8x8 patch of its middle frame."""
-    small = torch.nn.functional.avg_pool3d(clips, (1, 8, 8))
-    # Latent frame k covers frames 4k-3..4k.
-    frames = [0, *range(2, clips.shape[2], 4)]
+    """Return each latent position (N, 16) and the mean color (N, 3) of its pixels in its middle frame."""
+    step, side = WAN_2_1.temporal, WAN_2_1.spatial
+    small = torch.nn.functional.avg_pool3d(clips, (1, side, side))
+    # Latent frame k covers the last `step` frames up to frame k * step.
+    frames = [0, *range(step // 2, clips.shape[2], step)]
     rows = "b c t h w -> (b t h w) c"
     return rearrange(latents, rows), rearrange(small[:, :, frames], rows)
 

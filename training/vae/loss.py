@@ -43,4 +43,5 @@ def half_size_error(vae: VAE, z: Tensor, x: Tensor) -> Tensor:
     """
     h, w = (side // 2 * 2 for side in z.shape[3:])  # an odd row or column has nothing to be averaged with
     small = vae.decode(F.avg_pool3d(z[..., :h, :w], (1, 2, 2))).float()
-    return F.mse_loss(small, F.avg_pool3d(x[..., : 8 * h, : 8 * w], (1, 2, 2)))
+    side = vae.spatial_compression
+    return F.mse_loss(small, F.avg_pool3d(x[..., : side * h, : side * w], (1, 2, 2)))

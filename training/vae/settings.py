@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...models.geometry import WAN_2_1
 from ..common.entries import (
     Count,
     EntryError,
@@ -80,12 +81,12 @@ class VAESettings(Settings):
 
 
 def check_size(prefix: str, frames: int, height: int, width: int) -> None:
-    """Raise EntryError for clips that the autoencoder cannot take: 4k + 1 frames, sides in steps of 8 pixels."""
-    if frames % 4 != 1:
-        raise EntryError(f"{prefix}frames", frames, "expected 4k + 1 frames")
+    """Raise EntryError for clips that the autoencoder, whose compression is Wan 2.1's, cannot take."""
+    if (frames - 1) % WAN_2_1.temporal:
+        raise EntryError(f"{prefix}frames", frames, f"expected {WAN_2_1.temporal}k + 1 frames")
     for name, side in (("height", height), ("width", width)):
-        if side % 8:
-            raise EntryError(f"{prefix}{name}", side, "expected a multiple of 8")
+        if side % WAN_2_1.spatial:
+            raise EntryError(f"{prefix}{name}", side, f"expected a multiple of {WAN_2_1.spatial}")
 
 
 def read_vae_settings(config: str | Path) -> tuple[VAESettings, VAESettings | None]:

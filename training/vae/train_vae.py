@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...models.geometry import LatentGeometry
 from ...models.vae.autoencoder import VAE
 from ...scenes import HELD_OUT_SEED
 from ..common.ema import EMA, warmed_up_decay
@@ -97,9 +98,9 @@ class Trainer:
         """Return the clips of this step and the noise of their latents, both functions of the seed and the step."""
         phase = next(p for p in self.settings.phases if self.loop.progress <= p.until)
         x = self.pool.batch(self.loop.step, phase)
-        step, side = self.vae.temporal_compression, self.vae.spatial_compression
         clips, _, frames, height, width = x.shape
-        shape = (clips, self.vae.z_dim, (frames - 1) // step + 1, height // side, width // side)
+        geometry = LatentGeometry(self.vae.z_dim, self.vae.temporal_compression, self.vae.spatial_compression)
+        shape = (clips, geometry.channels, *geometry.latent_size(frames, height, width))
         generator = torch.Generator().manual_seed(self.settings.seed * 7919 + self.loop.step)
         return x.to(self.device), torch.randn(shape, generator=generator).to(self.device)
 

@@ -1,11 +1,12 @@
 """Camera files of this and other programs, recognized by their content; all become `CameraTrajectory`.
 
 One file per format: fulldit_json.py (this pack's JSON), nerf.py (transforms.json, nerfstudio's camera path),
-recammaster.py, videox.py, matrices.py (JSON and .npy), gltf.py (gltf_buffers.py reads its numbers, gltf_write.py writes
-it), usd_fbx.py (workers/ holds the scripts that read USD and FBX), colmap.py (colmap_binary.py: its binary files),
-realestate.py, tum.py (TUM and KITTI). What they share: format.py (what a format is, defaults), source.py (the file
-being read), values.py (checked numbers), axes.py (OpenCV and OpenGL), timing.py (frame rates), lens.py (sizes in
-pixels). `FORMATS` lists the formats: whether each is read and written, and what it preserves.
+recammaster.py (ReCamMaster's JSON), videox.py (VideoX-Fun's JSON), matrices.py (matrices as JSON and .npy), gltf.py
+(gltf_buffers.py reads its numbers, gltf_write.py writes it), usd_fbx.py (`workers/` holds the scripts that read USD and
+FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI). What they
+share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked numbers), axes.py
+(OpenCV and OpenGL), timing.py (frame rates), lens.py (sizes in pixels). `FORMATS` lists the formats: whether each is
+read and written, and what it preserves.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..trajectory import CameraTrajectory
 from .source import Source
 
-# Files that do not state their unit of length get this one, and `Controls.warnings` says so.
+# Files that do not state their unit of length get this one, and `Conditions.warnings` says so.
 UNKNOWN_UNIT = "an unknown"
 METER = "metre"
 # The assumed lens and rate of poses without intrinsics: degrees across, width over height, frames per second.
