@@ -132,7 +132,7 @@ def from_files(
         raise UserError(
             f"The depth files have {len(sequence)} frames; frame {first} was to be the first: start earlier."
         )
-    frames: Sequence[np.ndarray] = shrink_frames(sequence.part(first, stop), longest)
+    frames = shrink_frames(sequence.part(first, stop), longest)
     raw = RawDepth(
         f"depth files ({len(sequence)} in '{files}', {convention})",
         frames,

@@ -114,6 +114,6 @@ class GeneratorSettings(Settings):
         except UserError as error:
             raise EntryError("never", self.never, error.clause.rstrip(".")) from error
 
-    def schedule(self) -> list[dict[str, Any]]:
+    def schedule(self) -> list[batches.Phase]:
         """Return the phases as `Batches` takes them, without the subsets in `never`."""
-        return without([asdict(phase) for phase in self.phases], self.never)
+        return batches.without([{"until": phase.until, "subsets": phase.subsets} for phase in self.phases], self.never)
