@@ -7,7 +7,7 @@ inputs that the page shows for it, under their ids. Each raises UserError for in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

@@ -27,7 +27,7 @@ ANY = "any"  # the group of all clips
 MAPS = "identity_map"  # the stream that says where the objects are
 
 
-class Phase(TypedDict):
+class PhaseDict(TypedDict):
     """Until the share `until` of the run, micro-batches have these subsets of conditions, drawn with these weights."""
 
     until: float
@@ -76,7 +76,7 @@ def parse_subset(key: str) -> tuple[str, ...] | None:
     return names
 
 
-def phase_at(phases: Sequence[Phase], progress: float) -> Phase:
+def phase_at(phases: Sequence[PhaseDict], progress: float) -> PhaseDict:
     """The phase whose `until` lies above `progress`; the last one goes on for ever."""
     for phase in phases:
         if progress < phase["until"]:
@@ -84,7 +84,7 @@ def phase_at(phases: Sequence[Phase], progress: float) -> Phase:
     return phases[-1]
 
 
-def without(phases: Sequence[Phase], never: Sequence[str]) -> list[Phase]:
+def without(phases: Sequence[PhaseDict], never: Sequence[str]) -> list[PhaseDict]:
     """The phases with these subsets taken out; their share goes to the others of the phase in proportion.
 
     Raises UserError for a subset that no phase has, and where nothing is left of a phase.
@@ -92,7 +92,7 @@ def without(phases: Sequence[Phase], never: Sequence[str]) -> list[Phase]:
     for key in never:
         if not any(key in phase["subsets"] for phase in phases):
             raise UserError(f"The config never wants {key!r}, but no phase has it.")
-    left: list[Phase] = [
+    left: list[PhaseDict] = [
         {"until": phase["until"], "subsets": {k: v for k, v in phase["subsets"].items() if k not in never}}
         for phase in phases
     ]
@@ -155,7 +155,7 @@ class Batches:
     def __init__(
         self,
         clips: EncodedClips,
-        phases: Sequence[Phase],
+        phases: Sequence[PhaseDict],
         config: FullDiTConfig,
         seed: int = 0,
         plain: float = 0.5,
