@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # One thread a worker: two workers with two threads each slow one another down on two cores.
 WORKERS ?= 2
 
-.PHONY: demo test lint test-comfyui clean
+.PHONY: demo test lint types test-comfyui clean
 
 demo: $(VENV)/.standalone
 	$(BIN)/fulldit generate --demo --out outputs/demo
@@ -17,6 +17,13 @@ test: $(VENV)/.dev lint
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory types
+
+# The repository's root is the package: mypy knows it by the name of the link, whatever the checkout's folder is called.
+types: $(VENV)/.dev
+	mkdir -p $(VENV)/types
+	ln -sfn "$(CURDIR)" $(VENV)/types/comfyui_fulldit
+	cd $(VENV)/types && ../bin/mypy --config-file comfyui_fulldit/pyproject.toml comfyui_fulldit
 
 test-comfyui:
 	$(PYTHON) tests/comfyui/run.py
@@ -38,4 +45,4 @@ $(VENV)/.dev: $(VENV)/.standalone
 	touch $@
 
 clean:
-	rm -rf outputs build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf outputs build *.egg-info .pytest_cache .ruff_cache .hypothesis .mypy_cache

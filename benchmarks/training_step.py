@@ -26,12 +26,14 @@ from comfyui_fulldit.dataset.latents import write_shards
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
 from comfyui_fulldit.models.vae.vae_file import load_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path
+from comfyui_fulldit.training.common.precision import Precision
 from comfyui_fulldit.training.common.settings import config_path, read_settings
 from comfyui_fulldit.training.generator.settings import GeneratorSettings, Phase
 from comfyui_fulldit.training.generator.start import config_of
 from comfyui_fulldit.training.generator.train_generator import Trainer
 
-VARIANTS = [(precision, attention) for precision in ("auto", "bf16", "fp32") for attention in ("explicit", "sdpa")]
+PRECISIONS: tuple[Precision, ...] = ("auto", "bf16", "fp32")
+VARIANTS = [(precision, attention) for precision in PRECISIONS for attention in ("explicit", "sdpa")]
 
 
 def trainers(config: str, folder: Path) -> dict[str, Trainer]:

@@ -29,7 +29,7 @@ def _command(
     text: str,
     show: Callable[[argparse.Namespace, dict[str, Any]], None] | None = None,
 ) -> argparse.ArgumentParser:
-    p = added.add_parser(name, help=text, description=text)
+    p: argparse.ArgumentParser = added.add_parser(name, help=text, description=text)
     p.set_defaults(work=work, show=show)
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     return p

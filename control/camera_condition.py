@@ -51,7 +51,8 @@ class CameraCondition(Condition):
 
     def fit(self, video: VideoSize, fit: Fit) -> tuple[CameraCondition, list[str]]:
         """Bring the path to the video's length, and its lens to the video's proportions."""
-        path, warnings = self.trajectory, []
+        path = self.trajectory
+        warnings: list[str] = []
         if path.frames != video.frames:
             indices, warnings = fit_indices(path.frames, video.frames, fit.time, "the camera path")
             if fit.time is TimeFit.RESAMPLE:

@@ -132,13 +132,13 @@ class Condition(ABC):
         """
 
 
-C = TypeVar("C", bound=type[Condition])
+C = TypeVar("C", bound=Condition)
 CONDITIONS: dict[str, type[Condition]] = {}
 
 
-def register(condition: C) -> C:
+def register(condition: type[C]) -> type[C]:
     """Add a condition's class to the registry, which is kept in the order that the classes state; a decorator."""
-    entries = sorted([*CONDITIONS.values(), condition], key=lambda entry: entry.order)
+    entries: list[type[Condition]] = sorted([*CONDITIONS.values(), condition], key=lambda entry: entry.order)
     CONDITIONS.clear()
     CONDITIONS.update({entry.name: entry for entry in entries})
     return condition

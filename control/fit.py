@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 
 from .errors import UserError
 from .images import indices, resize_clip
+
+E = TypeVar("E", bound=Enum)
 
 # So much may proportions differ before it is said: what rounding a size does.
 SAME_ASPECT = 0.02
@@ -48,7 +51,7 @@ class Fit:
         return cls(_named(SpaceFit, space, "in space"), _named(TimeFit, time, "in time"))
 
 
-def _named(kind: type[Enum], name: str, where: str):  # noqa: ANN202
+def _named(kind: type[E], name: str, where: str) -> E:
     try:
         return kind(name)
     except ValueError as error:

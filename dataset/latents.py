@@ -24,6 +24,7 @@ from ..models.conditioning.encoder import VideoEncoder, encode_frames
 from ..models.conditioning.streams import CONDITION_OF, ENTRIES, STREAMS
 from ..models.config import FullDiTConfig
 from ..models.encode import encode_conditions
+from ..models.vae import VAE
 from ..models.vae.vae_file import fingerprint
 from ..models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 from ..scenes import HELD_OUT_SEED, Clips, WorldOptions, render
@@ -75,7 +76,7 @@ def _order(key: str) -> tuple[int, str]:
 
 
 def write_shards(
-    vae: VideoEncoder,
+    vae: VAE,
     folder: Path,
     config: FullDiTConfig,
     clips: int,
@@ -112,7 +113,7 @@ def write_shards(
     return len(EncodedClips(folder, metadata["vae"])) if any(folder.glob("shard_*.safetensors")) else 0
 
 
-def _metadata(vae: VideoEncoder, config: FullDiTConfig) -> dict[str, str]:
+def _metadata(vae: VAE, config: FullDiTConfig) -> dict[str, str]:
     return {
         "vae": fingerprint(vae),
         "size": json.dumps([config.frames, config.height, config.width]),
@@ -260,7 +261,7 @@ class EncodedClips:
 
 
 def write_held_out(
-    vae: VideoEncoder, folder: Path, clips: int, config: FullDiTConfig, device: torch.device | str = "cpu"
+    vae: VAE, folder: Path, clips: int, config: FullDiTConfig, device: torch.device | str = "cpu"
 ) -> EncodedClips:
     """Encode clips that are never trained on, for the held-out losses and the sample sheets."""
     write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device)

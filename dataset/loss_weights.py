@@ -54,4 +54,5 @@ def blank_map(vae: VAE, config: FullDiTConfig) -> torch.Tensor:
 
 def object_mask(maps: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:
     """Return where the latents of identity maps (B, C, T, h, w) show an object: (B, 1, T, h, w) of 0 and 1."""
-    return ((maps - blank).norm(dim=1, keepdim=True) > PAINTED).float()
+    distance: torch.Tensor = (maps - blank).norm(dim=1, keepdim=True)
+    return (distance > PAINTED).float()

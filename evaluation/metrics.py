@@ -8,6 +8,8 @@ F frames, K slots.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -98,7 +100,7 @@ def dynamic_degree(flow: np.ndarray, share: float = 0.05) -> float:
     return float(lengths[:, -top:].mean())
 
 
-def mean_and_error(values: list[float | None]) -> tuple[float | None, float | None, int]:
+def mean_and_error(values: Sequence[float | None]) -> tuple[float | None, float | None, int]:
     """Return the mean of the values that are not None, its standard error and their count; None where too few."""
     known = np.array([value for value in values if value is not None], float)
     if not len(known):
@@ -107,7 +109,7 @@ def mean_and_error(values: list[float | None]) -> tuple[float | None, float | No
     return float(known.mean()), error, len(known)
 
 
-def ratio_and_error(above: list[float | None], below: list[float | None]) -> tuple[float | None, float | None]:
+def ratio_and_error(above: Sequence[float | None], below: Sequence[float | None]) -> tuple[float | None, float | None]:
     """Return the mean of `above` by the mean of `below`, and its standard error; both have one entry for each scene.
 
     Scenes where either is None are left out. The error is that of the linearized ratio (delta method), so what both

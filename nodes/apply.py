@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
-from .sockets.types import Conditions
+from ..control.conditions import Conditions
+from .sockets import types
+
+if TYPE_CHECKING:
+    from .bridge.conditioning import Conditioning
 
 
 class FullDiTApply(io.ComfyNode):
     """Conditions into CONDITIONING for KSampler and every other core sampler."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTApply",
             display_name="Apply Conditions (FullDiT)",
@@ -26,7 +32,7 @@ class FullDiTApply(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="From Load FullDiT; another VAE than the checkpoint's is refused."),
                 io.Conditioning.Input("positive", tooltip="What should be seen."),
                 io.Conditioning.Input("negative", tooltip="What should not; the model knows the empty text best."),
-                Conditions.Input("conditions", tooltip="From Conditions."),
+                types.Conditions.Input("conditions", tooltip="From Conditions."),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="With the conditions."),
@@ -36,7 +42,14 @@ class FullDiTApply(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, vae, positive, negative, conditions) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: types.HostModel,
+        vae: types.HostVae,
+        positive: Conditioning,
+        negative: Conditioning,
+        conditions: Conditions,
+    ) -> io.NodeOutput:
         from .bridge.conditioning import apply, empty_latent
 
         positive, negative = apply(model, vae, positive, negative, conditions)

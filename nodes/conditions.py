@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..control.camera import CameraTrajectory
 from ..control.conditions import (
     CameraCondition,
     Condition,
@@ -15,10 +17,15 @@ from ..control.conditions import (
     IdentityCondition,
     VideoSize,
 )
+from ..control.depth import DepthClip
 from ..control.errors import UserError
 from ..control.fit import Fit, SpaceFit, TimeFit
-from ..control.identity.slots import SLOTS
+from ..control.identity.slots import SLOTS, Identity
+from . import inputs
 from .sockets import types
+
+if TYPE_CHECKING:
+    from ..models.config import FullDiTConfig
 
 MAX_OTHERS = 8
 OWN = "0 takes the connected model's own."
@@ -66,16 +73,11 @@ def identity_inputs(tooltip: str) -> io.Autogrow.Input:
     return _growing("identities", template, "identity", SLOTS, tooltip)
 
 
-def in_order(sockets: dict[str, Any] | None) -> list[Any]:
-    """Return what is connected to growing sockets, one after the other: one that is empty leaves no gap."""
-    return [value for _, value in sorted((sockets or {}).items()) if value is not None]
-
-
 class FullDiTConditions(io.ComfyNode):
     """The conditions of one video, and its size."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTConditions",
             display_name="Conditions (FullDiT)",
@@ -150,23 +152,23 @@ class FullDiTConditions(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        frames,
-        width,
-        height,
-        spread=False,
-        camera=None,
-        identities=None,
-        depth=None,
-        fit_time=TimeFit.REFUSE.value,
-        fit_space=SpaceFit.CROP.value,
-        model=None,
-        conditions=None,
-        **weights,
+        frames: int,
+        width: int,
+        height: int,
+        spread: bool = False,
+        camera: CameraTrajectory | None = None,
+        identities: Mapping[str, Identity | None] | None = None,
+        depth: DepthClip | None = None,
+        fit_time: str = TimeFit.REFUSE.value,
+        fit_space: str = SpaceFit.CROP.value,
+        model: types.HostModel | None = None,
+        conditions: Mapping[str, Condition | None] | None = None,
+        **weights: float,
     ) -> io.NodeOutput:
         from .page.token_budget import describe_budget
 
         config = _config(model)
-        items = [*_known(camera, in_order(identities), depth, weights), *in_order(conditions)]
+        items = [*_known(camera, inputs.connected(identities), depth, weights), *inputs.connected(conditions)]
         fit = Fit.of(fit_space, TimeFit.RESAMPLE.value if spread else fit_time)
         made = Conditions(_video(frames, width, height, model, config), tuple(items)).fitted(fit)
         counts, warnings = _budget(made, model, config)
@@ -174,7 +176,9 @@ class FullDiTConditions(io.ComfyNode):
         return io.NodeOutput(made, ui={"text": [describe_budget(counts, warnings)]})
 
 
-def _known(camera: Any, identities: list[Any], depth: Any, weights: dict[str, float]) -> list[Condition]:
+def _known(
+    camera: CameraTrajectory | None, identities: list[Identity], depth: DepthClip | None, weights: Mapping[str, float]
+) -> list[Condition]:
     """The conditions that have sockets of their own, with their weights."""
 
     def weight(name: str) -> dict[str, float]:
@@ -191,7 +195,7 @@ def _known(camera: Any, identities: list[Any], depth: Any, weights: dict[str, fl
     return items
 
 
-def _config(model: Any) -> Any:
+def _config(model: types.HostModel | None) -> FullDiTConfig:
     """The config of the model; where none is connected, the embedded one's, with every condition that there is."""
     if model is None:
         from ..models.conditioning.streams import STREAMS
@@ -204,7 +208,7 @@ def _config(model: Any) -> Any:
     return config_of(model)
 
 
-def _video(frames: int, width: int, height: int, model: Any, config: Any) -> VideoSize:
+def _video(frames: int, width: int, height: int, model: types.HostModel | None, config: FullDiTConfig) -> VideoSize:
     """The video's size, where a 0 stands for the model's own."""
     if model is None and not (frames and width and height):
         raise UserError(
@@ -216,7 +220,9 @@ def _video(frames: int, width: int, height: int, model: Any, config: Any) -> Vid
     return video
 
 
-def _budget(conditions: Conditions, model: Any, config: Any) -> tuple[dict[str, int], list[str]]:
+def _budget(
+    conditions: Conditions, model: types.HostModel | None, config: FullDiTConfig
+) -> tuple[dict[str, int], list[str]]:
     """Tokens of the video and of each stream, and warnings."""
     from ..models.encode import count_tokens
 

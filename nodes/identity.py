@@ -8,14 +8,14 @@ from ..control.identity import Identity as Slot
 from ..control.identity.mask_input import fit_mask
 from . import inputs
 from .sockets.arrays import to_images, to_masks
-from .sockets.types import Identity
+from .sockets.types import Identity, ImageTensor, MaskTensor
 
 
 class FullDiTIdentity(io.ComfyNode):
     """One identity from reference images, an optional cut-out mask and an optional mask per frame."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTIdentity",
             display_name="Identity (FullDiT)",
@@ -72,7 +72,15 @@ class FullDiTIdentity(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, name, image, strength=1.0, mask=None, track=None, invert_mask=False, start=0.0, end=1.0
+        cls,
+        name: str,
+        image: ImageTensor,
+        strength: float = 1.0,
+        mask: MaskTensor | None = None,
+        track: MaskTensor | None = None,
+        invert_mask: bool = False,
+        start: float = 0.0,
+        end: float = 1.0,
     ) -> io.NodeOutput:
         images = to_images(image, f"the image of identity '{name}'", max_channels=4)
         cut = None

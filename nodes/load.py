@@ -11,7 +11,7 @@ class FullDiTLoad(io.ComfyNode):
     """The embedded model, or another FullDiT checkpoint, in host types."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTLoad",
             display_name="Load FullDiT",
@@ -51,7 +51,7 @@ class FullDiTLoad(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, checkpoint, vae, precision="default") -> io.NodeOutput:
+    def execute(cls, checkpoint: str, vae: str, precision: str = "default") -> io.NodeOutput:
         from .bridge.loaders import load_all
 
         model, clip, autoencoder = load_all(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from comfy_api.latest import io
 
+from ..control.conditions import Conditions
+from .sockets import types
 from .sockets.arrays import to_tensor
-from .sockets.types import Conditions
 
 
 class FullDiTPreview(io.ComfyNode):
     """Camera path, references, who is where, and depth, as one sheet or frame by frame."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTPreview",
             display_name="Preview Conditions (FullDiT)",
@@ -21,7 +22,7 @@ class FullDiTPreview(io.ComfyNode):
             description="What is asked, as images: the camera from above, the references, who is where, the depth.",
             search_aliases=["contact sheet", "show conditions"],
             inputs=[
-                Conditions.Input("conditions", tooltip="From Conditions."),
+                types.Conditions.Input("conditions", tooltip="From Conditions."),
                 io.Combo.Input(
                     "layout",
                     options=["sheet", "frames"],
@@ -41,7 +42,7 @@ class FullDiTPreview(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, conditions, layout, height) -> io.NodeOutput:
+    def execute(cls, conditions: Conditions, layout: str, height: int) -> io.NodeOutput:
         from ..control.errors import UserError
         from ..control.images import resize_clip
         from ..view.sheet import condition_frames, contact_sheet

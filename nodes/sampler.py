@@ -5,7 +5,8 @@ from __future__ import annotations
 import comfy.samplers
 from comfy_api.latest import io
 
-from .sockets.types import Conditions
+from ..control.conditions import Conditions
+from .sockets import types
 
 OWN = -1  # stands for the model's own value
 
@@ -30,7 +31,7 @@ class FullDiTSampler(io.ComfyNode):
     """From a prompt and conditions to a latent."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTSampler",
             display_name="FullDiT Sampler",
@@ -44,7 +45,7 @@ class FullDiTSampler(io.ComfyNode):
                 io.Model.Input("model", tooltip="From Load FullDiT; other models are refused."),
                 io.Clip.Input("clip", tooltip="From Load FullDiT."),
                 io.Vae.Input("vae", tooltip="From Load FullDiT."),
-                Conditions.Input("conditions", tooltip="From Conditions."),
+                types.Conditions.Input("conditions", tooltip="From Conditions."),
                 io.String.Input(
                     "prompt",
                     multiline=True,
@@ -126,22 +127,22 @@ class FullDiTSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        clip,
-        vae,
-        conditions,
-        prompt,
-        seed,
-        steps,
-        cfg,
-        sampler_name,
-        scheduler,
-        negative="",
-        camera_guidance=0.0,
-        identity_guidance=0.0,
-        depth_guidance=0.0,
-        preview=True,
-        anchor=OWN,
+        model: types.HostModel,
+        clip: types.HostClip,
+        vae: types.HostVae,
+        conditions: Conditions,
+        prompt: str,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        negative: str = "",
+        camera_guidance: float = 0.0,
+        identity_guidance: float = 0.0,
+        depth_guidance: float = 0.0,
+        preview: bool = True,
+        anchor: float = OWN,
     ) -> io.NodeOutput:
         from .bridge.sampling import SamplingOptions, sample
 

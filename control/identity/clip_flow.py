@@ -80,7 +80,8 @@ class Clip:
 
     def image(self, number: int, part: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
         """Return a frame, or a part of one, as bytes (h, w, 3)."""
-        image = np.asarray(self.frames[number])[(*part, slice(0, 3))]
+        rows, columns = part
+        image = np.asarray(self.frames[number])[rows, columns, :3]
         if image.dtype != np.uint8:
             image = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
             image = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

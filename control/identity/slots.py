@@ -44,10 +44,10 @@ class Identity:
     end: float = 1.0
 
     def __post_init__(self) -> None:
-        images = self.images if isinstance(self.images, (tuple, list)) else (self.images,)
-        if not images or any(image is None for image in images):
+        provided = self.images if isinstance(self.images, (tuple, list)) else (self.images,)
+        if not provided or any(image is None for image in provided):
             raise UserError(f"identity '{self.name}' has no image: give at least one reference image")
-        images = [np.asarray(image, np.float32) for image in images]
+        images: list[np.ndarray] = [np.asarray(image, np.float32) for image in provided]
         mask = self.mask
         for number, image in enumerate(images):
             what = f"image {number + 1} of identity '{self.name}'"

@@ -25,7 +25,7 @@ import torch
 from ...control.conditions import Conditions
 from ...control.errors import UserError
 from ...control.files import write_json
-from ...control.progress import quiet
+from ...control.progress import Progress, quiet
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.pipeline import Pipeline
@@ -80,7 +80,7 @@ def run_control(
     full: bool = False,
     json: str | Path | None = None,
     resume: bool = True,
-    progress: Callable = quiet,
+    progress: Progress = quiet,
     *,
     guidance: float | None = None,
     first_frame_pass: float | None = None,
@@ -157,7 +157,7 @@ def _measure_scenes(
     setting: dict[str, Any],
     records: SceneRecords,
     scenes: int,
-    progress: Callable,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """Return the record of every scene; those that are there already are not measured again."""
     torch.manual_seed(0)
@@ -168,7 +168,8 @@ def _measure_scenes(
                 for _ in range(clips):
                     step()
                 continue
-            (scene,) = held_out_scenes(1, *setting["size"], first=number, family=setting["family"])
+            frames, height, width = setting["size"]
+            (scene,) = held_out_scenes(1, frames, height, width, first=number, family=setting["family"])
             start = time.perf_counter()
             record = SceneRun(pipeline, judge, scene, sampling, step).record(setting["masks"])
             records.add(number, {**record, "seconds": round(time.perf_counter() - start, 2)})

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from ...control.errors import UserError
 from ...control.files import atomic_path
+from .ratios import Result
 from .table import markdown_table
 
 BEGIN = "<!-- bench control -->"
 END = "<!-- /bench control -->"
 
 
-def fill_card(card: str | Path, result: dict, unseen: dict | None = None) -> None:
+def fill_card(card: str | Path, result: Result, unseen: Result | None = None) -> None:
     """Replace what stands between the two markers of `card` by the table of `result`; everything else stays.
 
     `unseen`: the result of the unseen family, for the targets that need it.

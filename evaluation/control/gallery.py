@@ -7,7 +7,6 @@ was taken away. Everything follows from the weights and the numbers asked: the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,7 @@ def run_gallery(
     out: str | Path,
     scenes: int = 4,
     pool: int = 16,
-    progress: Callable = quiet,
+    progress: Progress = quiet,
     *,
     checkpoint: str | Path | None = None,
     vae: str | Path | None = None,
@@ -70,7 +69,7 @@ def run_gallery(
     family: str = "seen",
     pipeline: Pipeline | None = None,
     judge: Judge | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Write `NAME.jpg` and `NAME.webp` for each scene shown, `gallery.md` and `gallery.json` to `out`; returns the
     last.
 
@@ -141,7 +140,9 @@ def look_at_scenes(
     return seen
 
 
-def generate(pipeline: Pipeline, judge: Judge, one: Shown, runs: dict[str, tuple[str, ...]], how: dict) -> None:
+def generate(
+    pipeline: Pipeline, judge: Judge, one: Shown, runs: dict[str, tuple[str, ...]], how: dict[str, Any]
+) -> None:
     """Add the clips of `runs`, sets of conditions by title, and their figures against all conditions: one seed."""
     scene = one.scene
     streams = pipeline.encode(scene.conditions)
@@ -161,7 +162,7 @@ def badness(one: Shown, condition: str) -> float:
     return sum(excess(values[name], one.truth.values[name], name) or 0.0 for name in names)
 
 
-def write_scene(out: Path, one: Shown, pool: int) -> dict:
+def write_scene(out: Path, one: Shown, pool: int) -> dict[str, Any]:
     """The sheet and the animation of a scene; returns its row of `gallery.json`."""
     title, conditions = one.title(pool), one.scene.conditions
     rows = [
@@ -199,14 +200,14 @@ def board(one: Shown, title: str) -> np.ndarray:
     asked = condition_frames(one.scene.conditions, *cell)
     references = [clip for name, clip in asked if name.startswith("reference")]
     by_name = dict(asked)
-    above = [
+    above: list[tuple[str, np.ndarray | None]] = [
         ("camera path", by_name["camera"]),
         (f"{len(references)} references" if len(references) > 1 else "reference", side_by_side(references, *cell)),
         ("who is where", by_name.get("who is where")),
         ("depth", by_name["depth"]),
         ("ground truth", one.scene.frames),
     ]
-    below = list(one.clips.items())
+    below: list[tuple[str, np.ndarray | None]] = list(one.clips.items())
     columns = max(len(above), len(below))
     line = LABEL + cell[0]
     total = HEAD + 2 * line + 2 * FIGURES + GAP, GAP + columns * (cell[1] + GAP)
@@ -259,7 +260,7 @@ def side_by_side(clips: list[np.ndarray], height: int, width: int) -> np.ndarray
     return np.repeat(whole, len(clips[0]), 0)
 
 
-def page(found: dict) -> str:
+def page(found: dict[str, Any]) -> str:
     """The gallery as a Markdown page."""
     frames, height, width = found["size"]
     lines = [

@@ -138,7 +138,8 @@ class Judge:
             return None
         frames = np.unique(usable[np.linspace(0, len(usable) - 1, LOOKS).round().astype(int)])
         images = _images(clip[frames])
-        return self.estimators.identity(crop(images, torch.from_numpy(mask[frames]).float()))
+        seen: torch.Tensor = self.estimators.identity(crop(images, torch.from_numpy(mask[frames]).float()))
+        return seen
 
     def likeness(self, clip: np.ndarray, identities: tuple[Identity, ...]) -> list[np.ndarray | None]:
         """For every identity, how much what stands in its track looks like each candidate: cosines (CANDIDATES,).
@@ -198,10 +199,10 @@ class Judge:
 
     def _measure_identity(self, seen: Seen, condition: IdentityCondition, measured: Measured) -> None:
         tracked = tuple(identity for identity in condition.identities if identity.mask_video is not None)
-        if not tracked:
+        masks = [_mask(identity.mask_video) for identity in condition.identities if identity.mask_video is not None]
+        if not masks:
             return
-        masks = np.stack([_mask(identity.mask_video) for identity in tracked])
-        measured.values["mask_iou"] = _mean(metrics.mask_ious(seen.objects, masks))
+        measured.values["mask_iou"] = _mean(metrics.mask_ious(seen.objects, np.stack(masks)))
         likeness = self.likeness(seen.clip, tracked)
         right = [None if one is None else float(one.argmax() == slot) for slot, one in enumerate(likeness)]
         measured.values["identity_accuracy"] = _mean(right)

@@ -10,6 +10,7 @@ bounce for example, is lost, as it is for a person who looks at every eighth fra
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def painted_track(track: np.ndarray, every: int = EVERY, corners: int = CORNERS)
 
 def painted_keys(track: np.ndarray, every: int = EVERY, corners: int = CORNERS) -> Masklet:
     """The keys of `painted_track`, as the mask painter keeps them."""
-    seen = (track > 0.5).any((1, 2))
+    seen = np.any(track > 0.5, axis=(1, 2))
     frames = {*range(0, len(track), every), len(track) - 1}
     for number in np.flatnonzero(seen[1:] != seen[:-1]).tolist():
         frames |= {number, number + 1}
@@ -81,11 +82,12 @@ def outlines(mask: np.ndarray, corners: int = CORNERS) -> tuple[Polygon, ...]:
     return tuple(shape for _, _, shape in sorted(kept, key=lambda one: (one[0], -one[1])))
 
 
-def _fewer(cv2, contour: np.ndarray, corners: int) -> np.ndarray:
+def _fewer(cv2: Any, contour: np.ndarray, corners: int) -> np.ndarray:
     """The corners (N, 2) that Douglas and Peucker's rule keeps at the finest tolerance that leaves so few."""
     low, high = 0.0, float(max(np.ptp(contour[:, 0], axis=0).max(), 1))
     for _ in range(12):
         middle = (low + high) / 2
         few = len(cv2.approxPolyDP(contour, middle, True)) <= corners
         low, high = (low, middle) if few else (middle, high)
-    return cv2.approxPolyDP(contour, high, True)[:, 0].astype(np.float64)
+    corner_points: np.ndarray = cv2.approxPolyDP(contour, high, True)[:, 0].astype(np.float64)
+    return corner_points

@@ -7,6 +7,8 @@ means over scenes; their standard errors take into account that the same scenes 
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 from .. import metrics
 from .judge import HIGHER_IS_BETTER, METRICS, OF_CONDITION
 
@@ -14,7 +16,10 @@ OBEYED = tuple(name for names in OF_CONDITION.values() for name in names)
 GOVERNS = {name: condition for condition, names in OF_CONDITION.items() for name in names}
 QUALITY = ("smoothness", "dynamic_degree")
 ALL = "+".join(OF_CONDITION)
-Figure = dict  # {"ratio" or "mean": float | None, "se": float | None}
+Figure: TypeAlias = dict[str, float | None]  # "ratio" or "mean", and "se"
+Ratios: TypeAlias = dict[str, Any]  # JSON: of `ratios`
+Record: TypeAlias = dict[str, Any]  # JSON: of a scene, see `benchmark.SceneRun.record`
+Result: TypeAlias = dict[str, Any]  # JSON: of `fulldit bench control`, this version or an earlier one
 
 
 def excess(value: float | None, floor: float | None, metric: str) -> float | None:
@@ -24,7 +29,7 @@ def excess(value: float | None, floor: float | None, metric: str) -> float | Non
     return floor - value if metric in HIGHER_IS_BETTER else value - floor
 
 
-def ratios(records: list[dict], painted: tuple[str, ...] = ()) -> dict:
+def ratios(records: list[Record], painted: tuple[str, ...] = ()) -> Ratios:
     """From what every scene gave (`benchmark.SceneRun`):
 
     `excess`: of each set and figure, mean and se. `left`: the excess as a share of that of `none`. `together`: the
@@ -41,11 +46,11 @@ def ratios(records: list[dict], painted: tuple[str, ...] = ()) -> dict:
     def far(key: str, metric: str) -> list[float | None]:
         return [excess(value, floor[metric], metric) for value, floor in zip(values(key, metric), floors, strict=True)]
 
-    def ratio(above: list, below: list) -> Figure:
+    def ratio(above: list[float | None], below: list[float | None]) -> Figure:
         found, error = metrics.ratio_and_error(above, below)
         return {"ratio": found, "se": error}
 
-    result: dict = {"excess": {}, "left": {}, "together": {}, "truth": {}}
+    result: Ratios = {"excess": {}, "left": {}, "together": {}, "truth": {}}
     for key in sets:
         result["excess"][key] = {}
         for metric in OBEYED:
@@ -71,16 +76,17 @@ def ratios(records: list[dict], painted: tuple[str, ...] = ()) -> dict:
     return result
 
 
-def ratios_of_result(result: dict) -> dict:
+def ratios_of_result(result: Result) -> Ratios:
     """The same as `ratios` from a result: what stands in it, or, for files of before, from its means and errors.
 
     Then the errors are too large where the same scenes stand above and below (`approximate` is True): all but the
     gains over `none` are taken as independent.
     """
     if "ratios" in result:
-        return result["ratios"]
+        ratios: Ratios = result["ratios"]
+        return ratios
     rows, floor = result["results"], result["floor"]
-    found: dict = {"approximate": True, "excess": {}, "left": {}, "together": {}, "truth": {}}
+    found: Ratios = {"approximate": True, "excess": {}, "left": {}, "together": {}, "truth": {}}
     for key, row in rows.items():
         found["excess"][key] = {
             m: {"mean": excess(row[m], floor[m], m), "se": both(row["se"][m], floor["se"][m])} for m in OBEYED

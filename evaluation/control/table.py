@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .ratios import ratios_of_result
+from typing import Any
+
+from .ratios import Result, ratios_of_result
 from .targets import figure, targets, targets_table
 
 COLUMNS = (
@@ -17,7 +19,7 @@ COLUMNS = (
 )
 
 
-def markdown_table(result: dict, unseen: dict | None = None) -> str:
+def markdown_table(result: Result, unseen: Result | None = None) -> str:
     """One row per set of conditions and the floor, means with standard errors; then gains over none, warnings, and the
     targets. `unseen`: the result of the unseen family."""
     heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
@@ -40,7 +42,7 @@ def markdown_table(result: dict, unseen: dict | None = None) -> str:
     lines += ["| conditions | smoothness | dynamic degree |", "|---|---|---|"]
     for name, row in ratios["truth"].items():
         smooth, moving = row["smoothness"], row["dynamic_degree"]
-        cells = (figure(smooth["ratio"], smooth["se"], 4), figure(moving["ratio"], moving["se"], 2))
+        cells = [figure(smooth["ratio"], smooth["se"], 4), figure(moving["ratio"], moving["se"], 2)]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
     if "painted" in result:
         lines += ["", *painted_lines(result)]
@@ -51,7 +53,7 @@ def markdown_table(result: dict, unseen: dict | None = None) -> str:
     return "\n".join([*lines, "", "Targets:", "", targets_table(targets(result, unseen), approximate)])
 
 
-def painted_lines(result: dict) -> list[str]:
+def painted_lines(result: Result) -> list[str]:
     """Masks as a person would paint them beside the exact ones."""
     painted = result["painted"]
     likeness = figure(painted["masks_iou"]["mean"], painted["masks_iou"]["se"], 2)
@@ -70,7 +72,7 @@ def painted_lines(result: dict) -> list[str]:
     return lines
 
 
-def warnings(result: dict, scenes: dict, swap: dict, failed: int) -> str:
+def warnings(result: Result, scenes: dict[str, Any], swap: dict[str, Any], failed: int) -> str:
     """What the figures are of, in a few sentences."""
     exchanged = (
         f"When two references are exchanged, the objects are in {figure(swap['share'], swap['se'], 2)} of"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypedDict
 
 from ...control.errors import UserError
 from ...control.files import existing
-from .ratios import ALL, GOVERNS, OBEYED, QUALITY, divided, ratios_of_result
+from .ratios import ALL, GOVERNS, OBEYED, QUALITY, Figure, Ratios, Result, divided, ratios_of_result
 
 NAMES = {
     "rot_err": "rotation (RotErr)",
@@ -40,6 +41,17 @@ GROUPS = {
 }
 
 
+class Line(TypedDict):
+    """One target: what was measured of what, what was asked, the figure and its error, and whether it is met."""
+
+    group: str
+    line: str
+    target: str
+    value: float | None
+    se: float | None
+    met: bool | None
+
+
 def figure(mean: float | None, error: float | None, digits: int) -> str:
     """`1.23 ± 0.04`, or a dash where nothing was measured."""
     if mean is None:
@@ -47,11 +59,11 @@ def figure(mean: float | None, error: float | None, digits: int) -> str:
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def read_result(path: str | Path) -> dict:
+def read_result(path: str | Path) -> Result:
     """A result of `fulldit bench control --json`, of this version or an earlier one. Raises UserError for others."""
     path = existing(path, "result")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result: Result = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"the result '{path}' is not JSON ({error}): was it cut?") from error
     rows = result.get("results") if isinstance(result, dict) else None
@@ -70,7 +82,7 @@ def line(
     low: float | None = None,
     high: float | None = None,
     met: bool | None = None,
-) -> dict:
+) -> Line:
     """One target: `met` is None where nothing was measured, and follows from the bounds where it is not given."""
     if met is None and value is not None:
         met = (low is None or value >= low) and (high is None or value <= high)
@@ -79,7 +91,7 @@ def line(
     return {"group": group, "line": text, "target": bound, "value": value, "se": se, "met": met}
 
 
-def targets(result: dict, unseen: dict | None = None) -> list[dict]:
+def targets(result: Result, unseen: Result | None = None) -> list[Line]:
     """Every target as {"line", "target", "value", "se", "met"}.
 
     `unseen`: the result of the same checkpoint on the unseen family; without it those lines are not measured. Raises
@@ -121,8 +133,8 @@ def targets(result: dict, unseen: dict | None = None) -> list[dict]:
 
 
 def of_excess(
-    below: dict, below_key: str, above: dict, above_key: str, metric: str, most: float, known: dict | None = None
-) -> tuple[str, dict]:
+    below: Ratios, below_key: str, above: Ratios, above_key: str, metric: str, most: float, known: Figure | None = None
+) -> tuple[str, dict[str, Any]]:
     """A ratio of two excesses: a note, and arguments of `line`; `known` where it was computed over pairs.
 
     Where the lower excess is at the floor, the upper has to be there too.
@@ -137,24 +149,24 @@ def of_excess(
     return "", {**one, "value": found["ratio"], "se": found["se"]}
 
 
-def of_truth(truth: dict, metric: str) -> Iterable[dict]:
+def of_truth(truth: dict[str, dict[str, Figure]], metric: str) -> Iterable[Line]:
     """Smoothness or dynamic degree by the ground truth's: with all conditions, and of the set that is furthest off."""
     low, high = BOUNDS[metric]
-    known = {key: row[metric] for key, row in truth.items() if row[metric]["ratio"] is not None}
-    if not known:
+    ratios = {key: ratio for key, row in truth.items() if (ratio := row[metric]["ratio"]) is not None}
+    if not ratios:
         return [line("quality", f"{NAMES[metric]}, of the truth's", None, None, low, high)]
 
     def off(key: str) -> float:
-        ratio = known[key]["ratio"]
+        ratio = ratios[key]
         return max(low - ratio, ratio - high if high is not None else low - ratio)
 
-    worst = max(known, key=off)
+    worst = max(ratios, key=off)
     texts = {ALL: f"{NAMES[metric]}, all given: of the truth's"}
     texts.setdefault(worst, f"{NAMES[metric]}, the furthest off ({worst}): of the truth's")
-    return [line("quality", text, known[key]["ratio"], known[key]["se"], low, high) for key, text in texts.items()]
+    return [line("quality", text, ratios[key], truth[key][metric]["se"], low, high) for key, text in texts.items()]
 
 
-def of_size(result: dict) -> list[dict]:
+def of_size(result: Result) -> list[Line]:
     """How long one clip takes and how large the weights are, where the result says it."""
     scenes, machine, clip = result["scenes"], result["machine"], result.get("clip", {})
     size = tuple(scenes[name] for name in ("frames", "height", "width"))
@@ -170,11 +182,11 @@ def of_size(result: dict) -> list[dict]:
             met = None  # fewer steps than users take prove nothing
     wanted = "at most {} on {} cores, for {}x{}x{} or more".format(SECONDS, CORES, *CLIP)
     mib = clip.get("weights_mib")
-    timed = {"group": "cost", "line": shown, "target": wanted, "value": seconds, "se": clip.get("se"), "met": met}
+    timed: Line = {"group": "cost", "line": shown, "target": wanted, "value": seconds, "se": clip.get("se"), "met": met}
     return [timed, line("cost", "MiB of weights: generator, VAE, estimators", mib, None, high=MIB)]
 
 
-def check_pair(seen: dict, unseen: dict) -> None:
+def check_pair(seen: Result, unseen: Result) -> None:
     """Raise UserError unless the two results differ by the family alone."""
     families = (seen["scenes"]["family"], unseen["scenes"]["family"])
     if families != ("seen", "unseen"):
@@ -189,7 +201,7 @@ def check_pair(seen: dict, unseen: dict) -> None:
             )
 
 
-def targets_table(lines: list[dict], approximate: bool = False) -> str:
+def targets_table(lines: list[Line], approximate: bool = False) -> str:
     """The targets that were measured as a Markdown table; how many are met, and what was not measured."""
     rows = ["| target | asked | measured | |", "|---|---|---|---|"]
     missing = []
@@ -216,7 +228,7 @@ def targets_table(lines: list[dict], approximate: bool = False) -> str:
     return "\n".join([*rows, "", text])
 
 
-def run_targets(path: str | Path, unseen: str | Path | None = None) -> tuple[list[dict], str]:
+def run_targets(path: str | Path, unseen: str | Path | None = None) -> tuple[list[Line], str]:
     """The targets of a result file, and their table. Raises UserError for files that are no results."""
     result = read_result(path)
     other = None if unseen is None else read_result(unseen)

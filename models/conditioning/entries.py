@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,8 +28,8 @@ def encode_camera(condition: CameraCondition, encoder: Encoder) -> list[Stream]:
         path.fps,
         encoder.geometry.temporal,
     )
-    weights = {"strength": condition.strength, "start": condition.start, "end": condition.end}
-    return [Stream("camera", encoder.vector(features), **weights)]
+    data = encoder.vector(features)
+    return [Stream("camera", data, strength=condition.strength, start=condition.start, end=condition.end)]
 
 
 def encode_identity(condition: IdentityCondition, encoder: Encoder) -> list[Stream]:
@@ -42,20 +43,18 @@ def encode_identity(condition: IdentityCondition, encoder: Encoder) -> list[Stre
     for slot, identity in enumerate(condition.identities):
         if identity.strength == 0:
             continue
-        weights = {"strength": identity.strength, "start": identity.start, "end": identity.end}
+        strength, start, end = identity.strength, identity.start, identity.end
         for index in range(len(identity.images)):
-            latent = encoder.encode_image(
-                lambda identity=identity, index=index: reference_image(identity, video.height, video.width, index)
-            )
-            streams.append(Stream("reference", latent, slot=slot, **weights))
+            latent = encoder.encode_image(partial(reference_image, identity, video.height, video.width, index))
+            streams.append(Stream("reference", latent, slot, strength, start, end))
         if identity.mask_video is not None:
-            sharing[identity.strength, identity.start, identity.end].add(slot)
+            sharing[strength, start, end].add(slot)
     for (strength, start, end), slots in sharing.items():
         shown = [
             identity if slot in slots else replace(identity, mask_video=None)
             for slot, identity in enumerate(condition.identities)
         ]
-        latent = encoder.encode_video(lambda shown=shown: identity_map(shown, video.frames, video.height, video.width))
+        latent = encoder.encode_video(partial(identity_map, shown, video.frames, video.height, video.width))
         streams.append(Stream("identity_map", latent, strength=strength, start=start, end=end))
     return streams
 

@@ -7,8 +7,10 @@ and not to 160. Letters: B batch, L bytes, N = L / 4 tokens, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from einops import rearrange
 from torch import nn
 from torch.nn import functional
 
@@ -32,43 +34,55 @@ def tokenize(text: str, length: int = LENGTH) -> torch.Tensor:
 class TextLayer(nn.Module):
     """Pre-norm attention and feed-forward; padding is not attended to."""
 
-    def __init__(self, dim: int, heads: int, operations=nn, device=None, dtype=None):
+    def __init__(
+        self, dim: int, heads: int, operations: Any = nn, device: Any = None, dtype: torch.dtype | None = None
+    ):
         super().__init__()
-        place = {"device": device, "dtype": dtype}
+        factory_kwargs: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads = heads
-        self.norm1 = operations.LayerNorm(dim, **place)
-        self.qkv = operations.Linear(dim, 3 * dim, **place)
-        self.o = operations.Linear(dim, dim, **place)
-        self.norm2 = operations.LayerNorm(dim, **place)
+        self.norm1 = operations.LayerNorm(dim, **factory_kwargs)
+        self.qkv = operations.Linear(dim, 3 * dim, **factory_kwargs)
+        self.o = operations.Linear(dim, dim, **factory_kwargs)
+        self.norm2 = operations.LayerNorm(dim, **factory_kwargs)
         self.ffn = nn.Sequential(
-            operations.Linear(dim, 4 * dim, **place),
+            operations.Linear(dim, 4 * dim, **factory_kwargs),
             nn.GELU(approximate="tanh"),
-            operations.Linear(4 * dim, dim, **place),
+            operations.Linear(4 * dim, dim, **factory_kwargs),
         )
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """x (B, N, D); mask (B, 1, 1, N) is added to the scores."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
+        qkv = rearrange(self.qkv(self.norm1(x)), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+        q, k, v = qkv.unbind(0)
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         y = (scores + mask.to(scores)).softmax(-1).to(v) @ v
         x = x + self.o(y.transpose(1, 2).flatten(2))
-        return x + self.ffn(self.norm2(x))
+        result: torch.Tensor = x + self.ffn(self.norm2(x))
+        return result
 
 
 class TextEncoder(nn.Module):
     """Ids (B, L) -> (B, L / 4, dim). Tokens of padding alone come out as zeros, as with Wan's UMT5."""
 
-    def __init__(self, dim: int = 128, layers: int = 2, length: int = LENGTH, operations=nn, device=None, dtype=None):
+    def __init__(
+        self,
+        dim: int = 128,
+        layers: int = 2,
+        length: int = LENGTH,
+        operations: Any = nn,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__()
-        place = {"device": device, "dtype": dtype}
+        factory_kwargs: dict[str, Any] = {"device": device, "dtype": dtype}
         self.length = length
-        self.embedding = operations.Embedding(VOCABULARY, dim, **place)
+        self.embedding = operations.Embedding(VOCABULARY, dim, **factory_kwargs)
         # Overlapping windows: a word reads the same wherever it falls among the groups of four.
-        self.merge = operations.Linear(2 * MERGED * dim, dim, **place)
-        self.position = nn.Parameter(torch.randn(length // MERGED, dim, **place) * 0.02)
+        self.merge = operations.Linear(2 * MERGED * dim, dim, **factory_kwargs)
+        self.position = nn.Parameter(torch.randn(length // MERGED, dim, **factory_kwargs) * 0.02)
         heads = max(1, dim // 32)
         self.layers = nn.ModuleList(TextLayer(dim, heads, operations, device, dtype) for _ in range(layers))
-        self.norm = operations.LayerNorm(dim, **place)
+        self.norm = operations.LayerNorm(dim, **factory_kwargs)
 
     def forward(self, ids: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         """Encode ids (B, L) int64. `weights` (B, L), one per byte as in `(word:1.2)`, scale how far a token lies from
@@ -76,12 +90,12 @@ class TextEncoder(nn.Module):
         x = self._encode(ids)
         if weights is not None and bool((weights != 1).any()):
             empty = self._encode(tokenize("", ids.shape[1]).to(ids.device)[None])
-            share = weights.to(x).unflatten(1, (-1, MERGED)).mean(2)[..., None]
+            share = rearrange(weights.to(x), "b (n m) -> b n m", m=MERGED).mean(2)[..., None]
             x = torch.where(self._filled(ids)[..., None], empty + (x - empty) * share, x)
         return x
 
     def _filled(self, ids: torch.Tensor) -> torch.Tensor:
-        return (ids != PAD).unflatten(1, (-1, MERGED)).any(2)
+        return rearrange(ids != PAD, "b (n m) -> b n m", m=MERGED).any(2)
 
     def _encode(self, ids: torch.Tensor) -> torch.Tensor:
         dtype = self.position.dtype
@@ -93,9 +107,11 @@ class TextEncoder(nn.Module):
         mask = torch.zeros(filled.shape, device=ids.device).masked_fill(~filled, -1e4)[:, None, None]
         for layer in self.layers:
             x = layer(x, mask)
-        return self.norm(x) * filled[..., None].to(dtype)
+        result: torch.Tensor = self.norm(x) * filled[..., None].to(dtype)
+        return result
 
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
         """(B, L / 4, dim) for a list of texts, on the encoder's device."""
         ids = torch.stack([tokenize(text, self.length) for text in texts])
-        return self(ids.to(self.position.device))
+        result: torch.Tensor = self(ids.to(self.position.device))
+        return result

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 def weight_dtype(layer: nn.Module) -> torch.dtype:
     """The format that a layer computes in: its weight's, or float32 where that is a format for storage only (fp8)."""
-    dtype = layer.weight.dtype
+    weight: Any = layer.weight  # a host's layers hold tensors of kinds of their own
+    dtype: torch.dtype = weight.dtype
     return dtype if dtype.is_floating_point and dtype.itemsize > 1 else torch.float32
 
 
@@ -43,7 +44,15 @@ class VectorTokenizer(Tokenizer):
     """(B, n, features) float32 -> (B, n, D) by an MLP that computes in float32 whatever the rest does: small
     differences of poses are what the camera is about."""
 
-    def __init__(self, dim, features, slots=0, operations=nn, device=None, dtype=None):
+    def __init__(
+        self,
+        dim: int,
+        features: int,
+        slots: int = 0,
+        operations: Any = nn,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__(dim, slots, device, dtype)
         self.net = nn.Sequential(
             operations.Linear(features, dim, device=device, dtype=torch.float32),
@@ -61,7 +70,16 @@ class PatchTokenizer(Tokenizer):
     """(B, C, t, h, w) -> (B, n, D) by a patch embedding of its own. Sides that the patch does not divide are padded
     by repeating the edge."""
 
-    def __init__(self, dim, channels, patch: Sequence[int], slots=0, operations=nn, device=None, dtype=None):
+    def __init__(
+        self,
+        dim: int,
+        channels: int,
+        patch: Sequence[int],
+        slots: int = 0,
+        operations: Any = nn,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__(dim, slots, device, dtype)
         self.patch = tuple(patch)
         self.patch_embedding = operations.Conv3d(

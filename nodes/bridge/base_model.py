@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import comfy.conds
@@ -11,6 +12,7 @@ import torch
 
 from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.config import FullDiTConfig
 from .cond import ARGUMENT, KEY, CONDFullDiT, ScheduledStreams, latent_equivalent
 from .latent_format import Wan21
 from .network import HostFullDiT
@@ -19,30 +21,30 @@ from .network import HostFullDiT
 class HostConfig(comfy.supported_models_base.BASE):
     """What core asks of a model's config. `config` is the FullDiTConfig of the checkpoint."""
 
-    unet_extra_config: dict = {}
+    unet_extra_config: dict[str, Any] = {}
     latent_format = Wan21
     supported_inference_dtypes = [torch.bfloat16, torch.float16, torch.float32]
 
-    def __init__(self, config: Any, preview: Any = None):
+    def __init__(self, config: FullDiTConfig, preview: Mapping[str, Any] | None = None):
         super().__init__({"config": config})
         self.fulldit = config
         self.latent_format = Wan21(preview)
         self.sampling_settings = {"shift": float(config.shift)}
         self.memory_usage_factor = config.dim / 2222  # core's figure for Wan
 
-    def get_model(self, state_dict, prefix="", device=None):
-        """The BaseModel with empty weights."""
+    def get_model(self, state_dict: Mapping[str, torch.Tensor], prefix: str = "", device: Any = None) -> FullDiTModel:
+        """Return the BaseModel with empty weights."""
         return FullDiTModel(self, device=device)
 
 
 class FullDiTModel(comfy.model_base.BaseModel):
     """Flow sampling; the conditions of an entry reach the network as one object."""
 
-    def __init__(self, model_config: HostConfig, device=None):
+    def __init__(self, model_config: HostConfig, device: Any = None):
         super().__init__(
             model_config, model_type=comfy.model_base.ModelType.FLOW, device=device, unet_model=HostFullDiT
         )
-        self.fulldit = model_config.fulldit
+        self.fulldit: FullDiTConfig = model_config.fulldit
         self.memory_usage_factor_conds = (ARGUMENT,)
         # K and V of all layers are kept beside the activations: two numbers per layer, channel and token.
         geometry = self.fulldit.geometry
@@ -52,28 +54,48 @@ class FullDiTModel(comfy.model_base.BaseModel):
             ARGUMENT: lambda shape: [shape[0], shape[1], shape[2] * (1 + self._cache_elements)]
         }
 
-    def _apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
+    def _apply_model(
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        c_concat: Any = None,
+        c_crossattn: Any = None,
+        control: Any = None,
+        transformer_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Core's step; the network is told which weights it has, since the K/V it keeps depend on them."""
         options = dict(transformer_options or {})
         options["fulldit_weights"] = self._weights()
         return super()._apply_model(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
-    def process_timestep(self, timestep, x, denoise_mask=None, **kwargs):
+    def process_timestep(
+        self, timestep: torch.Tensor, x: torch.Tensor, denoise_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> torch.Tensor:
         """Latent frames that a noise mask keeps whole are read as clean ones: a time per frame (B, T), 0 for them."""
         if denoise_mask is None or denoise_mask.ndim != 5:
             return timestep
         return timestep[:, None] * _made(denoise_mask)[:, 0, :, 0, 0].to(timestep)
 
-    def scale_latent_inpaint(self, sigma, noise, latent_image, denoise_mask=None, **kwargs):
+    def scale_latent_inpaint(
+        self,
+        sigma: torch.Tensor,
+        noise: torch.Tensor,
+        latent_image: torch.Tensor,
+        denoise_mask: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
         """What stands in the places that a noise mask keeps: the clean latent in frames that are kept whole, else as
         much noise as elsewhere in the frame. Hosts that do not pass the mask on (0.28) get the clean latent, as Wan 2.2
         has it there."""
         if denoise_mask is None:
             return latent_image
-        noised = super().scale_latent_inpaint(sigma=sigma, noise=noise, latent_image=latent_image, **kwargs)
+        noised: torch.Tensor = super().scale_latent_inpaint(
+            sigma=sigma, noise=noise, latent_image=latent_image, **kwargs
+        )
         return torch.where(_made(denoise_mask) > 0, noised, latent_image) if denoise_mask.ndim == 5 else noised
 
-    def _weights(self) -> tuple:
+    def _weights(self) -> tuple[object, ...]:
         """What distinguishes the weights of this moment: patches (LoRA), and hooks with their strengths."""
         patcher = self.current_patcher
         if patcher is None:
@@ -82,8 +104,9 @@ class FullDiTModel(comfy.model_base.BaseModel):
         active = tuple((id(hook), float(hook.strength)) for hook in hooks.hooks) if hooks is not None else ()
         return (patcher.patches_uuid, active)
 
-    def extra_conds(self, **kwargs):
-        out = super().extra_conds(**kwargs)
+    def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
+        """Return core's conds, with the mask and the text as they are, and the streams as one object."""
+        out: dict[str, Any] = super().extra_conds(**kwargs)
         mask = kwargs.get("denoise_mask")
         if mask is not None:
             out["denoise_mask"] = comfy.conds.CONDRegular(mask)
@@ -115,11 +138,20 @@ class FullDiTModel(comfy.model_base.BaseModel):
             for stream in streams.streams
         )
 
-    def extra_conds_shapes(self, **kwargs):
+    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, list[int]]:
+        """Return the size of the streams, from which core estimates the memory."""
         streams = kwargs.get(KEY)
         return {} if streams is None else {ARGUMENT: latent_equivalent(streams, self.fulldit.geometry)}
 
-    def resize_cond_for_context_window(self, cond_key, cond_value, window, x_in, device, retain_index_list=()):
+    def resize_cond_for_context_window(
+        self,
+        cond_key: str,
+        cond_value: Any,
+        window: Any,
+        x_in: torch.Tensor,
+        device: Any,
+        retain_index_list: Iterable[int] = (),
+    ) -> Any:
         """Every stream cut to the latent frames of a window; core's anchor frame, where there is one, comes first."""
         if cond_key != ARGUMENT:
             return super().resize_cond_for_context_window(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import comfy.sample
 import comfy.samplers
@@ -20,6 +20,11 @@ from ...models.config import FullDiTConfig
 from ...models.sampling.sampler import first_frame_steps
 from .conditioning import Conditioning, config_of, empty_latent, encode, with_conditions
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+StepCallback: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor, int], object]  # step, denoised, x, total
+
 
 class ChainedGuider(comfy.samplers.CFGGuider):
     """cfg for text and the conditions without a scale; each condition with one is added against what came before.
@@ -27,17 +32,24 @@ class ChainedGuider(comfy.samplers.CFGGuider):
     The same sum as models.sampler.GuidedVelocity, over predictions of the clean latent instead of velocities.
     """
 
-    def set_chain(self, chain: list[tuple[str, float, list]]) -> None:
+    def set_chain(self, chain: list[tuple[str, float, Conditioning]]) -> None:
         """`chain` holds (name, scale, positive conditioning with this condition and all before it)."""
         self.scales = [(name, scale) for name, scale, _ in chain]
         self.inner_set_conds({name: conditioning for name, _, conditioning in chain})
 
-    def predict_noise(self, x, timestep, model_options=None, seed=None):
+    def predict_noise(
+        self,
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        model_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> torch.Tensor:
+        """Return the guided prediction of the clean latent."""
         model_options = model_options or {}
         names = ["positive", *(name for name, _ in self.scales)]
         if not math.isclose(self.cfg, 1.0):
             names.append("negative")
-        parts = dict(
+        parts: dict[str, torch.Tensor] = dict(
             zip(
                 names,
                 comfy.samplers.calc_cond_batch(
@@ -72,14 +84,32 @@ class SamplingOptions:
     first_frame_pass: float | None = None
     preview: bool = True
 
-    def resolved(self, config: FullDiTConfig) -> SamplingOptions:
-        """Return the options with the checkpoint's own values filled in."""
-        return replace(
-            self,
+    def resolved(self, config: FullDiTConfig) -> SamplingSettings:
+        """Return the settings: these options with the checkpoint's own values filled in."""
+        return SamplingSettings(
+            seed=self.seed,
             steps=config.steps if self.steps is None else self.steps,
             cfg=config.guidance if self.cfg is None else self.cfg,
+            sampler_name=self.sampler_name,
+            scheduler=self.scheduler,
+            scales=self.scales,
             first_frame_pass=config.first_frame_pass if self.first_frame_pass is None else self.first_frame_pass,
+            preview=self.preview,
         )
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How a clip is sampled, with every value known: `SamplingOptions.resolved`."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    scales: Mapping[str, float]
+    first_frame_pass: float
+    preview: bool
 
 
 def sample(
@@ -92,13 +122,13 @@ def sample(
     options: SamplingOptions,
 ) -> dict[str, torch.Tensor]:
     """Return the LATENT of a prompt under the conditions. Raises UserError before the first step."""
-    options = options.resolved(config_of(model))
-    check_scales(conditions, options.scales)
+    settings = options.resolved(config_of(model))
+    check_scales(conditions, settings.scales)
     streams = encode(model, vae, conditions)
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(negative_prompt))
-    guider = make_guider(model, streams, conditions.names, positive, negative, options)
-    return run_guider(guider, model, empty_latent(model, conditions), options)
+    guider = make_guider(model, streams, conditions.names, positive, negative, settings)
+    return run_guider(guider, model, empty_latent(model, conditions), settings)
 
 
 def check_scales(conditions: Conditions, scales: Mapping[str, float]) -> None:
@@ -117,14 +147,14 @@ def make_guider(
     names: tuple[str, ...],
     positive: Conditioning,
     negative: Conditioning,
-    options: SamplingOptions,
+    settings: SamplingSettings,
 ) -> Any:
     """Return core's guider, or a chained one where conditions have scales of their own."""
-    scales = options.scales
+    scales = settings.scales
     joint = tuple(name for name in names if name not in scales)
     guider = ChainedGuider(model) if scales else comfy.samplers.CFGGuider(model)
     guider.set_conds(with_conditions(positive, _select(streams, joint)), with_conditions(negative, None))
-    guider.set_cfg(options.cfg)
+    guider.set_cfg(settings.cfg)
     if scales:
         chain = []
         for name in (name for name in CONDITIONS if name in scales):
@@ -135,14 +165,14 @@ def make_guider(
 
 
 def run_guider(
-    guider: Any, model: Any, latent: dict[str, torch.Tensor], options: SamplingOptions
+    guider: Any, model: Any, latent: dict[str, torch.Tensor], settings: SamplingSettings
 ) -> dict[str, torch.Tensor]:
     """Sample, in two passes where the first frame is settled beforehand."""
-    noise = comfy.sample.prepare_noise(latent["samples"], options.seed)
-    before = first_frame_steps(options.steps, options.first_frame_pass, noise.shape[2])
-    passes = [_sigmas(model, count, options) for count in (before, options.steps - before) if count]
+    noise = comfy.sample.prepare_noise(latent["samples"], settings.seed)
+    before = first_frame_steps(settings.steps, settings.first_frame_pass, noise.shape[2])
+    passes = [_sigmas(model, count, settings) for count in (before, settings.steps - before) if count]
     total = sum(len(sigmas) - 1 for sigmas in passes)
-    callback = _callback(model, total, options.preview)
+    callback = _callback(model, total, settings.preview)
     samples, mask, done = latent["samples"], None, 0
     for sigmas in passes:
         if done:  # of what the first pass has made, the second keeps the first frame
@@ -151,26 +181,27 @@ def run_guider(
         samples = guider.sample(
             noise,
             samples,
-            comfy.samplers.sampler_object(options.sampler_name),
+            comfy.samplers.sampler_object(settings.sampler_name),
             sigmas,
             denoise_mask=mask,
             callback=lambda step, denoised, x, _, done=done: callback(done + step, denoised, x, total),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=options.seed,
+            seed=settings.seed,
         )
         done += len(sigmas) - 1
     return {"samples": samples.to(latent["samples"].device)}
 
 
-def _sigmas(model: Any, steps: int, options: SamplingOptions) -> torch.Tensor:
-    return comfy.samplers.KSampler(
+def _sigmas(model: Any, steps: int, settings: SamplingSettings) -> torch.Tensor:
+    sigmas: torch.Tensor = comfy.samplers.KSampler(
         model,
         steps=steps,
         device=model.load_device,
-        sampler=options.sampler_name,
-        scheduler=options.scheduler,
+        sampler=settings.sampler_name,
+        scheduler=settings.scheduler,
         denoise=1.0,
     ).sigmas
+    return sigmas
 
 
 def _select(streams: ConditionStreams | None, names: tuple[str, ...]) -> ConditionStreams | None:
@@ -183,23 +214,26 @@ def _select(streams: ConditionStreams | None, names: tuple[str, ...]) -> Conditi
     return chosen if chosen.streams else None
 
 
-def _callback(model: Any, steps: int, preview: bool) -> Callable:
+def _callback(model: Any, steps: int, preview: bool) -> StepCallback:
     """Core's callback (progress, canceling, the host's previews), or ours with a film strip where those are off."""
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
     if previewer is not None or not preview:
-        return latent_preview.prepare_callback(model, steps)
+        hosts: StepCallback = latent_preview.prepare_callback(model, steps)
+        return hosts
     bar = comfy.utils.ProgressBar(steps)
     colors = model.model.latent_format
 
-    def callback(step, denoised, x, total):
+    def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, total: int) -> None:
         strip = film_strip(denoised, colors.latent_rgb_factors, colors.latent_rgb_factors_bias)
         bar.update_absolute(step + 1, total, ("JPEG", strip, latent_preview.MAX_PREVIEW_RESOLUTION))
 
     return callback
 
 
-def film_strip(latent: torch.Tensor, factors: list, bias: list | None, side: int = 512) -> Any:
-    """(B, 16, T, h, w) -> a PIL image of the latent frames of the first clip, side by side in rows."""
+def film_strip(
+    latent: torch.Tensor, factors: Sequence[Sequence[float]], bias: Sequence[float] | None, side: int = 512
+) -> PILImage:
+    """Return an image of the latent frames of the first clip of (B, 16, T, h, w), side by side in rows."""
     from PIL import Image
 
     weight = torch.tensor(factors, dtype=torch.float32)

@@ -7,7 +7,7 @@ inputs that the page shows for it, under their ids. Each raises UserError for in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ def from_files(
         raise UserError(
             f"The depth files have {len(sequence)} frames; frame {first} was to be the first: start earlier."
         )
-    frames: Sequence[np.ndarray] = shrink_frames(sequence.part(first, stop), longest)
+    frames = shrink_frames(sequence.part(first, stop), longest)
     raw = RawDepth(
         f"depth files ({len(sequence)} in '{files}', {convention})",
         frames,

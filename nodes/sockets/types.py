@@ -36,4 +36,6 @@ ViewportCamera: TypeAlias = Mapping[str, Any]  # LOAD3D_CAMERA: positions, angle
 DynamicChoice: TypeAlias = dict[str, Any]  # a DynamicCombo: the choice under the combo's own id, beside its inputs
 PageMessage: TypeAlias = dict[str, Any]  # a node's `ui`: lists by name, plain JSON
 HostModel: TypeAlias = Any  # MODEL: comfy.model_patcher.ModelPatcher
+HostClip: TypeAlias = Any  # CLIP: comfy.sd.CLIP
+HostVae: TypeAlias = Any  # VAE: comfy.sd.VAE
 NodeClass: TypeAlias = Any  # a class derived from io.ComfyNode, as the host calls it

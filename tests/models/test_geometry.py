@@ -49,7 +49,7 @@ def conditions(frames: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -
     ramp = np.broadcast_to(np.linspace(0, 1, width, dtype=np.float32), (frames, height, width))
     items = (
         CameraCondition(trajectory=preset("pan_left", frames)),
-        IdentityCondition(identities=(Identity("cup", (image,), track=track), Identity("ball", (image,)))),
+        IdentityCondition(identities=(Identity("cup", (image,), mask_video=track), Identity("ball", (image,)))),
         DepthCondition(clip=DepthClip(ramp)),
     )
     return Conditions(VideoSize(frames, height, width), items)

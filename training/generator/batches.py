@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 
@@ -24,6 +25,20 @@ from ...models.sampling.schedules import shifted_time
 
 ANY = "any"  # the group of all clips
 MAPS = "identity_map"  # the stream that says where the objects are
+
+
+class PhaseDict(TypedDict):
+    """Until the share `until` of the run, micro-batches have these subsets of conditions, drawn with these weights."""
+
+    until: float
+    subsets: dict[str, float]
+
+
+class BatchesState(TypedDict):
+    """Where the drawing of micro-batches stands: `Order.state`, and the state of the generator."""
+
+    order: dict[str, list[int]]
+    generator: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ def parse_subset(key: str) -> tuple[str, ...] | None:
     return names
 
 
-def phase_at(phases: Sequence[dict], progress: float) -> dict:
+def phase_at(phases: Sequence[PhaseDict], progress: float) -> PhaseDict:
     """The phase whose `until` lies above `progress`; the last one goes on for ever."""
     for phase in phases:
         if progress < phase["until"]:
@@ -69,7 +84,7 @@ def phase_at(phases: Sequence[dict], progress: float) -> dict:
     return phases[-1]
 
 
-def without(phases: Sequence[dict], never: Sequence[str]) -> list[dict]:
+def without(phases: Sequence[PhaseDict], never: Sequence[str]) -> list[PhaseDict]:
     """The phases with these subsets taken out; their share goes to the others of the phase in proportion.
 
     Raises UserError for a subset that no phase has, and where nothing is left of a phase.
@@ -77,7 +92,10 @@ def without(phases: Sequence[dict], never: Sequence[str]) -> list[dict]:
     for key in never:
         if not any(key in phase["subsets"] for phase in phases):
             raise UserError(f"The config never wants {key!r}, but no phase has it.")
-    left = [{**p, "subsets": {k: v for k, v in p["subsets"].items() if k not in never}} for p in phases]
+    left: list[PhaseDict] = [
+        {"until": phase["until"], "subsets": {k: v for k, v in phase["subsets"].items() if k not in never}}
+        for phase in phases
+    ]
     if not all(phase["subsets"] for phase in left):
         raise UserError(f"Without {', '.join(never)} nothing is left of a phase of the config.")
     return left
@@ -137,7 +155,7 @@ class Batches:
     def __init__(
         self,
         clips: EncodedClips,
-        phases: Sequence[dict],
+        phases: Sequence[PhaseDict],
         config: FullDiTConfig,
         seed: int = 0,
         plain: float = 0.5,
@@ -179,16 +197,16 @@ class Batches:
         patterns = self.clips.patterns(names or ())
         if not names or bool((patterns == patterns[0]).all() and patterns[0] > 0):
             return ANY
-        kinds, counts = patterns[patterns > 0].unique(return_counts=True)
+        kinds, counts = torch.unique(patterns[patterns > 0], return_counts=True)
         if not len(kinds):
             raise UserError(f"No clip has all of {', '.join(names)}, but the config trains them together.")
         return f"{'+'.join(names)}:{int(kinds[self.choose(counts.tolist())])}"
 
-    def state(self) -> dict:
+    def state(self) -> BatchesState:
         """What `load` needs to go on with the same micro-batches."""
         return {"order": self.order.state, "generator": self.generator.get_state()}
 
-    def load(self, state: dict) -> None:
+    def load(self, state: BatchesState) -> None:
         self.order.state = {group: list(numbers) for group, numbers in state["order"].items()}
         self.order._orders.clear()
         self.generator.set_state(state["generator"])

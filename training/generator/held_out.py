@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from ...dataset.latents import EncodedClips
 from ...models.config import FullDiTConfig
@@ -15,6 +14,7 @@ from ...models.vae import VAE
 from ...models.vae.latent import denormalize_latent
 from ..common.log import write_sheet
 from .batches import Batch, make_batch
+from .learner import Learner
 
 EXCHANGED = "exchanged"  # `identity` with the references of the first two slots exchanged
 ALL = "all"
@@ -38,7 +38,7 @@ class HeldOut:
         self.clips, self.vae, self.config, self.t, self.device = clips, vae, config, t, device
         patterns = clips.patterns(config.conditions)
         # Clips in groups of one pattern of streams, as a micro-batch needs them; clips that lack a condition stay out.
-        self.groups = [(patterns == p).nonzero()[:, 0].tolist() for p in patterns.unique().tolist() if p]
+        self.groups = [(patterns == p).nonzero()[:, 0].tolist() for p in torch.unique(patterns).tolist() if p]
 
     def batches(self, names: tuple[str, ...], exchanged: bool = False) -> list[Batch]:
         """Return all clips under one set of conditions, with plain captions: words cannot stand in for a condition."""
@@ -54,7 +54,7 @@ class HeldOut:
         return batches
 
     @torch.no_grad()
-    def losses(self, learner: nn.Module, bf16: bool = True) -> dict[str, float]:
+    def losses(self, learner: Learner, bf16: bool = True) -> dict[str, float]:
         """Return the mean loss per subset; the same clips, noise and time for each.
 
         Where `exchanged` is no worse than `identity`, references are not bound to their slots.
@@ -74,7 +74,7 @@ class HeldOut:
         return losses
 
     @torch.no_grad()
-    def sheet(self, path: Path, learner: nn.Module, clips: int, steps: int, bf16: bool = True) -> None:
+    def sheet(self, path: Path, learner: Learner, clips: int, steps: int, bf16: bool = True) -> None:
         """Write, for each of the first clips, the truth and samples of one seed: all conditions, the first, none."""
         rows = []
         conditions = self.config.conditions
@@ -88,7 +88,7 @@ class HeldOut:
                     rows.append(self.decode(self._sample(learner, batch, nothing, number, steps)))
         write_sheet(path, rows)
 
-    def _sample(self, learner: nn.Module, batch: Batch, nothing: Batch, seed: int, steps: int) -> torch.Tensor:
+    def _sample(self, learner: Learner, batch: Batch, nothing: Batch, seed: int, steps: int) -> torch.Tensor:
         shape = (1, self.config.in_dim, *self.config.latent_size)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
         return sample(

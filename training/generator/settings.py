@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from ...control.errors import UserError
 from ...models.backbone.attention import BACKENDS
@@ -19,7 +18,7 @@ from ..common.entries import (
     check_ends,
 )
 from ..common.precision import Precision
-from .batches import parse_subset, without
+from .batches import PhaseDict, parse_subset, without
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,6 @@ class GeneratorSettings(Settings):
         except UserError as error:
             raise EntryError("never", self.never, error.clause.rstrip(".")) from error
 
-    def schedule(self) -> list[dict[str, Any]]:
+    def schedule(self) -> list[PhaseDict]:
         """Return the phases as `Batches` takes them, without the subsets in `never`."""
-        return without([asdict(phase) for phase in self.phases], self.never)
+        return without([{"until": phase.until, "subsets": phase.subsets} for phase in self.phases], self.never)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...errors import UserError
-from ...progress import quiet
+from ...progress import Progress, Step, quiet
 from .. import rotations
 from ..trajectory import UNIT, CameraTrajectory, compose, invert, make_poses
 from . import motion_fits, problem, reconstruction, refinement
@@ -32,9 +30,6 @@ MIN_INLIERS = 0.25
 DOUBTFUL_INLIERS = 0.6
 # Points that are adjusted together.
 ADJUSTED_POINTS = 1000
-
-# A factory `progress(total, title)` of context managers that return a function to call per step.
-Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +103,7 @@ def estimate_camera(
     return _to_estimate(task, fit, tracks, fps, width / height, doubts)
 
 
-def _fit_motion(task: Problem, keyframes: int, step: Callable[[], None]) -> tuple[MotionFit, list[str]]:
+def _fit_motion(task: Problem, keyframes: int, step: Step) -> tuple[MotionFit, list[str]]:
     """Return the motion that explains the points, fitted to all frames, and sentences on what else it could be."""
     frames = problem.choose_keyframes(task, keyframes)
     tracks = problem.choose_tracks(task, frames, ADJUSTED_POINTS)
@@ -124,7 +119,7 @@ def _fit_motion(task: Problem, keyframes: int, step: Callable[[], None]) -> tupl
     return refinement.extend_to_all_frames(task, fit), _doubts(fit, min(costs))
 
 
-def _choose_fit(task: Problem, fits: list[MotionFit], costs: list[float], step: Callable[[], None]) -> MotionFit:
+def _choose_fit(task: Problem, fits: list[MotionFit], costs: list[float], step: Step) -> MotionFit:
     """Return the simplest fit that explains the points about as well as the best, refined.
 
     fits: from the simplest to the freest.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from ...progress import Step
 from .. import rotations
 from . import bundle_adjustment as ba
 from .motion_fits import MotionFit, free_camera_parameters
@@ -21,7 +21,7 @@ _FINE_SCHEDULE = SCHEDULE[-2:]
 _SUPPORT_ERROR, _MIN_SHARE_MEASURED = 0.3, 0.3
 
 
-def refine(problem: Problem, fit: MotionFit, step: Callable[[], None] = lambda: None) -> MotionFit:
+def refine(problem: Problem, fit: MotionFit, step: Step = lambda: None) -> MotionFit:
     """Return the fit adjusted to patches measured where it predicts them. step: called after each round."""
     cameras = np.flatnonzero(fit.registered)
     images = [problem.images[k] for k in fit.frames[cameras]]

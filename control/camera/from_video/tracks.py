@@ -6,7 +6,6 @@ Positions are in pixels of the working image, (0, 0) its corner: the center of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ... import libraries
+from ...progress import Step
 from . import patches as patch
 
 # The working image's longer side: smaller images are enlarged for the window to fit, larger ones are wasted time.
@@ -65,7 +65,7 @@ def track_points(
     images: list[np.ndarray],
     allowed: list[np.ndarray] | None = None,
     count: int = COUNT,
-    step: Callable[[], None] = lambda: None,
+    step: Step = lambda: None,
 ) -> Tracks:
     """Track about `count` points per frame through gray images (H, W).
 
