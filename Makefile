@@ -24,7 +24,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	mkdir -p $(VENV)/types
 	ln -sfn "$(CURDIR)" $(VENV)/types/comfyui_fulldit
-	if $(BIN)/python -c "import sys; sys.exit(sys.version_info < (3, 11))"; then \
+	@if $(BIN)/python -c "import sys; sys.exit(sys.version_info < (3, 11))"; then \
 		cd $(VENV)/types && ../bin/mypy --config-file comfyui_fulldit/pyproject.toml comfyui_fulldit; \
 	else \
 		echo "Types are not checked: those of numpy 2.3 are needed, which needs Python 3.11."; \
