@@ -42,7 +42,10 @@ GROUPS = {
 
 
 class Line(TypedDict):
-    """One target: what was measured of what, what was asked, the figure and its error, and whether it is met."""
+    """One target: its group and text, the bound, the figure with its standard error, and whether the target is met.
+
+    The figure is None where nothing was measured, and so is `met` where the figure decides nothing.
+    """
 
     group: str
     line: str

@@ -218,8 +218,8 @@ def _callback(model: Any, steps: int, preview: bool) -> StepCallback:
     """Core's callback (progress, canceling, the host's previews), or ours with a film strip where those are off."""
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
     if previewer is not None or not preview:
-        hosts: StepCallback = latent_preview.prepare_callback(model, steps)
-        return hosts
+        host_callback: StepCallback = latent_preview.prepare_callback(model, steps)
+        return host_callback
     bar = comfy.utils.ProgressBar(steps)
     colors = model.model.latent_format
 
