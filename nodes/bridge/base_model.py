@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import comfy.conds
+import comfy.latent_formats
 import comfy.model_base
 import comfy.supported_models_base
 import torch
@@ -14,7 +15,7 @@ from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from .cond import ARGUMENT, KEY, CONDFullDiT, ScheduledStreams, latent_equivalent
-from .latent_format import Wan21
+from .latent_format import latent_format
 from .network import HostFullDiT
 
 
@@ -22,13 +23,13 @@ class HostConfig(comfy.supported_models_base.BASE):
     """What core asks of a model's config. `config` is the FullDiTConfig of the checkpoint."""
 
     unet_extra_config: dict[str, Any] = {}
-    latent_format = Wan21
+    latent_format = comfy.latent_formats.Wan21  # each instance has its own
     supported_inference_dtypes = [torch.bfloat16, torch.float16, torch.float32]
 
     def __init__(self, config: FullDiTConfig, preview: Mapping[str, Any] | None = None):
         super().__init__({"config": config})
         self.fulldit = config
-        self.latent_format = Wan21(preview)
+        self.latent_format = latent_format(config.in_dim, preview)
         self.sampling_settings = {"shift": float(config.shift)}
         self.memory_usage_factor = config.dim / 2222  # core's figure for Wan
 

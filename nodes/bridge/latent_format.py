@@ -1,4 +1,4 @@
-"""The latent format: Wan 2.1's mean and deviation, and preview colors of the VAE at hand."""
+"""The latent format of a checkpoint: core's, with preview colors of the VAE at hand."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from typing import Any
 
 import comfy.latent_formats
 
+from ...control.errors import UserError
 
-class Wan21(comfy.latent_formats.Wan21):
-    """Core's format with other preview colors; named like it, as VideoHelperSuite looks up preview rates by class name.
+# By the number of channels, as models/vae/latent.py has their mean and deviation.
+FORMATS = {16: comfy.latent_formats.Wan21, 48: comfy.latent_formats.Wan22}
 
-    `preview` holds `factors` (16 x 3) and `bias` (3) that turn a normalized latent into a rough image, as fitted when
-    the VAE was trained. Without them core's factors for the large Wan VAE are kept.
+
+def latent_format(channels: int, preview: Mapping[str, Any] | None = None) -> comfy.latent_formats.LatentFormat:
+    """Return core's latent format for latents of so many channels.
+
+    `preview` holds `factors` (channels x 3) and `bias` (3) that turn a normalized latent into a rough image, as fitted
+    when the VAE was trained. Without them core's factors for the large Wan VAE are kept. Raises UserError for a number
+    of channels that has no format.
     """
-
-    def __init__(self, preview: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
-        if preview:
-            self.latent_rgb_factors = [[float(v) for v in row] for row in preview["factors"]]
-            self.latent_rgb_factors_bias = [float(v) for v in preview["bias"]]
-            self.taesd_decoder_name = None  # the small decoders for Wan's own VAE do not know this latent space
+    if channels not in FORMATS:
+        known = " or ".join(str(number) for number in FORMATS)
+        raise UserError(f"The checkpoint has latents of {channels} channels; {known} were expected: load another one.")
+    # An instance of core's own class: VideoHelperSuite looks up preview rates by the class's name.
+    result = FORMATS[channels]()
+    if preview:
+        result.latent_rgb_factors = [[float(v) for v in row] for row in preview["factors"]]
+        result.latent_rgb_factors_bias = [float(v) for v in preview["bias"]]
+        result.taesd_decoder_name = None  # the small decoders for Wan's own VAE do not know this latent space
+    return result

@@ -53,7 +53,7 @@ def load_all(checkpoint: Path, vae: Path, precision: str = "default") -> tuple[A
 
 
 def preview_of(vae: Path) -> Mapping[str, Any] | None:
-    """Return the preview colors in a VAE file's metadata, as `latent_format.Wan21` takes them; None if it has none."""
+    """Return the preview colors in a VAE file's metadata, as `latent_format` takes them; None if it has none."""
     try:
         metadata = vae_metadata(vae)
     except ValueError:  # other people's metadata need not be JSON

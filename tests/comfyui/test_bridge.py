@@ -406,6 +406,25 @@ def test_a_condition_of_ones_own_goes_through_the_hosts_samplers(host, tmp_path)
         assert (theirs - ours).norm() / ours.norm() < 1e-4
 
 
+def test_a_model_of_wan_2_2s_latent_has_its_format_and_sizes(host):
+    """48 channels, 16x16 pixels: what core's samplers ask the model for comes from its config."""
+    import comfy.latent_formats
+
+    presets, geometry = module("models.families.presets"), module("models.geometry")
+    channels, side = geometry.WAN_2_2_5B.channels, geometry.WAN_2_2_5B.spatial
+    config = dataclasses.replace(
+        presets.PRESETS["debug"], in_dim=channels, out_dim=channels, spatial_compression=side, width=96, height=64
+    )
+    model = module("nodes.bridge.base_model").HostConfig(config).get_model({})
+    assert type(model.latent_format) is comfy.latent_formats.Wan22 and model.latent_format.latent_channels == 48
+    raw = torch.randn(1, 48, 5, 4, 6, generator=torch.manual_seed(0))
+    ours = module("models.vae.latent").normalize_latent(raw)
+    assert torch.allclose(model.process_latent_in(raw), ours, atol=1e-5)
+    conditions = module("nodes.conditions").FullDiTConditions.execute(17, 96, 64).args[0]
+    latent = module("nodes.bridge.conditioning").empty_latent(SimpleNamespace(model=model), conditions)
+    assert latent["samples"].shape == (1, 48, 5, 4, 6)
+
+
 def test_files_that_are_refused(host, files, tmp_path):
     from safetensors.torch import load_file, save_file
 
