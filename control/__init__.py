@@ -7,6 +7,6 @@ splines and file formats; `identity/` slots, masks and references; `depth/` clip
 
 load.py reads what a user types. media.py reads and writes images and videos, clip_files.py clips of one number per
 pixel; files.py writes any file whole or not at all. images.py resizes, optical_flow.py follows pixels between two
-images, libraries.py imports optional libraries, progress.py reports progress, errors.py is the error that a user reads.
-Nothing here knows torch or ComfyUI.
+images, libraries.py imports optional libraries, strength.py checks strengths, progress.py reports progress, errors.py
+is the error that a user reads. Nothing here knows torch or ComfyUI.
 """

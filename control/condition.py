@@ -17,11 +17,10 @@ import numpy as np
 
 from .errors import UserError
 from .fit import Fit
+from .strength import check_strength
 
 if TYPE_CHECKING:
     from .annotated_clip import AnnotatedClip
-
-MAX_STRENGTH = 5.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Condition(ABC):
 
     def validate(self, video: VideoSize) -> None:
         """Raise UserError unless the condition belongs to a video of this size, with what to do about it."""
-        check_weight(self.strength, self.start, self.end, f"the {self.name}")
+        check_strength(self.strength, self.start, self.end, f"the {self.name}")
 
     @abstractmethod
     def fit(self, video: VideoSize, fit: Fit) -> tuple[Condition, list[str]]:
@@ -142,14 +141,6 @@ def register(condition: type[C]) -> type[C]:
     CONDITIONS.clear()
     CONDITIONS.update({entry.name: entry for entry in entries})
     return condition
-
-
-def check_weight(strength: float, start: float, end: float, what: str) -> None:
-    """Raise UserError unless 0 <= strength <= 5 and 0 <= start < end <= 1."""
-    if not 0 <= strength <= MAX_STRENGTH:
-        raise UserError(f"{what} has strength {strength}; a number from 0 to {MAX_STRENGTH:g} was expected")
-    if not 0 <= start < end <= 1:
-        raise UserError(f"{what} holds from {start} to {end} of sampling; 0 <= start < end <= 1 was expected")
 
 
 def check_frames(count: int, video: VideoSize, what: str) -> None:

@@ -10,11 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from .annotated_clip import AnnotatedClip
-from .condition import Condition, VideoSize, check_frames, check_sides, check_weight, digest_of, register
+from .condition import Condition, VideoSize, check_frames, check_sides, digest_of, register
 from .errors import UserError
 from .fit import Fit, fit_clip
 from .identity import Identity, masklet_report
 from .load import read_identity
+from .strength import check_strength
 
 
 @register
@@ -47,7 +48,7 @@ class IdentityCondition(Condition):
         if len(set(names)) < len(names):
             raise UserError(f"two identities have the same name ({', '.join(names)}): give each its own")
         for identity in self.identities:
-            check_weight(identity.strength, identity.start, identity.end, f"identity '{identity.name}'")
+            check_strength(identity.strength, identity.start, identity.end, f"identity '{identity.name}'")
             if identity.mask_video is not None:
                 what = f"the track of identity '{identity.name}'"
                 check_frames(len(identity.mask_video), video, what)

@@ -21,7 +21,8 @@ from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
 from ..models.conditioning.condition_streams import Stream
 from ..models.conditioning.encoder import VideoEncoder, encode_frames
-from ..models.conditioning.streams import CONDITION_OF, ENTRIES, STREAMS
+from ..models.conditioning.registry import ENTRIES
+from ..models.conditioning.streams import CONDITION_OF, STREAMS
 from ..models.config import FullDiTConfig
 from ..models.encode import encode_conditions
 from ..models.vae import VAE

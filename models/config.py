@@ -15,7 +15,8 @@ from typing import Any
 
 from ..control.condition import VideoSize
 from ..control.errors import UserError
-from .conditioning.streams import ENTRIES, STREAMS, streams_of
+from .conditioning.registry import ENTRIES, streams_of
+from .conditioning.streams import STREAMS
 from .geometry import WAN_2_1, LatentGeometry, Size3
 
 CORE_FIELDS = (
@@ -45,7 +46,7 @@ class FullDiTConfig:
 
     temporal_compression, spatial_compression: of the VAE (`LatentGeometry`). attention: 'decoupled' (conditions attend
     to conditions, computed once) or 'full' (every token to every token). slots: how many identities. streams: names of
-    the registry (conditioning/streams.py). patches: (name, (frames, rows, columns)) of the streams that are cut
+    the registry (conditioning/registry.py). patches: (name, (frames, rows, columns)) of the streams that are cut
     otherwise than the registry says, for a token budget of one's own. joint_text: words join the sequence instead of
     being read by cross-attention. frames, height, width, fps: the clip it was trained on. vae_fingerprint: of the
     autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and first_frame_pass are

@@ -8,7 +8,7 @@ from ..control.conditions import Conditions, IdentityCondition
 from ..control.errors import UserError
 from .conditioning.condition_streams import ConditionStreams, Stream
 from .conditioning.encoder import Encoder, TokenCounter, VideoEncoder
-from .conditioning.streams import ENTRIES
+from .conditioning.registry import ENTRIES
 from .config import FullDiTConfig
 
 

@@ -113,6 +113,26 @@ def test_arrows_and_size(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def imported_files(path: Path) -> set[Path]:
+    """The files of this repository that a file imports, also for its types alone and inside functions."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split(".") if node.module else ())
+            for name in node.names:
+                found |= {base / f"{name.name}.py", base.with_suffix(".py")}
+    return {file for file in found if file.is_file()}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Not even through others, nor for their types."""
+    ways = {path: imported_files(path) - {path} for path in SOURCES}
+    while free := [path for path, targets in ways.items() if not targets & ways.keys()]:
+        for path in free:
+            del ways[path]
+    assert not ways, sorted(path.relative_to(ROOT).as_posix() for path in ways)
+
+
 def overview(folder: Path) -> str:
     """The docstring of a package folder, which says what every file in it is for."""
     return ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""

@@ -18,7 +18,7 @@ from comfyui_fulldit.dataset.latents import EncodedClips, write_shards
 from comfyui_fulldit.evaluation.control.benchmark import condition_sets
 from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.transformer import FullDiT
-from comfyui_fulldit.models.conditioning import streams
+from comfyui_fulldit.models.conditioning import registry, streams
 from comfyui_fulldit.models.conditioning.text import TextEncoder
 from comfyui_fulldit.models.encode import count_tokens
 from comfyui_fulldit.models.families.presets import PRESETS
@@ -129,4 +129,4 @@ def test_checkpoints_without_it_refuse_it(brightness):
 
 def test_the_registries_hold_it_once(brightness):
     assert list(control_condition.CONDITIONS) == ["camera", "identity", "depth", "brightness"]
-    assert list(streams.ENTRIES) == list(control_condition.CONDITIONS)
+    assert list(registry.ENTRIES) == list(control_condition.CONDITIONS)

@@ -15,12 +15,13 @@ import numpy as np
 
 def define(package: str) -> type:
     """Register class and entry in the pack under the name by which it was imported; return the class."""
-    control, fitting, streams, condition_streams = (
+    control, fitting, streams, registry, condition_streams = (
         importlib.import_module(f"{package}.{name}")
         for name in (
             "control.condition",
             "control.fit",
             "models.conditioning.streams",
+            "models.conditioning.registry",
             "models.conditioning.condition_streams",
         )
     )
@@ -65,8 +66,8 @@ def define(package: str) -> type:
         weights = {"strength": condition.strength, "start": condition.start, "end": condition.end}
         return [condition_streams.Stream("brightness", encoder.vector(numbers), **weights)]
 
-    streams.register_entry(
-        streams.ConditionEntry(BrightnessCondition, (streams.StreamType("brightness", "vector", features=1),), encode)
+    registry.register_entry(
+        registry.ConditionEntry(BrightnessCondition, (streams.StreamType("brightness", "vector", features=1),), encode)
     )
     return BrightnessCondition
 
@@ -100,11 +101,12 @@ def registered(package: str) -> Iterator[type]:
     """Register the condition, and leave the registries as they were."""
     control = importlib.import_module(f"{package}.control.condition")
     streams = importlib.import_module(f"{package}.models.conditioning.streams")
-    registries = (control.CONDITIONS, streams.ENTRIES, streams.STREAMS, streams.CONDITION_OF)
-    before = [dict(registry) for registry in registries]
+    registry = importlib.import_module(f"{package}.models.conditioning.registry")
+    registries = (control.CONDITIONS, registry.ENTRIES, streams.STREAMS, streams.CONDITION_OF)
+    before = [dict(table) for table in registries]
     try:
         yield define(package)
     finally:
-        for registry, entries in zip(registries, before, strict=True):
-            registry.clear()
-            registry.update(entries)
+        for table, entries in zip(registries, before, strict=True):
+            table.clear()
+            table.update(entries)

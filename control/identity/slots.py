@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..condition import check_weight
 from ..errors import UserError
 from ..images import resize
+from ..strength import check_strength
 
 # As many slots as the model was trained with, and as the nodes have sockets and outputs.
 SLOTS = 3
@@ -76,7 +76,7 @@ class Identity:
                     f"the track of identity '{self.name}' has shape {masks.shape}; (frames, height, width) was expected"
                 )
             check_range(masks, f"the track of identity '{self.name}'")
-        check_weight(self.strength, self.start, self.end, f"identity '{self.name}'")
+        check_strength(self.strength, self.start, self.end, f"identity '{self.name}'")
         for field, value in (("images", tuple(images)), ("mask", mask), ("mask_video", masks)):
             object.__setattr__(self, field, value)
 

@@ -5,15 +5,12 @@ A host puts its own callable of the type `Attention` there (`use_backend`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
 
 from ...control.errors import UserError
-
-if TYPE_CHECKING:
-    from .transformer import FullDiT
 
 
 class Attention(Protocol):
@@ -32,6 +29,12 @@ class Attention(Protocol):
         transformer_options: dict[str, Any] | None = None,
         kind: str = "self",
     ) -> torch.Tensor: ...
+
+
+class Attending(Protocol):
+    """A network whose attention can be set."""
+
+    attention: Attention
 
 
 # Without einops, whose bookkeeping took 1 % of a pass of the miniature: this runs in every block of every step.
@@ -77,7 +80,7 @@ def explicit(
 BACKENDS: dict[str, Attention] = {"sdpa": sdpa, "explicit": explicit}
 
 
-def use_backend(model: FullDiT, backend: str | Attention) -> None:
+def use_backend(model: Attending, backend: str | Attention) -> None:
     """Set how `model` attends: by a name of BACKENDS or a callable. Raises UserError for an unknown name."""
     if isinstance(backend, str):
         if backend not in BACKENDS:

@@ -15,7 +15,7 @@ import torch
 
 from ...control.errors import UserError
 from ..geometry import LatentGeometry, Size3
-from .streams import CONDITION_OF, ENTRIES, STREAMS, StreamType
+from .streams import CONDITION_OF, STREAMS, StreamType
 
 _numbers = itertools.count()
 
@@ -156,7 +156,7 @@ class ConditionStreams:
     def names(self) -> tuple[str, ...]:
         """The conditions that are present, in the order of the registry."""
         present = {stream.condition for stream in self.streams}
-        return tuple(name for name in ENTRIES if name in present)
+        return tuple(name for name in dict.fromkeys(CONDITION_OF.values()) if name in present)
 
     @property
     def nbytes(self) -> int:

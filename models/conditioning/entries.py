@@ -16,7 +16,8 @@ from ...control.identity_condition import IdentityCondition
 from .camera_features import POSE_FEATURES, camera_features, rebase_camera
 from .condition_streams import Stream
 from .encoder import Encoder
-from .streams import ConditionEntry, StreamType, register_entry
+from .registry import ConditionEntry, register_entry
+from .streams import StreamType
 
 
 def encode_camera(condition: CameraCondition, encoder: Encoder) -> list[Stream]:

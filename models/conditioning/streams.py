@@ -1,7 +1,4 @@
-"""The registry of token streams: which conditions there are for a network, and what kind of tokens each becomes.
-
-A new condition is one entry (`register_entry`) in `entries.py`, not a branch anywhere: config, tokenizers, budget,
-cache keys, encoding, training batches and the benchmark go over the registry.
+"""The types of token streams: what kind of tokens each becomes. `registry.py` fills them in.
 
 Two kinds of stream serve everything. A `vector` stream is one token per latent frame, made from numbers by an MLP. A
 `video` stream is a latent cut into patches of its own size; larger patches and fewer frames are how a token budget is
@@ -12,15 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from ...control.condition import Condition
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
-
-    from .condition_streams import Stream
-    from .encoder import Encoder
 
 # References lie before the clip, far enough to be told from its frames whatever its length.
 REFERENCE_TIME = -8
@@ -51,38 +43,5 @@ class StreamType:
         return self.placed == "reference"
 
 
-@dataclass(frozen=True)
-class ConditionEntry:
-    """One condition as a network takes it: its class, its types of streams, and how one becomes the others.
-
-    encode: the streams of a condition, by means of an `Encoder`. It must ask the encoder for every latent, so that the
-    same function counts tokens without a VAE.
-    """
-
-    condition: type[Condition]
-    streams: tuple[StreamType, ...]
-    # The condition is an instance of the class above: each entry's function takes its own class.
-    encode: Callable[[Any, Encoder], list[Stream]]
-
-
-ENTRIES: dict[str, ConditionEntry] = {}  # by the condition's name
 STREAMS: dict[str, StreamType] = {}  # by the stream's name
-CONDITION_OF: dict[str, str] = {}  # stream -> condition
-
-
-def register_entry(entry: ConditionEntry) -> ConditionEntry:
-    """Add an entry; the registry keeps the order of the conditions themselves."""
-    entries = sorted([*ENTRIES.values(), entry], key=lambda one: one.condition.order)
-    for registry in (ENTRIES, STREAMS, CONDITION_OF):
-        registry.clear()
-    for one in entries:
-        ENTRIES[one.condition.name] = one
-        for stream in one.streams:
-            STREAMS[stream.name] = stream
-            CONDITION_OF[stream.name] = one.condition.name
-    return entry
-
-
-def streams_of(condition: str) -> tuple[str, ...]:
-    """Return the names of the streams that a condition becomes."""
-    return tuple(stream.name for stream in ENTRIES[condition].streams)
+CONDITION_OF: dict[str, str] = {}  # stream -> condition, in the order of the conditions

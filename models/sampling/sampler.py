@@ -13,7 +13,7 @@ import torch
 
 from ...control.errors import UserError
 from ..conditioning.condition_streams import ConditionStreams
-from ..conditioning.streams import ENTRIES
+from ..conditioning.registry import ENTRIES
 from .schedules import SHIFT, percent_to_time, schedule
 
 if TYPE_CHECKING:
