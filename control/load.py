@@ -37,13 +37,6 @@ _NUMBERS = ("strength", "start", "end")
 _FORM = "write it as name=image[,mask=file][,track=file]"
 
 
-def load_camera(
-    spec: str | os.PathLike[str], frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = DEFAULT_FIT
-) -> CameraTrajectory:
-    """Return a camera path of `frames` poses from a file, or from a text of presets; see `read_camera_path`."""
-    return read_camera_path(spec, frames, fps, aspect, fit)[0]
-
-
 def read_camera_path(
     spec: str | os.PathLike[str], frames: int, fps: float = 8.0, aspect: float = 1.5, fit: Fit = DEFAULT_FIT
 ) -> tuple[CameraTrajectory, list[str]]:
@@ -63,13 +56,6 @@ def read_camera_path(
     elif path.frames != frames:
         path = path.replace(c2w=path.c2w[chosen], intrinsics=path.intrinsics[chosen], fps=fps)
     return path.relative(), warnings
-
-
-def load_identity(
-    spec: str, frames: int, height: int, width: int, fit: Fit = DEFAULT_FIT, default: str = "identity"
-) -> Identity:
-    """Return an identity from its specification (see the top of this file); see `read_identity`."""
-    return read_identity(spec, frames, height, width, fit, default)[0]
 
 
 def read_identity(

@@ -200,20 +200,6 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     return count
 
 
-def frame_rate(path: str | os.PathLike[str]) -> float | None:
-    """Return the frames per second that a video states; None for a folder of images or where it states nothing."""
-    if Path(path).expanduser().is_dir():
-        return None
-    av = pyav()
-    path = existing(path, "video")
-    try:
-        with av.open(str(path)) as container:
-            rate = container.streams.video[0].average_rate if container.streams.video else None
-    except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
-    return float(rate) if rate else None
-
-
 def _unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
 

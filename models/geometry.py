@@ -91,7 +91,7 @@ class LatentGeometry:
             )
         for name, side, step in (("height", height, self.height_step), ("width", width, self.width_step)):
             if side < step or side % step:
-                near = max(step, round(side / step) * step)
+                near = getattr(self.nearest_size(VideoSize(frames, max(1, height), max(1, width))), name)
                 raise UserError(f"the {name} is {side}; a multiple of {step} was expected: take {near}")
 
     def describe(self, latent: Sequence[int]) -> str:

@@ -189,14 +189,6 @@ def _checked_da3_cameras(extrinsics: np.ndarray, intrinsics: np.ndarray) -> tupl
     return extrinsics, intrinsics
 
 
-def to_da3_geometry(trajectory: CameraTrajectory, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return extrinsics (1, F, 3, 4) world-to-camera and intrinsics (1, F, 3, 3) in pixels, as in DA3_GEOMETRY."""
-    fx, fy, cx, cy = trajectory.intrinsics.T * np.array([[width], [height], [width], [height]])
-    zero, one = np.zeros_like(fx), np.ones_like(fx)
-    flat = np.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], 1)
-    return trajectory.w2c()[None], rearrange(flat, "f (i j) -> 1 f i j", i=3)
-
-
 def to_point_tracks(
     trajectory: CameraTrajectory,
     height: int,

@@ -27,8 +27,3 @@ def add_noise(data: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch
 def velocity(data: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Return what the network predicts: the derivative of `add_noise` by t, noise - data, the same at every t."""
     return noise - data
-
-
-def to_data(x: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """Return the clean latent that the velocity v at (x, t) points to: x - t v."""
-    return x - broadcast_time(t, x) * v

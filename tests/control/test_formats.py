@@ -12,7 +12,7 @@ from comfyui_fulldit.control.camera.formats.fulldit_json import from_fulldit_jso
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.load import load_camera
+from comfyui_fulldit.control.load import read_camera_path
 
 
 @pytest.mark.parametrize("ending", [".json", ".txt", ".npy"])
@@ -81,7 +81,7 @@ def test_the_keyframe_file_in_the_documentation_reads(tmp_path):
     assert path.fov()[-1, 0] == pytest.approx(40)
     assert path.intrinsics[0, 1] / path.intrinsics[0, 0] == pytest.approx(2)
     assert project(np.array([[0, 0, 1.0]]), path.w2c(), path.intrinsics)[[0, -1]] == pytest.approx(0.5)
-    assert load_camera(str(tmp_path / "keys.json"), 13).frames == 13
+    assert read_camera_path(str(tmp_path / "keys.json"), 13)[0].frames == 13
 
 
 def broken_files() -> dict[str, tuple[bytes, str]]:

@@ -13,7 +13,7 @@ from comfyui_fulldit.control.camera.presets import PRESETS, preset
 from comfyui_fulldit.control.camera.sequence import SequencePart, combine_parts, is_sequence, parse_sequence, sequence
 from comfyui_fulldit.control.camera.trajectory import project
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.control.load import load_camera
+from comfyui_fulldit.control.load import read_camera_path
 
 SUBJECT = np.array([[0.0, 0.0, 1.0]])
 
@@ -178,10 +178,10 @@ def test_texts_and_files_are_told_apart(text, means):
 
 def test_the_command_line_takes_a_sequence_and_a_file_of_that_name_wins(tmp_path, monkeypatch):
     text = "pan_right:20@0-0.5 + dolly_in:0.3@0.25-1"
-    assert load_camera(text, 17, aspect=1.2).c2w == pytest.approx(sequence(text, aspect=1.2).c2w)
+    assert read_camera_path(text, 17, aspect=1.2)[0].c2w == pytest.approx(sequence(text, aspect=1.2).c2w)
     long = " + ".join(["pan_right:1@0-0.5"] * 40)
-    assert pan_tilt_roll(load_camera(long, 17))[-1, 0] == pytest.approx(40)
+    assert pan_tilt_roll(read_camera_path(long, 17)[0])[-1, 0] == pytest.approx(40)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pan_right").write_text("[]")
     with pytest.raises(UserError, match="file"):
-        load_camera("pan_right", 17)
+        read_camera_path("pan_right", 17)

@@ -17,6 +17,14 @@ from comfyui_fulldit.control.errors import UserError
 VIEW = {"position": {"x": 0, "y": 0, "z": 4}, "target": {"x": 0, "y": 0, "z": 0}, "zoom": 1, "fov": 90, "aspect": 2}
 
 
+def to_da3_geometry(trajectory, height, width):
+    """Return extrinsics (1, F, 3, 4) world-to-camera and intrinsics (1, F, 3, 3) in pixels, as in DA3_GEOMETRY."""
+    fx, fy, cx, cy = trajectory.intrinsics.T * np.array([[width], [height], [width], [height]])
+    zero, one = np.zeros_like(fx), np.ones_like(fx)
+    flat = np.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], 1)
+    return trajectory.w2c()[None], flat.reshape(1, -1, 3, 3)
+
+
 def moving(frames: int = 13) -> CameraTrajectory:
     """Turned, moved and zoomed, with an off-center lens."""
     random = np.random.default_rng(3)
@@ -87,10 +95,10 @@ def test_cameractrl_poses_are_19_numbers_with_world_to_camera():
 
 def test_da3_geometry_round_trips():
     path = moving()
-    extrinsics, intrinsics = sockets.to_da3_geometry(path, 280, 504)
+    extrinsics, intrinsics = to_da3_geometry(path, 280, 504)
     assert extrinsics.shape == (1, 13, 3, 4) and intrinsics.shape == (1, 13, 3, 3)
     centered = path.replace(intrinsics=path.intrinsics * (1, 1, 0, 0) + (0, 0, 0.5, 0.5))
-    extrinsics, intrinsics = sockets.to_da3_geometry(centered, 280, 504)
+    extrinsics, intrinsics = to_da3_geometry(centered, 280, 504)
     again = sockets.from_da3_geometry(extrinsics, intrinsics)
     assert again.c2w == pytest.approx(path.c2w) and again.intrinsics == pytest.approx(centered.intrinsics)
     scaled = sockets.from_da3_geometry(extrinsics, intrinsics, np.full((13, 4, 4), 5.0))
@@ -102,7 +110,7 @@ def test_identity_matrices_are_refused_as_a_camera():
     with pytest.raises(UserError, match="no camera head"):
         sockets.from_da3_geometry(eye[None], lens[None])
     with pytest.raises(UserError, match="no camera head"):
-        sockets.from_da3_geometry(eye, sockets.to_da3_geometry(preset("static", 3), 64, 96)[1][0])
+        sockets.from_da3_geometry(eye, to_da3_geometry(preset("static", 3), 64, 96)[1][0])
 
 
 def test_truck_right_moves_the_tracks_left_and_pan_right_too():

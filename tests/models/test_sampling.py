@@ -9,7 +9,7 @@ import torch
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.devices import pick_device, pick_dtype
-from comfyui_fulldit.models.sampling.flow import add_noise, to_data, velocity
+from comfyui_fulldit.models.sampling.flow import add_noise, broadcast_time, velocity
 from comfyui_fulldit.models.sampling.sampler import GuidedVelocity, euler, first_frame_steps, heun, sample
 from comfyui_fulldit.models.sampling.schedules import SCHEDULES, percent_to_time, schedule, shifted_time
 
@@ -22,7 +22,7 @@ def test_the_line_from_data_to_noise():
     assert torch.equal(add_noise(data, noise, torch.ones(2)), noise)
     t = torch.tensor([0.3, 0.9])
     x = add_noise(data, noise, t)
-    assert torch.allclose(to_data(x, velocity(data, noise), t), data, atol=1e-5)
+    assert torch.allclose(x - broadcast_time(t, x) * velocity(data, noise), data, atol=1e-5)
     assert torch.allclose(add_noise(data, noise, t[:, None].expand(2, 3)), x)
 
 

@@ -12,6 +12,14 @@ from comfyui_fulldit.control.camera.trajectory import UNIT
 from comfyui_fulldit.control.errors import UserError
 
 
+def to_da3_geometry(trajectory, height, width):
+    """Return extrinsics (1, F, 3, 4) world-to-camera and intrinsics (1, F, 3, 3) in pixels, as in DA3_GEOMETRY."""
+    fx, fy, cx, cy = trajectory.intrinsics.T * np.array([[width], [height], [width], [height]])
+    zero, one = np.zeros_like(fx), np.ones_like(fx)
+    flat = np.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], 1)
+    return trajectory.w2c()[None], flat.reshape(1, -1, 3, 3)
+
+
 def run(host, node, **inputs):
     return host.nodes[node].execute(**inputs).args
 
@@ -73,7 +81,7 @@ def test_a_path_starts_at_the_view_and_circles_its_target(host):
 
 def geometry(path, height=70, width=98, depth=3.0):
     """DA3_GEOMETRY of a path in a scene that is everywhere `depth` away."""
-    extrinsics, intrinsics = sockets.to_da3_geometry(path.scaled(depth), height, width)
+    extrinsics, intrinsics = to_da3_geometry(path.scaled(depth), height, width)
     return {
         "extrinsics": torch.from_numpy(extrinsics),
         "intrinsics": torch.from_numpy(intrinsics),
