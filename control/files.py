@@ -8,8 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from .errors import UserError
+
+# Parsed JSON holds whatever its file does: each reader checks what it takes.
+JsonObject: TypeAlias = dict[str, Any]
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from ..files import JsonObject
 from . import rotations
 from .presets import PRESETS, SUBJECT, preset
 from .splines import Keyframe, Vector, path_through_keyframes
@@ -82,7 +82,7 @@ def _faces_subject(path: CameraTrajectory) -> bool:
     return float(np.degrees(error).max()) < 1e-4
 
 
-def preset_editor_states() -> dict[str, dict[str, Any]]:
+def preset_editor_states() -> dict[str, JsonObject]:
     """Return the presets as states of the editor, {name: {"doc", "state"}}: see `preset_states_json`."""
     states = {}
     for name, entry in PRESETS.items():
@@ -94,8 +94,8 @@ def preset_editor_states() -> dict[str, dict[str, Any]]:
     return states
 
 
-def _to_json(keyframe: Keyframe) -> dict[str, Any]:
-    value: dict[str, Any] = {"time": round(keyframe.time, 6), "position": list(keyframe.position)}
+def _to_json(keyframe: Keyframe) -> JsonObject:
+    value: JsonObject = {"time": round(keyframe.time, 6), "position": list(keyframe.position)}
     if keyframe.target is not None:
         value["target"] = list(keyframe.target)
     elif any(keyframe.turn):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..files import JsonObject
 from . import rotations
 from .trajectory import CameraTrajectory
 
@@ -43,7 +44,7 @@ class CameraMotionRange:
     distance_step: float
     clips: int = 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return plain JSON values, rounded to six digits after the point."""
         values = dataclasses.asdict(self)
         return {

@@ -14,6 +14,7 @@ import numpy as np
 from einops import rearrange
 
 from ..errors import UserError
+from ..files import JsonObject
 from . import rotations
 from .formats.axes import c2w_from_opengl, c2w_to_opengl
 from .formats.format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT
@@ -93,7 +94,7 @@ def _viewport_intrinsics(camera: Mapping[str, Any], default_aspect: float, name:
     return fy / aspect, fy, 0.5, 0.5
 
 
-def to_viewport(trajectory: CameraTrajectory, frame: int = 0, distance: float = 1.0) -> dict[str, Any]:
+def to_viewport(trajectory: CameraTrajectory, frame: int = 0, distance: float = 1.0) -> JsonObject:
     """Return one pose as LOAD3D_CAMERA, with its target `distance` ahead."""
     matrix = c2w_to_opengl(trajectory.c2w[frame : frame + 1])[0]
     w, x, y, z = rotations.to_quaternion(matrix[:3, :3]).tolist()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..files import JsonObject
 from . import rotations
 from .cubic_curves import monotone_cubic, segment_index
 from .easing import EASING_NAMES, apply_easing
@@ -59,7 +60,7 @@ class Keyframe:
         return rotations.from_pan_tilt_roll(self.turn)
 
 
-def keyframes_from_json(value: str | Sequence[dict[str, Any]]) -> list[Keyframe]:
+def keyframes_from_json(value: str | Sequence[JsonObject]) -> list[Keyframe]:
     """Return the keyframes of a JSON list of objects with Keyframe's fields (or of its text).
 
     Raises UserError for anything else.
@@ -73,7 +74,7 @@ def keyframes_from_json(value: str | Sequence[dict[str, Any]]) -> list[Keyframe]
     return [_keyframe_from_json(entry, number) for number, entry in enumerate(entries)]
 
 
-def _keyframe_from_json(value: dict[str, Any], number: int) -> Keyframe:
+def _keyframe_from_json(value: JsonObject, number: int) -> Keyframe:
     known = Keyframe.__dataclass_fields__
     unknown = set(value) - set(known)
     fields = {name: entry for name, entry in value.items() if entry is not None}
@@ -107,7 +108,7 @@ def _checked_field(name: str, value: Any, number: int) -> Any:
 
 
 def path_from_editor_state(
-    state: str | dict[str, Any], frames: int = 17, fps: float = 8.0, aspect: float = 1.5
+    state: str | JsonObject, frames: int = 17, fps: float = 8.0, aspect: float = 1.5
 ) -> CameraTrajectory:
     """Return the path of an editor's state: a JSON object (or its text) with "keys", optionally "ease" and "turns".
 

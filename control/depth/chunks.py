@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from einops import reduce
 
 from ..clip_files import Frames
 from ..errors import UserError
+from ..files import JsonObject
 from .align import fit_scale_shift
 from .measure import Recipe, as_disparity
 from .normalize import apply_recipe
@@ -57,7 +57,7 @@ class DepthState:
     stabilizer: Stabilizer | None = None
     warnings: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the state as plain JSON values."""
         return {
             "format": FORMAT,
@@ -70,7 +70,7 @@ class DepthState:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> DepthState:
+    def from_json(cls, value: JsonObject) -> DepthState:
         """Return the state of such values. Raises UserError for anything that `to_json` did not make."""
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise UserError("this is not the state of a depth clip: give what the chunk before has put out")

@@ -6,14 +6,13 @@ too many.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..errors import UserError
+from ..files import JsonObject
 
 # Plain JSON values: kind, asked, quantiles, range, scope, unknown, and perhaps sky and warnings.
-Recipe = dict[str, Any]
+Recipe = JsonObject
 KINDS = ("depth", "disparity", "inverted", "auto")
 # Percentiles of more samples than this change nothing that can be seen.
 SAMPLES = 2_000_000

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from ..files import JsonObject
 
 MOST_BYTES = 2**28
 
 
-def pack(array: np.ndarray) -> dict[str, Any]:
+def pack(array: np.ndarray) -> JsonObject:
     """Return shape, type and compressed bytes of an array; exact."""
     array = np.ascontiguousarray(array)
     text = base64.b64encode(zlib.compress(array.tobytes(), 1)).decode("ascii")
     return {"shape": list(array.shape), "dtype": array.dtype.str, "data": text}
 
 
-def unpack(packed: dict[str, Any]) -> np.ndarray:
+def unpack(packed: JsonObject) -> np.ndarray:
     """Return the array of `pack`. Raises UserError for anything else, and for more than 256 MiB."""
     try:
         shape = tuple(int(side) for side in packed["shape"])

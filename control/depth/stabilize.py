@@ -27,6 +27,7 @@ import numpy as np
 
 from ..camera.trajectory import CameraTrajectory, compose, invert
 from ..errors import UserError
+from ..files import JsonObject
 from .align import fit_scale_shift
 from .pack import pack, unpack
 from .scene_flow import sample, to_gray, trace_back
@@ -194,7 +195,7 @@ class Stabilizer:
         # What passes the camera is not seen again.
         return np.where(ratio > 0.1, values / np.where(ratio > 0.1, ratio, 1), np.nan).astype(np.float32)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """Return all that the next frame needs, as plain JSON values: some bytes for every pixel of a frame."""
         arrays = dict.fromkeys(("raw", "out", "gray")) if self._past is None else vars(self._past)
         return {
@@ -210,7 +211,7 @@ class Stabilizer:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Stabilizer:
+    def from_state(cls, state: JsonObject) -> Stabilizer:
         """Return a stabilizer that goes on where `state` left off. Raises UserError for anything else."""
         try:
             stabilizer = cls(
@@ -289,7 +290,7 @@ def _beyond(value: float, least: float) -> float:
     return float(np.sign(value) * max(abs(value) - least, 0))
 
 
-def _unpack_past(state: dict[str, Any]) -> _Past | None:
+def _unpack_past(state: JsonObject) -> _Past | None:
     arrays = {name: None if state[name] is None else unpack(state[name]) for name in ("raw", "out", "gray")}
     present = {name: array for name, array in arrays.items() if array is not None}
     if not present:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..camera.easing import EASING_NAMES, apply_easing
 from ..errors import UserError
+from ..files import JsonObject
 from . import shape_json
 from .inbetween import Between, Form
 from .shape_json import read_numbers, shorten
@@ -126,10 +126,10 @@ class MaskRenderer:
         return self.between[1].at(float(apply_easing(share, key.ease)))
 
 
-def key_to_json(key: MaskKey) -> dict[str, Any]:
+def key_to_json(key: MaskKey) -> JsonObject:
     """Return the key as a JSON object: frame, shapes, and ease and turn where they are not the defaults."""
     whole = int(key.frame) if key.frame == int(key.frame) else round(key.frame, 5)
-    value: dict[str, Any] = {"frame": whole, "shapes": [shape_json.to_json(shape) for shape in key.shapes]}
+    value: JsonObject = {"frame": whole, "shapes": [shape_json.to_json(shape) for shape in key.shapes]}
     if key.ease != "linear":
         value["ease"] = key.ease
     return value | ({} if key.turn is None else {"turn": round(key.turn, 4)})

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import UserError
+from ..files import JsonObject
 from .shapes import KINDS, Bitmap, Box, Brush, Ellipse, Polygon, Shape, decode_runs
 
 MOST_POINTS = 5000
@@ -21,10 +22,10 @@ LOWEST, HIGHEST = -4, 5
 Json = Mapping[str, Any]
 
 
-def to_json(shape: Shape) -> dict[str, Any]:
+def to_json(shape: Shape) -> JsonObject:
     """Return the shape as a JSON object; positions are rounded to a hundred-thousandth of the image."""
     kind = next(name for name, cls in KINDS.items() if isinstance(shape, cls))
-    value: dict[str, Any] = {"kind": kind}
+    value: JsonObject = {"kind": kind}
     if shape.subtract:
         value["op"] = "subtract"
     if isinstance(shape, Bitmap):

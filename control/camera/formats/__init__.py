@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...files import existing
+from ...files import JsonObject, existing
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
 from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
@@ -159,5 +159,5 @@ def _docs_by_extension(*extensions: str) -> str:
     return "; ".join(e.doc for e in FORMATS.values() if e.readable and set(e.extensions) & set(extensions))
 
 
-def _keys_text(value: dict[str, Any]) -> str:
+def _keys_text(value: JsonObject) -> str:
     return ", ".join(str(key)[:40] for key in list(value)[:6]) or "none"

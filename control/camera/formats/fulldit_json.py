@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...files import write_json
+from ...files import JsonObject, write_json
 from ..splines import path_from_editor_state
 from ..trajectory import UNIT, CameraTrajectory
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, DEFAULT_FRAMES, Format, ReadOptions
@@ -19,7 +19,7 @@ from .values import frame_objects, frame_values, number
 FORMAT, VERSION = "fulldit-camera", 1
 
 
-def to_fulldit_json(trajectory: CameraTrajectory) -> dict[str, Any]:
+def to_fulldit_json(trajectory: CameraTrajectory) -> JsonObject:
     """Return the trajectory as plain JSON values: the content of a file, and the state of a widget."""
     return {
         "format": FORMAT,
@@ -36,7 +36,7 @@ def to_fulldit_json(trajectory: CameraTrajectory) -> dict[str, Any]:
 
 
 def from_fulldit_json(
-    value: dict[str, Any], default_frames: int = DEFAULT_FRAMES, aspect: float = DEFAULT_ASPECT
+    value: JsonObject, default_frames: int = DEFAULT_FRAMES, aspect: float = DEFAULT_ASPECT
 ) -> CameraTrajectory:
     """Return the trajectory of an object whose "format" is ours.
 

@@ -16,6 +16,7 @@ import numpy as np
 from einops import rearrange
 
 from ...errors import UserError
+from ...files import JsonObject
 from .. import rotations
 from ..cubic_curves import cubic_hermite
 from ..trajectory import CameraTrajectory
@@ -39,7 +40,7 @@ PropertyKey = tuple[str, int, str]
 class Channel:
     """An animation of a property, not yet loaded: its animation, the number of its sampler, a name for errors."""
 
-    animation: dict[str, Any]
+    animation: JsonObject
     sampler: Any
     name: str
 
@@ -111,14 +112,14 @@ def read_gltf(source: Source, options: ReadOptions) -> CameraTrajectory:
     )
 
 
-def _notes(node: dict[str, Any]) -> dict[str, Any]:
+def _notes(node: JsonObject) -> JsonObject:
     """Return what this pack wrote beside a camera (fps, unit), if it wrote the file."""
     extras = node.get("extras")
     notes = extras.get("fulldit") if isinstance(extras, dict) else None
     return notes if isinstance(notes, dict) else {}
 
 
-def _node_chain(value: dict[str, Any], animated: set[int]) -> list[int]:
+def _node_chain(value: JsonObject, animated: set[int]) -> list[int]:
     """Return the numbers of the nodes from the root to the camera: the first camera that moves, else the first.
 
     Raises UserError for a file without a camera, and for nodes that are their own ancestors.
@@ -166,7 +167,7 @@ def _channels(gltf: Gltf) -> dict[PropertyKey, Channel]:
     return result
 
 
-def _target_key(target: dict[str, Any]) -> PropertyKey | None:
+def _target_key(target: JsonObject) -> PropertyKey | None:
     """Return the property that a channel animates; None for those that do not concern a camera."""
     path, node = str(target.get("path")), target.get("node")
     if path in _NODE_DEFAULTS and isinstance(node, int):
@@ -203,7 +204,7 @@ def _load(gltf: Gltf, channel: Channel) -> Curve:
 
 
 def _node_property(
-    node: dict[str, Any], index: int, name: str, curves: dict[PropertyKey, Curve], times: np.ndarray
+    node: JsonObject, index: int, name: str, curves: dict[PropertyKey, Curve], times: np.ndarray
 ) -> np.ndarray:
     """Return a property of a node at `times`: (F, 3), or (F, 4) for rotations."""
     width, curve = len(_NODE_DEFAULTS[name]), curves.get(("nodes", index, name))
@@ -215,7 +216,7 @@ def _node_property(
     return curve.at(times, is_rotation=name == "rotation")
 
 
-def _node_matrix(node: dict[str, Any], index: int, curves: dict[PropertyKey, Curve], times: np.ndarray) -> np.ndarray:
+def _node_matrix(node: JsonObject, index: int, curves: dict[PropertyKey, Curve], times: np.ndarray) -> np.ndarray:
     """Return the node's own matrix (F, 4, 4), or (1, 4, 4) when it is still."""
     if not any(key[:2] == ("nodes", index) for key in curves):
         times = times[:1]
@@ -235,7 +236,7 @@ def _node_matrix(node: dict[str, Any], index: int, curves: dict[PropertyKey, Cur
 
 
 def _intrinsics(
-    camera: dict[str, Any], index: int, curves: dict[PropertyKey, Curve], times: np.ndarray, aspect: float
+    camera: JsonObject, index: int, curves: dict[PropertyKey, Curve], times: np.ndarray, aspect: float
 ) -> np.ndarray:
     """Return fx fy cx cy (F, 4), normalized, of camera `index`; aspect: where the camera states none."""
     if camera.get("type", "perspective") != "perspective":

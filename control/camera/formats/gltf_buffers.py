@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from ...errors import UserError
+from ...files import JsonObject
 from .source import MAX_FRAMES, MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source, parse_json
 
 COMPONENTS = {"5120": "<i1", "5121": "<u1", "5122": "<i2", "5123": "<u2", "5125": "<u4", "5126": "<f4"}
@@ -23,14 +24,14 @@ COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 JSON_CHUNK, BIN_CHUNK = 0x4E4F534A, 0x004E4942
 
 
-def entry(owner: Any, name: str, number: Any) -> dict[str, Any]:
+def entry(owner: Any, name: str, number: Any) -> JsonObject:
     """Return the object `owner[name][number]`. Raises UserError for a reference to nothing."""
     values = owner.get(name) if isinstance(owner, dict) else None
     if isinstance(number, bool) or not isinstance(number, int) or not isinstance(values, list):
         raise UserError(f"it refers to entry {str(number)[:40]} of '{name}', which it lacks")
     if not 0 <= number < len(values) or not isinstance(values[number], dict):
         raise UserError(f"it refers to entry {number} of '{name}', which it lacks")
-    result: dict[str, Any] = values[number]
+    result: JsonObject = values[number]
     return result
 
 
@@ -50,9 +51,9 @@ class Gltf:
         if source.size > MAX_SCENE_BYTES:
             raise UserError(f"it is larger than {MAX_SCENE_BYTES >> 20} MiB")
         is_glb = source.head[:4] == b"glTF"
-        self.json: dict[str, Any] = self._read_chunks(source.size) if is_glb else source.json_object
+        self.json: JsonObject = self._read_chunks(source.size) if is_glb else source.json_object
 
-    def _read_chunks(self, size: int) -> dict[str, Any]:
+    def _read_chunks(self, size: int) -> JsonObject:
         """Return the JSON object of a GLB, and remember the start and length of its binary chunk."""
         value = None
         with open(self.path, "rb") as file:
@@ -105,7 +106,7 @@ class Gltf:
             raise UserError(f"{name} holds numbers that are not finite (NaN or infinity)")
         return values
 
-    def _strided_bytes(self, accessor: dict[str, Any], count: int, size: int, name: str) -> np.ndarray:
+    def _strided_bytes(self, accessor: JsonObject, count: int, size: int, name: str) -> np.ndarray:
         """Return the entries (count, size) uint8 of an accessor from its buffer view."""
         view = entry(self.json, "bufferViews", accessor["bufferView"])
         stride = _natural_number(view.get("byteStride", size), "byteStride", 1024) or size

@@ -6,11 +6,10 @@ import base64
 import json
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...files import atomic_path, write_json
+from ...files import JsonObject, atomic_path, write_json
 from .. import rotations
 from ..trajectory import CameraTrajectory
 from .axes import c2w_to_opengl
@@ -20,10 +19,10 @@ _FLOAT = 5126
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
 # The target of an animation channel, and its values (F, components).
-Channel = tuple[dict[str, Any], np.ndarray]
+Channel = tuple[JsonObject, np.ndarray]
 
 
-def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
+def _document(trajectory: CameraTrajectory) -> tuple[JsonObject, bytes]:
     """Return the JSON without a reference to its buffer, and the buffer."""
     matrix = c2w_to_opengl(trajectory.c2w)
     translation, xyzw = matrix[:, :3, 3], _continuous_quaternions(matrix[:, :3, :3])
@@ -38,7 +37,7 @@ def _document(trajectory: CameraTrajectory) -> tuple[dict[str, Any], bytes]:
         "extras": {"fulldit": notes},
     }
     lens = {"yfov": float(yfov[0]), "aspectRatio": float(ratio[0]), "znear": 0.01, "zfar": 1000.0}
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "asset": {"version": "2.0", "generator": "ComfyUI-FullDiT"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -70,12 +69,12 @@ def _continuous_quaternions(matrices: np.ndarray) -> np.ndarray:
     return xyzw
 
 
-def _animation(times: np.ndarray, channels: list[Channel]) -> tuple[dict[str, Any], bytes]:
+def _animation(times: np.ndarray, channels: list[Channel]) -> tuple[JsonObject, bytes]:
     """Return the glTF entries of an animation with keys at `times` (F,), and its buffer in single precision."""
     columns = [times[:, None], *(values for _, values in channels)]
     data = b"".join(column.astype("<f4").tobytes() for column in columns)
     starts = np.cumsum([0, *(column.size * 4 for column in columns)]).tolist()
-    accessors: list[dict[str, Any]] = [
+    accessors: list[JsonObject] = [
         {"bufferView": number, "componentType": _FLOAT, "count": len(column), "type": _TYPES[column.shape[1]]}
         for number, column in enumerate(columns)
     ]

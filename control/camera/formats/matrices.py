@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError
-from ...files import atomic_path
+from ...files import JsonObject, atomic_path
 from ..trajectory import CameraTrajectory
 from .axes import to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
@@ -36,7 +36,7 @@ def from_matrices(
     return CameraTrajectory(matrices, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
 
 
-def from_matrix_object(value: dict[str, Any], aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
+def from_matrix_object(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
     """Return the trajectory of {"c2w": matrices, "intrinsics": ..., "fps": ...}; the last two may be missing."""
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
     return from_matrices(value["c2w"], value.get("intrinsics"), fps, aspect)

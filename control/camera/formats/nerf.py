@@ -9,13 +9,12 @@ A camera path (nerfstudio's viewer, `ns-render camera-path`): 16 numbers per fra
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from einops import rearrange
 
 from ...errors import UserError
-from ...files import write_json
+from ...files import JsonObject, write_json
 from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT, Format
@@ -25,7 +24,7 @@ from .values import frame_objects, frame_values, natural_sort_key, number, numbe
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
 
 
-def from_transforms(value: dict[str, Any], aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
+def from_transforms(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
     """Return the trajectory of a `transforms.json` object. aspect: width / height where the file has no size.
 
     Raises UserError for missing or broken fields.
@@ -41,7 +40,7 @@ def from_transforms(value: dict[str, Any], aspect: float = DEFAULT_ASPECT) -> Ca
     return CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT)
 
 
-def _sorted_by_name(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _sorted_by_name(frames: list[JsonObject]) -> list[JsonObject]:
     """Return the frames sorted by their file names; as they are where names are missing or repeated."""
     names = [frame.get("file_path") for frame in frames]
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
@@ -49,7 +48,7 @@ def _sorted_by_name(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(frames, key=lambda frame: natural_sort_key(frame["file_path"]))
 
 
-def _intrinsics(value: dict[str, Any], aspect: float) -> np.ndarray:
+def _intrinsics(value: JsonObject, aspect: float) -> np.ndarray:
     """Return fx fy cx cy (4,), normalized, of the fields of a frame or of the file."""
     known = {key: positive_number(value[key], key) for key in ("fl_x", "fl_y", "w", "h") if value.get(key) is not None}
     # Without a size the principal point is taken to be the middle.
@@ -68,14 +67,14 @@ def _intrinsics(value: dict[str, Any], aspect: float) -> np.ndarray:
     return np.array([fx, fy, cx / width, cy / height])
 
 
-def _angle(value: dict[str, Any], key: str) -> float:
+def _angle(value: JsonObject, key: str) -> float:
     angle = positive_number(value[key], key)
     if not 1e-3 < angle < 3.13:
         raise UserError(f"'{key}' is {angle:g}; a field of view in radians, below pi, was expected")
     return angle
 
 
-def to_transforms(trajectory: CameraTrajectory) -> dict[str, Any]:
+def to_transforms(trajectory: CameraTrajectory) -> JsonObject:
     """Return the `transforms.json` object of a trajectory; nerfstudio looks for the images under images/."""
     width, height = nominal_size(trajectory)
     pixels = trajectory.intrinsics * (width, height, width, height)
@@ -96,7 +95,7 @@ def to_transforms(trajectory: CameraTrajectory) -> dict[str, Any]:
     }
 
 
-def from_camera_path(value: dict[str, Any]) -> CameraTrajectory:
+def from_camera_path(value: JsonObject) -> CameraTrajectory:
     """Return the trajectory of a nerfstudio camera path. Raises UserError for missing or broken fields."""
     frames = frame_objects(value, "camera_path")
     flat = number_array(frame_values(frames, "camera_to_world"), (None, 16), "its camera_to_world")
@@ -113,7 +112,7 @@ def from_camera_path(value: dict[str, Any]) -> CameraTrajectory:
     return CameraTrajectory(c2w, np.array(intrinsics), fps=fps, unit=UNKNOWN_UNIT)
 
 
-def to_camera_path(trajectory: CameraTrajectory) -> dict[str, Any]:
+def to_camera_path(trajectory: CameraTrajectory) -> JsonObject:
     """Return the nerfstudio camera path of a trajectory; its principal point is the middle of the image."""
     width, height = nominal_size(trajectory)
     frames = []
@@ -132,7 +131,7 @@ def to_camera_path(trajectory: CameraTrajectory) -> dict[str, Any]:
     }
 
 
-def is_transforms(value: dict[str, Any]) -> bool:
+def is_transforms(value: JsonObject) -> bool:
     """Return whether a JSON object looks like a `transforms.json`."""
     frames = value.get("frames")
     return isinstance(frames, list) and any(isinstance(f, dict) and "transform_matrix" in f for f in frames[:3])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...files import JsonObject
 
 # Text and JSON are held in memory several times over; scenes (glTF, USD, FBX) bring meshes that are skipped.
 MAX_TEXT_BYTES, MAX_SCENE_BYTES = 32 * 2**20, 2**30
@@ -62,7 +63,7 @@ class Source:
         return parse_json(self.text)
 
     @property
-    def json_object(self) -> dict[str, Any]:
+    def json_object(self) -> JsonObject:
         """The JSON object of the file; empty where the file holds anything else."""
         return self.json if self.is_json and isinstance(self.json, dict) else {}
 

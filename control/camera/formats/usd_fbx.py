@@ -11,13 +11,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from einops import rearrange
 
 from ...errors import UserError
-from ...files import atomic_path
+from ...files import JsonObject, atomic_path
 from ..trajectory import CameraTrajectory
 from .axes import c2w_from_opengl, c2w_to_opengl
 from .format import METER, Format, ReadOptions
@@ -28,7 +27,7 @@ TIMEOUT_SECONDS = 90
 WORKERS = Path(__file__).parent / "workers"
 
 
-def _run_worker(worker: str, path: Path, module: str, library: str, purpose: str) -> dict[str, Any]:
+def _run_worker(worker: str, path: Path, module: str, library: str, purpose: str) -> JsonObject:
     """Return the JSON object that a script of `workers/` prints for a file.
 
     Raises UserError where the library is missing (needed for `purpose`) and where it cannot read the file.
@@ -56,7 +55,7 @@ def _run_worker(worker: str, path: Path, module: str, library: str, purpose: str
     return result
 
 
-def _to_trajectory(result: dict[str, Any]) -> CameraTrajectory:
+def _to_trajectory(result: JsonObject) -> CameraTrajectory:
     """Return the trajectory of what a script printed."""
     flat = number_array(result["matrices"], (None, 16), "its camera matrices")
     check_frames(len(flat))

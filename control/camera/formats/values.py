@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError
+from ...files import JsonObject
 from .source import MAX_FRAMES
 
 
@@ -46,7 +47,7 @@ def check_frames(count: int) -> None:
         raise UserError(f"it has {count} frames; 1 to {MAX_FRAMES} were expected")
 
 
-def frame_objects(value: dict[str, Any], key: str = "frames") -> list[dict[str, Any]]:
+def frame_objects(value: JsonObject, key: str = "frames") -> list[JsonObject]:
     """Return the list of JSON objects, one per frame, under `key`. Raises UserError for anything else."""
     frames = value.get(key)
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
@@ -55,7 +56,7 @@ def frame_objects(value: dict[str, Any], key: str = "frames") -> list[dict[str, 
     return frames
 
 
-def frame_values(frames: list[dict[str, Any]], key: str) -> list[Any]:
+def frame_values(frames: list[JsonObject], key: str) -> list[Any]:
     """Return each frame's value under `key`. Raises UserError naming the first frame without one."""
     for frame_number, frame in enumerate(frames):
         if key not in frame:
