@@ -157,13 +157,13 @@ def _encode_seeds(
     return {name: torch.cat([part[name] for part in parts]).contiguous() for name in (*others, *keys)}
 
 
-def check_shard(path: Path, mark: str | None) -> dict[str, str]:
+def check_shard(path: Path, vae_fingerprint: str | None) -> dict[str, str]:
     """Return the metadata of a shard. Raises UserError when it belongs to another VAE, or to an earlier version."""
     metadata = read_metadata(path)
-    if mark is not None and metadata.get("vae") != mark:
+    if vae_fingerprint is not None and metadata.get("vae") != vae_fingerprint:
         raise UserError(
-            f"{path.parent} holds latents of another VAE ({metadata.get('vae', 'unknown')[:12]}, now {mark[:12]}). "
-            f"Delete the folder or choose another one."
+            f"{path.parent} holds latents of another VAE ({metadata.get('vae', 'unknown')[:12]}, now"
+            f" {vae_fingerprint[:12]}). Delete the folder or choose another one."
         )
     if "streams" not in metadata:
         raise UserError(f"{path.parent} holds shards of an earlier version. Delete the folder: they are made again.")
@@ -176,9 +176,9 @@ class EncodedClips:
     keys: of the streams that any clip has, in the order of the registry.
     """
 
-    def __init__(self, folder: Path, mark: str | None = None):
+    def __init__(self, folder: Path, vae_fingerprint: str | None = None):
         self.folder = Path(folder)
-        self.mark = mark
+        self.vae_fingerprint = vae_fingerprint
         self.keys: tuple[str, ...] = ()
         self._paths: list[Path] = []
         self._shards: list[dict[str, torch.Tensor]] = []
@@ -196,7 +196,7 @@ class EncodedClips:
         for path in sorted(self.folder.glob("shard_*.safetensors"))[len(self._paths) :]:
             if path.name != f"shard_{len(self._paths):05d}.safetensors":
                 raise UserError(f"A shard is missing before {path}. Encode the data again.")
-            metadata = check_shard(path, self.mark)
+            metadata = check_shard(path, self.vae_fingerprint)
             self._shards.append(read_tensors(path))
             self._shard_keys.append(json.loads(metadata["streams"]))
             self._paths.append(path)

@@ -156,24 +156,24 @@ class FullDiTConfig:
         try:
             parts = json.loads(text)
             core, ours = parts["transformer"], parts["fulldit"]
-            given = {**core, **ours}
+            values = {**core, **ours}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError("The file's config is not one of FullDiT: it lacks the part 'fulldit'.") from error
-        return cls.from_dict(given)
+        return cls.from_dict(values)
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> FullDiTConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> FullDiTConfig:
         """Return a config from plain values. Raises UserError for fields of another name or type."""
-        given = {_RENAMED.get(name, name): value for name, value in given.items()}
+        values = {_RENAMED.get(name, name): value for name, value in values.items()}
         known = {field.name: field for field in fields(cls)}
-        unknown = sorted(set(given) - set(known))
+        unknown = sorted(set(values) - set(known))
         if unknown:
             raise UserError(
                 f"The config has fields that this version does not know: {', '.join(unknown)}. Update ComfyUI-FullDiT."
             )
-        for name, value in given.items():
+        for name, value in values.items():
             expected = type(known[name].default)
             allowed = {tuple: (list, tuple), float: (int, float)}.get(expected, expected)
             if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
                 raise UserError(f"The config has {name} = {value!r}, but it must be of type {expected.__name__}.")
-        return cls(**given)
+        return cls(**values)

@@ -100,7 +100,7 @@ def run_gallery(
             generate(pipeline, judge, one, rest, how)
             rows.append(write_scene(out, one, pool))
             step()
-    found = {
+    report = {
         "scenes": rows,
         "pool": pool,
         "family": family,
@@ -109,9 +109,9 @@ def run_gallery(
         "checkpoint": Path(checkpoint).name if checkpoint else "fulldit_mini.safetensors",
     }
     with atomic_path(out / "gallery.md") as part:
-        part.write_text(page(found), encoding="utf-8")
-    write_json(out / "gallery.json", found)
-    return found
+        part.write_text(page(report), encoding="utf-8")
+    write_json(out / "gallery.json", report)
+    return report
 
 
 def check_numbers(scenes: int, pool: int, steps: int | None, family: str) -> None:
@@ -155,7 +155,7 @@ def generate(
 
 
 def badness(one: Shown, condition: str) -> float:
-    """How much worse than the truth a condition is obeyed where all are given: of its figures, those with a unit of
+    """How much worse than the truth a condition is obeyed where all are present: of its figures, those with a unit of
     their own (identities: the sum of both shares)."""
     names = ("cam_mc",) if condition == "camera" else OF_CONDITION[condition]
     values = one.measured[ALL_CONDITIONS].values
@@ -234,8 +234,8 @@ def board(one: Shown, title: str) -> np.ndarray:
 def figures(measured: Measured) -> str:
     """The figures of a clip in a line that fits below its cell."""
     names = (("rot", "rot_err", 1), ("IoU", "mask_iou", 2), ("depth", "depth_mae", 0))
-    given = [(short, measured.values[name], digits) for short, name, digits in names]
-    return "  ".join(f"{short} {value:.{digits}f}" for short, value, digits in given if value is not None)
+    figures = [(short, measured.values[name], digits) for short, name, digits in names]
+    return "  ".join(f"{short} {value:.{digits}f}" for short, value, digits in figures if value is not None)
 
 
 def side_by_side(clips: list[np.ndarray], height: int, width: int) -> np.ndarray | None:
@@ -260,21 +260,21 @@ def side_by_side(clips: list[np.ndarray], height: int, width: int) -> np.ndarray
     return np.repeat(whole, len(clips[0]), 0)
 
 
-def page(found: dict[str, Any]) -> str:
+def page(report: dict[str, Any]) -> str:
     """The gallery as a Markdown page."""
-    frames, height, width = found["size"]
+    frames, height, width = report["size"]
     lines = [
         "# Gallery",
         "",
-        f"{len(found['scenes'])} held-out scenes ({found['family']} family) of {frames} frames, {height}x{width},"
-        f" {found['steps']} steps, guidance {found['guidance']:g}, first-frame pass {found['first_frame_pass']:g}."
+        f"{len(report['scenes'])} held-out scenes ({report['family']} family) of {frames} frames, {height}x{width},"
+        f" {report['steps']} steps, guidance {report['guidance']:g}, first-frame pass {report['first_frame_pass']:g}."
         " Above: what was asked, and the clip that it was taken from; below: what was made with all conditions, and the"
         " same seed with each taken away. Scenes are"
-        f" shown in their order, unchosen; then, of the first {found['pool']}, those in which a condition is obeyed"
+        f" shown in their order, unchosen; then, of the first {report['pool']}, those in which a condition is obeyed"
         " worst. rot: rotation error; IoU: of the masks asked and the objects seen; depth: mean absolute error"
         " (0-255).",
     ]
-    for row in found["scenes"]:
+    for row in report["scenes"]:
         lines += [
             "",
             f"## {row['title']}",

@@ -149,13 +149,13 @@ class Judge:
         """
         known = torch.stack([self.know_reference(identity) for identity in identities])
         known = torch.cat([known, self.others()])[: max(CANDIDATES, len(identities))]
-        found = []
+        result = []
         for identity in identities:
             seen = None
             if identity.mask_video is not None:
                 seen = self.know_region(clip, _mask(identity.mask_video))
-            found.append(None if seen is None else (seen @ known.T).mean(0).numpy())
-        return found
+            result.append(None if seen is None else (seen @ known.T).mean(0).numpy())
+        return result
 
     def others(self) -> torch.Tensor:
         """References of held-out scenes that no benchmark uses: (CANDIDATES - 1, 64)."""

@@ -113,10 +113,10 @@ def round_trips(skipped: dict[str, str]) -> dict[str, dict[str, float]]:
             skipped[f"roundtrip {name}"] = "is read only" if entry.readable else "is written only"
             continue
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / f"camera{entry.extensions[0]}"
+            file = Path(folder) / f"camera{entry.extensions[0]}"
             try:
-                write_camera(path, place, format=name)
-                back = read_camera(place)
+                write_camera(path, file, format=name)
+                back = read_camera(file)
             except UserError as error:
                 skipped[f"roundtrip {name}"] = str(error).replace(folder, "").strip()
                 continue

@@ -242,9 +242,10 @@ class FullDiT(nn.Module):
             positions.append(stream_positions(stream, conditions.latent_size, self.config.patch_size))
             strengths += [stream.strength] * one.shape[1]
         joined = torch.cat(tokens, 1)
-        place = torch.cat(positions)
-        key = ("conditions", tuple(map(tuple, place.tolist())) if len(place) < 4096 else place.numpy().tobytes())
-        rope = self.rope(place, key, joined.device, options)
+        rope_positions = torch.cat(positions)
+        few = len(rope_positions) < 4096
+        key = ("conditions", tuple(map(tuple, rope_positions.tolist())) if few else rope_positions.numpy().tobytes())
+        rope = self.rope(rope_positions, key, joined.device, options)
         strength = None
         if any(s != 1 for s in strengths):
             strength = torch.tensor(strengths, device=joined.device, dtype=torch.float32)[:, None]
