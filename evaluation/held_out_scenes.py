@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from einops import rearrange
 
 from ..control.conditions import Conditions
 from ..scenes import HELD_OUT_SEED, WorldOptions, render
@@ -44,5 +45,5 @@ def held_out_scenes(
         seeds = [HELD_OUT_SEED + number for number in range(start, min(start + chunk, first + count))]
         clips = render(seeds, frames=frames, height=height, width=width, options=options)
         for index, seed in enumerate(seeds):
-            image = clips.video[index].permute(1, 2, 3, 0).contiguous().numpy()
+            image = rearrange(clips.video[index], "c f h w -> f h w c").contiguous().numpy()
             yield HeldOutScene(seed, clips.plain_captions[index], clips.conditions(index), image)

@@ -128,7 +128,7 @@ class Clips:
             identities.append(
                 Identity(
                     name=f"{item.colors[0]} and {item.colors[1]} {item.solid}",
-                    images=(self.references[index, slot].permute(1, 2, 0).cpu().numpy(),),
+                    images=(rearrange(self.references[index, slot], "c h w -> h w c").cpu().numpy(),),
                     mask=self.reference_masks[index, slot].cpu().numpy(),
                     mask_video=(self.identity[index] == slot).float().cpu().numpy(),
                 )

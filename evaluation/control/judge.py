@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 
 from ...control.camera.trajectory import CameraTrajectory
 from ...control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition
@@ -116,7 +117,7 @@ class Judge:
         """The unit vectors of its reference images, averaged: (64,)."""
         known = []
         for number, image in enumerate(identity.images):
-            pixels = torch.from_numpy(np.ascontiguousarray(image[..., :3])).float().permute(2, 0, 1)[None]
+            pixels = rearrange(torch.from_numpy(np.ascontiguousarray(image[..., :3])).float(), "h w c -> 1 c h w")
             mask = torch.ones_like(pixels[:, 0])
             if number == 0 and identity.mask is not None:
                 mask = torch.from_numpy(np.ascontiguousarray(identity.mask)).float()[None]
@@ -246,7 +247,8 @@ def identities_of(conditions: Conditions) -> tuple[Identity, ...]:
 
 def _images(clip: np.ndarray) -> torch.Tensor:
     """(F, H, W, 3) -> (F, 3, 64, 96)."""
-    return at_size(torch.from_numpy(np.ascontiguousarray(clip)).float().permute(0, 3, 1, 2)).clamp(0, 1)
+    frames = rearrange(torch.from_numpy(np.ascontiguousarray(clip)).float(), "f h w c -> f c h w")
+    return at_size(frames).clamp(0, 1)
 
 
 def _mask(track: np.ndarray) -> np.ndarray:

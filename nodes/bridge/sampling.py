@@ -12,6 +12,7 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 import torch
+from einops import rearrange
 
 from ...control.conditions import CONDITIONS, Conditions
 from ...control.errors import UserError
@@ -238,7 +239,7 @@ def film_strip(
 
     weight = torch.tensor(factors, dtype=torch.float32)
     shift = torch.tensor(bias if bias is not None else [0.0, 0.0, 0.0])
-    frames = latent[0].detach().float().cpu().permute(1, 2, 3, 0) @ weight + shift  # T h w 3 in -1..1
+    frames = rearrange(latent[0].detach().float().cpu(), "c t h w -> t h w c") @ weight + shift  # -1..1
     count, height, width, _ = frames.shape
     columns = min(count, max(1, round(math.sqrt(count * 2 * height / width))))
     rows = math.ceil(count / columns)
