@@ -47,12 +47,8 @@ def generate(
     the checkpoint's own value. Files appear whole or not at all.
     """
     config = pipeline.config
-    sampling = {
-        "seed": seed,
-        "steps": config.steps if steps is None else steps,
-        "guidance": config.guidance if guidance is None else guidance,
-        "first_frame_pass": config.first_frame_pass if first_frame_pass is None else first_frame_pass,
-    }
+    steps, guidance, first_frame_pass = config.sampling_values(steps, guidance, first_frame_pass)
+    sampling = {"seed": seed, "steps": steps, "guidance": guidance, "first_frame_pass": first_frame_pass}
     clock = Clock()
     with clock("conditions"):
         streams = pipeline.encode(conditions)

@@ -139,6 +139,16 @@ class FullDiTConfig:
         """The size of the clips that it was trained on."""
         return VideoSize(self.frames, self.height, self.width, self.fps)
 
+    def sampling_values(
+        self, steps: int | None = None, guidance: float | None = None, first_frame_pass: float | None = None
+    ) -> tuple[int, float, float]:
+        """Return the three, the checkpoint's own value where one is None."""
+        return (
+            self.steps if steps is None else steps,
+            self.guidance if guidance is None else guidance,
+            self.first_frame_pass if first_frame_pass is None else first_frame_pass,
+        )
+
     @property
     def encoding_key(self) -> tuple[object, ...]:
         """What of the config decides how conditions are encoded: equal keys, equal streams."""

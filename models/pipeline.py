@@ -99,6 +99,7 @@ class Pipeline:
         UserError as `encode` does.
         """
         config, video = self.config, conditions.video
+        steps, guidance, first_frame_pass = config.sampling_values(steps, guidance, first_frame_pass)
         seconds = {}
         start = time.perf_counter()
         if streams is None:
@@ -115,11 +116,11 @@ class Pipeline:
             context[:1],
             context[1:],
             streams,
-            steps=config.steps if steps is None else steps,
-            guidance=config.guidance if guidance is None else guidance,
+            steps=steps,
+            guidance=guidance,
             condition_guidance=condition_guidance or {},
             shift=config.shift,
-            first_frame_pass=config.first_frame_pass if first_frame_pass is None else first_frame_pass,
+            first_frame_pass=first_frame_pass,
             callback=callback,
         )
         seconds["sampling"] = time.perf_counter() - start

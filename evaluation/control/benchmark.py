@@ -66,11 +66,7 @@ class SamplingSettings:
         cls, config: FullDiTConfig, steps: int | None, guidance: float | None, first_frame_pass: float | None
     ) -> SamplingSettings:
         """Return the settings given, the checkpoint's own where one is None."""
-        return cls(
-            config.steps if steps is None else steps,
-            config.guidance if guidance is None else guidance,
-            config.first_frame_pass if first_frame_pass is None else first_frame_pass,
-        )
+        return cls(*config.sampling_values(steps, guidance, first_frame_pass))
 
 
 def run_control(

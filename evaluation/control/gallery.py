@@ -81,11 +81,7 @@ def run_gallery(
     judge = judge or Judge.load(estimators)
     pipeline = pipeline or Pipeline.load(checkpoint, vae)
     config = pipeline.config
-    how = {
-        "steps": config.steps if steps is None else steps,
-        "guidance": config.guidance if guidance is None else guidance,
-        "first_frame_pass": config.first_frame_pass,
-    }
+    how = dict(zip(("steps", "guidance", "first_frame_pass"), config.sampling_values(steps, guidance), strict=True))
     pool = max(scenes, pool)
     seen = look_at_scenes(pipeline, judge, pool, family, how, progress)
     for condition in OF_CONDITION if pool > 1 else ():

@@ -87,14 +87,15 @@ class SamplingOptions:
 
     def resolved(self, config: FullDiTConfig) -> SamplingSettings:
         """Return the settings: these options with the checkpoint's own values filled in."""
+        steps, cfg, first_frame_pass = config.sampling_values(self.steps, self.cfg, self.first_frame_pass)
         return SamplingSettings(
             seed=self.seed,
-            steps=config.steps if self.steps is None else self.steps,
-            cfg=config.guidance if self.cfg is None else self.cfg,
+            steps=steps,
+            cfg=cfg,
             sampler_name=self.sampler_name,
             scheduler=self.scheduler,
             scales=self.scales,
-            first_frame_pass=config.first_frame_pass if self.first_frame_pass is None else self.first_frame_pass,
+            first_frame_pass=first_frame_pass,
             preview=self.preview,
         )
 
@@ -209,8 +210,6 @@ def _select(streams: ConditionStreams | None, names: tuple[str, ...]) -> Conditi
     """The streams of these conditions; the same object where that is all of them, so that its cache is used."""
     if streams is None or not names:
         return None
-    if set(names) >= set(streams.names):
-        return streams
     chosen = streams.select(names)
     return chosen if chosen.streams else None
 

@@ -10,6 +10,7 @@ import torch
 from comfyui_fulldit.control.conditions import Conditions
 from comfyui_fulldit.evaluation.control.judge import Judge, identities_of
 from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
+from comfyui_fulldit.models.config import FullDiTConfig
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
 
 SIZE = (5, 64, 96)
@@ -34,17 +35,7 @@ class StandIn:
     """A pipeline without networks: the truth under all conditions, gray noise under fewer. Counts what it is asked."""
 
     truth: dict
-    config: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(
-            frames=5,
-            height=64,
-            width=96,
-            steps=7,
-            guidance=2.0,
-            first_frame_pass=0.0,
-            conditions=("camera", "identity", "depth"),
-        )
-    )
+    config: FullDiTConfig = FullDiTConfig(frames=5, height=64, width=96, steps=7, guidance=2.0, first_frame_pass=0.0)
     device: str = "cpu"
     encoded: int = 0
     asked: list = field(default_factory=list)
