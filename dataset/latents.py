@@ -36,28 +36,39 @@ STREAM = "stream."  # before the key of a stream among a shard's tensors
 
 
 @torch.no_grad()
-def encode_clips(vae: VideoEncoder, clips: Clips, config: FullDiTConfig) -> dict[str, torch.Tensor]:
-    """Return everything that a generator learns from, of a batch of rendered clips.
+def encode_clips(vae: VideoEncoder, batches: Iterable[Clips], config: FullDiTConfig) -> dict[str, torch.Tensor]:
+    """Return everything that a generator learns from, of rendered clips that come in batches.
 
     video (N, C, T, h, w) bfloat16, normalized; `stream.KEY`, each clip's streams as a user's conditions are encoded, so
     that what is trained is what is run: latents bfloat16, vectors float32, zeros where a clip has none; present (N, K)
     in the order of the keys; c2w (N, F, 3, 4) relative and in units, intrinsics (N, F, 4) float32; captions as rows of
     bytes.
     """
-    rows = [_streams_of(vae, clips, index, config) for index in range(len(clips))]
+    parts: list[dict[str, torch.Tensor]] = []
+    rows: list[dict[str, torch.Tensor]] = []
+    for clips in batches:
+        parts.append(_whole_clips(vae, clips))
+        rows += [_streams_of(vae, clips, index, config) for index in range(len(clips))]
     samples = {key: data for row in rows for key, data in row.items()}
     keys = sorted(samples, key=_order)
-    tensors = {"video": encode_frames(vae, clips.video).to("cpu", torch.bfloat16).contiguous()}
+    tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     for key in keys:
         empty = torch.zeros_like(samples[key])
         tensors[STREAM + key] = torch.stack([row.get(key, empty) for row in rows])
     tensors[PRESENT] = torch.tensor([[key in row for key in keys] for row in rows], dtype=torch.uint8)
-    c2w, intrinsics = clips.trajectories()
-    tensors["c2w"] = c2w.float().cpu().contiguous()
-    tensors["intrinsics"] = intrinsics.float().cpu().contiguous()
-    tensors["captions"] = text_rows(clips.captions)
-    tensors["plain_captions"] = text_rows(clips.plain_captions)
     return tensors
+
+
+def _whole_clips(vae: VideoEncoder, clips: Clips) -> dict[str, torch.Tensor]:
+    """What every clip has: its video, camera and captions."""
+    c2w, intrinsics = clips.trajectories()
+    return {
+        "video": encode_frames(vae, clips.video).to("cpu", torch.bfloat16),
+        "c2w": c2w.float().cpu(),
+        "intrinsics": intrinsics.float().cpu(),
+        "captions": text_rows(clips.captions),
+        "plain_captions": text_rows(clips.plain_captions),
+    }
 
 
 def _streams_of(vae: VideoEncoder, clips: Clips, index: int, config: FullDiTConfig) -> dict[str, torch.Tensor]:
@@ -97,6 +108,7 @@ def write_shards(
     """
     folder.mkdir(parents=True, exist_ok=True)
     metadata = _metadata(vae, config)
+    size = {"frames": config.frames, "height": config.height, "width": config.width}
     began, made = time.time(), 0
     for index in range(-(-clips // shard)):
         path = folder / f"shard_{index:05d}.safetensors"
@@ -106,7 +118,10 @@ def write_shards(
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
         options = WorldOptions(objects=(2, SLOTS)) if index * shard >= clips - several else None
-        tensors = _encode_seeds(vae, seeds, config, batch, device, options)
+        batches = (
+            render(seeds[at : at + batch], **size, device=device, options=options) for at in range(0, len(seeds), batch)
+        )
+        tensors = encode_clips(vae, batches, config)
         write_tensors(path, tensors, {**metadata, "seeds": f"{seeds[0]}..{seeds[-1]}", **_keys(tensors)})
         made += len(seeds)
         if report is not None:
@@ -124,37 +139,6 @@ def _metadata(vae: VAE, config: FullDiTConfig) -> dict[str, str]:
 
 def _keys(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
     return {"streams": json.dumps([name.removeprefix(STREAM) for name in tensors if name.startswith(STREAM)])}
-
-
-def _encode_seeds(
-    vae: VideoEncoder,
-    seeds: Sequence[int],
-    config: FullDiTConfig,
-    batch: int,
-    device: torch.device | str,
-    options: WorldOptions | None,
-) -> dict[str, torch.Tensor]:
-    """The tensors of a shard: batches of scenes may differ in which slots are taken."""
-    size = {"frames": config.frames, "height": config.height, "width": config.width}
-    parts = []
-    for at in range(0, len(seeds), batch):
-        rendered = render(seeds[at : at + batch], **size, device=device, options=options)
-        parts.append(encode_clips(vae, rendered, config))
-    keys = sorted({name for part in parts for name in part if name.startswith(STREAM)}, key=lambda n: _order(n[7:]))
-    samples = {name: part[name][:1] for part in parts for name in keys if name in part}
-    for part in parts:
-        own = [name for name in part if name.startswith(STREAM)]
-        present = part.pop(PRESENT)
-        count = len(part["video"])
-        columns = [
-            present[:, own.index(name)] if name in own else torch.zeros(count, dtype=torch.uint8) for name in keys
-        ]
-        part[PRESENT] = torch.stack(columns, 1) if columns else torch.zeros(count, 0, dtype=torch.uint8)
-        for name in keys:
-            if name not in part:
-                part[name] = torch.zeros_like(samples[name]).expand(count, *samples[name].shape[1:])
-    others = [name for name in parts[0] if not name.startswith(STREAM)]
-    return {name: torch.cat([part[name] for part in parts]).contiguous() for name in (*others, *keys)}
 
 
 def check_shard(path: Path, vae_fingerprint: str | None) -> dict[str, str]:

@@ -65,24 +65,24 @@ class Clips:
 
     # ---- conditions as tensors of a batch -------------------------------------------------------------------------
 
-    def units(self) -> Tensor:
-        """Return the median depth of each clip's first frame (B,), the unit of every translation."""
-        return self.depth[:, 0].flatten(1).median(dim=1).values
-
     def trajectories(self) -> tuple[Tensor, Tensor]:
         """Return c2w (B,T,3,4), relative to the first frame in units of its median depth, and intrinsics (B,T,4).
 
         Both are float32.
         """
-        c2w = self.c2w.double().cpu().numpy()
-        relative = torch.from_numpy(compose(invert(c2w[:, :1]), c2w)).to(self.c2w.device)
-        relative[..., 3] /= self.units().double()[:, None, None]
-        return relative.float(), self.intrinsics
+        return self._relative(slice(None)), self.intrinsics
 
     def trajectory(self, index: int) -> CameraTrajectory:
         """Return the same of clip `index` as a path."""
-        c2w, intrinsics = self.trajectories()
-        return CameraTrajectory(c2w[index].cpu().numpy(), intrinsics[index].cpu().numpy(), fps=self.fps)
+        c2w = self._relative(slice(index, index + 1))[0]
+        return CameraTrajectory(c2w.cpu().numpy(), self.intrinsics[index].cpu().numpy(), fps=self.fps)
+
+    def _relative(self, chosen: slice) -> Tensor:
+        c2w = self.c2w[chosen].double().cpu().numpy()
+        relative = torch.from_numpy(compose(invert(c2w[:, :1]), c2w)).to(self.c2w.device)
+        units = self.depth[chosen, 0].flatten(1).median(dim=1).values  # of the first frame
+        relative[..., 3] /= units.double()[:, None, None]
+        return relative.float()
 
     def identity_maps(self) -> Tensor:
         """Return (B,3,T,H,W): slot k painted in channel k, black elsewhere."""

@@ -322,7 +322,7 @@ def test_what_training_encodes_is_what_a_users_conditions_give():
     torch.manual_seed(0)
     vae = VAE(dim=4)
     rendered = render([3], *SIZE)
-    stored = encode_clips(vae, rendered, DEBUG)
+    stored = encode_clips(vae, [rendered], DEBUG)
     streams = encode_conditions(rendered.conditions(0), vae, DEBUG).streams
     assert {f"stream.{stream.key}" for stream in streams} == {name for name in stored if name.startswith("stream.")}
     for stream in streams:
