@@ -1,4 +1,4 @@
-"""Apply Conditions: for stock samplers, the conditions as part of the positive conditioning, and an empty latent."""
+"""Apply Conditions: for stock samplers, the conditions as part of the conditioning, and an empty latent."""
 
 from __future__ import annotations
 
@@ -23,22 +23,37 @@ class FullDiTApply(io.ComfyNode):
             display_name="Apply Conditions (FullDiT)",
             category="FullDiT",
             description=(
-                "Puts the conditions into the positive conditioning and makes the empty latent, for KSampler and other "
-                "stock samplers. The negative conditioning stays without conditions, as the model was trained."
+                "Puts the conditions into the conditioning and makes the empty latent, for KSampler and other stock "
+                "samplers. Models whose guidance has more than two passes lose the others there: the report says so."
             ),
             search_aliases=["FullDiT conditioning", "KSampler"],
             inputs=[
-                io.Model.Input("model", tooltip="From Load FullDiT; other models are refused."),
-                io.Vae.Input("vae", tooltip="From Load FullDiT; another VAE than the checkpoint's is refused."),
+                io.Model.Input(
+                    "model",
+                    tooltip="From Load FullDiT, Load Video Model, or ComfyUI's own loader of a model that is driven.",
+                ),
+                io.Vae.Input("vae", tooltip="The VAE that belongs to the model; another one is refused."),
                 io.Conditioning.Input("positive", tooltip="What should be seen."),
-                io.Conditioning.Input("negative", tooltip="What should not; the model knows the empty text best."),
+                io.Conditioning.Input("negative", tooltip="What should not; FullDiT knows the empty text best."),
                 types.Conditions.Input("conditions", tooltip="From Conditions."),
+                io.Boolean.Input(
+                    "leave_out",
+                    default=False,
+                    optional=True,
+                    tooltip="Go on without the conditions that the model cannot take, instead of stopping with an error.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="With the conditions."),
-                io.Conditioning.Output(display_name="negative", tooltip="Without any condition."),
+                io.Conditioning.Output(display_name="negative", tooltip="As the model's authors have it."),
                 io.Latent.Output(display_name="latent", tooltip="Empty, in the size that Conditions states."),
+                io.Model.Output(display_name="model", tooltip="For the sampler: with the model's schedule and patches."),
+                io.Int.Output(
+                    display_name="trim_latent", tooltip="Latent frames to cut from the front: for Trim Video Latent."
+                ),
+                io.String.Output(display_name="report", tooltip="What became of each condition."),
             ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
     @classmethod
@@ -49,8 +64,17 @@ class FullDiTApply(io.ComfyNode):
         positive: Conditioning,
         negative: Conditioning,
         conditions: Conditions,
+        leave_out: bool = False,
     ) -> io.NodeOutput:
-        from .bridge.conditioning import apply, empty_latent
+        from .drivers.run import apply
 
-        positive, negative = apply(model, vae, positive, negative, conditions)
-        return io.NodeOutput(positive, negative, empty_latent(model, conditions))
+        applied = apply(model, vae, positive, negative, conditions, leave_out)
+        return io.NodeOutput(
+            applied.positive,
+            applied.negative,
+            applied.latent,
+            applied.model,
+            applied.trim,
+            applied.report,
+            ui={"text": [applied.report]},
+        )

@@ -9,6 +9,7 @@ from ..control.conditions import Conditions
 from .sockets import types
 
 OWN = -1  # stands for the model's own value
+AUTO = "auto"  # the same, in lists
 
 
 def _scale(name: str, subject: str) -> io.Float.Input:
@@ -21,8 +22,8 @@ def _scale(name: str, subject: str) -> io.Float.Input:
         advanced=True,
         optional=True,
         tooltip=(
-            f"0: {subject} guided together with the text by cfg. Above 0: a scale of its own, for one more pass per "
-            f"step."
+            f"0: the model's own way (FullDiT guides {subject} together with the text, by cfg). Above 0: a scale of its "
+            f"own, where the model has one."
         ),
     )
 
@@ -37,14 +38,17 @@ class FullDiTSampler(io.ComfyNode):
             display_name="FullDiT Sampler",
             category="FullDiT",
             description=(
-                "Samples a latent from a prompt and conditions through ComfyUI's own samplers, with an optional "
-                "guidance scale for each condition."
+                "Samples a latent from a prompt and conditions through ComfyUI's own samplers: with a FullDiT checkpoint, or "
+                "with a public video model that takes some of the conditions, in the way of its authors."
             ),
             search_aliases=["sample", "FullDiT", "multi condition sampler"],
             inputs=[
-                io.Model.Input("model", tooltip="From Load FullDiT; other models are refused."),
-                io.Clip.Input("clip", tooltip="From Load FullDiT."),
-                io.Vae.Input("vae", tooltip="From Load FullDiT."),
+                io.Model.Input(
+                    "model",
+                    tooltip="From Load FullDiT, Load Video Model, or ComfyUI's own loader of a model that is driven.",
+                ),
+                io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),
+                io.Vae.Input("vae", tooltip="The VAE that belongs to the model."),
                 types.Conditions.Input("conditions", tooltip="From Conditions."),
                 io.String.Input(
                     "prompt",
@@ -59,7 +63,7 @@ class FullDiTSampler(io.ComfyNode):
                     default="",
                     advanced=True,
                     optional=True,
-                    tooltip="What the video should not show. The model was trained with an empty one.",
+                    tooltip="What the video should not show. Empty takes the one that the model's authors advise.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -89,17 +93,20 @@ class FullDiTSampler(io.ComfyNode):
                     ),
                 ),
                 io.Combo.Input(
-                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The solver."
+                    "sampler_name",
+                    options=[AUTO, *comfy.samplers.SAMPLER_NAMES],
+                    default=AUTO,
+                    tooltip="The solver. auto takes the model's own.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="simple",
-                    tooltip="The noise schedule. simple is the shifted schedule of the training.",
+                    options=[AUTO, *comfy.samplers.SCHEDULER_NAMES],
+                    default=AUTO,
+                    tooltip="The noise schedule. auto takes the model's own.",
                 ),
-                _scale("camera", "the camera is"),
-                _scale("identity", "the identities are"),
-                _scale("depth", "the depth is"),
+                _scale("camera", "the camera"),
+                _scale("identity", "the identities"),
+                _scale("depth", "the depth"),
                 io.Boolean.Input(
                     "preview",
                     default=True,
@@ -120,8 +127,19 @@ class FullDiTSampler(io.ComfyNode):
                         "video from it. 0: all frames at once. -1 takes the model's own value."
                     ),
                 ),
+                _scale("source", "the source video"),
+                io.Boolean.Input(
+                    "leave_out",
+                    default=False,
+                    optional=True,
+                    tooltip="Sample without the conditions that the model cannot take, instead of stopping with an error.",
+                ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="For VAE Decode.")],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="For VAE Decode."),
+                io.String.Output(display_name="report", tooltip="What became of each condition, and how it was sampled."),
+            ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
     @classmethod
@@ -143,18 +161,27 @@ class FullDiTSampler(io.ComfyNode):
         depth_guidance: float = 0.0,
         preview: bool = True,
         anchor: float = OWN,
+        source_guidance: float = 0.0,
+        leave_out: bool = False,
     ) -> io.NodeOutput:
-        from .bridge.sampling import SamplingOptions, sample
+        from .drivers.run import SamplingOptions, sample
 
-        scales = {"camera": camera_guidance, "identity": identity_guidance, "depth": depth_guidance}
+        scales = {
+            "camera": camera_guidance,
+            "identity": identity_guidance,
+            "depth": depth_guidance,
+            "source": source_guidance,
+        }
         options = SamplingOptions(
             seed=seed,
             steps=steps or None,
             cfg=None if cfg < 0 else cfg,
-            sampler_name=sampler_name,
-            scheduler=scheduler,
+            sampler_name=None if sampler_name == AUTO else sampler_name,
+            scheduler=None if scheduler == AUTO else scheduler,
             scales={name: scale for name, scale in scales.items() if scale > 0},
             first_frame_pass=None if anchor < 0 else anchor,
             preview=preview,
+            leave_out=leave_out,
         )
-        return io.NodeOutput(sample(model, clip, vae, conditions, prompt, negative, options))
+        latent, report = sample(model, clip, vae, conditions, prompt, negative, options)
+        return io.NodeOutput(latent, report, ui={"text": [report]})

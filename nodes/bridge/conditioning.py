@@ -135,14 +135,6 @@ def with_conditions(conditioning: Conditioning, streams: ConditionStreams | None
     return entries
 
 
-def apply(
-    model: Any, vae: Any, positive: Conditioning, negative: Conditioning, conditions: Conditions
-) -> tuple[Conditioning, Conditioning]:
-    """Return the positive conditioning with the conditions, the negative one without any."""
-    streams = encode(model, vae, conditions)
-    return with_conditions(positive, streams), with_conditions(negative, None)
-
-
 def empty_latent(model: Any, conditions: Conditions) -> dict[str, torch.Tensor]:
     """Return the LATENT that the conditions' video is sampled into."""
     config, video = config_of(model), conditions.video

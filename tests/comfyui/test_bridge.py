@@ -89,13 +89,15 @@ def make_conditions(frames=FRAMES, **weights):
 
 def sample(loaded, model=None, conditions=None, **changes):
     """The latent of the FullDiT Sampler."""
-    sampling = module("nodes.bridge.sampling")
+    sampling = module("nodes.drivers.run")
     values = {"seed": 3, "steps": STEPS, "cfg": 2.5, "first_frame_pass": 0.0, "preview": False, **changes}
     options = sampling.SamplingOptions(**values)
     conditions = loaded.conditions if conditions is None else conditions
     with torch.inference_mode():
-        result = sampling.sample(model or loaded.model, loaded.clip, loaded.vae, conditions, "a red ball", "", options)
-    return result["samples"]
+        latent, _ = sampling.sample(
+            model or loaded.model, loaded.clip, loaded.vae, conditions, "a red ball", "", options
+        )
+    return latent["samples"]
 
 
 def own_sample(loaded, files, conditions, steps=STEPS, scales=None, first_frame_pass=0.0, seed=3):
@@ -136,7 +138,9 @@ def test_frames_that_a_noise_mask_keeps_are_read_as_clean(loaded, monkeypatch):
     positive = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize("a red ball"))
     negative = loaded.clip.encode_from_tokens_scheduled(loaded.clip.tokenize(""))
     out = (
-        module("nodes.apply").FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.conditions).args
+        module("nodes.apply")
+        .FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.conditions)
+        .args[:3]
     )
     image = torch.randn(out[2]["samples"].shape, generator=torch.manual_seed(5))
     for kind in ("first frame", "left half"):
@@ -200,7 +204,7 @@ def test_apply_conditions_and_ksampler_do_what_the_sampler_node_does(loaded):
         out = (
             module("nodes.apply")
             .FullDiTApply.execute(loaded.model, loaded.vae, positive, negative, loaded.conditions)
-            .args
+            .args[:3]
         )
         (latent,) = stock.KSampler().sample(loaded.model, 3, STEPS, 2.5, "euler", "simple", *out, denoise=1.0)
         images = stock.VAEDecode().decode(loaded.vae, latent)[0]
@@ -377,7 +381,8 @@ def test_what_is_refused_before_sampling(loaded, files):
     import nodes as stock
 
     words = stock.CLIPTextEncode().encode(loaded.clip, "")[0]
-    positive, negative = applying.apply(loaded.model, loaded.vae, words, words, loaded.conditions)
+    applied = module("nodes.drivers.run").apply(loaded.model, loaded.vae, words, words, loaded.conditions)
+    positive, negative = applied.positive, applied.negative
     assert "fulldit" not in negative[0][1]
     wrong = {"samples": torch.zeros(1, 16, 3, 4, 6)}
     with pytest.raises(UserError, match="17 frames of 48x32.*9 frames of 48x32"):

@@ -1,0 +1,113 @@
+"""What becomes of each thing that a user said, in a family: notes, the error about what is refused, and leaving it out.
+
+Needs neither weights nor a VAE, so that the page shows the notes as soon as a model is connected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...control.conditions import Condition, Conditions, IdentityCondition
+from ...control.errors import UserError
+from .family import Family, How
+from .matrix import other_models
+
+
+@dataclass(frozen=True)
+class Note:
+    """What becomes of one thing. facet: one of `family.FACETS`, or the name of another condition; subject: the identity
+    that it is about, where it is about one."""
+
+    facet: str
+    how: How
+    sentence: str
+    subject: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the note is about, in words: 'depth', "mask of 'cat'"."""
+        return f"{self.facet} of '{self.subject}'" if self.subject else self.facet
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.sentence}"
+
+
+def facet_notes(conditions: Conditions, family: Family) -> list[Note]:
+    """Return one note for each condition, each identity and each mask video, as the matrix has them.
+
+    Identities beyond the most that the family reads are refused.
+    """
+    notes = []
+    for item in conditions.items:
+        if not item.active:
+            continue
+        if isinstance(item, IdentityCondition):
+            notes += _identity_notes(item, family)
+        else:
+            support = family.support(item.name)
+            notes.append(Note(item.name, support.how, support.sentence))
+    return notes
+
+
+def _identity_notes(item: IdentityCondition, family: Family) -> list[Note]:
+    support, masks, notes = family.support("identity"), family.support("mask"), []
+    read = 0
+    for identity in item.identities:
+        if identity.strength == 0:
+            continue
+        read += len(identity.images)
+        if support.taken and read > family.most_identities:
+            sentence = f"{family.name} reads {family.most_identities} reference images at most; this would be {read}."
+            notes.append(Note("identity", "refused", sentence, identity.name))
+        else:
+            notes.append(Note("identity", support.how, support.sentence, identity.name))
+        if identity.mask_video is not None:
+            notes.append(Note("mask", masks.how, masks.sentence, identity.name))
+    return notes
+
+
+def refused(notes: Sequence[Note]) -> list[Note]:
+    """Return the notes about what a model refuses."""
+    return [note for note in notes if note.how == "refused"]
+
+
+def check_notes(notes: Sequence[Note], family: Family) -> None:
+    """Raise one UserError that names everything refused, and for each the models that would take it."""
+    lines = []
+    for note in refused(notes):
+        others = other_models(note.facet)
+        lines.append(f"{note.label[:1].upper()}{note.label[1:]}: {note.sentence}" + (f" {others}" if others else ""))
+    if lines:
+        raise UserError(
+            f"{family.name} cannot take all of these conditions. {' '.join(lines)} Disconnect what is refused, turn on "
+            f"'leave_out' to sample without it, or load another model."
+        )
+
+
+def leave_out(conditions: Conditions, notes: Sequence[Note]) -> tuple[Conditions, list[Note]]:
+    """Return the conditions without what is refused, and the notes, in which 'refused' has become 'ignored'."""
+    gone = refused(notes)
+    facets = {note.facet for note in gone if not note.subject}
+    names = {note.subject for note in gone if note.facet == "identity"}
+    masks = {note.subject for note in gone if note.facet == "mask"}
+    items: list[Condition] = []
+    for item in conditions.items:
+        if item.name in facets:
+            continue
+        if isinstance(item, IdentityCondition):
+            identities = tuple(
+                dataclasses.replace(one, mask_video=None) if one.name in masks else one
+                for one in item.identities
+                if one.name not in names
+            )
+            if not identities:
+                continue
+            item = dataclasses.replace(item, identities=identities)
+        items.append(item)
+    said = [
+        dataclasses.replace(note, how="ignored", sentence=f"left out. {note.sentence}") if note in gone else note
+        for note in notes
+    ]
+    return dataclasses.replace(conditions, items=tuple(items)), said

@@ -1,0 +1,108 @@
+"""What a MODEL is: its family, found by the header of its file, by what core made of it, or by the user's choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ...control.errors import UserError
+from ...models.families.detect import Detection, detect, read_header
+from ...models.families.family import Family
+from ...models.families.matrix import FAMILIES
+from .base_model import FullDiTModel
+
+CHOICE = "fulldit_family"  # an attachment of a MODEL: the family that the user chose
+DETECTED = "fulldit_detection"  # kept on core's model once its file was read
+TAG = "fulldit_family"  # on core's model: the family that core does not know (`tags.py`)
+PATCH_EMBEDDING = "diffusion_model.patch_embedding.weight"
+
+
+def choose_family(model: Any, family: str) -> Any:
+    """Return a clone of a MODEL that is of the family that the user says. Raises UserError where its file is another."""
+    clone = model.clone()
+    clone.set_attachments(CHOICE, family)
+    family_of(clone)
+    return clone
+
+
+def family_of(model: Any) -> tuple[Family, str]:
+    """Return the family of a MODEL, and how it was found, in a sentence.
+
+    Raises UserError for a MODEL of no family that is known here, for one that may be of several and was not chosen, and
+    for a choice that its file rules out.
+    """
+    inner = getattr(model, "model", None)
+    if isinstance(inner, FullDiTModel):
+        return FAMILIES["fulldit"], "FullDiT, by its checkpoint."
+    detection = detection_of(model)
+    choice = getattr(model, "attachments", {}).get(CHOICE)
+    possible = (detection.family,) if detection.family else detection.candidates
+    if choice and possible and choice not in possible:
+        names = " or ".join(FAMILIES[name].name for name in possible)
+        raise UserError(
+            f"The model was said to be {FAMILIES[choice].name}, but its file is {names}: choose that, or load another file."
+        )
+    found = choice or detection.family or detection.guess
+    if found is None:
+        raise UserError(_unknown(detection, inner))
+    return _with_lora(FAMILIES[found], model), "chosen by you." if choice else detection.sentence
+
+
+def _unknown(detection: Detection, inner: Any) -> str:
+    """The error for a MODEL whose family is not known."""
+    if detection.candidates:
+        return f"{detection.sentence} Say which with Load Video Model or Model Family."
+    name = type(inner).__name__ if inner is not None else "object without a model"
+    return (
+        f"This MODEL is a {name}, which conditions cannot drive ({detection.sentence}) Connect Load FullDiT, or a Wan "
+        f"model that docs/models.md lists."
+    )
+
+
+def detection_of(model: Any) -> Detection:
+    """Return what the file of a MODEL is; where its path is not known, what core made of it."""
+    inner = model.model
+    known: Detection | None = getattr(inner, DETECTED, None)
+    if known is not None:
+        return known
+    path = path_of(model)
+    tag = getattr(inner, TAG, None)
+    if path is not None:
+        shapes, metadata = read_header(path)
+        detection = detect(shapes, metadata, os.path.basename(path))
+    else:
+        detection = detect(_shapes(inner), {}, "")
+    if tag is not None and detection.family != tag:
+        detection = Detection.of_family(tag, f"{FAMILIES[tag].name}, by its keys.", detection)
+    setattr(inner, DETECTED, detection)
+    return detection
+
+
+def path_of(model: Any) -> str | None:
+    """Return the safetensors file of a MODEL, by the factory that core's loaders keep with it; None where there is none."""
+    factory = getattr(model, "cached_patcher_init", None)
+    arguments = factory[1] if factory else ()
+    path = arguments[0] if arguments else None
+    is_file = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
+    return str(path) if is_file and str(path).endswith((".safetensors", ".sft")) else None
+
+
+def _shapes(inner: Any) -> Mapping[str, tuple[int, ...]]:
+    network = getattr(inner, "diffusion_model", None)
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()} if network is not None else {}
+
+
+def in_channels_of(model: Any) -> int:
+    """Return the channels that the patch embedding of a MODEL reads, with the LoRAs that are on it."""
+    weight = model.model.diffusion_model.patch_embedding.weight
+    channels = int(weight.shape[1])
+    for patch in getattr(model, "patches", {}).get(PATCH_EMBEDDING, []):
+        shape = getattr(patch[1], "calculate_shape", lambda key: None)(PATCH_EMBEDDING)
+        channels = int(shape[1]) if shape is not None else channels
+    return channels
+
+
+def _with_lora(family: Family, model: Any) -> Family:
+    """Plain Wan with a depth control LoRA on it is a family of its own."""
+    return FAMILIES["wan-depth-lora"] if family.id == "wan-t2v" and in_channels_of(model) == 32 else family

@@ -1,0 +1,39 @@
+"""Reference tokens in core's estimate of memory, which counts the noise alone for Wan.
+
+With references as long as the video the sequence is twice as long, and the estimate was the same: expect to run out of
+memory, or weights to be offloaded at the wrong place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+# Latents that join the sequence as tokens, by their keys in conditioning and among the model's conds.
+REFERENCES = ("context_latents", "time_dim_concat")
+
+
+def count_references(inner: Any) -> None:
+    """Let a Wan model of core's count references in its estimate; a second call changes nothing."""
+    if any(name in inner.memory_usage_factor_conds for name in REFERENCES):
+        return
+    inner.memory_usage_factor_conds = (*inner.memory_usage_factor_conds, *REFERENCES)
+    shapes_of_core = inner.extra_conds_shapes
+
+    def extra_conds_shapes(**kwargs: Any) -> dict[str, list[int]]:
+        shapes: dict[str, list[int]] = shapes_of_core(**kwargs)
+        for name in REFERENCES:
+            if kwargs.get(name) is not None:
+                shapes[name] = _joint_shape(kwargs[name])
+        return shapes
+
+    inner.extra_conds_shapes = extra_conds_shapes
+
+
+def _joint_shape(latents: torch.Tensor | Iterable[torch.Tensor]) -> list[int]:
+    """The shape (1, C, n) of one latent with as many elements as these (B, C, T, h, w) together."""
+    several = [latents] if isinstance(latents, torch.Tensor) else list(latents)
+    return [1, several[0].shape[1], sum(latent.shape[0] * math.prod(latent.shape[2:]) for latent in several)]

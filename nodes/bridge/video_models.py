@@ -1,0 +1,74 @@
+"""Public video models as the host's MODEL: core's loader, with the layouts that core does not read put into its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import comfy.model_patcher
+import comfy.sd
+import torch
+
+from ...control.errors import UserError
+from ...models.families.describe import describe_model
+from ...models.families.detect import Detection, detect, read_headers
+from ...models.families.matrix import FAMILIES
+from ...models.weights.key_maps import to_wan
+from ...models.weights.shards import read_shards, shard_paths
+from .families import DETECTED, choose_family, family_of
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fp8_e4m3fn": {"dtype": torch.float8_e4m3fn},
+    "fp8_e4m3fn_fast": {"dtype": torch.float8_e4m3fn, "fp8_optimizations": True},
+    "fp8_e5m2": {"dtype": torch.float8_e5m2},
+}
+
+
+def load_video_model(path: str, family: str | None = None, weight_dtype: str = "default") -> Any:
+    """Return the MODEL of a file, of one of several parts, or of diffusers' layout, which its family is known of.
+
+    family: what the user says that it is. Raises UserError for a file that is damaged, not a Wan model, or of a family
+    that is known and not driven, before anything is loaded.
+    """
+    paths = shard_paths(path)
+    shapes, metadata = read_headers(paths)
+    detection = detect(shapes, metadata, Path(path).name)
+    _check(detection, Path(path).name)
+    model = _load(path, weight_dtype)
+    setattr(model.model, DETECTED, detection)
+    if family is not None:
+        return choose_family(model, family)
+    return model
+
+
+def _check(detection: Detection, name: str) -> None:
+    """Raise UserError for what cannot be driven, so that nobody waits for gigabytes to be read first."""
+    found = FAMILIES.get(detection.family or "")
+    if found is None and not detection.candidates:
+        raise UserError(f"'{name}': {detection.sentence} Choose a Wan model that docs/models.md lists.")
+    if found is not None and not found.driven:
+        raise UserError(f"'{name}' is {found.name}. {found.sentence}")
+
+
+def _load(path: str, weight_dtype: str, disable_dynamic: bool = False) -> Any:
+    """Return the MODEL of a path; core's factory for a second copy, too."""
+    options = dict(FORMATS[weight_dtype])
+    paths = shard_paths(path)
+    shapes, metadata = read_headers(paths)
+    if len(paths) == 1 and detect(shapes, metadata).layout == "native":
+        return comfy.sd.load_diffusion_model(path, model_options=options, disable_dynamic=disable_dynamic)
+    state = to_wan(read_shards(path))
+    model = comfy.sd.load_diffusion_model_state_dict(
+        state, model_options=options, metadata=metadata, disable_dynamic=disable_dynamic
+    )
+    if model is None:
+        raise UserError(f"ComfyUI cannot load '{path}' as a model: update ComfyUI, or choose another file.")
+    model.cached_patcher_init = (_load, (path, weight_dtype))
+    return model
+
+
+def about(model: Any) -> str:
+    """Return what a MODEL is, what it takes and which files belong to it, in lines."""
+    family, sentence = family_of(model)
+    return describe_model(family, sentence, getattr(model.model.diffusion_model, "dim", 0))

@@ -1,0 +1,117 @@
+"""What a driver is asked and what it gives: facts about a MODEL, and the plan of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ...control.conditions import Conditions
+from ...models.config import FullDiTConfig
+from ...models.families.family import Family, Settings, Variant
+from ...models.families.notes import Note, facet_notes
+from ...models.geometry import WAN_2_1, LatentGeometry
+from ...models.sampling.guidance import Guidance
+
+Conditioning: TypeAlias = list[list[Any]]  # the host's CONDITIONING: [text, options] entries
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a MODEL without running it.
+
+    sentence: how its family was found, for the user. in_channels: of its patch embedding, LoRA patches included.
+    text_dim: the width of the text states that it reads. config: of a FullDiT checkpoint.
+    """
+
+    family: Family
+    variant: Variant | None = None
+    sentence: str = ""
+    in_channels: int = 16
+    text_dim: int = 4096
+    config: FullDiTConfig | None = None
+
+    @property
+    def geometry(self) -> LatentGeometry:
+        """How its videos become latent and tokens."""
+        return self.config.geometry if self.config is not None else WAN_2_1
+
+    @property
+    def has_depth_lora(self) -> bool:
+        """Whether a depth control LoRA has widened the patch embedding."""
+        return self.in_channels == 32
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be sampled: conditions that were accepted, the encoded texts, and the scales that the user set.
+
+    scales: by name ('text', and conditions); a missing one is the authors'.
+    """
+
+    conditions: Conditions
+    positive: Conditioning
+    negative: Conditioning
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs.
+
+    model: a clone of the MODEL with what the family needs patched in. passes: CONDITIONING by name. latent: a LATENT of
+    zeros, reference frames included; trim: how many latent frames to cut from its front afterwards. stock: the names of
+    the two passes that a stock KSampler can run, and lost what is lost by that, in words. first_frame_pass: the share
+    of the steps that settle the first latent frame beforehand.
+    """
+
+    model: Any
+    passes: Mapping[str, Conditioning]
+    guidance: Guidance
+    latent: dict[str, Any]
+    stock: tuple[str, str]
+    trim: int = 0
+    lost: str = ""
+    first_frame_pass: float = 0.0
+    notes: tuple[Note, ...] = ()
+
+
+class Driver:
+    """How one family takes conditions, in core's conditioning keys. Stateless: one instance per family."""
+
+    family: str  # its row of the matrix
+
+    def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
+        """Return what becomes of each condition; raises nothing and needs no weights."""
+        return facet_notes(conditions, facts.family)
+
+    def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
+        """Return how the authors sample this model under these conditions."""
+        if facts.variant is None:
+            raise LookupError(f"{facts.family.name} has no settings")
+        return facts.variant.settings
+
+    def prompt(self, text: str, conditions: Conditions, facts: ModelFacts) -> str:
+        """Return the positive prompt as the model must read it."""
+        return text
+
+    def tokens(self, conditions: Conditions, facts: ModelFacts) -> dict[str, int]:
+        """Return how many tokens each condition adds to the sequence, by name; one that adds none is missing."""
+        return {}
+
+    def warnings(self, model: Any, conditions: Conditions, facts: ModelFacts) -> list[str]:
+        """Return sentences about what lies beyond the clips that the model was trained on."""
+        video, trained = conditions.video, self.settings(facts, conditions)
+        said = []
+        if video.frames > trained.frames:
+            said.append(f"The video has {video.frames} frames; {facts.family.name} was trained on {trained.frames}.")
+        if video.width * video.height > 1.1 * trained.width * trained.height:
+            said.append(
+                f"The video is {video.width}x{video.height}; {facts.family.name} was trained on "
+                f"{trained.width}x{trained.height}."
+            )
+        return said
+
+    def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
+        """Encode what the conditions need and return the plan."""
+        raise NotImplementedError

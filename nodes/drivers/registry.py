@@ -1,0 +1,48 @@
+"""Which driver takes a MODEL, and what is known of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...control.errors import UserError
+from ...models.families.family import Family, Variant
+from ...models.families.matrix import FAMILIES
+from ..bridge.base_model import FullDiTModel
+from ..bridge.families import family_of, in_channels_of
+from .bernini import BerniniDriver
+from .fulldit import FullDiTDriver
+from .phantom import PhantomDriver
+from .plan import Driver, ModelFacts
+from .vace import VaceDriver
+from .wan import DepthLoraDriver, WanDriver
+
+DRIVERS: dict[str, Driver] = {
+    driver.family: driver
+    for driver in (FullDiTDriver(), WanDriver(), DepthLoraDriver(), PhantomDriver(), BerniniDriver(), VaceDriver())
+}
+
+
+def facts_of(model: Any) -> ModelFacts:
+    """Return what is known of a MODEL. Raises UserError as `family_of` does."""
+    family, sentence = family_of(model)
+    inner = model.model
+    if isinstance(inner, FullDiTModel):
+        config = inner.fulldit
+        return ModelFacts(family, None, sentence, config.in_dim, config.text_dim, config)
+    network = inner.diffusion_model
+    return ModelFacts(
+        family, _variant(family, network.dim), sentence, in_channels_of(model), getattr(network, "text_dim", 4096)
+    )
+
+
+def _variant(family: Family, dim: int) -> Variant | None:
+    return family.variant(dim) if family.variants else None
+
+
+def driver_of(facts: ModelFacts) -> Driver:
+    """Return the driver of a family. Raises UserError for one that is known and not driven."""
+    driver = DRIVERS.get(facts.family.id)
+    if driver is None:
+        driven = ", ".join(FAMILIES[name].name for name in DRIVERS)
+        raise UserError(f"This MODEL is {facts.family.name}. {facts.family.sentence} Models that are driven: {driven}.")
+    return driver

@@ -1,0 +1,270 @@
+"""From a MODEL and conditions to a latent: what the sampler, Apply Conditions and Conditions call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ...control.conditions import Conditions, VideoSize
+from ...control.errors import UserError
+from ...models.families.family import Settings
+from ...models.families.notes import Note, check_notes, leave_out, refused
+from ..bridge.sampling import SamplingSettings, run_guider
+from .common import keeps_own_shift
+from .guider import make_guider
+from .plan import Conditioning, Driver, ModelFacts, Plan, Request
+from .registry import driver_of, facts_of
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How a clip is sampled. None stands for the model's own value.
+
+    scales: guidance scales of conditions that have one of their own. first_frame_pass: the share of the steps that
+    settle the first latent frame beforehand, as in models/sampling/sampler.py. leave_out: sample without what the model
+    cannot take, instead of refusing.
+    """
+
+    seed: int
+    steps: int | None = None
+    cfg: float | None = None
+    sampler_name: str | None = None
+    scheduler: str | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
+    first_frame_pass: float | None = None
+    preview: bool = True
+    leave_out: bool = False
+
+    def resolved(self, settings: Settings, plan: Plan, facts: ModelFacts) -> SamplingSettings:
+        """Return these options with the model's own values filled in. Raises UserError for a first-frame pass of a
+        model that has none."""
+        own = self.first_frame_pass
+        if own and facts.config is None:
+            raise UserError(
+                "A first-frame pass (anchor) was set, but only FullDiT checkpoints have one: set it to 0 or to -1."
+            )
+        return SamplingSettings(
+            seed=self.seed,
+            steps=self.steps or settings.steps,
+            sampler_name=self.sampler_name or settings.sampler,
+            scheduler=self.scheduler or settings.scheduler,
+            first_frame_pass=plan.first_frame_pass if own is None else own,
+            preview=self.preview,
+        )
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Conditions that a MODEL takes, and what becomes of each."""
+
+    driver: Driver
+    facts: ModelFacts
+    conditions: Conditions
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What Conditions shows: the tokens of the video and of each condition, and sentences."""
+
+    tokens: Mapping[str, int]
+    lines: tuple[str, ...]
+
+
+def accept(model: Any, conditions: Conditions, without_refused: bool) -> Accepted:
+    """Return the conditions that a MODEL takes. Raises UserError where it refuses one and `without_refused` is off."""
+    if not isinstance(conditions, Conditions):
+        raise UserError(f"The conditions are a {type(conditions).__name__}; connect the output of the node Conditions.")
+    facts = facts_of(model)
+    driver = driver_of(facts)
+    conditions.validate()
+    ignored: list[Note] = []
+    notes = driver.accept(conditions, facts)
+    if not without_refused:
+        check_notes(notes, facts.family)
+    while refused(notes):  # without one condition, another may have lost what it needs
+        conditions, said = leave_out(conditions, notes)
+        ignored += [note for note in said if note.how == "ignored"]
+        notes = driver.accept(conditions, facts)
+    return Accepted(driver, facts, conditions, (*notes, *ignored))
+
+
+def own_video(model: Any) -> VideoSize:
+    """Return the size, length and rate of the clips that a MODEL was trained on."""
+    facts = facts_of(model)
+    settings = driver_of(facts).settings(facts, Conditions(VideoSize(1, 1, 1)))
+    return VideoSize(settings.frames, settings.height, settings.width, settings.fps)
+
+
+def check_size(model: Any, video: VideoSize) -> None:
+    """Raise UserError, with the nearest that fits, unless a MODEL can make a video of this size."""
+    facts_of(model).geometry.check(video.frames, video.height, video.width)
+
+
+def describe(model: Any, conditions: Conditions) -> Description:
+    """Return what becomes of conditions in a MODEL, before anything is encoded; what it refuses is said, not raised."""
+    facts = facts_of(model)
+    driver = driver_of(facts)
+    notes = driver.accept(conditions, facts)
+    taken = accept(model, conditions, without_refused=True)
+    video = conditions.video
+    size = facts.geometry.latent_size(video.frames, video.height, video.width)
+    tokens = {"video": facts.geometry.tokens(size), **driver.tokens(taken.conditions, facts)}
+    found = [] if facts.config is not None else [f"{name_of(facts)}, {facts.sentence}"]
+    return Description(tokens, (*found, *_lines(notes), *driver.warnings(model, taken.conditions, facts)))
+
+
+def name_of(facts: ModelFacts) -> str:
+    """Return the name of a model with its size."""
+    return f"{facts.family.name} {facts.variant.name}" if facts.variant is not None else facts.family.name
+
+
+def _lines(notes: Sequence[Note]) -> list[str]:
+    return [f"{note.label}: refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
+
+
+def plan(
+    model: Any, vae: Any, positive: Conditioning, negative: Conditioning, taken: Accepted, scales: Mapping[str, float]
+) -> tuple[Plan, Settings]:
+    """Return the plan of a run, and the settings that the authors advise.
+
+    Raises UserError for a VAE, texts, a size or scales that do not belong to the model.
+    """
+    facts, conditions = taken.facts, taken.conditions
+    video = conditions.video
+    facts.geometry.check(video.frames, video.height, video.width)
+    _check_text(positive, facts)
+    _check_vae(vae, facts)
+    settings = taken.driver.settings(facts, conditions)
+    _check_scales(scales, settings, conditions, facts)
+    request = Request(conditions, positive, negative, scales)
+    return taken.driver.plan(model, vae, request, facts, settings), settings
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a stock sampler needs. trim: latent frames to cut from the front of what it makes."""
+
+    positive: Conditioning
+    negative: Conditioning
+    latent: dict[str, torch.Tensor]
+    model: Any
+    trim: int
+    report: str
+
+
+def apply(
+    model: Any,
+    vae: Any,
+    positive: Conditioning,
+    negative: Conditioning,
+    conditions: Conditions,
+    without_refused: bool = False,
+) -> Applied:
+    """Return the conditions as CONDITIONING for a stock sampler: the two passes that such a sampler can run."""
+    taken = accept(model, conditions, without_refused)
+    made, _ = plan(model, vae, positive, negative, taken, {})
+    lines = [str(note) for note in taken.notes]
+    lines += taken.driver.warnings(model, taken.conditions, taken.facts)
+    if made.lost:
+        lines.append(made.lost)
+    if made.trim:
+        lines.append(f"Connect Trim Video Latent behind the sampler, with trim_latent ({made.trim}).")
+    head = f"{name_of(taken.facts)}, {taken.facts.sentence}"
+    return Applied(
+        made.passes[made.stock[0]],
+        made.passes[made.stock[1]],
+        made.latent,
+        made.model,
+        made.trim,
+        "\n".join([head, *lines]),
+    )
+
+
+def sample(
+    model: Any,
+    clip: Any,
+    vae: Any,
+    conditions: Conditions,
+    prompt: str,
+    negative_prompt: str,
+    options: SamplingOptions,
+) -> tuple[dict[str, torch.Tensor], str]:
+    """Return the LATENT of a prompt under the conditions, and a report. Raises UserError before the first step."""
+    taken = accept(model, conditions, options.leave_out)
+    facts, driver = taken.facts, taken.driver
+    text = driver.prompt(prompt, taken.conditions, facts)
+    own = driver.settings(facts, taken.conditions)
+    positive = _encoded(clip, text)
+    negative = _encoded(clip, negative_prompt or own.negative)
+    scales = dict(options.scales) if options.cfg is None else {**options.scales, "text": options.cfg}
+    made, settings = plan(model, vae, positive, negative, taken, scales)
+    resolved = options.resolved(settings, made, facts)
+    latent = run_guider(make_guider(made), made.model, made.latent, resolved)
+    if made.trim:
+        latent = {"samples": latent["samples"][:, :, made.trim :].contiguous()}
+    return latent, report(model, taken, made, resolved, text)
+
+
+def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, prompt: str) -> str:
+    """Return what became of each condition, and how the clip was sampled, in lines."""
+    scales = ", ".join(f"{term.name} {term.scale:g}" for term in made.guidance.terms)
+    own = taken.driver.settings(taken.facts, taken.conditions)
+    shift = "your own shift" if keeps_own_shift(model) else f"shift {own.shift:g}"
+    return "\n".join(
+        [
+            f"{name_of(taken.facts)}, {taken.facts.sentence}",
+            *(str(note) for note in taken.notes),
+            *taken.driver.warnings(model, taken.conditions, taken.facts),
+            f"{settings.steps} steps, {settings.sampler_name}/{settings.scheduler}, {shift}; guidance: {scales}; "
+            f"{len(made.guidance.passes)} passes per step.",
+            f"Prompt as the model reads it: {prompt}" if prompt else "No prompt.",
+        ]
+    )
+
+
+def _encoded(clip: Any, text: str) -> Conditioning:
+    conditioning: Conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+    return conditioning
+
+
+def _check_text(conditioning: Conditioning, facts: ModelFacts) -> None:
+    """Raise UserError for the states of another text encoder than the model's."""
+    width = conditioning[0][0].shape[-1] if conditioning else 0
+    if width != facts.text_dim:
+        raise UserError(
+            f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: connect the "
+            f"CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
+        )
+
+
+def _check_vae(vae: Any, facts: ModelFacts) -> None:
+    """Raise UserError for a VAE whose latents have other channels; FullDiT checkpoints check theirs by its weights."""
+    channels = getattr(vae, "latent_channels", None)
+    if facts.config is None and channels != facts.geometry.channels:
+        raise UserError(
+            f"The VAE makes latents of {channels} channels, but {facts.family.name} reads {facts.geometry.channels}: "
+            f"connect wan_2.1_vae."
+        )
+
+
+def _check_scales(
+    scales: Mapping[str, float], settings: Settings, conditions: Conditions, facts: ModelFacts
+) -> None:
+    """Raise UserError for the guidance scale of a condition that is not present, or that the family does not have."""
+    for name, scale in scales.items():
+        if name == "text":
+            continue
+        if name not in conditions.names:
+            raise UserError(
+                f"{name}_guidance is {scale:g}, but Conditions has no {name} "
+                f"(it has: {', '.join(conditions.names) or 'none'}). Set it to 0, or connect the condition."
+            )
+        if name not in settings.scales:
+            raise UserError(
+                f"{name}_guidance is {scale:g}, but {facts.family.name} has no guidance by {name} (it has: "
+                f"{', '.join(settings.scales)}). Set it to 0, and use the strength of the {name} instead."
+            )
