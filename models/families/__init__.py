@@ -2,6 +2,6 @@
 
 family.py says what a family of public models is (plain data). matrix.py is the table of all families: driven.py holds
 those that this pack drives, undriven.py those that it only recognizes, model_files.py the files to download. detect.py
-says what a file is, by the rules of rules.py and with the number formats of quantization.py.
-presets.py holds the configs that a training starts from, by name.
+says what a file is, by the rules of rules.py and with the number formats of quantization.py. document.py writes
+`docs/models.md`. presets.py holds the configs that a training starts from, by name.
 """
