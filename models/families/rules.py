@@ -108,12 +108,6 @@ _SPECIAL = (
     _key("stand-in", "blocks.0.self_attn.q_loras.down.weight"),
     _key("steadydancer", "patch_embedding_fuse.weight"),
     Rule(("bindweave",), lambda keys: keys.starts("text_projector."), "text_projector"),
-    # Its base is an image-to-video model of the same shapes, and Wan Fun InP 1.3B is another.
-    Rule(
-        ("camclonemaster", "wan-i2v"),
-        lambda keys: keys.dim == 1536 and keys.in_channels == 36 and keys.has(_IMAGE) and not _is_of_core(keys),
-        "the shapes of image-to-video in a model of 1.3B",
-    ),
     _key("uni3c", "controlnet_patch_embedding.weight"),
     Rule(
         ("wan-depth-lora",),
@@ -138,6 +132,12 @@ _PLAIN = (
     _key("fun-control", "ref_conv.weight", "patch_embedding.weight"),
     _channels("fun-control", 52, 148),
     _channels("fun-control", 48, other_than=_WIDTH_5B),
+    # CamCloneMaster's base is an image-to-video model of the same shapes, and Wan Fun InP 1.3B is another.
+    Rule(
+        ("camclonemaster", "wan-i2v"),
+        lambda keys: keys.dim == 1536 and keys.in_channels == 36 and keys.has(_IMAGE),
+        "the shapes of image-to-video in a model of 1.3B",
+    ),
     _key("wan-i2v", _IMAGE, "patch_embedding.weight"),
     _channels("wan-i2v", 36),
     _channels("wan-depth-lora", 32),
@@ -150,11 +150,6 @@ _PLAIN = (
 )
 
 RULES = (*_SPECIAL, *_OF_CORE, *_PLAIN)
-
-
-def _is_of_core(keys: Keys) -> bool:
-    """Return whether a rule of ComfyUI's own tells what this is."""
-    return any(rule.fits(keys) for rule in _OF_CORE)
 
 
 def rule_of(keys: Keys) -> Rule | None:
