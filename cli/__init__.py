@@ -1,7 +1,8 @@
 """The `fulldit` command: parses, calls, prints. The work is in the rooms it calls.
 
 parser.py defines the commands and their options. commands.py holds the function of each command. generate.py makes a
-clip and its report. doctor.py reports what works on this machine.
+clip and its report. models.py says which model takes which control, what a file is, and fetches files. doctor.py
+reports what works on this machine.
 
 Exit codes: 0 done, 2 for something the user can mend (one line says what), 130 for Ctrl-C.
 """

@@ -220,6 +220,16 @@ def scene(args: argparse.Namespace) -> Result:
     return {name: str(path) for name, path in written.items()}
 
 
+def models(args: argparse.Namespace) -> Result:
+    """`fulldit models`."""
+    from .models import ask, describe_file, fetch_file, list_families
+
+    if args.get is not None:
+        confirm = (lambda _: True) if args.yes else ask
+        return fetch_file(args.get, args.to, confirm, progress(args.quiet))
+    return list_families() if args.file is None else describe_file(args.file)
+
+
 def doctor(args: argparse.Namespace) -> Result:
     """`fulldit doctor`."""
     from .doctor import examine

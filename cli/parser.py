@@ -17,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the whole command line. A parsed command has `work`, `json` and `show` (what prints the result)."""
     parser = argparse.ArgumentParser(prog="fulldit", description="Video under camera, identity and depth control.")
     added = parser.add_subparsers(dest="command", required=True)
-    for add in (_generate, _train, _bench, _targets, _gallery, _scene, _doctor):
+    for add in (_generate, _train, _bench, _targets, _gallery, _scene, _models, _doctor):
         add(added)
     return parser
 
@@ -170,6 +170,22 @@ def _scene(added: Any) -> None:
 
 def _print_folder(args: argparse.Namespace, result: dict[str, Any]) -> None:
     print(args.out)
+
+
+def _models(added: Any) -> None:
+    def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+        from .models import show
+
+        show(args, result)
+
+    text = "Which model takes which control; what a file of weights is; fetch a model's files."
+    p = _command(added, "models", commands.models, text, show)
+    what = p.add_mutually_exclusive_group()
+    what.add_argument("file", nargs="?", metavar="FILE", help="weights, their parts or their folder: say what they are")
+    what.add_argument("--get", metavar="NAME", help="fetch the file of this name (docs/models.md lists them)")
+    p.add_argument("--to", metavar="FOLDER", help="ComfyUI's models folder, for --get")
+    p.add_argument("--yes", action="store_true", help="do not ask before the download")
+    p.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def _doctor(added: Any) -> None:

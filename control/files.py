@@ -69,6 +69,12 @@ def write_json(path: str | os.PathLike[str], value: object) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def size_text(count: float) -> str:
+    """Return a number of bytes in words: '378 MB', '2.84 GB'."""
+    number, unit = (f"{count / 1e9:.2f}", "GB") if count >= 1e9 else (f"{count / 1e6:.1f}", "MB")
+    return f"{number.rstrip('0').rstrip('.')} {unit}"
+
+
 def existing(path: str | os.PathLike[str], what: str) -> Path:
     """Return `path` as a Path. Raises UserError, calling it `what`, unless a file is there that is not empty."""
     path = Path(path).expanduser()

@@ -37,8 +37,12 @@ class Support:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the authors sample a model: core's names of sampler and scheduler, the guidance scales by name, the clips that
-    it was trained on, and the negative prompt."""
+    """How the authors sample a model: core's names of sampler and scheduler, the guidance scales by name, the clips
+    that it was trained on, and the negative prompt.
+
+    boundary: the flow time below which the second expert takes over; 0 where there is one network. low_noise_factor:
+    what the scales are multiplied by from there on.
+    """
 
     steps: int
     shift: float
@@ -50,11 +54,16 @@ class Settings:
     frames: int = 81
     fps: float = 16.0
     negative: str = ""
+    boundary: float = 0.0
+    low_noise_factor: float = 1.0
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file that a user downloads. folder: below ComfyUI's models folder. bytes: 0 where it is not known here."""
+    """One file that a user downloads. folder: below ComfyUI's models folder.
+
+    bytes: rounded, for the person who decides; the hub knows the exact number. 0 where it is not known here.
+    """
 
     role: Literal["model", "text encoder", "vae", "lora", "second expert"]
     name: str
@@ -87,7 +96,8 @@ class Family:
     """One row of the matrix.
 
     takes: by facet; one that is missing is refused. most_identities: how many references it reads. driven: whether this
-    pack has a driver for it; where not, `sentence` says what happens instead.
+    pack has a driver for it; where not, `sentence` says what happens instead. with_depth_lora: what a depth control
+    LoRA on the model changes. unverified: what of it nobody here has seen.
     """
 
     id: str
@@ -99,10 +109,13 @@ class Family:
     sentence: str = ""
     source: str = ""
     notes: tuple[str, ...] = field(default=())
+    with_depth_lora: Mapping[str, Support] = field(default_factory=dict)
+    unverified: str = ""
 
-    def support(self, facet: str) -> Support:
-        """Return what the family does with a facet."""
-        return self.takes.get(facet, Support("refused", f"{self.name} does not take it."))
+    def support(self, facet: str, depth_lora: bool = False) -> Support:
+        """Return what the family does with a facet. depth_lora: a depth control LoRA is on the model."""
+        changed = self.with_depth_lora.get(facet) if depth_lora else None
+        return changed or self.takes.get(facet, Support("refused", f"{self.name} does not take it."))
 
     def variant(self, dim: int) -> Variant:
         """Return the variant of this width, or the nearest one. Raises LookupError where the family has none."""

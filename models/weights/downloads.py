@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...control.errors import UserError
-from ...control.files import write_json
+from ...control.files import size_text, write_json
 from ...control.progress import Progress, quiet
 
 PIECE = 2**23  # bytes of one request; a download can be canceled after each
@@ -63,7 +63,7 @@ class RemoteModel:
         weights = max(self.files, key=lambda file: file.size or 0)
         digest = (weights.digest or "").removeprefix("sha256:")
         return (
-            f"{self.repository} at revision {self.revision} ({self.size / 1e6:.1f} MB, license {self.license}, SHA-256"
+            f"{self.repository} at revision {self.revision} ({size_text(self.size)}, license {self.license}, SHA-256"
             f" of {weights.path} {digest})"
         )
 
@@ -114,7 +114,39 @@ def download(model: RemoteModel, parent: str | Path, progress: Progress = quiet)
     if folder.exists():
         raise UserError(f"'{folder}' exists but does not hold the whole model: move it away and try again")
     model = resolve(model)
-    partial = parent / f".{model.folder}.{(model.revision or '')[:8]}"  # the same each time, so that it can continue
+    partial = _partial(model, folder)
+    _receive_all(model, partial, progress)
+    write_json(partial / "source.json", _provenance(model))
+    os.replace(partial, folder)
+    return folder
+
+
+def download_file(model: RemoteModel, path: str | Path, progress: Progress = quiet) -> Path:
+    """Fetch the only file of a model to `path` and return it; the announced file stays as it is where it is there.
+
+    progress, canceling and continuing are as in `download`. Raises UserError as that does, and for another file at
+    `path`.
+    """
+    path, model = Path(path), resolve(model)
+    (file,) = model.files
+    if path.exists():
+        if problem := mismatch(path, file):
+            raise UserError(f"'{path}' exists but is not the announced file ({problem}): move it away and try again")
+        return path
+    partial = _partial(model, path)
+    _receive_all(model, partial, progress)
+    os.replace(partial / file.path, path)
+    shutil.rmtree(partial, ignore_errors=True)
+    return path
+
+
+def _partial(model: RemoteModel, target: Path) -> Path:
+    """Return the folder in which a download grows: the same each time, so that it can continue."""
+    return target.parent / f".{target.name}.{(model.revision or '')[:8]}"
+
+
+def _receive_all(model: RemoteModel, partial: Path, progress: Progress) -> None:
+    """Fetch a resolved model into the folder `partial` and check it. Raises UserError as `download` does."""
     _make_room(model, partial)
     # Closed at once where a step cancels, so that what has been received is on the disk.
     with progress(100, f"downloading {model.repository}") as step, closing(_receive(model, partial)) as pieces:
@@ -129,9 +161,6 @@ def download(model: RemoteModel, parent: str | Path, progress: Progress = quiet)
             raise UserError(
                 f"{file.path} of {model.repository} is not what was announced: {problem}. Nothing of it was kept."
             )
-    write_json(partial / "source.json", _provenance(model))
-    os.replace(partial, folder)
-    return folder
 
 
 def mismatch(path: Path, file: RemoteFile) -> str | None:

@@ -6,7 +6,8 @@ norm2 have no weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import torch
 
@@ -15,7 +16,19 @@ from ..backbone.initialize import initialize_tokenizers
 from ..backbone.transformer import FullDiT
 from .tensor_file import load_strict
 
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "module.")
+T = TypeVar("T")
+
+# What makers of files put before the keys.
+PREFIXES = (
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "transformer.",
+    "module.",
+    "model.",
+    "net.",
+    "pipe.dit.",
+    "dit.",
+)
 
 # Starts of keys, (diffusers, Wan); the first that fits is taken.
 _NAMES: tuple[tuple[str, str], ...] = (
@@ -24,6 +37,11 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("condition_embedder.time_proj.", "time_projection.1."),
     ("condition_embedder.text_embedder.linear_1.", "text_embedding.0."),
     ("condition_embedder.text_embedder.linear_2.", "text_embedding.2."),
+    ("condition_embedder.image_embedder.norm1.", "img_emb.proj.0."),
+    ("condition_embedder.image_embedder.ff.net.0.proj.", "img_emb.proj.1."),
+    ("condition_embedder.image_embedder.ff.net.2.", "img_emb.proj.3."),
+    ("condition_embedder.image_embedder.norm2.", "img_emb.proj.4."),
+    ("condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos"),
     ("patch_embedding.", "patch_embedding."),
     ("proj_out.", "head.head."),
 )
@@ -34,26 +52,32 @@ _BLOCK_NAMES: tuple[tuple[str, str], ...] = (
         for d, o in (("q", "q"), ("k", "k"), ("v", "v"), ("out.0", "o"))
     ),
     *((f"attn{n}.norm_{x}.", f"{w}.norm_{x}.") for n, w in ((1, "self_attn"), (2, "cross_attn")) for x in "qk"),
+    ("attn2.add_k_proj.", "cross_attn.k_img."),
+    ("attn2.add_v_proj.", "cross_attn.v_img."),
+    ("attn2.norm_added_k.", "cross_attn.norm_k_img."),
     ("norm2.", "norm3."),
     ("ffn.net.0.proj.", "ffn.0."),
     ("ffn.net.2.", "ffn.2."),
     ("scale_shift_table", "modulation"),
+    # Of VACE's blocks alone.
+    ("proj_in.", "before_proj."),
+    ("proj_out.", "after_proj."),
 )
 
 
-def is_diffusers(state: Mapping[str, torch.Tensor]) -> bool:
+def is_diffusers(names: Iterable[str]) -> bool:
     """Return whether the keys are those of diffusers' WanTransformer3DModel."""
-    return any("condition_embedder." in name for name in state)
+    return any("condition_embedder." in name for name in names)
 
 
 def _translate(name: str, to_wan: bool) -> str:
     """Return a key of diffusers under Wan's name (`to_wan`), or a key of Wan under diffusers' name."""
     if name == ("scale_shift_table" if to_wan else "head.modulation"):
         return "head.modulation" if to_wan else "scale_shift_table"
-    if not name.startswith("blocks."):
+    if not name.startswith(("blocks.", "vace_blocks.")):
         return _rename_start(name, _NAMES, to_wan)
-    _, number, rest = name.split(".", 2)
-    return f"blocks.{number}.{_rename_start(rest, _BLOCK_NAMES, to_wan)}"
+    blocks, number, rest = name.split(".", 2)
+    return f"{blocks}.{number}.{_rename_start(rest, _BLOCK_NAMES, to_wan)}"
 
 
 def _rename_start(name: str, pairs: tuple[tuple[str, str], ...], to_wan: bool) -> str:
@@ -68,8 +92,11 @@ def _rename_start(name: str, pairs: tuple[tuple[str, str], ...], to_wan: bool) -
     return name
 
 
-def to_wan(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights in any of the known wrappings and layouts under the original Wan 2.1's keys. Unknown keys stay."""
+def to_wan(state: Mapping[str, T]) -> dict[str, T]:
+    """Return weights (or their shapes) in any known wrapping and layout under the original Wan 2.1's keys.
+
+    Unknown keys stay.
+    """
     state = {_without_prefix(name): value for name, value in state.items()}
     return {_translate(name, to_wan=True): value for name, value in state.items()} if is_diffusers(state) else state
 

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,8 +22,17 @@ PathLike = str | os.PathLike[str]
 MAX_HEADER = 100 * 2**20  # bytes, the limit of the safetensors library
 
 
-def read_metadata(path: PathLike) -> dict[str, str]:
-    """Return the metadata of a safetensors file that is whole.
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says before its data: shapes and formats ('F16', 'I8', ...) by name, and metadata."""
+
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def parse_header(path: PathLike) -> Header:
+    """Return the header of a safetensors file that is whole; no tensor is read.
 
     Raises UserError when the file is missing, a pickle, something else, or cut short.
     """
@@ -40,7 +50,9 @@ def read_metadata(path: PathLike) -> dict[str, str]:
         header = brace + file.read(length - 1) if 2 <= length <= MAX_HEADER else b""
     try:
         entries = json.loads(header)
-        metadata: dict[str, str] = entries.pop("__metadata__", {})
+        metadata = dict(entries.pop("__metadata__", {}))
+        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+        dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         if header and len(header) < length:
@@ -48,7 +60,18 @@ def read_metadata(path: PathLike) -> dict[str, str]:
         raise UserError(f"'{path}' is not a safetensors file. Choose one that ends in .safetensors.") from error
     if size < 8 + length + end:
         raise UserError(_cut_short(path, size))
-    return metadata
+    return Header(shapes, dtypes, metadata)
+
+
+def read_metadata(path: PathLike) -> dict[str, str]:
+    """Return the metadata of a safetensors file that is whole. Raises UserError as `parse_header` does."""
+    return parse_header(path).metadata
+
+
+def read_header(path: PathLike) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Return the shapes by name and the metadata of a safetensors file. Raises UserError as `parse_header` does."""
+    header = parse_header(path)
+    return header.shapes, header.metadata
 
 
 def _cut_short(path: Path, size: int) -> str:
@@ -57,11 +80,11 @@ def _cut_short(path: Path, size: int) -> str:
 
 
 def read_tensors(path: PathLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
-    """Return all tensors of a safetensors file by name. Raises UserError as `read_metadata` does."""
+    """Return all tensors of a safetensors file by name. Raises UserError as `parse_header` does."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    read_metadata(path)
+    parse_header(path)
     try:
         return load_file(path, device=str(device))
     except (SafetensorError, OSError, ValueError, KeyError) as error:

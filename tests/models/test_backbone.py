@@ -321,3 +321,19 @@ def test_a_wrong_field_of_a_config_is_refused_by_name(broken, message):
 def test_a_config_of_another_project_is_refused():
     with pytest.raises(UserError, match="not one of FullDiT"):
         FullDiTConfig.from_json('{"transformer": {"dim": 5}}')
+
+
+def test_keys_of_image_to_video_and_of_vace_translate_as_well():
+    diffusers = pytest.importorskip("diffusers")
+    size = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 96, "text_dim": 32, "freq_dim": 32}
+    image = diffusers.WanTransformer3DModel(
+        **size, num_layers=2, in_channels=36, image_dim=1280, added_kv_proj_dim=48, pos_embed_seq_len=514
+    ).state_dict()
+    wan = to_wan(image)
+    assert wan["img_emb.proj.0.bias"].shape == (1280,) and wan["img_emb.emb_pos"].shape == (1, 514, 1280)
+    assert {f"blocks.1.cross_attn.{name}.weight" for name in ("k_img", "v_img", "norm_k_img")} <= set(wan)
+    vace = diffusers.WanVACETransformer3DModel(**size, num_layers=2, vace_layers=[0, 1]).state_dict()
+    assert {"vace_blocks.0.before_proj.weight", "vace_blocks.1.after_proj.bias", "head.head.bias"} <= set(to_wan(vace))
+    for state in (image, vace):
+        assert not any("attn1" in name or "attn2" in name or "embedder" in name for name in to_wan(state))
+        assert set(to_diffusers(to_wan(state))) == set(state)

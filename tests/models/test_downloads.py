@@ -11,7 +11,7 @@ import pytest
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.weights import downloads
-from comfyui_fulldit.models.weights.downloads import RemoteFile, RemoteModel, download, resolve
+from comfyui_fulldit.models.weights.downloads import RemoteFile, RemoteModel, download, download_file, resolve
 
 MODEL = RemoteModel("someone/Tiny-Depth-hf", "MIT", (RemoteFile("config.json"), RemoteFile("model.safetensors")))
 
@@ -138,3 +138,40 @@ def test_a_full_disk_is_said_before_anything_is_fetched(hub, tmp_path, monkeypat
     with pytest.raises(UserError, match="needs more room than the 1 MB"):
         download(MODEL, tmp_path)
     assert not hub.reads
+
+
+ONE = replace(MODEL, files=MODEL.files[1:])
+
+
+def test_a_single_file_comes_to_the_path_that_is_asked_for(hub, tmp_path):
+    path = tmp_path / "vae" / "mine.safetensors"
+    assert download_file(ONE, path) == path
+    assert path.read_bytes() == hub.contents["model.safetensors"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["mine.safetensors"]
+    reads = len(hub.reads)
+    assert download_file(ONE, path) == path and len(hub.reads) == reads
+
+
+def test_another_file_is_never_replaced(hub, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"somebody's")
+    with pytest.raises(UserError, match=r"exists but is not the announced file \(it has 10 bytes"):
+        download_file(ONE, path)
+    assert path.read_bytes() == b"somebody's" and not hub.reads
+
+
+def test_a_single_file_that_was_canceled_continues_where_it_stopped(hub, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        download_file(ONE, path, CountedProgress(cancel_at=40))
+    assert not path.exists()
+    hub.reads.clear()
+    assert download_file(ONE, path).read_bytes() == hub.contents["model.safetensors"]
+    assert hub.reads[0][1] == pytest.approx(0.4 * path.stat().st_size, rel=0.05)
+
+
+def test_a_single_file_that_is_not_the_announced_one_is_not_kept(hub, tmp_path):
+    wrong = replace(resolve(ONE), files=(replace(resolve(ONE).files[0], digest="sha256:" + "0" * 64),))
+    with pytest.raises(UserError, match="not what was announced"):
+        download_file(wrong, tmp_path / "mine.safetensors")
+    assert not list(tmp_path.iterdir())

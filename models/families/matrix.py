@@ -1,0 +1,75 @@
+"""The matrix: every family that is known, by id, and which of them take what.
+
+One table for the nodes, the errors, `docs/models.md` and `fulldit models`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .driven import DRIVEN
+from .family import FACETS, Family, ModelFile
+from .undriven import UNDRIVEN
+
+FAMILIES: dict[str, Family] = {family.id: family for family in (*DRIVEN, *UNDRIVEN)}
+
+# Facets in the words of a sentence.
+FACET_NAMES = {
+    "camera": "a camera path",
+    "identity": "reference images",
+    "mask": "masks of who is where",
+    "depth": "a depth clip",
+    "source": "a source video",
+}
+_OTHER_EXPERT = {"high": "low", "low": "high"}
+_BY_HOW = ("native", "part", "rendered")
+
+
+def families_that_take(facet: str) -> list[Family]:
+    """Return the driven families that take a facet, those first that take it as the user means it.
+
+    Raises LookupError for a facet that does not exist.
+    """
+    if facet not in FACETS:
+        raise LookupError(f"'{facet}' is not one of {', '.join(FACETS)}")
+    taking = [family for family in FAMILIES.values() if family.driven and family.support(facet).taken]
+    return sorted(taking, key=lambda family: _BY_HOW.index(family.support(facet).how))
+
+
+def other_models(facet: str) -> str:
+    """Return a part of a sentence that names the models that take a facet: 'FullDiT and VACE; Bernini-R in part'.
+
+    Raises LookupError for a facet that does not exist.
+    """
+    taking = families_that_take(facet)
+    whole = [family.name for family in taking if family.support(facet).how == "native"]
+    part = [family.name for family in taking if family.support(facet).how != "native"]
+    return "; ".join(filter(None, (in_words(whole), f"{in_words(part)} in part" if part else "")))
+
+
+def in_words(names: list[str], last: str = "and") -> str:
+    """Return names as a list in words: 'a, b and c'."""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def belonging_files(family: Family, dim: int, file_name: str = "") -> list[ModelFile]:
+    """Return the files that a model of this family and width needs beside itself: encoder, VAE, LoRA, other expert.
+
+    file_name: the model's own. Where the table has it, its variant is taken, and the other expert of the same form.
+    """
+    if not family.variants:
+        return []
+    named = [variant for variant in family.variants if any(file.name == file_name for file in variant.files)]
+    if not named:
+        return [file for file in family.variant(dim).files if file.role != "model"]
+    other = re.sub("(high|low)_noise", lambda found: f"{_OTHER_EXPERT[found[1]]}_noise", file_name)
+    return [
+        file
+        for file in named[0].files
+        if file.role not in ("model", "second expert") or file.name == other != file_name
+    ]
+
+
+def model_files() -> dict[str, ModelFile]:
+    """Return every file of the driven families by its name."""
+    return {file.name: file for family in FAMILIES.values() for variant in family.variants for file in variant.files}

@@ -1,0 +1,82 @@
+"""The files of the public models that this pack drives, as ComfyUI reads them, and Wan's own negative prompt.
+
+Sizes are those of the repositories, or parameters times bytes. Where a repository of another person names no license,
+the authors' is given, and that is said.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from .family import ModelFile
+
+APACHE = "Apache-2.0"
+APACHE_OF_THE_AUTHORS = "Apache-2.0 by the authors; the repository with this copy names none"
+
+# Wan's own, and that of the models made from it.
+NEGATIVE = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"
+    "丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"
+    "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+
+_WAN_21 = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
+_WAN_22 = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+_BERNINI = "Comfy-Org/Bernini-R"
+_KIJAI = "Kijai/WanVideo_comfy"
+
+Role = Literal["model", "text encoder", "vae", "lora", "second expert"]
+_FOLDERS: dict[Role, str] = {"text encoder": "text_encoders", "vae": "vae", "lora": "loras"}
+
+
+def _file(role: Role, repository: str, path: str, gigabytes: float = 0, license: str = APACHE) -> ModelFile:
+    """Return a file by its path without the ending."""
+    path = f"{path}.safetensors"
+    folder = _FOLDERS.get(role, "diffusion_models")
+    return ModelFile(role, PurePosixPath(path).name, repository, path, folder, license, round(gigabytes * 1e9))
+
+
+def _repackaged(role: Role, repository: str, name: str, gigabytes: float = 0) -> ModelFile:
+    """Return a file of Comfy-Org's repackaging of Wan."""
+    return _file(role, repository, f"split_files/{_FOLDERS.get(role, 'diffusion_models')}/{name}", gigabytes)
+
+
+TEXT_ENCODER = _repackaged("text encoder", _WAN_21, "umt5_xxl_fp8_e4m3fn_scaled", 6.74)
+TEXT_ENCODER_FP16 = _repackaged("text encoder", _WAN_21, "umt5_xxl_fp16", 11.4)
+VAE = _repackaged("vae", _WAN_21, "wan_2.1_vae", 0.254)
+VAE_5B = _repackaged("vae", _WAN_22, "wan2.2_vae")
+# What every model of Wan 2.1's latents needs beside itself.
+SHARED = (TEXT_ENCODER, TEXT_ENCODER_FP16, VAE)
+
+T2V_1_3B = _repackaged("model", _WAN_21, "wan2.1_t2v_1.3B_fp16", 2.84)
+T2V_14B = (
+    _repackaged("model", _WAN_21, "wan2.1_t2v_14B_fp8_scaled"),
+    _repackaged("model", _WAN_21, "wan2.1_t2v_14B_fp16", 28.6),
+)
+T2V_A14B = (
+    _repackaged("model", _WAN_22, "wan2.2_t2v_high_noise_14B_fp8_scaled"),
+    _repackaged("second expert", _WAN_22, "wan2.2_t2v_low_noise_14B_fp8_scaled"),
+)
+TI2V_5B = _repackaged("model", _WAN_22, "wan2.2_ti2v_5B_fp16")
+
+DEPTH_LORA = _file(
+    "lora", "spacepxl/Wan2.1-control-loras", "1.3b/depth/wan2.1-1.3b-control-lora-depth-v0.1_comfy", 0.378
+)
+
+BERNINI_1_3B = _file("model", _BERNINI, "diffusion_models/wan2.1_bernini_1.3B_fp16", 2.84)
+_EXPERTS: tuple[tuple[Role, str], ...] = (("model", "high"), ("second expert", "low"))
+BERNINI_A14B = tuple(
+    _file(role, _BERNINI, f"diffusion_models/wan2.2_bernini_r_{expert}_noise_{form}", gigabytes)
+    for form, gigabytes in (("fp8_scaled", 15.6), ("mxfp8", 15.0), ("fp16", 28.6))
+    for role, expert in _EXPERTS
+)
+
+PHANTOM_1_3B = _file("model", _KIJAI, "Phantom-Wan-1_3B_fp16", 2.87, APACHE_OF_THE_AUTHORS)
+PHANTOM_14B = (
+    _file("model", _KIJAI, "Phantom-Wan-14B_fp8_e4m3fn", 0, APACHE_OF_THE_AUTHORS),
+    _file("model", _KIJAI, "Phantom-Wan-14B_fp16", 28.6, APACHE_OF_THE_AUTHORS),
+)
+
+VACE_1_3B = _repackaged("model", _WAN_21, "wan2.1_vace_1.3B_fp16", 4.31)
+VACE_14B = _repackaged("model", _WAN_21, "wan2.1_vace_14B_fp16", 34.7)
