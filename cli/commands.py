@@ -44,6 +44,7 @@ def progress(quiet: bool) -> Callable[[int, str], Any]:
 
 def generate(args: argparse.Namespace) -> Result:
     """`fulldit generate`."""
+    from ..models.encode import check_names
     from ..models.pipeline import Pipeline
     from .generate import generate
 
@@ -51,6 +52,7 @@ def generate(args: argparse.Namespace) -> Result:
         _fill_in_demo(args)
     pipeline = Pipeline.load(args.checkpoint, args.vae, device=args.device)
     config = pipeline.config
+    check_names((name for name in CONDITIONS if getattr(args, name)), config)  # before any file of them is read
     video = VideoSize(
         config.frames if args.frames is None else args.frames,
         config.height if args.height is None else args.height,

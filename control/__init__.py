@@ -1,12 +1,13 @@
-"""What the user says, before any network sees it: camera paths, identities and depth, in numpy alone.
+"""What the user says, before any network sees it: camera paths, identities, depth and videos, in numpy alone.
 
-condition.py holds what every condition has: the base class and the registry. camera_condition.py, identity_condition.py
-and depth_condition.py hold one class each. conditions.py holds all conditions of one video together, fit.py brings them
-to its size and length, annotated_clip.py is a clip of which everything is known. `camera/` holds trajectories, presets,
-splines and file formats; `identity/` slots, masks and references; `depth/` clips of depth.
+condition.py holds what every condition has: the base class and the registry. camera_condition.py,
+identity_condition.py, depth_condition.py and source_condition.py hold one class each. conditions.py holds all
+conditions of one video together, fit.py brings them to its size and length, annotated_clip.py is a clip of which
+everything is known. `camera/` holds trajectories, presets, splines and file formats; `identity/` slots, masks and
+references; `depth/` clips of depth.
 
-load.py reads what a user types. media.py reads and writes images and videos, clip_files.py clips of one number per
-pixel; files.py writes any file whole or not at all. images.py resizes, optical_flow.py follows pixels between two
-images, libraries.py imports optional libraries, strength.py checks strengths, progress.py reports progress, errors.py
-is the error that a user reads. Nothing here knows torch or ComfyUI.
+load.py reads what a user types. media.py reads and writes images and videos, clip_files.py reads clips frame by frame;
+files.py writes any file whole or not at all. images.py resizes, optical_flow.py follows pixels between two images,
+libraries.py imports optional libraries, strength.py checks strengths, progress.py reports progress, errors.py is the
+error that a user reads. Nothing here knows torch or ComfyUI.
 """

@@ -1,8 +1,9 @@
-"""Clips of one number per pixel in files: NumPy arrays, single images, folders of images, videos.
+"""Clips in files, frame by frame: NumPy arrays, single images, folders of images, videos.
 
-`ARRAY`, `IMAGE`, `FOLDER` and `VIDEO` are their readers. What a file is decides which of them reads it: masks choose in
-`identity/mask_files.py`, depth in `depth/readers.py`. Frames are (H, W) float32, read anew each time they are iterated,
-so that a long clip need not be in memory.
+`ARRAY`, `IMAGE`, `FOLDER` and `VIDEO` are the readers of clips of one number per pixel. What a file is decides which of
+them reads it: masks choose in `identity/mask_files.py`, depth in `depth/readers.py`. `open_color_clip` opens clips in
+color. Frames are (H, W), or in color (H, W, 3), float32, read anew each time they are iterated, so that a long clip
+need not be in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .media import IMAGES, count_frames, iterate_video, read_image, to_gray
 
 
 class Frames(Protocol):
-    """Frames (H, W) of a clip, as often as they are iterated."""
+    """Frames (H, W) or (H, W, 3) of a clip, as often as they are iterated."""
 
     def __len__(self) -> int: ...
 
@@ -32,8 +33,8 @@ class Frames(Protocol):
 class ClipFile:
     """A clip as its file has it.
 
-    frames: (H, W) float32 each. still: one image, which holds for a whole clip. kind: what the numbers are, for depth
-    (see `depth.normalize_depth`). warnings: sentences.
+    frames: (H, W) or (H, W, 3) float32 each. still: one image, which holds for a whole clip. kind: what the numbers
+    are, for depth (see `depth.normalize_depth`). warnings: sentences.
     """
 
     frames: Frames
@@ -66,7 +67,7 @@ def choose_reader(readers: Mapping[str, R], path: Path) -> R:
 
 @dataclass(frozen=True, eq=False)
 class ArrayFrames:
-    """The frames of an array (F, H, W) of numbers, which may be one that is mapped from a file."""
+    """The frames of an array (F, H, W) or (F, H, W, 3), which may be one that is mapped from a file."""
 
     array: np.ndarray
 
@@ -80,10 +81,11 @@ class ArrayFrames:
 
 @dataclass(frozen=True)
 class VideoFrames:
-    """The gray frames of a video or a folder of images, decoded anew at each iteration."""
+    """The frames of a video or a folder of images, decoded anew at each iteration; gray, or in color as they are."""
 
     path: Path
     count: int
+    color: bool = False
 
     def __len__(self) -> int:
         return self.count
@@ -96,7 +98,7 @@ class VideoFrames:
                 raise UserError(
                     f"frame {number} of '{self.path}' has another size than the first: give frames of one size"
                 )
-            yield to_gray(image)
+            yield image if self.color else to_gray(image)
 
 
 def is_image(path: Path) -> bool:
@@ -129,6 +131,16 @@ FOLDER = Reader("a folder of images", Path.is_dir, _open_video)
 VIDEO = Reader("a video", lambda path: True, _open_video)
 
 
+def open_color_clip(path: Path) -> ClipFile:
+    """Return a clip in color: a video, a folder of images, or one image for the whole clip (its alpha is dropped).
+
+    Raises UserError for a missing, truncated or foreign file.
+    """
+    if is_image(path):
+        return ClipFile(ArrayFrames(read_image(path)[None, ..., :3]), still=True)
+    return ClipFile(VideoFrames(path, count_frames(path), color=True))
+
+
 # ---- to the length and size of the video -----------------------------------------------------------------------------
 
 
@@ -152,10 +164,19 @@ def pick_frames(frames: Iterable[np.ndarray], chosen: np.ndarray) -> Iterator[np
 
 
 def fit_frames(
-    frames: Iterable[np.ndarray], count: int, height: int, width: int, fit: Fit, what: str
+    frames: Iterable[np.ndarray],
+    count: int,
+    height: int,
+    width: int,
+    fit: Fit,
+    what: str,
+    channels: tuple[int, ...] = (),
 ) -> tuple[np.ndarray, list[str]]:
-    """Return `count` frames (H, W) of one size as (count, height, width) float32, and warnings, as `fit_size` does."""
-    result = np.empty((count, height, width), np.float32)
+    """Return `count` frames (H, W, *channels) of one size as (count, height, width, *channels) float32, and warnings.
+
+    They are fitted as `fit_size` does.
+    """
+    result = np.empty((count, height, width, *channels), np.float32)
     warnings: list[str] = []
     for number, frame in enumerate(frames):
         fitted, warnings = fit_size(frame[None], height, width, fit.space, what)

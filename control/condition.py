@@ -2,7 +2,8 @@
 
 A condition is one class: a frozen dataclass derived from `Condition`, registered with `@register`. Conditions
 (`conditions.py`), the command line, the token budget, guidance, training and the benchmark go over the registry; how a
-condition becomes tokens is its entry in `models/conditioning/entries.py`.
+condition becomes tokens is its entry in `models/conditioning/entries.py`. One without an entry is for other models:
+every FullDiT checkpoint refuses it.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ def digest_of(*values: object) -> str:
     total = hashlib.sha256()
     for value in values:
         if isinstance(value, np.ndarray):
-            total.update(repr((value.shape, value.dtype.str)).encode() + np.ascontiguousarray(value).tobytes())
+            total.update(repr((value.shape, value.dtype.str)).encode())
+            total.update(np.ascontiguousarray(value).reshape(-1).data)  # without a copy: it may be a whole video
         else:
             total.update(repr(value).encode())
         total.update(b"|")

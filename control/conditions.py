@@ -13,6 +13,7 @@ from .depth_condition import DepthCondition
 from .errors import UserError
 from .fit import Fit
 from .identity_condition import IdentityCondition
+from .source_condition import SourceCondition
 
 T = TypeVar("T", bound=Condition)
 
@@ -23,6 +24,7 @@ __all__ = [
     "Conditions",
     "DepthCondition",
     "IdentityCondition",
+    "SourceCondition",
     "VideoSize",
     "load_conditions",
 ]

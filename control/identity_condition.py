@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,7 @@ from .condition import Condition, VideoSize, check_frames, check_sides, digest_o
 from .errors import UserError
 from .fit import Fit, fit_clip
 from .identity import Identity, masklet_report
+from .identity.slots import DEFAULT_NAMES, MOST_IDENTITIES
 from .load import read_identity
 from .strength import check_strength
 
@@ -23,7 +25,8 @@ from .strength import check_strength
 class IdentityCondition(Condition):
     """One or more identities, each with a strength and range of its own; the first takes slot 0, and so on.
 
-    The strength and range of the condition itself stay at their defaults.
+    The strength and range of the condition itself stay at their defaults. Identities that nobody has named number
+    themselves: 'identity', 'identity 2'. How many a model takes is the model's to say.
     """
 
     name: ClassVar[str] = "identity"
@@ -34,16 +37,27 @@ class IdentityCondition(Condition):
 
     identities: tuple[Identity, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identities", _told_apart(self.identities))
+
     @property
     def active(self) -> bool:
         """Whether any identity has a strength above 0."""
         return any(identity.strength != 0 for identity in self.identities)
 
     def validate(self, video: VideoSize) -> None:
-        """Raise UserError unless every mask video belongs to the video, and names are told apart."""
+        """Raise UserError unless every mask video belongs to the video, and names are told apart.
+
+        Also for more identities than any model takes.
+        """
         super().validate(video)
         if not self.identities:
             raise UserError("the identity condition has no identity: leave it out, or give one")
+        if len(self.identities) > MOST_IDENTITIES:
+            raise UserError(
+                f"{len(self.identities)} identities were given, but no model takes more than {MOST_IDENTITIES}: leave"
+                f" {len(self.identities) - MOST_IDENTITIES} out"
+            )
         names = [identity.name for identity in self.identities]
         if len(set(names)) < len(names):
             raise UserError(f"two identities have the same name ({', '.join(names)}): give each its own")
@@ -100,3 +114,18 @@ class IdentityCondition(Condition):
             identities.append(identity)
             warnings += said
         return cls(identities=tuple(identities)), warnings
+
+
+def _told_apart(identities: Sequence[Identity]) -> tuple[Identity, ...]:
+    """Return the identities with a number after each default name that is taken already."""
+    taken = {identity.name for identity in identities if identity.name not in DEFAULT_NAMES}
+    result: list[Identity] = []
+    for identity in identities:
+        name = identity.name
+        if name in DEFAULT_NAMES:
+            numbers = itertools.count(2)
+            while name in taken:
+                name = f"{identity.name} {next(numbers)}"
+            taken.add(name)
+        result.append(identity if name == identity.name else dataclasses.replace(identity, name=name))
+    return tuple(result)

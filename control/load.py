@@ -7,6 +7,7 @@ identity: 'name=image,mask=file,track=file'; all but the image may be left out. 
     and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py.
 depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer:
     depth/readers.py.
+source: a video, a folder of images, or one image for all frames.
 
 `load_...` return what is loaded; `read_...` return it with warnings about what was done to fit it to the video.
 """
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
-from .clip_files import choose_frames, fit_frames, pick_frames
+from .clip_files import choose_frames, fit_frames, open_color_clip, pick_frames
 from .depth import DepthClip, normalize_stream
 from .depth.readers import open_depth_clip
 from .errors import UserError
@@ -160,3 +162,17 @@ def load_depth(
         raise UserError(f"'{name}': {error.clause}") from error
     warnings = [*recipe.get("warnings", []), *clip.warnings, *warnings, *more]
     return DepthClip(np.clip(values, 0, 1), {**recipe, "warnings": warnings} if warnings else recipe)
+
+
+def read_source(
+    path: str | os.PathLike[str], frames: int, height: int, width: int, fit: Fit = DEFAULT_FIT
+) -> tuple[np.ndarray, list[str]]:
+    """Return a source video (frames, height, width, 3), 0..1, and warnings.
+
+    The file is read a frame at a time. Raises UserError, naming the file, for whatever cannot be used.
+    """
+    what = f"the source video '{os.fspath(path)}'"
+    clip = open_color_clip(Path(path).expanduser())
+    chosen, warnings = choose_frames(clip, frames, fit.time, what)
+    fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
+    return fitted, [*warnings, *more]

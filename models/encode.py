@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from ..control.conditions import Conditions, IdentityCondition
@@ -17,12 +19,7 @@ def check_conditions(conditions: Conditions, config: FullDiTConfig) -> None:
     video = conditions.video
     config.geometry.check(video.frames, video.height, video.width)
     conditions.validate()
-    for name in conditions.names:
-        if name not in config.conditions:
-            raise UserError(
-                f"This checkpoint does not take the condition {name!r} (its streams: {', '.join(config.streams)}). "
-                f"Remove the condition, or load a checkpoint that was trained with it."
-            )
+    check_names(conditions.names, config)
     identity = conditions.get(IdentityCondition)
     if identity is not None and len(identity.identities) > config.slots:
         surplus = len(identity.identities) - config.slots
@@ -30,6 +27,21 @@ def check_conditions(conditions: Conditions, config: FullDiTConfig) -> None:
             f"{len(identity.identities)} identities were given, but the model has {config.slots} slots: leave {surplus}"
             f" out"
         )
+
+
+def check_names(names: Iterable[str], config: FullDiTConfig) -> None:
+    """Raise UserError where a checkpoint with this config does not take one of the conditions, with what does."""
+    for name in names:
+        if name not in config.conditions:
+            other = (
+                "load a checkpoint that was trained with it"
+                if name in ENTRIES
+                else "use a public model that takes it, in ComfyUI (docs/models.md)"
+            )
+            raise UserError(
+                f"This checkpoint does not take the condition {name!r} (its streams: {', '.join(config.streams)}). "
+                f"Remove the condition, or {other}."
+            )
 
 
 @torch.no_grad()

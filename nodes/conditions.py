@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory
@@ -15,14 +16,16 @@ from ..control.conditions import (
     Conditions,
     DepthCondition,
     IdentityCondition,
+    SourceCondition,
     VideoSize,
 )
 from ..control.depth import DepthClip
 from ..control.errors import UserError
 from ..control.fit import Fit, SpaceFit, TimeFit
-from ..control.identity.slots import SLOTS, Identity
+from ..control.identity.slots import MOST_IDENTITIES, Identity
 from . import inputs
 from .sockets import types
+from .sockets.arrays import to_images
 
 if TYPE_CHECKING:
     from ..models.config import FullDiTConfig
@@ -31,7 +34,13 @@ MAX_OTHERS = 8
 OWN = "0 takes the connected model's own."
 
 
-def _weight(name: str, what: str) -> list[io.Float.Input]:
+def _weight(name: str, what: str, optional: bool = False) -> list[io.Float.Input]:
+    """The strength and range of a condition.
+
+    optional: also the strength, out of sight until it is wanted. Saved workflows hold the values of widgets by their
+    places, and the page puts optional ones behind all others: an input that came later has to be optional and last.
+    """
+
     def share(end: str, default: float, tooltip: str) -> io.Float.Input:
         return io.Float.Input(
             f"{name}_{end}",
@@ -52,6 +61,7 @@ def _weight(name: str, what: str) -> list[io.Float.Input]:
             max=5.0,
             step=0.05,
             tooltip=f"Strength of {what}; 0 leaves it out.",
+            **({"advanced": True, "optional": True} if optional else {}),
         ),
         share("start", 0.0, f"{what[:1].upper()}{what[1:]} has an effect from this share of sampling on."),
         share("end", 1.0, f"{what[:1].upper()}{what[1:]} has an effect up to this share of sampling."),
@@ -67,10 +77,10 @@ def _growing(id: str, template: Any, prefix: str, most: int, tooltip: str) -> io
     )
 
 
-def identity_inputs(tooltip: str) -> io.Autogrow.Input:
-    """Return sockets for identities that grow with use."""
+def identity_inputs(tooltip: str, most: int) -> io.Autogrow.Input:
+    """Return sockets for identities that grow with use, up to `most`."""
     template = types.Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on.")
-    return _growing("identities", template, "identity", SLOTS, tooltip)
+    return _growing("identities", template, "identity", most, tooltip)
 
 
 class FullDiTConditions(io.ComfyNode):
@@ -83,13 +93,17 @@ class FullDiTConditions(io.ComfyNode):
             display_name="Conditions (FullDiT)",
             category="FullDiT",
             description=(
-                "Any subset of camera, identities, depth and other conditions for one video. Shows the tokens that "
-                "each adds to the video's own, for the connected model or else the embedded one."
+                "Any subset of camera, identities, depth, a source video and other conditions for one video. Shows the "
+                "tokens that each adds to the video's own, for the connected model or else the embedded one."
             ),
             search_aliases=["controls", "multi condition", "token budget"],
             inputs=[
                 types.Camera.Input("camera", optional=True, tooltip="A camera path with one pose per frame."),
-                identity_inputs("Up to three identities. A new socket appears when the last one is connected."),
+                identity_inputs(
+                    "Up to eight identities; FullDiT models take three. A new socket appears when the last one is "
+                    "connected.",
+                    MOST_IDENTITIES,
+                ),
                 types.Depth.Input("depth", optional=True, tooltip="A depth clip with one image per frame."),
                 # A step of 4 would make the page round 17 to 16, since 0 has a meaning too.
                 io.Int.Input(
@@ -119,8 +133,8 @@ class FullDiTConditions(io.ComfyNode):
                     default=TimeFit.REFUSE.value,
                     optional=True,
                     tooltip=(
-                        "For a camera, mask video or depth clip of another length. refuse: stop with an error. "
-                        "resample: spread it over the video. hold: repeat its last frame, or cut it."
+                        "For a camera, mask video, depth clip or source video of another length. refuse: stop with an "
+                        "error. resample: spread it over the video. hold: repeat its last frame, or cut it."
                     ),
                 ),
                 io.Combo.Input(
@@ -128,7 +142,7 @@ class FullDiTConditions(io.ComfyNode):
                     options=[fit.value for fit in SpaceFit],
                     default=SpaceFit.CROP.value,
                     optional=True,
-                    tooltip="For masks, depth and a camera lens of another aspect ratio.",
+                    tooltip="For masks, depth, a source video and a camera lens of another aspect ratio.",
                 ),
                 io.Model.Input(
                     "model",
@@ -142,6 +156,15 @@ class FullDiTConditions(io.ComfyNode):
                     MAX_OTHERS,
                     "Other kinds of conditions. A new socket appears when the last one is connected.",
                 ),
+                io.Image.Input(
+                    "source_video",
+                    optional=True,
+                    tooltip=(
+                        "The video that the new one starts from, one image per frame. For public models; FullDiT "
+                        "models refuse it."
+                    ),
+                ),
+                *_weight("source", "the source video", optional=True),
             ],
             outputs=[
                 types.Conditions.Output(display_name="conditions", tooltip="For FullDiT Sampler or Apply Conditions.")
@@ -163,12 +186,14 @@ class FullDiTConditions(io.ComfyNode):
         fit_space: str = SpaceFit.CROP.value,
         model: types.HostModel | None = None,
         conditions: Mapping[str, Condition | None] | None = None,
+        source_video: types.ImageTensor | None = None,
         **weights: float,
     ) -> io.NodeOutput:
         from .page.token_budget import describe_budget
 
         config = _config(model)
-        items = [*_known(camera, inputs.connected(identities), depth, weights), *inputs.connected(conditions)]
+        source = None if source_video is None else to_images(source_video, "the source video")
+        items = [*_known(camera, inputs.connected(identities), depth, source, weights), *inputs.connected(conditions)]
         fit = Fit.of(fit_space, TimeFit.RESAMPLE.value if spread else fit_time)
         made = Conditions(_video(frames, width, height, model, config), tuple(items)).fitted(fit)
         counts, warnings = _budget(made, model, config)
@@ -177,7 +202,11 @@ class FullDiTConditions(io.ComfyNode):
 
 
 def _known(
-    camera: CameraTrajectory | None, identities: list[Identity], depth: DepthClip | None, weights: Mapping[str, float]
+    camera: CameraTrajectory | None,
+    identities: list[Identity],
+    depth: DepthClip | None,
+    source: np.ndarray | None,
+    weights: Mapping[str, float],
 ) -> list[Condition]:
     """The conditions that have sockets of their own, with their weights."""
 
@@ -192,6 +221,8 @@ def _known(
         items.append(IdentityCondition(identities=tuple(identities)))
     if depth is not None:
         items.append(DepthCondition(clip=depth, **weight("depth")))
+    if source is not None:
+        items.append(SourceCondition(frames=source, **weight("source")))
     return items
 
 
@@ -201,8 +232,8 @@ def _config(model: types.HostModel | None) -> FullDiTConfig:
         from ..models.conditioning.streams import STREAMS
         from ..models.families.presets import PRESETS
 
-        # Whether the model takes a condition is said where the model is known.
-        return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS))
+        # Whether the model takes a condition, and so many identities, is said where the model is known.
+        return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS), slots=MOST_IDENTITIES)
     from .bridge.conditioning import config_of
 
     return config_of(model)
@@ -223,12 +254,17 @@ def _video(frames: int, width: int, height: int, model: types.HostModel | None, 
 def _budget(
     conditions: Conditions, model: types.HostModel | None, config: FullDiTConfig
 ) -> tuple[dict[str, int], list[str]]:
-    """Tokens of the video and of each stream, and warnings."""
+    """Tokens of the video and of each stream, and warnings.
+
+    Without a model there may be conditions that no FullDiT model takes: they are named. With one they are refused.
+    """
     from ..models.encode import count_tokens
 
     warnings = conditions.warnings()
     if model is not None:
         from .bridge.conditioning import model_warnings
 
-        warnings = warnings + model_warnings(conditions, model)
-    return count_tokens(conditions, config), warnings
+        return count_tokens(conditions, config), warnings + model_warnings(conditions, model)
+    left_out = [name for name in conditions.names if name not in config.conditions]
+    warnings += [f"The {name} has no tokens: it is for public models; FullDiT models refuse it." for name in left_out]
+    return count_tokens(conditions.only(config.conditions), config), warnings

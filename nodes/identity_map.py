@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from comfy_api.latest import io
 
 from ..control.identity import Identity
+from ..control.identity.slots import SLOTS
 from . import inputs
 from .conditions import identity_inputs
 from .page.identity_preview import preview_identities
@@ -30,7 +31,7 @@ class FullDiTIdentityMap(io.ComfyNode):
             ),
             search_aliases=["show masks", "mask overlay", "who is where", "segmentation map", "visualize masks"],
             inputs=[
-                identity_inputs("The identities, in the same order as in Conditions. Or connect masks."),
+                identity_inputs("The identities, in the same order as in Conditions. Or connect masks.", SLOTS),
                 *(
                     io.Mask.Input(
                         f"track{slot}",

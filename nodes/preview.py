@@ -11,7 +11,7 @@ from .sockets.arrays import to_tensor
 
 
 class FullDiTPreview(io.ComfyNode):
-    """Camera path, references, who is where, and depth, as one sheet or frame by frame."""
+    """Camera path, references, who is where, depth and source video, as one sheet or frame by frame."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -19,7 +19,10 @@ class FullDiTPreview(io.ComfyNode):
             node_id="FullDiTPreview",
             display_name="Preview Conditions (FullDiT)",
             category="FullDiT",
-            description="What is asked, as images: the camera from above, the references, who is where, the depth.",
+            description=(
+                "What is asked, as images: the camera from above, the references, who is where, the depth, the source "
+                "video."
+            ),
             search_aliases=["contact sheet", "show conditions"],
             inputs=[
                 types.Conditions.Input("conditions", tooltip="From Conditions."),
@@ -50,7 +53,7 @@ class FullDiTPreview(io.ComfyNode):
         width = max(16, round(height * conditions.video.aspect))
         rows = condition_frames(conditions, height, width)
         if not rows:
-            raise UserError("There is nothing to show: Conditions has no camera, no identity and no depth connected.")
+            raise UserError("There is nothing to show: connect a camera, an identity, depth or a video to Conditions.")
         if layout == "sheet":
             return io.NodeOutput(to_tensor(contact_sheet(rows, height=height)[None]))
         cells = [np.clip(resize_clip(clip, height, width), 0, 1) for _, clip in rows]

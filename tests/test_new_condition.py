@@ -128,5 +128,5 @@ def test_checkpoints_without_it_refuse_it(brightness):
 
 
 def test_the_registries_hold_it_once(brightness):
-    assert list(control_condition.CONDITIONS) == ["camera", "identity", "depth", "brightness"]
-    assert list(registry.ENTRIES) == list(control_condition.CONDITIONS)
+    assert list(control_condition.CONDITIONS) == ["camera", "identity", "depth", "source", "brightness"]
+    assert list(registry.ENTRIES) == ["camera", "identity", "depth", "brightness"], "the source has no tokens"

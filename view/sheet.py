@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..control.camera.trajectory import CameraTrajectory
-from ..control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition
+from ..control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition, SourceCondition
 from ..control.errors import UserError
-from ..control.identity.slots import identity_map, reference_image
+from ..control.identity.slots import SLOT_COLORS, identity_map, reference_image
 from ..control.images import resize_clip
 from ..control.libraries import opencv
 from .colors import INK, NOW, PAPER, PATH, SUBJECT, to_bytes
@@ -117,7 +117,14 @@ def _identity_rows(condition: IdentityCondition, frames: int, height: int, width
     for identity in condition.identities:
         reference = reference_image(identity, height, width)
         rows.append((f"reference: {identity.name}", np.repeat(reference[None], frames, 0)))
-    return [*rows, ("who is where", identity_map(condition.identities, frames, height, width))]
+    if len(condition.identities) <= len(SLOT_COLORS):
+        return [*rows, ("who is where", identity_map(condition.identities, frames, height, width))]
+    # More than there are colors: public models take them, each by itself.
+    for identity in condition.identities:
+        if identity.mask_video is not None:
+            shown = resize_clip(identity.mask_video, height, width).clip(0, 1)
+            rows.append((f"where: {identity.name}", np.repeat(shown[..., None], 3, -1)))
+    return rows
 
 
 def _depth_rows(condition: DepthCondition, frames: int, height: int, width: int) -> list[Row]:
@@ -125,11 +132,16 @@ def _depth_rows(condition: DepthCondition, frames: int, height: int, width: int)
     return [("depth", np.repeat(values[..., None], 3, -1).astype(np.float32))]
 
 
+def _source_rows(condition: SourceCondition, frames: int, height: int, width: int) -> list[Row]:
+    return [("source", resize_clip(condition.frames, height, width))]
+
+
 # How a condition is drawn, by its name; one without an entry has no row. Each function takes its own class.
 DRAWN: dict[str, Callable[[Any, int, int, int], list[Row]]] = {
     "camera": _camera_rows,
     "identity": _identity_rows,
     "depth": _depth_rows,
+    "source": _source_rows,
 }
 
 

@@ -1,7 +1,7 @@
 """Identities: slots with references, masks and masklets (a mask per frame of one object), and the colored identity map.
 
-slots.py: who is in the video. reference.py: reference images, cropped. objects.py: the masklets of several objects, put
-into slots. report.py: masklets in numbers and sentences.
+slots.py: who is in the video. reference.py: reference images, cropped. white.py: the same on white, for public models.
+objects.py: the masklets of several objects, put into slots. report.py: masklets in numbers and sentences.
 
 Painted masks: shapes.py (shapes as data), shape_json.py (shapes as JSON), raster.py (outlines to coverage), runs.py
 (black-and-white images as text), keyframes.py (masks at a few frames), inbetween.py (masks between two), state.py (the

@@ -15,8 +15,13 @@ from ..errors import UserError
 from ..images import resize
 from ..strength import check_strength
 
-# As many slots as the model was trained with, and as the nodes have sockets and outputs.
+# As many slots as the FullDiT checkpoints were trained with, as the painters have outputs, and as there are colors.
 SLOTS = 3
+# As many as Conditions carries: what the public model takes that takes the most. Each model refuses what is too much
+# for it (`models/encode.py`).
+MOST_IDENTITIES = 8
+# What an identity is called that nobody has named: by the command line and by the node.
+DEFAULT_NAMES = ("identity", "object")
 # Slot k is painted in row k of the identity map: red, green, blue. No two share a channel, so soft edges stay readable.
 SLOT_COLORS = np.eye(SLOTS, dtype=np.float32)
 GRAY = 0.5
@@ -28,7 +33,7 @@ class Identity:
 
     name: the one in warnings and errors.
     images: one or more reference images (H, W, 3), 0..1. A fourth channel (alpha) of the first becomes the mask
-        where none is given; the others are laid on gray by theirs.
+        where none is given; the others keep theirs, since what they are laid on is the model's to say (`lay_on`).
     mask: (H, W) of the first image: 1 on the identity, 0 elsewhere; None = the whole image.
     mask_video: (F, H, W): where the identity is in each frame; None = anywhere.
     strength: weight of its conditions, 0..5. start, end: the part of sampling in which they hold, 0..1.
@@ -56,8 +61,7 @@ class Identity:
             check_range(image, what)
             if image.shape[2] == 4 and number == 0 and mask is None:
                 mask = image[..., 3]
-            alpha = image[..., 3:] if number > 0 and image.shape[2] == 4 else 1
-            images[number] = image[..., :3] * alpha + GRAY * (1 - alpha)
+            images[number] = image[..., :3] if number == 0 else image
         if mask is not None:
             mask = np.asarray(mask, np.float32)
             check_range(mask, f"the mask of identity '{self.name}'")
@@ -66,7 +70,7 @@ class Identity:
                     f"the mask of identity '{self.name}' has shape {mask.shape} but its image is"
                     f" {images[0].shape[:2]}: both must have the same height and width"
                 )
-            if mask.max() < 0.5:
+            if not mask.max() > 0.5:
                 raise UserError(f"the mask of identity '{self.name}' is empty: paint the identity white")
         masks = self.mask_video
         if masks is not None:
@@ -81,15 +85,23 @@ class Identity:
             object.__setattr__(self, field, value)
 
 
-def check_range(values: np.ndarray, what: str) -> None:
-    """Raise UserError unless all values are finite and within 0..1 (a hair of rounding allowed)."""
+def check_range(values: np.ndarray, what: str, beyond: float = 1e-3) -> None:
+    """Raise UserError unless all values are finite and within 0..1, or beyond it by no more than `beyond`."""
     if not np.isfinite(values).all():
         raise UserError(f"{what} holds NaN or infinity: numbers between 0 and 1 were expected")
-    if values.size and (values.min() < -1e-3 or values.max() > 1 + 1e-3):
+    if values.size and (values.min() < -beyond or values.max() > 1 + beyond):
         raise UserError(
             f"{what} holds values from {values.min():.4g} to {values.max():.4g}: numbers between 0 and 1 were expected"
             " (divide 8-bit images by 255)"
         )
+
+
+def lay_on(image: np.ndarray, shade: float) -> np.ndarray:
+    """Return an image (H, W, 3 or 4) as (H, W, 3): where its alpha is 0 there is the shade."""
+    if image.shape[2] == 3:
+        return image
+    laid: np.ndarray = image[..., :3] * image[..., 3:] + shade * (1 - image[..., 3:])
+    return laid
 
 
 def identity_map(identities: Sequence[Identity], frames: int, height: int, width: int) -> np.ndarray:
@@ -134,7 +146,7 @@ def reference_image(identity: Identity, height: int, width: int, index: int = 0,
     (a share of its side; references in training are framed so). Without a mask the whole image is fitted in. `index`
     chooses among several images; only the first has a mask.
     """
-    image = identity.images[index]
+    image = lay_on(identity.images[index], GRAY)
     if index == 0 and identity.mask is not None:
         cover = np.clip(identity.mask, 0, 1)
         rows, columns = np.flatnonzero((cover > 0.5).any(1)), np.flatnonzero((cover > 0.5).any(0))

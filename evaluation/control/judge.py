@@ -14,7 +14,7 @@ from einops import rearrange
 
 from ...control.camera.trajectory import CameraTrajectory
 from ...control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition
-from ...control.identity.slots import Identity
+from ...control.identity.slots import GRAY, Identity, lay_on
 from ...models.estimators.camera import USUAL_FOCAL, camera_input, compose, still_disparity
 from ...models.estimators.estimators_file import Estimators, load_estimators
 from ...models.estimators.identity import crop, on_gray
@@ -117,7 +117,8 @@ class Judge:
         """The unit vectors of its reference images, averaged: (64,)."""
         known = []
         for number, image in enumerate(identity.images):
-            pixels = rearrange(torch.from_numpy(np.ascontiguousarray(image[..., :3])).float(), "h w c -> 1 c h w")
+            shown = np.ascontiguousarray(lay_on(image, GRAY))
+            pixels = rearrange(torch.from_numpy(shown).float(), "h w c -> 1 c h w")
             mask = torch.ones_like(pixels[:, 0])
             if number == 0 and identity.mask is not None:
                 mask = torch.from_numpy(np.ascontiguousarray(identity.mask)).float()[None]

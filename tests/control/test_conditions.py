@@ -14,6 +14,7 @@ from comfyui_fulldit.control.conditions import (
     Conditions,
     DepthCondition,
     IdentityCondition,
+    SourceCondition,
     VideoSize,
 )
 from comfyui_fulldit.control.depth import DepthClip
@@ -47,12 +48,19 @@ def depth(**changes) -> DepthCondition:
     return DepthCondition(**{"clip": ramp(), **changes})
 
 
+def source(frames=17, height=32, width=48, **changes) -> SourceCondition:
+    """A video that goes from black at the left to red at the right."""
+    clip = np.zeros((frames, height, width, 3), np.float32)
+    clip[..., 0] = np.linspace(0, 1, width)
+    return SourceCondition(**{"frames": clip, **changes})
+
+
 def everything() -> Conditions:
-    return Conditions(VIDEO, (depth(), identity(), camera()))
+    return Conditions(VIDEO, (source(), depth(), identity(), camera()))
 
 
 def test_conditions_stand_in_the_order_of_the_registry_however_they_are_given():
-    assert everything().names == tuple(CONDITIONS) == ("camera", "identity", "depth")
+    assert everything().names == tuple(CONDITIONS) == ("camera", "identity", "depth", "source")
 
 
 def test_any_subset_can_be_taken():
@@ -61,7 +69,7 @@ def test_any_subset_can_be_taken():
     assert everything().only("depth").names == ("depth",)
     assert everything().only(("depth", "camera")).names == ("camera", "depth")
     assert everything().only([]).names == ()
-    with pytest.raises(UserError, match="'audio' is unknown: choose among camera, identity, depth"):
+    with pytest.raises(UserError, match="'audio' is unknown: choose among camera, identity, depth, source"):
         everything().only(["audio"])
 
 
@@ -76,7 +84,7 @@ def test_two_conditions_of_one_kind_are_refused():
 
 
 def test_what_is_not_a_condition_is_refused():
-    with pytest.raises(UserError, match="class ndarray is not a condition; known are camera, identity, depth"):
+    with pytest.raises(UserError, match="class ndarray is not a condition; known are camera, identity, depth, source"):
         Conditions(VIDEO, (np.zeros(3),))
 
 
@@ -103,6 +111,10 @@ def test_a_video_of_no_size_is_refused(field):
         (identity(cup(frames=5)), "'cup' has 5 frames"),
         (identity(cup(width=32)), "32x32"),
         (identity(cup(), cup()), "same name"),
+        (identity(*(cup(str(number)) for number in range(9))), "9 identities were given.*than 8: leave 1 out"),
+        (source(frames=13), "source video has 13 frames, the video 17"),
+        (source(height=64), "source video is 48x64"),
+        (source(strength=9), "The source has strength 9"),
         (camera(strength=9), "strength 9"),
         (depth(start=0.5, end=0.5), "The depth holds from 0.5 to 0.5"),
         (camera(start=-1), "The camera holds from -1"),
@@ -179,6 +191,21 @@ def test_digests_differ_where_the_network_would_read_something_else():
     assert len({one.digest(), *(other.digest() for other in others)}) == 6
 
 
+def test_identities_that_nobody_named_number_themselves():
+    unnamed = [Identity(name, (IMAGE,)) for name in ("object", "identity", "object", "object 2", "identity", "object")]
+    names = [one.name for one in identity(*unnamed).identities]
+    assert names == ["object", "identity", "object 3", "object 2", "identity 2", "object 4"]
+    Conditions(VIDEO, (identity(*unnamed),)).validate()
+    with pytest.raises(UserError, match="same name"):
+        Conditions(VIDEO, (identity(*unnamed, unnamed[3]),)).validate()
+
+
+def test_as_many_identities_as_any_model_takes_are_carried():
+    eight = identity(*(cup(f"cup {number}") for number in range(8)))
+    Conditions(VIDEO, (eight,)).validate()
+    assert len(Conditions(VIDEO, (eight,)).fitted(Fit()).get(IdentityCondition).identities) == 8
+
+
 def test_names_of_identities_do_not_change_the_digest():
     assert identity(cup("a")).digest() == identity(cup("b")).digest()
 
@@ -195,5 +222,6 @@ def test_what_may_not_be_meant_is_warned_of():
     assert "moves 4.0 times the median depth" in text and "30% of the depth clip" in text and "no effect" in text
     turned = camera(trajectory=preset("pan_left", amount=120))
     assert "turns by 120 degrees" in " ".join(turned.warnings())
+    assert source(strength=0).warnings() == ["The strength of the source is 0, so it has no effect."]
     unit = camera(trajectory=preset("truck_left").replace(unit="an unknown"))
     assert "an unknown unit" in " ".join(unit.warnings())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,9 +98,11 @@ def test_alpha_becomes_the_mask():
 
 def test_later_images_are_laid_on_gray_by_their_own_alpha():
     alpha = np.zeros((8, 6, 1), np.float32)
+    alpha[4:] = 1
     identity = Identity("a", (RED, np.concatenate([RED, alpha], 2)), mask=np.ones((8, 6)))
-    assert (identity.images[1] == 0.5).all() and identity.images[0] is not None
-    assert (reference_image(identity, 16, 16, index=1) == 0.5).all()
+    shown = reference_image(identity, 8, 6, index=1)
+    assert (shown[:4] == 0.5).all() and (shown[4:] == RED[4:]).all()
+    assert (dataclasses.replace(identity, name="b").images[1] == identity.images[1]).all(), "its alpha is still there"
 
 
 def test_wide_subjects_fit_a_square_as_tall_ones_do():
@@ -153,6 +157,7 @@ def test_leaps_and_inverted_masks_get_a_warning():
         ({"images": (RED * 255,)}, "divide 8-bit"),
         ({"mask": np.ones((4, 4))}, "same height and width"),
         ({"mask": np.zeros((8, 6))}, "empty"),
+        ({"mask": np.full((8, 6), 0.5)}, "empty"),
         ({"mask": np.full((8, 6), 7.0)}, "between 0 and 1"),
         ({"mask_video": np.ones((4, 4))}, "frames, height, width"),
         ({"mask_video": np.full((2, 4, 4), np.inf)}, "NaN or infinity"),

@@ -8,7 +8,7 @@ import torch
 
 from comfyui_fulldit.control.camera.formats import write_camera
 from comfyui_fulldit.control.camera.presets import preset
-from comfyui_fulldit.control.conditions import CameraCondition, DepthCondition, IdentityCondition
+from comfyui_fulldit.control.conditions import CameraCondition, DepthCondition, IdentityCondition, SourceCondition
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.encode import count_tokens, encode_conditions
 from comfyui_fulldit.models.families.presets import PRESETS
@@ -233,6 +233,60 @@ def test_two_identities_of_one_name_are_refused(host):
         conditions(host, identities={"identity0": identity(host), "identity1": identity(host)})
 
 
+def test_identities_whose_name_nobody_chose_are_numbered(host):
+    default = next(entry.default for entry in host.schemas["FullDiTIdentity"].inputs if entry.id == "name")
+    made = conditions(host, identities={"identity0": identity(host, default), "identity1": identity(host, " ")})
+    assert [one.name for one in made.get(IdentityCondition).identities] == ["object", "object 2"]
+
+
+def test_conditions_has_sockets_for_eight_identities_and_the_map_for_three(host):
+    eight = {f"identity{k}": identity(host, f"thing {k}") for k in range(8)}
+    out = host.nodes["FullDiTConditions"].execute(frames=FRAMES, width=WIDTH, height=HEIGHT, identities=eight)
+    names = [one.name for one in out.args[0].get(IdentityCondition).identities]
+    assert names == [f"thing {k}" for k in range(8)]
+    assert "references 48" in out.kwargs["ui"]["text"][0], "2x3 tokens for each"
+    sockets = {
+        node: entry.template.max
+        for node in ("FullDiTConditions", "FullDiTIdentityMap")
+        for entry in host.schemas[node].inputs
+        if entry.id == "identities"
+    }
+    assert sockets == {"FullDiTConditions": 8, "FullDiTIdentityMap": 3}
+    with pytest.raises(UserError, match="4 identities were connected, but there are 3 slots"):
+        run(host, "FullDiTIdentityMap", identities={name: eight[name] for name in list(eight)[:4]})
+
+
+def video(frames=FRAMES, height=HEIGHT, width=WIDTH):
+    """Frame k is of the gray k / 10."""
+    return (torch.arange(frames) / 10)[:, None, None, None].expand(frames, height, width, 3)
+
+
+def test_a_source_video_is_fitted_and_mentioned_where_no_model_is_connected(host):
+    size = {"frames": FRAMES, "width": WIDTH, "height": HEIGHT, "camera": camera(host)}
+    weights = {"source_strength": 0.5, "source_start": 0.1, "source_end": 0.9}
+    out = host.nodes["FullDiTConditions"].execute(**size, source_video=video(), **weights)
+    made = out.args[0].get(SourceCondition)
+    assert out.args[0].names == ("camera", "source")
+    assert (made.strength, made.start, made.end) == (0.5, 0.1, 0.9)
+    assert made.frames[:, 0, 0, 0] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    lines = out.kwargs["ui"]["text"][0].splitlines()
+    assert lines[:2] == ["2 tokens, video 12", "camera 2"]
+    assert lines[2:] == ["The source has no tokens: it is for public models; FullDiT models refuse it."]
+    with pytest.raises(UserError, match="source video has 9 frames"):
+        conditions(host, source_video=video(9))
+    longer = conditions(host, source_video=video(9), fit_time="resample").get(SourceCondition)
+    assert longer.frames[:, 0, 0, 0] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    square = conditions(host, source_video=video(width=32))
+    assert square.get(SourceCondition).frames.shape == (FRAMES, HEIGHT, WIDTH, 3) and "cropped" in square.warnings()[0]
+
+
+def test_a_workflow_of_before_gives_the_source_its_defaults(host):
+    """Old prompts have neither the socket nor its weights."""
+    assert conditions(host, camera=camera(host), camera_strength=1.0).names == ("camera",)
+    made = conditions(host, source_video=video()).get(SourceCondition)
+    assert (made.strength, made.start, made.end) == (1.0, 0.0, 1.0)
+
+
 def test_equal_conditions_have_equal_digests_and_others_do_not(host):
     path = camera(host)
     assert conditions(host, camera=path).digest() == conditions(host, camera=camera(host)).digest()
@@ -247,6 +301,10 @@ def test_the_preview_draws_a_row_for_each_condition(host):
     (frames,) = run(host, "FullDiTPreview", conditions=asked, layout="frames", height=64)
     assert frames.shape == (FRAMES, 64, 4 * 96, 3)
     assert frames.min() >= 0 and frames.max() <= 1
+    (frames,) = run(
+        host, "FullDiTPreview", conditions=conditions(host, source_video=video()), layout="frames", height=64
+    )
+    assert frames.shape == (FRAMES, 64, 96, 3) and frames[4].mean() == pytest.approx(0.4)
 
 
 def test_the_preview_of_no_condition_is_refused(host):

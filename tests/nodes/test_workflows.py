@@ -90,6 +90,39 @@ def test_sockets_have_the_names_and_types_of_the_nodes(graph):
             assert name in names, f"{node['type']} has no input {entry['name']}"
 
 
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+
+def widgets_of(node: str) -> list[str]:
+    """The widgets of a node in the page's order: the optional ones behind all others."""
+    known = SCHEMAS[node]["inputs"]
+    return sorted(
+        (name for name in known if known[name]["type"] in WIDGETS), key=lambda name: "optional" in known[name]
+    )
+
+
+def test_saved_values_still_stand_at_the_places_of_their_widgets(graph):
+    """The page gives a node its saved values one after the other; widgets that are left over keep their defaults."""
+    compared = 0
+    for node in graph["nodes"]:
+        known = SCHEMAS.get(node["type"], {"inputs": {}})["inputs"]
+        if any(entry["type"] == "COMFY_DYNAMICCOMBO_V3" for entry in known.values()):
+            continue  # its widgets come and go
+        saved = [entry["name"] for entry in node.get("inputs", []) if "widget" in entry]
+        if known and saved:
+            assert saved == widgets_of(node["type"])[: len(saved)], node["type"]
+            compared += 1
+    assert compared >= 3
+
+
+def test_the_values_of_conditions_have_these_places():
+    """A new widget of the node is optional and last, else the values of every saved workflow move."""
+    places = ["frames", "width", "height", "spread", "camera_strength", "depth_strength"]
+    places += ["camera_start", "camera_end", "depth_start", "depth_end", "fit_time", "fit_space"]
+    places += ["source_strength", "source_start", "source_end"]
+    assert widgets_of("FullDiTConditions") == places
+
+
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_each_workflow_leads_from_the_embedded_model_to_a_video(name):
     nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]

@@ -13,11 +13,11 @@ from typing import TypedDict
 
 import torch
 
-from ...control.condition import CONDITIONS
 from ...control.errors import UserError
 from ...dataset.latents import STREAM, EncodedClips
 from ...dataset.text_rows import row_text
 from ...models.conditioning.condition_streams import ConditionStreams
+from ...models.conditioning.registry import ENTRIES
 from ...models.conditioning.streams import STREAMS
 from ...models.conditioning.text import tokenize
 from ...models.config import FullDiTConfig
@@ -65,14 +65,14 @@ class Batch:
 def parse_subset(key: str) -> tuple[str, ...] | None:
     """Return the conditions of a subset's key: `camera+depth`, `none` -> (), `nothing` -> None (drops the text too).
 
-    Raises UserError for a condition that is not in the registry.
+    Raises UserError for a condition that does not become tokens.
     """
     if key == "nothing":
         return None
     names = () if key == "none" else tuple(key.split("+"))
     for name in names:
-        if name not in CONDITIONS:
-            raise UserError(f"The config names the condition {name!r}, but there are {', '.join(CONDITIONS)} only.")
+        if name not in ENTRIES:
+            raise UserError(f"The config names the condition {name!r}, but only {', '.join(ENTRIES)} can be trained.")
     return names
 
 
