@@ -47,7 +47,9 @@ class FullDiTApply(io.ComfyNode):
                 io.Conditioning.Output(display_name="positive", tooltip="With the conditions."),
                 io.Conditioning.Output(display_name="negative", tooltip="As the model's authors have it."),
                 io.Latent.Output(display_name="latent", tooltip="Empty, in the size that Conditions states."),
-                io.Model.Output(display_name="model", tooltip="For the sampler: with the model's schedule and patches."),
+                io.Model.Output(
+                    display_name="model", tooltip="For the sampler: with the model's schedule and patches."
+                ),
                 io.Int.Output(
                     display_name="trim_latent", tooltip="Latent frames to cut from the front: for Trim Video Latent."
                 ),

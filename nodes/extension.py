@@ -45,6 +45,7 @@ class FullDiTExtension(ComfyExtension):
         from .identity import FullDiTIdentity
         from .identity_map import FullDiTIdentityMap
         from .load import FullDiTLoad
+        from .lora import FullDiTLoadLora
         from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
         from .mask_propagate import FullDiTPropagateMask
         from .mask_sam3 import FullDiTMasksFromTrack
@@ -53,6 +54,7 @@ class FullDiTExtension(ComfyExtension):
 
         return [
             FullDiTLoad,
+            FullDiTLoadLora,
             FullDiTCameraPreset,
             FullDiTCameraPath,
             FullDiTLoadCamera,

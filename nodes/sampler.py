@@ -137,7 +137,9 @@ class FullDiTSampler(io.ComfyNode):
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="For VAE Decode."),
-                io.String.Output(display_name="report", tooltip="What became of each condition, and how it was sampled."),
+                io.String.Output(
+                    display_name="report", tooltip="What became of each condition, and how it was sampled."
+                ),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )

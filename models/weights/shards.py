@@ -1,7 +1,4 @@
-"""Weights in several files: which files belong together, and what they hold together.
-
-Two things name the parts: an index (`NAME.safetensors.index.json`), and their own names (`NAME-00001-of-00003`).
-"""
+"""Weights that are spread over several files: `name-00001-of-00003.safetensors`, an index, or a folder of diffusers."""
 
 from __future__ import annotations
 
@@ -11,31 +8,47 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...control.errors import UserError
-from ...control.files import existing
-from .tensor_file import Header, PathLike, parse_header
+import torch
 
-_PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
-_INDEX = ".safetensors.index.json"
+from ...control.errors import UserError
+from .tensor_file import Header, PathLike, parse_header, read_tensors
+
+INDEX = ".safetensors.index.json"
+_SHARD = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{4}[1-9]|\d{3}[1-9]0)(?P<suffix>\.safetensors)")
 
 
 def shard_paths(path: PathLike) -> list[Path]:
-    """Return the files that hold the weights at `path`: a file, one of several parts, an index, or a folder of these.
+    """Return the files, in order, that hold the weights which `path` stands for.
 
-    In a folder of diffusers the transformer is meant. Raises UserError where something is missing, naming it.
+    `path` is a safetensors file, any one of several shards, an index of shards, or a folder with one of these (or with
+    a folder `transformer` that has them). Raises UserError where a shard is missing, naming it, and where a folder does
+    not say which weights are meant. A single file is given back as it is, whether it exists or not.
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     if path.is_dir():
-        return _of_folder(path)
-    if path.name.endswith(_INDEX):
-        return _of_index(existing(path, "index"))
-    part = _PART.match(path.name)
-    if part is None or not 1 <= int(part["number"]) <= int(part["count"]):
-        return [path]
-    names = [
-        f"{part['stem']}-{number:05d}-of-{part['count']}.safetensors" for number in range(1, int(part["count"]) + 1)
-    ]
-    return _all_present(path.parent, names)
+        return _in_folder(path)
+    if path.name.endswith(INDEX):
+        return _in_index(path)
+    if match := _SHARD.fullmatch(path.name):
+        numbers = range(1, int(match["count"]) + 1)
+        names = [f"{match['name']}-{number:05}-of-{match['count']}{match['suffix']}" for number in numbers]
+        return _existing_all([path.with_name(name) for name in names], path)
+    return [path]
+
+
+def read_shards(path: PathLike) -> dict[str, torch.Tensor]:
+    """Return all tensors of the files that `path` stands for, by name.
+
+    Raises UserError as `shard_paths` does, for a shard that is cut short or not safetensors (naming it), and for a
+    tensor that two of them hold.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in shard_paths(path):
+        more = read_tensors(shard)
+        if twice := sorted(tensors.keys() & more.keys()):
+            raise UserError(f"'{shard}' holds '{twice[0]}', which another shard of it has too. Download all again.")
+        tensors |= more
+    return tensors
 
 
 def read_headers(path: PathLike | Sequence[PathLike]) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
@@ -58,39 +71,41 @@ def parse_headers(paths: Sequence[PathLike]) -> Header:
     return together
 
 
-def _of_folder(folder: Path) -> list[Path]:
-    """Return the files of weights in a folder."""
-    for place in (folder, folder / "transformer"):
-        indices = sorted(place.glob(f"*{_INDEX}"))
-        files = sorted(place.glob("*.safetensors"))
-        if indices:
-            return _of_index(indices[0])
-        if files and all(_PART.match(file.name) for file in files):
-            return shard_paths(files[0])
-        if len(files) == 1:
-            return files
-        if files:
-            names = ", ".join(file.name for file in files[:4])
-            raise UserError(f"the folder '{place}' holds several models ({names}): give one of the files")
-    raise UserError(f"the folder '{folder}' holds no .safetensors file: give the file or its folder")
+def _in_folder(folder: Path) -> list[Path]:
+    """Return the files of the one model in a folder."""
+    names = sorted(file.name for file in folder.iterdir())
+    # Shards of one model are one choice, whether an index lists them or not.
+    first_shard = r"\g<name>-00001-of-\g<count>\g<suffix>"
+    models = [name for name in names if name.endswith(INDEX)] or sorted(
+        {_SHARD.sub(first_shard, name) for name in names if name.endswith(".safetensors")}
+    )
+    if not models and (folder / "transformer").is_dir():
+        return _in_folder(folder / "transformer")
+    if len(models) != 1:
+        found = ", ".join(models) or "no .safetensors file"
+        raise UserError(f"The folder '{folder}' has {found}, but one model was expected. Choose the file itself.")
+    return shard_paths(folder / models[0])
 
 
-def _of_index(index: Path) -> list[Path]:
-    """Return the files that an index names. They lie beside it, whatever it says."""
+def _in_index(path: Path) -> list[Path]:
+    """Return the files that an index lists. Raises UserError for an index that is missing or malformed."""
     try:
-        names = {Path(str(name)).name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"'{index}' is not an index of safetensors files: give the file of weights itself") from error
-    return _all_present(index.parent, sorted(names))
+        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        well_formed = bool(names) and all(Path(name).name == name for name in names)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        well_formed = False
+    if not well_formed:
+        raise UserError(f"'{path}' is not an index of safetensors files. Download it again, or choose a shard itself.")
+    return _existing_all([path.with_name(name) for name in sorted(names)], path)
 
 
-def _all_present(folder: Path, names: list[str]) -> list[Path]:
-    """Return the paths of the parts. Raises UserError that names those that are missing."""
-    missing = [name for name in names if not (folder / name).is_file()]
+def _existing_all(shards: list[Path], path: Path) -> list[Path]:
+    """Return `shards` if all of them are there. Raises UserError naming the first that is not."""
+    missing = [shard.name for shard in shards if not shard.is_file()]
     if missing:
-        listed = " and ".join(f"'{name}'" for name in missing[:3])
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(
-            f"{listed} {'is' if len(missing) == 1 else 'are'} missing of {len(names)} parts in '{folder}': download all"
-            " parts into one folder"
+            f"The weights of '{path}' are in {len(shards)} files, but {missing[0]}{more} is not in this folder. "
+            f"Download what is missing into it."
         )
-    return [folder / name for name in names]
+    return shards

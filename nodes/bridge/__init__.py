@@ -2,7 +2,7 @@
 
 loaders.py makes MODEL, CLIP and VAE of checkpoints, which paths.py finds in the host's model folders. base_model.py is
 the model config and BaseModel, network.py the transformer with the host's hooks, latent_format.py the latent format,
-clip.py the text encoder as a CLIP.
+clip.py the text encoder as a CLIP. lora.py puts LoRA files of any writer on a MODEL.
 
 conditioning.py encodes conditions and puts them onto a conditioning; cond.py carries them through core's samplers.
 sampling.py samples through core. depth_anything.py finds Depth Anything V2 in the host's model folders and runs it on

@@ -1,4 +1,4 @@
-"""Checkpoint and VAE files: the shipped ones, and those in the host's model folders."""
+"""Checkpoint, VAE and LoRA files: the shipped ones, and those in the host's model folders."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def vae_names() -> list[str]:
     return [EMBEDDED, *folder_paths.get_filename_list("vae")]
 
 
+def lora_names() -> list[str]:
+    """Return the files in `models/loras`."""
+    names: list[str] = folder_paths.get_filename_list("loras")
+    return names
+
+
 def embedded_file(name: str) -> Path:
     """Return the shipped file `name` (without extension), or the one in the folder that FULLDIT_CHECKPOINTS names."""
     folder = os.environ.get(ENVIRONMENT)
@@ -47,7 +53,18 @@ def model_file(folder: str, name: str, embedded: str) -> Path:
 
     Raises UserError if it is gone.
     """
-    path = embedded_file(embedded) if name == EMBEDDED else folder_paths.get_full_path(folder, name)
+    return _existing(
+        embedded_file(embedded) if name == EMBEDDED else folder_paths.get_full_path(folder, name), folder, name
+    )
+
+
+def lora_file(name: str) -> Path:
+    """Return the file behind an entry of `lora_names`. Raises UserError if it is gone."""
+    return _existing(folder_paths.get_full_path("loras", name), "loras", name)
+
+
+def _existing(path: str | Path | None, folder: str, name: str) -> Path:
+    """Return the path of the file `name` of a list of `folder`. Raises UserError if it is not there."""
     if path is None or not Path(path).is_file():
         raise UserError(
             f"The file '{name}' is not there ({path or folder}). Press R to refresh the list and choose another, "

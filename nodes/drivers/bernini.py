@@ -124,7 +124,9 @@ class BerniniDriver(Driver):
             guidance=guidance,
             latent=empty_latent(conditions.video),
             stock=(text.plus, text.minus),
-            lost="" if len(guidance.terms) == 1 else f"Of the {len(names)} passes of {task} only the two of the text run.",
+            lost=""
+            if len(guidance.terms) == 1
+            else f"Of the {len(names)} passes of {task} only the two of the text run.",
         )
 
 
@@ -178,9 +180,7 @@ def _scales(request: Request, settings: Settings) -> dict[str, float]:
     }
 
 
-def _core_keys(
-    held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video: bool, images: bool
-) -> dict[str, Any]:
+def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video: bool, images: bool) -> dict[str, Any]:
     """What core's own node makes of the streams of a pass, and the depth for a LoRA."""
     base = base_video(held, facts) if video else None
     pictures = references(held) if images else []

@@ -101,4 +101,3 @@ def _select(streams: ConditionStreams | None, names: tuple[str, ...]) -> Conditi
         return None
     chosen = streams.select(names)
     return chosen if chosen.streams else None
-

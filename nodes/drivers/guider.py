@@ -91,7 +91,9 @@ def make_guider(plan: Plan) -> PlanGuider:
     guider.set_plan(plan)
     text = plan.guidance.text
     if _has_patches(plan.model.model_options) and text is not None and text.projection is not None:
-        logging.warning("FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own.")
+        logging.warning(
+            "FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own."
+        )
     return guider
 
 

@@ -251,9 +251,7 @@ def _check_vae(vae: Any, facts: ModelFacts) -> None:
         )
 
 
-def _check_scales(
-    scales: Mapping[str, float], settings: Settings, conditions: Conditions, facts: ModelFacts
-) -> None:
+def _check_scales(scales: Mapping[str, float], settings: Settings, conditions: Conditions, facts: ModelFacts) -> None:
     """Raise UserError for the guidance scale of a condition that is not present, or that the family does not have."""
     for name, scale in scales.items():
         if name == "text":

@@ -30,13 +30,17 @@ def say_one_strength(notes: Sequence[Note], conditions: Conditions, names: Itera
     strengths = strengths_of(conditions, names)
     if len(set(strengths)) < 2:
         return list(notes)
-    return _with_words(notes, names, f"{what} has one strength for all of them, so the largest, {max(strengths):g}, is used.")
+    return _with_words(
+        notes, names, f"{what} has one strength for all of them, so the largest, {max(strengths):g}, is used."
+    )
 
 
 def say_on_or_off(notes: Sequence[Note], conditions: Conditions, names: Iterable[str]) -> list[Note]:
     """Return the notes, those of `names` with a word about it where a strength is neither 0 nor 1."""
     changed = [name for name in names if any(value != 1 for value in strengths_of(conditions, [name]))]
-    return _with_words(notes, changed, "Its strength can only be 0 or 1 here, so 1 is used.") if changed else list(notes)
+    return (
+        _with_words(notes, changed, "Its strength can only be 0 or 1 here, so 1 is used.") if changed else list(notes)
+    )
 
 
 def _with_words(notes: Sequence[Note], names: Iterable[str], words: str) -> list[Note]:

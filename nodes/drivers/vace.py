@@ -37,10 +37,7 @@ class VaceDriver(Driver):
         """Return the notes of the matrix; a region needs a source video, and a source video a region."""
         notes = super().accept(conditions, facts)
         has_source, has_mask = source_video(conditions) is not None, region_mask(conditions) is not None
-        return [
-            _needs_other(note, has_source, has_mask)
-            for note in say_one_strength(notes, conditions, READ, "VACE")
-        ]
+        return [_needs_other(note, has_source, has_mask) for note in say_one_strength(notes, conditions, READ, "VACE")]
 
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Return two passes, both with what VACE is given, as its authors sample it."""

@@ -90,7 +90,9 @@ def _pad_wrapper(
         time_dim_concat = _widened(time_dim_concat, x.shape[1])
     if kwargs.get("context_latents") is not None:
         kwargs["context_latents"] = [_widened(latent, x.shape[1]) for latent in kwargs["context_latents"]]
-    predicted: torch.Tensor = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options or {}, **kwargs)
+    predicted: torch.Tensor = executor(
+        x, timestep, context, clip_fea, time_dim_concat, transformer_options or {}, **kwargs
+    )
     return predicted
 
 

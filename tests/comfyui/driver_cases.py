@@ -59,7 +59,9 @@ def conditions(
         video = np.random.default_rng(source).random((frames, HEIGHT, WIDTH, 3), np.float32)
         items.append(parts.SourceCondition(frames=video, **more.get("source_fields", {})))
     if camera:
-        items.append(parts.CameraCondition(trajectory=module("control.camera.presets").preset("orbit_left", frames=frames)))
+        items.append(
+            parts.CameraCondition(trajectory=module("control.camera.presets").preset("orbit_left", frames=frames))
+        )
     return parts.Conditions(parts.VideoSize(frames, HEIGHT, WIDTH, 16.0), tuple(items))
 
 
@@ -80,7 +82,9 @@ class OneStep:
     def __init__(self, calls: int = 1):
         self.calls, self.outputs = calls, []
 
-    def sample(self, guider, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False):
+    def sample(
+        self, guider, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
         for index in range(self.calls):
             sigma = sigmas[index] * noise.new_ones(noise.shape[0])
             self.outputs.append(guider(noise + index, sigma, **extra_args))

@@ -88,7 +88,9 @@ def estimated(kind, size, monkeypatch, frames=FRAMES, **keys):
     monkeypatch.setattr(comfy.model_management, "pytorch_attention_flash_attention", lambda: True)
     dim, _, _ = SIZES[size]
     config = {"image_model": "wan2.1", "model_type": "vace" if kind == "vace" else "t2v", "dim": dim}
-    factor = getattr(comfy.supported_models, "WAN21_Vace" if kind == "vace" else "WAN21_T2V")(config).memory_usage_factor
+    factor = getattr(comfy.supported_models, "WAN21_Vace" if kind == "vace" else "WAN21_T2V")(
+        config
+    ).memory_usage_factor
 
     class Patcher:
         model = empty_model(factor)

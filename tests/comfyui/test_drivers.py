@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from .driver_cases import (
-    FRAMES,
     HEIGHT,
     LATENT,
     WIDTH,
@@ -241,11 +240,10 @@ def frames_apg(delta, base):
 FORMULAS = {
     "t2v": lambda p: p["n0"] + 4.0 * (p["p0"] - p["n0"]),
     "v2v": lambda p: p["nV"] + 4.0 * (p["pV"] - p["nV"]),
-    "r2v": lambda p: p["n0"] + 4.5 * frames_apg(p["nI"] - p["n0"], p["nI"]) + 4.0 * frames_apg(p["pI"] - p["nI"], p["pI"]),
-    "rv2v": lambda p: p["n0"]
-    + 1.25 * (p["nV"] - p["n0"])
-    + 4.5 * (p["nVI"] - p["nV"])
-    + 4.0 * (p["pVI"] - p["nVI"]),
+    "r2v": lambda p: (
+        p["n0"] + 4.5 * frames_apg(p["nI"] - p["n0"], p["nI"]) + 4.0 * frames_apg(p["pI"] - p["nI"], p["pI"])
+    ),
+    "rv2v": lambda p: p["n0"] + 1.25 * (p["nV"] - p["n0"]) + 4.5 * (p["nVI"] - p["nV"]) + 4.0 * (p["pVI"] - p["nVI"]),
 }
 
 
@@ -263,7 +261,11 @@ def test_berninis_guidance_is_its_formula(models, task):
 def test_image_passes_of_bernini_count_their_streams_from_1(models):
     """In rv2v references stand behind the video; alone they are the first streams."""
     plan = bernini_plan(models, "r2v").plan
-    assert [len(entry[1].get("context_latents", ())) for name in ("n0", "nI", "pI") for entry in plan.passes[name]] == [0, 2, 2]
+    assert [len(entry[1].get("context_latents", ())) for name in ("n0", "nI", "pI") for entry in plan.passes[name]] == [
+        0,
+        2,
+        2,
+    ]
     plan = bernini_plan(models, "rv2v").plan
     streams = {name: plan.passes[name][0][1].get("context_latents", ()) for name in plan.passes}
     assert [len(streams[name]) for name in ("n0", "nV", "nVI", "pVI")] == [0, 1, 3, 3]
@@ -344,7 +346,11 @@ def test_a_range_is_a_span_of_sampling(models, family, parts):
     clips = {name: value for name, value in parts.items() if name != "identities"}
     count = parts.get("identities", 0)
     held = conditions([identity(i, end=0.5) for i in range(count)], **clips, **ranged)
-    other = conditions([identity(50 + i, end=0.5, name=f"thing{i}") for i in range(count)], **{k: v + 9 for k, v in clips.items()}, **ranged)
+    other = conditions(
+        [identity(50 + i, end=0.5, name=f"thing{i}") for i in range(count)],
+        **{k: v + 9 for k, v in clips.items()},
+        **ranged,
+    )
     whole = conditions([identity(i) for i in range(count)], **clips)
     plans = [plan_of(models[family], one).plan for one in (held, other, whole)]
     sampling = plans[0].model.get_model_object("model_sampling")
@@ -397,7 +403,18 @@ def test_the_sampler_gives_a_latent_of_the_videos_own_length(models, family):
     node = module("nodes.sampler").FullDiTSampler
     with torch.inference_mode():
         latent, report = node.execute(
-            models[family], FakeCLIP(), FakeVAE(), held, "a cat", 1, 2, -1, "auto", "auto", preview=False, leave_out=True
+            models[family],
+            FakeCLIP(),
+            FakeVAE(),
+            held,
+            "a cat",
+            1,
+            2,
+            -1,
+            "auto",
+            "auto",
+            preview=False,
+            leave_out=True,
         ).args
     assert latent["samples"].shape == (1, 16, *LATENT) and torch.isfinite(latent["samples"]).all()
     assert "2 steps" in report and "depth" in report and "passes per step" in report
@@ -411,7 +428,12 @@ def test_apply_drives_a_stock_ksampler(models, family):
     held = conditions([identity(1)], depth=3)
     clip = FakeCLIP()
     out = module("nodes.apply").FullDiTApply.execute(
-        models[family], FakeVAE(), clip.encode_from_tokens_scheduled("a cat"), clip.encode_from_tokens_scheduled(""), held, True
+        models[family],
+        FakeVAE(),
+        clip.encode_from_tokens_scheduled("a cat"),
+        clip.encode_from_tokens_scheduled(""),
+        held,
+        True,
     )
     positive, negative, latent, model, trim, report = out.args
     noise = comfy.sample.prepare_noise(latent["samples"], 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -59,7 +58,13 @@ def sampled(model, held, steps=6, **options):
     run = module("nodes.drivers.run")
     with torch.inference_mode():
         latent, _ = run.sample(
-            model, FakeCLIP(), FakeVAE(), held, "a cat", "", run.SamplingOptions(3, steps=steps, preview=False, **options)
+            model,
+            FakeCLIP(),
+            FakeVAE(),
+            held,
+            "a cat",
+            "",
+            run.SamplingOptions(3, steps=steps, preview=False, **options),
         )
     return latent["samples"]
 
@@ -70,7 +75,9 @@ def sampled(model, held, steps=6, **options):
 def windowed(model, fuse="pyramid", length=3, overlap=1):
     from comfy_extras.nodes_context_windows import ContextWindowsManualNode as Windows
 
-    return Windows.execute(model, length, overlap, "standard_static", 1, False, fuse, 2, False, causal_window_fix=False).args[0]
+    return Windows.execute(
+        model, length, overlap, "standard_static", 1, False, fuse, 2, False, causal_window_fix=False
+    ).args[0]
 
 
 @pytest.mark.parametrize("fuse", ["pyramid", "relative", "overlap-linear", "flat"])
@@ -254,7 +261,9 @@ def test_reference_tokens_count_in_cores_estimate(folder, family, frames):
     for name in ("i", "u") if family == "phantom" else ("nI", "n0"):
         conds = {"positive": convert_cond(plan.passes[name])}
         needed.append(estimate_memory(plan.model, shape, conds)[1])
-    tokens = plan_of(model, held_for(family)).taken.driver.tokens(held_for(family), module("nodes.drivers.registry").facts_of(model))
+    tokens = plan_of(model, held_for(family)).taken.driver.tokens(
+        held_for(family), module("nodes.drivers.registry").facts_of(model)
+    )
     video = LATENT[0] * (LATENT[1] // 2) * (LATENT[2] // 2)
     base = estimate_memory(plan.model, shape, {"positive": []})[1]
     assert needed[0] / base == pytest.approx((video + tokens["identity"]) / video, rel=1e-6)
@@ -262,7 +271,12 @@ def test_reference_tokens_count_in_cores_estimate(folder, family, frames):
         assert needed[1] == base
     again = module("nodes.bridge.memory")
     again.count_references(model.model)  # once only
-    assert estimate_memory(plan.model, shape, {"positive": convert_cond(plan.passes["i" if family == "phantom" else "nI"])})[1] == needed[0]
+    assert (
+        estimate_memory(
+            plan.model, shape, {"positive": convert_cond(plan.passes["i" if family == "phantom" else "nI"])}
+        )[1]
+        == needed[0]
+    )
 
 
 # ---- what a MODEL is -------------------------------------------------------------------------------------------------

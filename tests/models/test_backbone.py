@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.config import CORE_FIELDS, FullDiTConfig
 from comfyui_fulldit.models.families.presets import PRESETS
-from comfyui_fulldit.models.weights.key_maps import is_diffusers, load_backbone, to_diffusers, to_wan
+from comfyui_fulldit.models.weights.key_maps import to_diffusers, to_wan
 
 from .nets import GEOMETRY, apart, conditions, latent, randomized, small, words
+from .wan_keys import text_to_video
 
 
 def diffusers_twin(config: FullDiTConfig):
@@ -51,70 +53,24 @@ def test_without_conditions_it_equals_diffusers(dim):
     assert apart(model(x, t + 30, context), expected) > 1e-3
 
 
-def test_keys_of_diffusers_translate_to_wan_and_back():
-    state = diffusers_twin(small()).state_dict()
-    assert is_diffusers(state)
-    wan = to_wan(state)
-    assert not is_diffusers(wan) and set(to_diffusers(wan)) == set(state)
-
-
-def test_a_prefix_of_a_wrapping_is_taken_off_keys():
-    wan = to_wan(diffusers_twin(small()).state_dict())
-    assert to_wan({f"model.diffusion_model.{n}": v for n, v in wan.items()}).keys() == wan.keys()
-
-
-def test_a_backbone_takes_open_weights_and_starts_its_tokenizers_from_them():
-    state = diffusers_twin(small()).state_dict()
-    model = FullDiT(small())
-    load_backbone(model, state)
-    assert torch.equal(model.head.modulation, state["scale_shift_table"])
-    assert torch.equal(model.blocks[1].norm3.bias, state["blocks.1.norm2.bias"])
-    assert torch.equal(model.tokenizers["depth"].patch_embedding.weight, state["patch_embedding.weight"])
-
-
-def test_weights_of_image_to_video_or_of_another_size_are_refused():
-    state = to_wan(diffusers_twin(small()).state_dict())
-    with pytest.raises(UserError, match="image|text-to-video"):
-        load_backbone(FullDiT(small()), {**state, "img_emb.proj.0.weight": torch.zeros(1)})
-    with pytest.raises(UserError, match="other shapes"):
-        load_backbone(FullDiT(small(ffn_dim=48)), state)
-
-
-def official_shapes(dim: int, ffn: int, layers: int) -> dict[str, tuple[int, ...]]:
-    """Keys and shapes of the published Wan2.1-T2V files."""
-    found = {
-        "patch_embedding.weight": (dim, 16, 1, 2, 2),
-        "patch_embedding.bias": (dim,),
-        "head.modulation": (1, 2, dim),
-    }
-
-    def linear(name, out, into):
-        found[f"{name}.weight"], found[f"{name}.bias"] = (out, into), (out,)
-
-    linear("text_embedding.0", dim, 4096)
-    linear("text_embedding.2", dim, dim)
-    linear("time_embedding.0", dim, 256)
-    linear("time_embedding.2", dim, dim)
-    linear("time_projection.1", 6 * dim, dim)
-    linear("head.head", 64, dim)
-    for i in range(layers):
-        block = f"blocks.{i}"
-        found[f"{block}.modulation"] = (1, 6, dim)
-        found[f"{block}.norm3.weight"] = found[f"{block}.norm3.bias"] = (dim,)
-        for kind in ("self_attn", "cross_attn"):
-            for part in "qkvo":
-                linear(f"{block}.{kind}.{part}", dim, dim)
-            found[f"{block}.{kind}.norm_q.weight"] = found[f"{block}.{kind}.norm_k.weight"] = (dim,)
-        linear(f"{block}.ffn.0", ffn, dim)
-        linear(f"{block}.ffn.2", dim, ffn)
-    return found
+@torch.no_grad()
+def test_blocks_of_wan_1_3b_equal_those_of_diffusers():
+    """At their real widths and number of heads, two blocks of them."""
+    config = replace(PRESETS["wan-1.3b"], num_layers=2, streams=())
+    model = randomized(config, scale=0.03)
+    twin = diffusers_twin(config)
+    twin.load_state_dict(to_diffusers(model.state_dict()), strict=True)
+    x, t, context = latent(), torch.tensor([640.0]), words(config)
+    expected = twin(x, t, context).sample
+    assert apart(model(x, t, context), expected) < 1e-5
+    assert apart(model(x, t, 2 * context), expected) > 1e-3
 
 
 @pytest.mark.parametrize("name, count, size", [("wan-1.3b", 825, 1.419e9), ("wan-14b", 1095, 14.288e9)])
 def test_wan_scale_has_the_published_keys(name, count, size):
     config = PRESETS[name]
     model = FullDiT(config, device="meta", dtype=torch.bfloat16)
-    official = official_shapes(config.dim, config.ffn_dim, config.num_layers)
+    official = text_to_video(config.dim, config.ffn_dim, config.num_layers)
     own = {n: tuple(v.shape) for n, v in model.state_dict().items() if not n.startswith("tokenizers.")}
     assert own == official
     assert len(official) == count

@@ -45,6 +45,7 @@ NODES = [
     "FullDiTIdentityMap",
     "FullDiTLoad",
     "FullDiTLoadCamera",
+    "FullDiTLoadLora",
     "FullDiTMaskPainter",
     "FullDiTMasksFromTrack",
     "FullDiTPreview",
