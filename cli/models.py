@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..control.errors import UserError
-from ..control.files import size_text
+from ..models.families.about import CELLS, about_family
 from ..models.families.detect import detect_file
 from ..models.families.family import FACETS, Family, ModelFile
-from ..models.families.matrix import FACET_NAMES, FAMILIES, belonging_files, model_files, other_models
+from ..models.families.matrix import FAMILIES, belonging_files, model_files
 from ..models.weights.downloads import RemoteFile, RemoteModel, download_file, resolve
 
 Result = dict[str, Any]
-_CELLS = {"native": "yes", "part": "in part", "rendered": "as images", "refused": "-", "ignored": "-"}
 
 
 def list_families() -> Result:
@@ -87,7 +86,7 @@ def _show_matrix() -> None:
     width = max(len(family.name) for family in driven)
     print(f"{'':{width}}  {'  '.join(f'{facet:8}' for facet in FACETS)}")
     for family in driven:
-        print(f"{family.name:{width}}  {'  '.join(f'{_CELLS[family.support(facet).how]:8}' for facet in FACETS)}")
+        print(f"{family.name:{width}}  {'  '.join(f'{CELLS[family.support(facet).how]:8}' for facet in FACETS)}")
     others = ", ".join(family.name for family in FAMILIES.values() if not family.driven)
     print(f"\nOnly recognized, not driven: {others}.")
     print("`fulldit models FILE` says what a file is; docs/models.md says more about each model.")
@@ -96,17 +95,13 @@ def _show_matrix() -> None:
 def _show_file(result: Result) -> None:
     """Print what a file is, what it takes, and the files that belong to it."""
     print(result["detection"]["sentence"])
-    for id, row in result["families"].items():
-        print(f"\n{row['name']}")
-        if row["sentence"]:
-            print(f"  {row['sentence']}")
-        for facet, support in row["takes"].items():
-            print(f"  {facet:9} {_CELLS[support['how']]:8} {support['sentence']}")
-        for facet in (facet for facet, support in row["takes"].items() if support["how"] == "refused"):
-            print(f"  for {FACET_NAMES[facet]}: {other_models(facet)}")
+    name = Path(result["file"]).name
+    for id in result["families"]:
+        print(f"\n{FAMILIES[id].name}")
+        for line in about_family(FAMILIES[id], result["detection"]["dim"], name):
+            print(f"  {line}")
         for file in result["files"][id]:
-            size = size_text(file["bytes"]) if file["bytes"] else "size: ask the hub"
-            print(f"  {file['role']:13} {file['folder']}/{file['name']} ({size}, {file['license']}) {file['url']}")
+            print(f"  {file['url']}")
 
 
 def _row(family: Family) -> Result:

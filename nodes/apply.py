@@ -40,7 +40,7 @@ class FullDiTApply(io.ComfyNode):
                     "leave_out",
                     default=False,
                     optional=True,
-                    tooltip="Go on without the conditions that the model cannot take, instead of stopping with an error.",
+                    tooltip="Go on without the conditions that the model cannot take, instead of stopping.",
                 ),
             ],
             outputs=[

@@ -191,12 +191,11 @@ class FullDiTConditions(io.ComfyNode):
     ) -> io.NodeOutput:
         from .page.token_budget import describe_budget
 
-        config = _config(model)
         source = None if source_video is None else to_images(source_video, "the source video")
         items = [*_known(camera, inputs.connected(identities), depth, source, weights), *inputs.connected(conditions)]
         fit = Fit.of(fit_space, TimeFit.RESAMPLE.value if spread else fit_time)
-        made = Conditions(_video(frames, width, height, model, config), tuple(items)).fitted(fit)
-        counts, warnings = _budget(made, model, config)
+        made = Conditions(_video(frames, width, height, model), tuple(items)).fitted(fit)
+        counts, warnings = _budget(made, model)
         # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
         return io.NodeOutput(made, ui={"text": [describe_budget(counts, warnings)]})
 
@@ -226,45 +225,43 @@ def _known(
     return items
 
 
-def _config(model: types.HostModel | None) -> FullDiTConfig:
-    """The config of the model; where none is connected, the embedded one's, with every condition that there is."""
-    if model is None:
-        from ..models.conditioning.streams import STREAMS
-        from ..models.families.presets import PRESETS
+def _video(frames: int, width: int, height: int, model: types.HostModel | None) -> VideoSize:
+    """The video's size and rate, where a 0 stands for the model's own; without a model, the embedded one's rate."""
+    if model is not None:
+        from .drivers.run import check_size, own_video
 
-        # Whether the model takes a condition, and so many identities, is said where the model is known.
-        return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS), slots=MOST_IDENTITIES)
-    from .bridge.conditioning import config_of
-
-    return config_of(model)
-
-
-def _video(frames: int, width: int, height: int, model: types.HostModel | None, config: FullDiTConfig) -> VideoSize:
-    """The video's size, where a 0 stands for the model's own."""
-    if model is None and not (frames and width and height):
+        own = own_video(model)
+        video = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
+        check_size(model, video)
+        return video
+    config = _any_config()
+    if not (frames and width and height):
         raise UserError(
             f"The video is {frames} frames of {width}x{height}; a 0 stands for the model's own: connect model, or set"
             f" the number"
         )
-    video = VideoSize(frames or config.frames, height or config.height, width or config.width, config.fps)
-    config.geometry.check(video.frames, video.height, video.width)
-    return video
+    config.geometry.check(frames, height, width)
+    return VideoSize(frames, height, width, config.fps)
 
 
-def _budget(
-    conditions: Conditions, model: types.HostModel | None, config: FullDiTConfig
-) -> tuple[dict[str, int], list[str]]:
-    """Tokens of the video and of each stream, and warnings.
+def _budget(conditions: Conditions, model: types.HostModel | None) -> tuple[Mapping[str, int], list[str]]:
+    """Tokens of the video and of each stream, and sentences: with a model, what becomes of each condition in it."""
+    if model is not None:
+        from .drivers.run import describe
 
-    Without a model there may be conditions that no FullDiT model takes: they are named. With one they are refused.
-    """
+        described = describe(model, conditions)
+        return described.tokens, [*conditions.warnings(), *described.lines]
     from ..models.encode import count_tokens
 
-    warnings = conditions.warnings()
-    if model is not None:
-        from .bridge.conditioning import model_warnings
-
-        return count_tokens(conditions, config), warnings + model_warnings(conditions, model)
+    config = _any_config()
     left_out = [name for name in conditions.names if name not in config.conditions]
-    warnings += [f"The {name} has no tokens: it is for public models; FullDiT models refuse it." for name in left_out]
-    return count_tokens(conditions.only(config.conditions), config), warnings
+    said = [f"The {name} has no tokens: it is for public models; FullDiT models refuse it." for name in left_out]
+    return count_tokens(conditions.only(config.conditions), config), [*conditions.warnings(), *said]
+
+
+def _any_config() -> FullDiTConfig:
+    """The embedded model's config with every condition that there is: what a model takes is said once it is known."""
+    from ..models.conditioning.streams import STREAMS
+    from ..models.families.presets import PRESETS
+
+    return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS), slots=MOST_IDENTITIES)

@@ -20,8 +20,8 @@ def _family_input() -> io.Combo.Input:
         options=[AUTO, *(family.id for family in FAMILIES.values() if family.driven and family.id != "fulldit")],
         default=AUTO,
         tooltip=(
-            "What the model is. auto finds it by the file; plain Wan, Phantom and Bernini-R have the same keys, and are "
-            "told by the file's name or by you."
+            "What the model is. auto finds it by the file; plain Wan, Phantom and Bernini-R have the same keys, and "
+            "are told by the file's name or by you."
         ),
     )
 
@@ -36,8 +36,8 @@ class FullDiTLoadVideoModel(io.ComfyNode):
             display_name="Load Video Model (FullDiT)",
             category="FullDiT",
             description=(
-                "Loads a public video model, as ComfyUI's Load Diffusion Model does, also from diffusers files and from "
-                "files in several parts, and says what it is, which conditions it takes and which files belong to it."
+                "Loads a public video model, as ComfyUI's Load Diffusion Model does, also from diffusers files and in "
+                "several parts, and says what it is, which conditions it takes and which files belong to it."
             ),
             search_aliases=["Wan", "VACE", "Phantom", "Bernini", "diffusion model loader"],
             inputs=[
@@ -83,8 +83,8 @@ class FullDiTModelFamily(io.ComfyNode):
             display_name="Model Family (FullDiT)",
             category="FullDiT",
             description=(
-                "Says what the MODEL of any loader is (ComfyUI's own, GGUF, MultiGPU) and which conditions it takes. Choose "
-                "the family where files do not tell: plain Wan, Phantom and Bernini-R."
+                "Says what the MODEL of any loader is (ComfyUI's own, GGUF, MultiGPU) and which conditions it takes. "
+                "Choose the family where files do not tell: plain Wan, Phantom and Bernini-R."
             ),
             search_aliases=["GGUF", "model type", "which model"],
             inputs=[io.Model.Input("model", tooltip="From any loader."), _family_input()],

@@ -22,8 +22,8 @@ def _scale(name: str, subject: str) -> io.Float.Input:
         advanced=True,
         optional=True,
         tooltip=(
-            f"0: the model's own way (FullDiT guides {subject} together with the text, by cfg). Above 0: a scale of its "
-            f"own, where the model has one."
+            f"0: the model's own way (FullDiT guides {subject} together with the text, by cfg). Above 0: a scale of "
+            f"its own, where the model has one."
         ),
     )
 
@@ -38,8 +38,8 @@ class FullDiTSampler(io.ComfyNode):
             display_name="FullDiT Sampler",
             category="FullDiT",
             description=(
-                "Samples a latent from a prompt and conditions through ComfyUI's own samplers: with a FullDiT checkpoint, or "
-                "with a public video model that takes some of the conditions, in the way of its authors."
+                "Samples a latent from a prompt and conditions through ComfyUI's own samplers: with a FullDiT "
+                "checkpoint, or with a public video model that takes some of the conditions, in the way of its authors."
             ),
             search_aliases=["sample", "FullDiT", "multi condition sampler"],
             inputs=[
@@ -132,7 +132,7 @@ class FullDiTSampler(io.ComfyNode):
                     "leave_out",
                     default=False,
                     optional=True,
-                    tooltip="Sample without the conditions that the model cannot take, instead of stopping with an error.",
+                    tooltip="Sample without the conditions that the model cannot take, instead of stopping.",
                 ),
             ],
             outputs=[

@@ -14,7 +14,7 @@ from .presets import PRESETS
 
 # What start and end do, unless a family says otherwise.
 SPAN = "It takes part from start to end of the sampling; outside of that the model does not see it."
-_ON_OR_OFF = "0 leaves it out, 1 uses it. This model knows nothing in between, so other values are refused."
+_ON_OR_OFF = "0 leaves it out, 1 uses it. This model knows nothing in between, so other values count as 1."
 _SMALL = "about 8 GB"
 _LARGE = "about 24 GB with 8-bit weights"
 
@@ -182,7 +182,8 @@ PHANTOM = Family(
             "native",
             "Up to 4 reference images, each whole and centered on white in the size of the video. Describe each one in"
             " the prompt, in their order.",
-            "Scales how much the references count against the text (5.0 x strength), for all of them alike.",
+            "Scales how much the references count against the text (5.0 x strength), for all of them alike: where"
+            " strengths differ, the largest counts.",
             SPAN,
         ),
         "mask": Support("refused", "It does not know who is where: say it in the prompt."),
@@ -194,7 +195,7 @@ PHANTOM = Family(
             "1.3B",
             1536,
             30,
-            Settings(50, 5.0, {"image": 5.0, "text": 7.5}, negative=files.NEGATIVE),
+            Settings(50, 5.0, {"identity": 5.0, "text": 7.5}, negative=files.NEGATIVE),
             (files.PHANTOM_1_3B, *files.SHARED),
             _SMALL,
         ),
@@ -202,7 +203,7 @@ PHANTOM = Family(
             "14B",
             5120,
             40,
-            Settings(50, 5.0, {"image": 5.0, "text": 7.5}, frames=121, fps=24.0, negative=files.NEGATIVE),
+            Settings(50, 5.0, {"identity": 5.0, "text": 7.5}, frames=121, fps=24.0, negative=files.NEGATIVE),
             (*files.PHANTOM_14B, *files.SHARED),
             _LARGE,
         ),
@@ -237,7 +238,8 @@ BERNINI_R = Family(
             "native",
             "Up to 8 reference images, each a token stream of its own. The prompt calls them image0, image1, ...; those"
             " that it does not name are added to it.",
-            "Scales how much the references count (4.5 x strength). All identities have the same strength.",
+            "Scales how much the references count (4.5 x strength), for all of them alike: where strengths differ, the"
+            " largest counts.",
             SPAN,
         ),
         "mask": Support("refused", "It cannot be told who is where: say it in the prompt."),
@@ -252,7 +254,7 @@ BERNINI_R = Family(
             "native",
             "The video to change: what the prompt does not mention stays as it is.",
             "Scales how much the source counts (1.25 x strength) when references are given too. A source alone is there"
-            " or not: 0 or 1.",
+            " or not: 0 or 1, and other values count as 1.",
             SPAN,
         ),
     },
@@ -261,7 +263,7 @@ BERNINI_R = Family(
             "1.3B",
             1536,
             30,
-            Settings(40, 3.0, {"video": 1.25, "image": 4.5, "text": 4.0}, width=848, negative=files.NEGATIVE),
+            Settings(40, 3.0, {"source": 1.25, "identity": 4.5, "text": 4.0}, width=848, negative=files.NEGATIVE),
             (files.BERNINI_1_3B, *files.SHARED),
             _SMALL,
         ),
@@ -272,7 +274,7 @@ BERNINI_R = Family(
             Settings(
                 40,
                 3.0,
-                {"video": 1.25, "image": 4.5, "text": 4.0},
+                {"source": 1.25, "identity": 4.5, "text": 4.0},
                 width=848,
                 negative=files.NEGATIVE,
                 boundary=0.875,
@@ -289,10 +291,18 @@ BERNINI_R = Family(
         "The 1.3B model is close to the large one in simple edits (style, captions, small areas) and weaker at people.",
         "Each task has a sentence of its own before the prompt; it is added for you.",
     ),
-    unverified="A depth clip as the source video.",
+    with_depth_lora={
+        "depth": replace(
+            _DEPTH_BY_LORA,
+            how="part",
+            sentence="The depth clip goes in beside the noise. Bernini-R and the depth LoRA were not trained together,"
+            " so look at the result.",
+        )
+    },
+    unverified="A depth clip as the source video; streams and the depth LoRA together.",
 )
 
-_VACE_STRENGTH = "One strength for everything that it is given: strengths that differ are refused."
+_VACE_STRENGTH = "One strength for everything that it is given: where strengths differ, the largest counts."
 _VACE_TEXT = {"text": 5.0}
 
 VACE = Family(
@@ -318,8 +328,8 @@ VACE = Family(
             "native", "The depth clip is its control video: the new video has these shapes.", _VACE_STRENGTH, SPAN
         ),
         "source": Support(
-            "native",
-            "The source is its control video and is kept where no mask asks for new content.",
+            "part",
+            "Only together with mask videos of identities: what they cover is painted anew, the rest is kept.",
             _VACE_STRENGTH,
             SPAN,
         ),
@@ -342,7 +352,7 @@ VACE = Family(
             "more than 24 GB, or offloading",
         ),
     ),
-    most_identities=4,
+    most_identities=8,
     source="https://github.com/ali-vilab/VACE",
     notes=(
         "With Depth along Camera it covers camera, identities and depth in one run.",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ...control.conditions import Condition, Conditions, IdentityCondition
 from ...control.errors import UserError
-from .family import Family, How
-from .matrix import other_models
+from .family import FACETS, Family, How
+from .matrix import FACET_NAMES, other_models
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Note:
         return f"{self.label}: {self.sentence}"
 
 
-def facet_notes(conditions: Conditions, family: Family) -> list[Note]:
+def facet_notes(conditions: Conditions, family: Family, depth_lora: bool = False) -> list[Note]:
     """Return one note for each condition, each identity and each mask video, as the matrix has them.
 
-    Identities beyond the most that the family reads are refused.
+    depth_lora: a depth control LoRA is on the model. Identities beyond the most that the family reads are refused.
     """
     notes = []
     for item in conditions.items:
@@ -46,7 +46,7 @@ def facet_notes(conditions: Conditions, family: Family) -> list[Note]:
         if isinstance(item, IdentityCondition):
             notes += _identity_notes(item, family)
         else:
-            support = family.support(item.name)
+            support = family.support(item.name, depth_lora)
             notes.append(Note(item.name, support.how, support.sentence))
     return notes
 
@@ -77,8 +77,9 @@ def check_notes(notes: Sequence[Note], family: Family) -> None:
     """Raise one UserError that names everything refused, and for each the models that would take it."""
     lines = []
     for note in refused(notes):
-        others = other_models(note.facet)
-        lines.append(f"{note.label[:1].upper()}{note.label[1:]}: {note.sentence}" + (f" {others}" if others else ""))
+        lines.append(f"{note.label[:1].upper()}{note.label[1:]}: {note.sentence}")
+    for facet in dict.fromkeys(note.facet for note in refused(notes) if note.facet in FACETS):
+        lines.append(f"Models that take {FACET_NAMES[facet]}: {other_models(facet)}.")
     if lines:
         raise UserError(
             f"{family.name} cannot take all of these conditions. {' '.join(lines)} Disconnect what is refused, turn on "

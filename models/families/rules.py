@@ -116,6 +116,13 @@ _SPECIAL = (
     ),
 )
 
+# Keys beside those of plain Wan that ComfyUI logs and drops, so that a MODEL no longer tells what its file was.
+DROPPED_KEYS: dict[str, tuple[str, ...]] = {
+    "recammaster": _CAMERA_LAYERS,
+    "lingbot-world": ("patch_embedding_wancamctrl.weight",),
+    "steadydancer": ("patch_embedding_fuse.weight",),
+}
+
 # In ComfyUI's own order.
 _OF_CORE = (
     _key("vace", "vace_patch_embedding.weight"),

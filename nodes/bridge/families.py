@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...control.errors import UserError
-from ...models.families.detect import Detection, detect, read_header
+from ...models.families.detect import Detection, detect, detect_file
 from ...models.families.family import Family
 from ...models.families.matrix import FAMILIES
 from .base_model import FullDiTModel
@@ -19,7 +19,10 @@ PATCH_EMBEDDING = "diffusion_model.patch_embedding.weight"
 
 
 def choose_family(model: Any, family: str) -> Any:
-    """Return a clone of a MODEL that is of the family that the user says. Raises UserError where its file is another."""
+    """Return a clone of a MODEL that is of the family that the user says.
+
+    Raises UserError where its file is another.
+    """
     clone = model.clone()
     clone.set_attachments(CHOICE, family)
     family_of(clone)
@@ -34,29 +37,31 @@ def family_of(model: Any) -> tuple[Family, str]:
     """
     inner = getattr(model, "model", None)
     if isinstance(inner, FullDiTModel):
-        return FAMILIES["fulldit"], "FullDiT, by its checkpoint."
+        return FAMILIES["fulldit"], "This is a FullDiT checkpoint."
     detection = detection_of(model)
     choice = getattr(model, "attachments", {}).get(CHOICE)
     possible = (detection.family,) if detection.family else detection.candidates
     if choice and possible and choice not in possible:
         names = " or ".join(FAMILIES[name].name for name in possible)
         raise UserError(
-            f"The model was said to be {FAMILIES[choice].name}, but its file is {names}: choose that, or load another file."
+            f"The model was said to be {FAMILIES[choice].name}, but its file is {names}: choose that, or load another "
+            f"file."
         )
-    found = choice or detection.family or detection.guess
+    found = choice or detection.likely
     if found is None:
         raise UserError(_unknown(detection, inner))
-    return _with_lora(FAMILIES[found], model), "chosen by you." if choice else detection.sentence
+    family = _with_lora(FAMILIES[found], model)
+    return family, f"This is {family.name}, as you chose." if choice else detection.sentence
 
 
 def _unknown(detection: Detection, inner: Any) -> str:
     """The error for a MODEL whose family is not known."""
     if detection.candidates:
-        return f"{detection.sentence} Say which with Load Video Model or Model Family."
+        return f"{detection.sentence} Load Video Model and Model Family have that choice."
     name = type(inner).__name__ if inner is not None else "object without a model"
     return (
-        f"This MODEL is a {name}, which conditions cannot drive ({detection.sentence}) Connect Load FullDiT, or a Wan "
-        f"model that docs/models.md lists."
+        f"This MODEL is a {name}, which conditions cannot drive. {detection.sentence} Connect Load FullDiT, or a model "
+        f"that docs/models.md lists."
     )
 
 
@@ -66,21 +71,19 @@ def detection_of(model: Any) -> Detection:
     known: Detection | None = getattr(inner, DETECTED, None)
     if known is not None:
         return known
-    path = path_of(model)
-    tag = getattr(inner, TAG, None)
+    path, tag = path_of(model), getattr(inner, TAG, None)
     if path is not None:
-        shapes, metadata = read_header(path)
-        detection = detect(shapes, metadata, os.path.basename(path))
+        detection = detect_file(path)
+    elif tag is not None:
+        detection = Detection(tag, (tag,), sentence=f"This is {FAMILIES[tag].name}, told by its keys.")
     else:
-        detection = detect(_shapes(inner), {}, "")
-    if tag is not None and detection.family != tag:
-        detection = Detection.of_family(tag, f"{FAMILIES[tag].name}, by its keys.", detection)
+        detection = detect(_shapes(inner))
     setattr(inner, DETECTED, detection)
     return detection
 
 
 def path_of(model: Any) -> str | None:
-    """Return the safetensors file of a MODEL, by the factory that core's loaders keep with it; None where there is none."""
+    """Return the safetensors file of a MODEL, by the factory that core's loaders keep with it, or None."""
     factory = getattr(model, "cached_patcher_init", None)
     arguments = factory[1] if factory else ()
     path = arguments[0] if arguments else None

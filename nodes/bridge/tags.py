@@ -10,7 +10,7 @@ from typing import Any
 
 import comfy.supported_models
 
-from ...models.families.detect import TELLING_KEYS
+from ...models.families.rules import DROPPED_KEYS
 from .families import TAG
 
 _BASES = ("WAN21_T2V", "WAN21_I2V", "WAN22_T2V")
@@ -24,7 +24,7 @@ def register_tags() -> None:
     for name in _BASES:
         base = getattr(comfy.supported_models, name, None)
         if base is not None:
-            models[:0] = [_tagged(base, family, keys) for family, keys in TELLING_KEYS.items()]
+            models[:0] = [_tagged(base, family, keys) for family, keys in DROPPED_KEYS.items()]
 
 
 def _tagged(base: Any, family: str, keys: tuple[str, ...]) -> Any:

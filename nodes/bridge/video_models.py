@@ -10,12 +10,12 @@ import comfy.sd
 import torch
 
 from ...control.errors import UserError
-from ...models.families.describe import describe_model
-from ...models.families.detect import Detection, detect, read_headers
+from ...models.families.about import about_family
+from ...models.families.detect import Detection, detect_file
 from ...models.families.matrix import FAMILIES
 from ...models.weights.key_maps import to_wan
-from ...models.weights.shards import read_shards, shard_paths
-from .families import DETECTED, choose_family, family_of
+from ...models.weights.shards import parse_headers, read_shards, shard_paths
+from .families import DETECTED, choose_family, family_of, path_of
 
 FORMATS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -26,14 +26,12 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 def load_video_model(path: str, family: str | None = None, weight_dtype: str = "default") -> Any:
-    """Return the MODEL of a file, of one of several parts, or of diffusers' layout, which its family is known of.
+    """Return the MODEL of a file, of any of several parts, in Wan's layout or that of diffusers.
 
     family: what the user says that it is. Raises UserError for a file that is damaged, not a Wan model, or of a family
     that is known and not driven, before anything is loaded.
     """
-    paths = shard_paths(path)
-    shapes, metadata = read_headers(paths)
-    detection = detect(shapes, metadata, Path(path).name)
+    detection = detect_file(path)
     _check(detection, Path(path).name)
     model = _load(path, weight_dtype)
     setattr(model.model, DETECTED, detection)
@@ -55,12 +53,13 @@ def _load(path: str, weight_dtype: str, disable_dynamic: bool = False) -> Any:
     """Return the MODEL of a path; core's factory for a second copy, too."""
     options = dict(FORMATS[weight_dtype])
     paths = shard_paths(path)
-    shapes, metadata = read_headers(paths)
-    if len(paths) == 1 and detect(shapes, metadata).layout == "native":
+    if len(paths) == 1 and detect_file(path).layout == "native":
         return comfy.sd.load_diffusion_model(path, model_options=options, disable_dynamic=disable_dynamic)
-    state = to_wan(read_shards(path))
     model = comfy.sd.load_diffusion_model_state_dict(
-        state, model_options=options, metadata=metadata, disable_dynamic=disable_dynamic
+        to_wan(read_shards(path)),
+        model_options=options,
+        metadata=parse_headers(paths).metadata,
+        disable_dynamic=disable_dynamic,
     )
     if model is None:
         raise UserError(f"ComfyUI cannot load '{path}' as a model: update ComfyUI, or choose another file.")
@@ -71,4 +70,6 @@ def _load(path: str, weight_dtype: str, disable_dynamic: bool = False) -> Any:
 def about(model: Any) -> str:
     """Return what a MODEL is, what it takes and which files belong to it, in lines."""
     family, sentence = family_of(model)
-    return describe_model(family, sentence, getattr(model.model.diffusion_model, "dim", 0))
+    path = path_of(model)
+    width = getattr(model.model.diffusion_model, "dim", 0)
+    return "\n".join([sentence, *about_family(family, width, Path(path).name if path else "")])

@@ -24,7 +24,6 @@ from ...control.conditions import Conditions
 from ...control.identity import Identity
 from ...models.families.family import Settings
 from ...models.families.notes import Note
-from ...models.geometry import WAN_2_1
 from ...models.sampling.guidance import Guidance, Projection, Term
 from .common import empty_latent, ready_model
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request
@@ -73,10 +72,11 @@ class BerniniDriver(Driver):
 
     def prompt(self, text: str, conditions: Conditions, facts: ModelFacts) -> str:
         """Return the sentence of the task, the prompt, and the names of references that it does not name."""
+        named = [(one.name, _image_names(numbers)) for one, numbers in _numbered(conditions)]
         missing = [
-            f"{one.name} is {' and '.join(names)}."
-            for one, numbers in _numbered(conditions)
-            if not all(re.search(rf"\b{name}\b", text) for name in (names := _image_names(numbers)))
+            f"{name} is {' and '.join(images)}."
+            for name, images in named
+            if not all(re.search(rf"\b{image}\b", text) for image in images)
         ]
         sentence = TASK_SENTENCES[task_of(conditions, facts)]
         return f"{sentence}{' '.join([text.rstrip(), *missing]).strip()}"
@@ -86,10 +86,10 @@ class BerniniDriver(Driver):
         video, counts = conditions.video, {}
         sizes = [_reference_size(image.shape[1], image.shape[2]) for image in references(conditions)]
         if sizes:
-            counts["identity"] = sum(WAN_2_1.tokens(WAN_2_1.latent_size(1, *size)) for size in sizes)
+            counts["identity"] = sum(facts.geometry.tokens(facts.geometry.latent_size(1, *size)) for size in sizes)
         if base_video(conditions, facts) is not None:
             name = "source" if source_video(conditions) is not None else "depth"
-            counts[name] = WAN_2_1.tokens(WAN_2_1.latent_size(video.frames, video.height, video.width))
+            counts[name] = facts.geometry.tokens(facts.geometry.latent_size(video.frames, video.height, video.width))
         return counts
 
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
@@ -122,7 +122,7 @@ class BerniniDriver(Driver):
             model=ready,
             passes={name: made[name]() for name in names},
             guidance=guidance,
-            latent=empty_latent(conditions.video),
+            latent=empty_latent(conditions.video, facts.geometry),
             stock=(text.plus, text.minus),
             lost=""
             if len(guidance.terms) == 1

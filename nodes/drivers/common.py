@@ -10,17 +10,17 @@ from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
 from ...control.condition import VideoSize
 from ...models.families.family import Settings
-from ...models.geometry import WAN_2_1
+from ...models.geometry import LatentGeometry
 from ..bridge.memory import count_references
 
 SCHEDULE = "model_sampling"  # where core's nodes for the shift of a schedule patch a MODEL
 
 
-def empty_latent(video: VideoSize, lead: int = 0) -> dict[str, torch.Tensor]:
+def empty_latent(video: VideoSize, geometry: LatentGeometry, lead: int = 0) -> dict[str, torch.Tensor]:
     """Return a LATENT of zeros for a video, with `lead` latent frames before it."""
-    frames, height, width = WAN_2_1.latent_size(video.frames, video.height, video.width)
+    frames, height, width = geometry.latent_size(video.frames, video.height, video.width)
     device = comfy.model_management.intermediate_device()
-    return {"samples": torch.zeros(1, WAN_2_1.channels, lead + frames, height, width, device=device)}
+    return {"samples": torch.zeros(1, geometry.channels, lead + frames, height, width, device=device)}
 
 
 def ready_model(model: Any, settings: Settings) -> Any:

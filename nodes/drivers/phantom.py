@@ -16,7 +16,6 @@ from comfy.latent_formats import Wan21
 from ...control.conditions import Conditions
 from ...models.families.family import Settings
 from ...models.families.notes import Note
-from ...models.geometry import WAN_2_1
 from ...models.sampling.guidance import Guidance, Term
 from .common import empty_latent, ready_model
 from .plan import Driver, ModelFacts, Plan, Request
@@ -44,7 +43,7 @@ class PhantomDriver(Driver):
         """Return the tokens of the references: a latent frame each."""
         video = conditions.video
         count = sum(len(one.images) for one in identities_of(conditions))
-        frame = WAN_2_1.tokens(WAN_2_1.latent_size(1, video.height, video.width))
+        frame = facts.geometry.tokens(facts.geometry.latent_size(1, video.height, video.width))
         return {"identity": count * frame} if count else {}
 
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
@@ -77,7 +76,7 @@ class PhantomDriver(Driver):
             model=ready,
             passes=passes,
             guidance=Guidance("u", tuple(terms)) if with_references else Guidance("i", (terms[1],)),
-            latent=empty_latent(conditions.video),
+            latent=empty_latent(conditions.video, facts.geometry),
             stock=("p", "u"),
             lost="The guidance by the references and by the text is one scale (cfg) instead of two."
             if with_references

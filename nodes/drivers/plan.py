@@ -21,7 +21,8 @@ class ModelFacts:
     """What is known of a MODEL without running it.
 
     sentence: how its family was found, for the user. in_channels: of its patch embedding, LoRA patches included.
-    text_dim: the width of the text states that it reads. config: of a FullDiT checkpoint.
+    text_dim: the width of the text states that it reads. geometry: how its videos become latent and tokens. config:
+    of a FullDiT checkpoint.
     """
 
     family: Family
@@ -29,12 +30,13 @@ class ModelFacts:
     sentence: str = ""
     in_channels: int = 16
     text_dim: int = 4096
+    geometry: LatentGeometry = WAN_2_1
     config: FullDiTConfig | None = None
 
     @property
-    def geometry(self) -> LatentGeometry:
-        """How its videos become latent and tokens."""
-        return self.config.geometry if self.config is not None else WAN_2_1
+    def name(self) -> str:
+        """The family, with the size where it has several."""
+        return f"{self.family.name} {self.variant.name}" if self.variant is not None else self.family.name
 
     @property
     def has_depth_lora(self) -> bool:
@@ -83,7 +85,7 @@ class Driver:
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return what becomes of each condition; raises nothing and needs no weights."""
-        return facet_notes(conditions, facts.family)
+        return facet_notes(conditions, facts.family, facts.has_depth_lora)
 
     def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
         """Return how the authors sample this model under these conditions."""
@@ -103,6 +105,11 @@ class Driver:
         """Return sentences about what lies beyond the clips that the model was trained on."""
         video, trained = conditions.video, self.settings(facts, conditions)
         said = []
+        if trained.boundary:
+            said.append(
+                f"{facts.name} is two networks, one for each part of sampling. The FullDiT Sampler runs the one that is "
+                f"connected over all of it; for both, use Apply Conditions on each, and two KSampler (Advanced)."
+            )
         if video.frames > trained.frames:
             said.append(f"The video has {video.frames} frames; {facts.family.name} was trained on {trained.frames}.")
         if video.width * video.height > 1.1 * trained.width * trained.height:

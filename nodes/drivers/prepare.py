@@ -92,5 +92,5 @@ def source_video(conditions: Conditions) -> torch.Tensor | None:
 
 def region_mask(conditions: Conditions) -> torch.Tensor | None:
     """Return the union of all mask videos as a MASK; None where no identity has one."""
-    union = mask_union(identities_of(conditions))
+    union = mask_union(identities_of(conditions), conditions.video)
     return None if union is None else torch.from_numpy(np.ascontiguousarray(union))

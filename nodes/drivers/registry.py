@@ -7,6 +7,7 @@ from typing import Any
 from ...control.errors import UserError
 from ...models.families.family import Family, Variant
 from ...models.families.matrix import FAMILIES
+from ...models.geometry import WAN_2_1, WAN_2_2_5B
 from ..bridge.base_model import FullDiTModel
 from ..bridge.families import family_of, in_channels_of
 from .bernini import BerniniDriver
@@ -28,10 +29,16 @@ def facts_of(model: Any) -> ModelFacts:
     inner = model.model
     if isinstance(inner, FullDiTModel):
         config = inner.fulldit
-        return ModelFacts(family, None, sentence, config.in_dim, config.text_dim, config)
+        return ModelFacts(family, None, sentence, config.in_dim, config.text_dim, config.geometry, config)
     network = inner.diffusion_model
+    channels = inner.latent_format.latent_channels
     return ModelFacts(
-        family, _variant(family, network.dim), sentence, in_channels_of(model), getattr(network, "text_dim", 4096)
+        family,
+        _variant(family, network.dim),
+        sentence,
+        in_channels_of(model),
+        getattr(network, "text_dim", 4096),
+        WAN_2_2_5B if channels == WAN_2_2_5B.channels else WAN_2_1,
     )
 
 

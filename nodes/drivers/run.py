@@ -113,13 +113,8 @@ def describe(model: Any, conditions: Conditions) -> Description:
     video = conditions.video
     size = facts.geometry.latent_size(video.frames, video.height, video.width)
     tokens = {"video": facts.geometry.tokens(size), **driver.tokens(taken.conditions, facts)}
-    found = [] if facts.config is not None else [f"{name_of(facts)}, {facts.sentence}"]
+    found = [] if facts.config is not None else [facts.sentence]
     return Description(tokens, (*found, *_lines(notes), *driver.warnings(model, taken.conditions, facts)))
-
-
-def name_of(facts: ModelFacts) -> str:
-    """Return the name of a model with its size."""
-    return f"{facts.family.name} {facts.variant.name}" if facts.variant is not None else facts.family.name
 
 
 def _lines(notes: Sequence[Note]) -> list[str]:
@@ -173,14 +168,13 @@ def apply(
         lines.append(made.lost)
     if made.trim:
         lines.append(f"Connect Trim Video Latent behind the sampler, with trim_latent ({made.trim}).")
-    head = f"{name_of(taken.facts)}, {taken.facts.sentence}"
     return Applied(
         made.passes[made.stock[0]],
         made.passes[made.stock[1]],
         made.latent,
         made.model,
         made.trim,
-        "\n".join([head, *lines]),
+        "\n".join([taken.facts.sentence, *lines]),
     )
 
 
@@ -216,7 +210,7 @@ def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, 
     shift = "your own shift" if keeps_own_shift(model) else f"shift {own.shift:g}"
     return "\n".join(
         [
-            f"{name_of(taken.facts)}, {taken.facts.sentence}",
+            taken.facts.sentence,
             *(str(note) for note in taken.notes),
             *taken.driver.warnings(model, taken.conditions, taken.facts),
             f"{settings.steps} steps, {settings.sampler_name}/{settings.scheduler}, {shift}; guidance: {scales}; "
@@ -236,8 +230,8 @@ def _check_text(conditioning: Conditioning, facts: ModelFacts) -> None:
     width = conditioning[0][0].shape[-1] if conditioning else 0
     if width != facts.text_dim:
         raise UserError(
-            f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: connect the "
-            f"CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
+            f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: connect "
+            f"the CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
         )
 
 
@@ -247,7 +241,7 @@ def _check_vae(vae: Any, facts: ModelFacts) -> None:
     if facts.config is None and channels != facts.geometry.channels:
         raise UserError(
             f"The VAE makes latents of {channels} channels, but {facts.family.name} reads {facts.geometry.channels}: "
-            f"connect wan_2.1_vae."
+            f"connect {'wan2.2_vae' if facts.geometry.channels == 48 else 'wan_2.1_vae'}."
         )
 
 

@@ -59,7 +59,7 @@ class VaceDriver(Driver):
                 "n": over_spans(request.negative, parts, keys),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(conditions.video, lead),
+            latent=empty_latent(conditions.video, facts.geometry, lead),
             stock=("p", "n"),
             trim=lead,
         )

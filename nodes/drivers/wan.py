@@ -45,7 +45,7 @@ class WanDriver(Driver):
                 "n": over_spans(request.negative, parts, keys),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(request.conditions.video),
+            latent=empty_latent(request.conditions.video, facts.geometry),
             stock=("p", "n"),
         )
 

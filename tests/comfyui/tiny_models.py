@@ -75,7 +75,7 @@ class FakeVAE:
         self.seen.append(tuple(pixels.shape))
         frames = pixels[..., :3].float().movedim(-1, 1) * 2 - 1
         small = torch.nn.functional.avg_pool2d(frames, 8)
-        groups = [small[:1], *small[1:].split(4)]
+        groups = [small[:1], *(small[start : start + 4] for start in range(1, len(small), 4))]
         latent = torch.stack([group.mean(0) for group in groups], 1)
         return torch.einsum("dc,cthw->dthw", self.mix, latent)[None]
 
