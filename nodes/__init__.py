@@ -1,8 +1,8 @@
 """Everything that knows ComfyUI: thin nodes, one file per thing a user does.
 
-The model: load.py (checkpoint to MODEL, CLIP, VAE), lora.py (LoRAs onto a MODEL), conditions.py (all conditions of a
-video), apply.py (for stock samplers), sampler.py (our sampler), preview.py (conditions as images), example.py (the
-files of assets).
+The model: load.py (checkpoint to MODEL, CLIP, VAE), load_video_model.py (public models, and what a MODEL is), lora.py
+(LoRAs onto a MODEL), conditions.py (all conditions of a video), apply.py (for stock samplers), sampler.py (our
+sampler), preview.py (conditions as images), example.py (the files of assets).
 
 Cameras: camera.py (presets), camera_path.py (the editor), camera_files.py (load and save), camera_video.py (estimate
 from a video), camera_transform.py (edit a path), camera_preview.py (a path as images), camera_to.py and camera_from.py
@@ -16,7 +16,7 @@ Depth: depth.py (the condition), depth_extract.py (from any source), depth_along
 depth_images.py (for other models).
 
 extension.py lists the nodes, inputs.py holds inputs that several nodes have, folders.py finds the user's files and
-progress.py shows progress. `bridge/` is the model side of the host, `page/` serves the page, `sockets/` holds other
-packs' and core's types. torch networks are imported where they are used, so that the pack costs the host's start next
-to nothing.
+progress.py shows progress. `bridge/` is the model side of the host, `drivers/` how conditions drive each family of
+models, `page/` serves the page, `sockets/` holds other packs' and core's types. torch networks are imported where they
+are used, so that the pack costs the host's start next to nothing.
 """

@@ -9,10 +9,12 @@ class FullDiTExtension(ComfyExtension):
     """The extension that the host asks for its nodes."""
 
     async def on_load(self) -> None:
-        """Add the routes of the page's mask painter to the server."""
+        """Add the routes of the page's mask painter to the server, and the marks on models that core takes for Wan."""
+        from .bridge.tags import register_tags
         from .page.routes import register
 
         register()
+        register_tags()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node of this pack, in the order of the menu."""
@@ -45,6 +47,7 @@ class FullDiTExtension(ComfyExtension):
         from .identity import FullDiTIdentity
         from .identity_map import FullDiTIdentityMap
         from .load import FullDiTLoad
+        from .load_video_model import FullDiTLoadVideoModel, FullDiTModelFamily
         from .lora import FullDiTLoadLora
         from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
         from .mask_propagate import FullDiTPropagateMask
@@ -54,6 +57,8 @@ class FullDiTExtension(ComfyExtension):
 
         return [
             FullDiTLoad,
+            FullDiTLoadVideoModel,
+            FullDiTModelFamily,
             FullDiTLoadLora,
             FullDiTCameraPreset,
             FullDiTCameraPath,

@@ -10,15 +10,12 @@ from dataclasses import replace
 
 from . import model_files as files
 from .family import Family, Settings, Support, Variant
-from .presets import PRESETS
 
 # What start and end do, unless a family says otherwise.
 SPAN = "It takes part from start to end of the sampling; outside of that the model does not see it."
 _ON_OR_OFF = "0 leaves it out, 1 uses it. This model knows nothing in between, so other values count as 1."
 _SMALL = "about 8 GB"
 _LARGE = "about 24 GB with 8-bit weights"
-
-_MINI = PRESETS["mini-cpu"]
 
 FULLDIT = Family(
     id="fulldit",
@@ -53,22 +50,13 @@ FULLDIT = Family(
     variants=(
         Variant(
             "miniature",
-            dim=_MINI.dim,
-            layers=_MINI.num_layers,
-            settings=Settings(
-                steps=_MINI.steps,
-                shift=_MINI.shift,
-                scales={"text": _MINI.guidance},
-                sampler="euler",
-                width=_MINI.width,
-                height=_MINI.height,
-                frames=_MINI.frames,
-                fps=_MINI.fps,
-            ),
+            dim=192,
+            layers=6,
+            settings=Settings(20, 3.0, {"text": 3.0}, sampler="euler", width=96, height=64, frames=17, fps=8.0),
             memory="under 1 GB",
         ),
     ),
-    most_identities=_MINI.slots,
+    most_identities=3,
     source="https://arxiv.org/abs/2503.19907",
     notes=(
         "The only model here that takes a camera path, several identities with their places, and depth together.",

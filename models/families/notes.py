@@ -108,7 +108,7 @@ def leave_out(conditions: Conditions, notes: Sequence[Note]) -> tuple[Conditions
             item = dataclasses.replace(item, identities=identities)
         items.append(item)
     said = [
-        dataclasses.replace(note, how="ignored", sentence=f"left out. {note.sentence}") if note in gone else note
+        dataclasses.replace(note, how="ignored", sentence=f"Left out. {note.sentence}") if note in gone else note
         for note in notes
     ]
     return dataclasses.replace(conditions, items=tuple(items)), said

@@ -11,10 +11,10 @@ from ...models.families.detect import Detection, detect, detect_file
 from ...models.families.family import Family
 from ...models.families.matrix import FAMILIES
 from .base_model import FullDiTModel
+from .tags import TAG
 
 CHOICE = "fulldit_family"  # an attachment of a MODEL: the family that the user chose
 DETECTED = "fulldit_detection"  # kept on core's model once its file was read
-TAG = "fulldit_family"  # on core's model: the family that core does not know (`tags.py`)
 PATCH_EMBEDDING = "diffusion_model.patch_embedding.weight"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import comfy.supported_models
 
 from ...models.families.rules import DROPPED_KEYS
-from .families import TAG
 
+TAG = "fulldit_family"  # on core's model and its config: the family that core does not know
 _BASES = ("WAN21_T2V", "WAN21_I2V", "WAN22_T2V")
 
 

@@ -60,12 +60,7 @@ class BerniniDriver(Driver):
         return say_one_strength(notes, conditions, ["identity"], "Bernini-R")
 
     def _depth_note(self, note: Note, conditions: Conditions, facts: ModelFacts) -> Note:
-        if note.facet != "depth":
-            return note
-        if facts.has_depth_lora:
-            sentence = "read by the depth control LoRA, which was not trained together with Bernini-R's streams."
-            return dataclasses.replace(note, how="part", sentence=sentence)
-        if source_video(conditions) is None:
+        if note.facet != "depth" or facts.has_depth_lora or source_video(conditions) is None:
             return note
         sentence = "Bernini-R reads depth only in place of a source video, and there is one."
         return dataclasses.replace(note, how="refused", sentence=sentence)

@@ -29,14 +29,14 @@ class FullDiTDriver(Driver):
         config = config_in(facts)
         streams = ", ".join(config.streams)
         notes = [
-            Note(item.name, "refused", f"this checkpoint was not trained with it (its streams: {streams}).")
+            Note(item.name, "refused", f"This checkpoint was not trained with it (its streams: {streams}).")
             for item in conditions.items
             if item.active and item.name not in config.conditions
         ]
         identity = conditions.get(IdentityCondition)
         surplus = identity.identities[config.slots :] if identity is not None else ()
         return notes + [
-            Note("identity", "refused", f"this checkpoint has {config.slots} slots.", one.name) for one in surplus
+            Note("identity", "refused", f"This checkpoint has {config.slots} slots.", one.name) for one in surplus
         ]
 
     def warnings(self, model: Any, conditions: Conditions, facts: ModelFacts) -> list[str]:

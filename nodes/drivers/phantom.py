@@ -34,8 +34,6 @@ class PhantomDriver(Driver):
         """Return the notes of the matrix; depth is read where a depth control LoRA is on the model."""
         notes = super().accept(conditions, facts)
         if facts.has_depth_lora:
-            sentence = "read by the depth control LoRA, which was not trained together with Phantom's references."
-            notes = [Note("depth", "part", sentence) if note.facet == "depth" else note for note in notes]
             notes = say_on_or_off(notes, conditions, ["depth"])
         return say_one_strength(notes, conditions, ["identity"], "Phantom")
 

@@ -107,8 +107,8 @@ class Driver:
         said = []
         if trained.boundary:
             said.append(
-                f"{facts.name} is two networks, one for each part of sampling. The FullDiT Sampler runs the one that is "
-                f"connected over all of it; for both, use Apply Conditions on each, and two KSampler (Advanced)."
+                f"{facts.name} is two networks, one for each part of sampling. The FullDiT Sampler runs the one that "
+                f"is connected over all of it; for both, use Apply Conditions on each, and two KSampler (Advanced)."
             )
         if video.frames > trained.frames:
             said.append(f"The video has {video.frames} frames; {facts.family.name} was trained on {trained.frames}.")

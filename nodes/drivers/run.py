@@ -118,7 +118,7 @@ def describe(model: Any, conditions: Conditions) -> Description:
 
 
 def _lines(notes: Sequence[Note]) -> list[str]:
-    return [f"{note.label}: refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
+    return [f"{note.label}: Refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
 
 
 def plan(
@@ -230,8 +230,8 @@ def _check_text(conditioning: Conditioning, facts: ModelFacts) -> None:
     width = conditioning[0][0].shape[-1] if conditioning else 0
     if width != facts.text_dim:
         raise UserError(
-            f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: connect "
-            f"the CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
+            f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: "
+            f"connect the CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
         )
 
 

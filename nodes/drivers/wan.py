@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from comfy.patcher_extension import WrappersMP
+from comfy.utils import repeat_to_batch_size
 
 from ...control.conditions import Conditions
 from ...models.families.family import Settings
@@ -38,8 +39,11 @@ class WanDriver(Driver):
             return depth_keys(conditions, encoder)
 
         scale = request.scales.get("text", settings.scales["text"])
+        ready = ready_model(model, settings)
+        if facts.has_depth_lora:
+            widen_input(ready)
         return Plan(
-            model=ready_model(model, settings),
+            model=ready,
             passes={
                 "p": over_spans(request.positive, parts, keys),
                 "n": over_spans(request.negative, parts, keys),
@@ -66,12 +70,32 @@ def depth_keys(conditions: Conditions, encoder: CachedVAE) -> dict[str, Any]:
     return {} if depth is None else {"concat_latent_image": encoder.encode(depth)}
 
 
+def widen_input(model: Any) -> None:
+    """Give a MODEL with a depth control LoRA its depth wherever its weights are. Changes the MODEL.
+
+    Core asks the live weight how many channels it reads. Where weights are offloaded and patched as they are used
+    (--lowvram without dynamic VRAM), that is the weight without the LoRA, and core leaves the depth out and fails.
+    """
+    inner = model.model
+
+    def concat_cond(noise: torch.Tensor, concat_latent_image: torch.Tensor | None = None, **_: Any) -> torch.Tensor:
+        """The channels beside the noise: the depth's latent, or zeros in the model's own space."""
+        if concat_latent_image is None:
+            return torch.zeros_like(noise)
+        latent = inner.process_latent_in(concat_latent_image.to(noise))
+        widened: torch.Tensor = repeat_to_batch_size(latent, noise.shape[0])
+        return widened
+
+    model.add_object_patch("concat_cond", concat_cond)
+
+
 def pad_references(model: Any) -> None:
     """Let a MODEL with a depth control LoRA read references as well. Changes the MODEL.
 
     References have 16 channels, the widened patch embedding 32, on which core fails: the missing ones become zeros, as
     the depth of nothing.
     """
+    widen_input(model)
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, PAD_KEY, _pad_wrapper)
 
 

@@ -29,10 +29,13 @@ def load(path, family: str | None = None) -> Any:
     return module("nodes.bridge.families").choose_family(model, family) if family else model
 
 
-def identity(seed: int, height: int = 24, width: int = 40, name: str | None = None, **more: Any) -> Any:
-    """An identity with one random image."""
-    image = np.random.default_rng(seed).random((height, width, 3), np.float32)
-    return module("control.identity").Identity(name or f"thing{seed}", (image,), **more)
+def identity(
+    seed: int, height: int = 24, width: int = 40, name: str | None = None, images: int = 1, **more: Any
+) -> Any:
+    """An identity with random images."""
+    numbers = np.random.default_rng(seed)
+    drawn = tuple(numbers.random((height, width, 3), np.float32) for _ in range(images))
+    return module("control.identity").Identity(name or f"thing{seed}", drawn, **more)
 
 
 def mask_video(frames: int = FRAMES) -> np.ndarray:
@@ -82,9 +85,7 @@ class OneStep:
     def __init__(self, calls: int = 1):
         self.calls, self.outputs = calls, []
 
-    def sample(
-        self, guider, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
-    ):
+    def sample(self, guider, sigmas, extra_args, callback, noise, *rest):
         for index in range(self.calls):
             sigma = sigmas[index] * noise.new_ones(noise.shape[0])
             self.outputs.append(guider(noise + index, sigma, **extra_args))

@@ -77,8 +77,11 @@ TAKEN = [
 
 def made(parts: dict, seed: int = 0):
     """Conditions of a row of TAKEN; seed: another gives other images."""
-    identities = [identity(100 * seed + index, name=f"thing{index}") for index in range(parts.get("identities", 0))]
-    rest = {name: value + 100 * seed for name, value in parts.items() if name != "identities"}
+    identities = [
+        identity(100 * seed + index, name=f"thing{index}", images=parts.get("images", 1))
+        for index in range(parts.get("identities", 0))
+    ]
+    rest = {name: value + 100 * seed for name, value in parts.items() if name not in ("identities", "images")}
     return conditions(identities, **rest)
 
 
@@ -104,7 +107,7 @@ REFUSED = [
     ("phantom", {"depth": 1}, "depth"),
     ("phantom", {"source": 1}, "source"),
     ("phantom", {"camera": True}, "camera"),
-    ("bernini-r", {"identities": 9}, "identity"),
+    ("bernini-r", {"identities": 5, "images": 2}, "identity"),
     ("bernini-r", {"depth": 1, "source": 1}, "depth"),
     ("bernini-r", {"camera": True}, "camera"),
     ("vace", {"source": 1}, "source"),

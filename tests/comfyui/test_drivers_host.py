@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -95,7 +97,17 @@ def test_identities_reach_every_window(folder, family, fuse):
     lead = plan.trim
     assert found[0].shape[2] == lead + 6
     change = (found[0] - found[1]).abs().amax((0, 1, 3, 4)) / found[1].abs().max()
-    assert change[lead:].min() > ACTS, change
+    assert change[lead:].min() > 1e-4, change
+
+
+def test_cores_own_windows_forget_vaces_references(folder):
+    """What is mended above, so that the day core mends it this can go."""
+    frames, found = 21, []
+    for seed in (0, 40):
+        plan = plan_of(model_of(folder, "vace"), conditions([identity(seed + 1, name="one")], frames=frames)).plan
+        found.append(predict(dataclasses.replace(plan, model=windowed(plan.model)))[0])
+    change = (found[0] - found[1]).abs().amax((0, 1, 3, 4))
+    assert change[1] > 0 and (change[4:] == 0).all()
 
 
 def test_windows_see_the_slot_and_their_own_depth(folder, monkeypatch):
@@ -152,8 +164,8 @@ def test_a_lora_changes_the_video_and_leaves_no_trace(folder, family):
 
     numbers = torch.Generator().manual_seed(1)
     lora = {
-        "diffusion_model.blocks.1.self_attn.q.lora_A.weight": torch.randn(4, 256, generator=numbers),
-        "diffusion_model.blocks.1.self_attn.q.lora_B.weight": torch.randn(256, 4, generator=numbers),
+        "diffusion_model.blocks.1.self_attn.v.lora_A.weight": torch.randn(4, 256, generator=numbers),
+        "diffusion_model.blocks.1.self_attn.v.lora_B.weight": torch.randn(256, 4, generator=numbers),
     }
     model = model_of(folder, family)
     held = held_for(family)
@@ -198,7 +210,8 @@ def test_fp8_scaled_files_are_driven(folder, family, tmp_path):
     kind = "vace" if family == "vace" else "t2v"
     path = tmp_path / "scaled.safetensors"
     save_file(fp8_scaled(wan_weights(kind)), path)
-    model = load(path, None if kind == "vace" else family)
+    with torch.inference_mode():  # as the host runs every node
+        model = load(path, None if kind == "vace" else family)
     found = predict(plan_of(model, held_for(family)).plan)[0]
     exact = predict(plan_of(model_of(folder, family), held_for(family)).plan)[0]
     assert 1e-6 < difference(found, exact) < 0.25

@@ -74,9 +74,9 @@ def test_the_scales_have_the_names_that_the_drivers_ask_for():
     names = {family.id: set(family.variants[0].settings.scales) for family in DRIVEN}
     assert names == {
         "fulldit": {"text"},
-        "bernini-r": {"video", "image", "text"},
+        "bernini-r": {"source", "identity", "text"},
         "vace": {"text"},
-        "phantom": {"image", "text"},
+        "phantom": {"identity", "text"},
         "wan-depth-lora": {"text"},
         "wan-t2v": {"text"},
     }
@@ -131,7 +131,7 @@ def test_those_that_take_a_facet_as_it_is_meant_come_first():
 
 def test_other_models_are_named_in_a_part_of_a_sentence():
     assert other_models("camera") == "FullDiT"
-    assert other_models("source") == "Bernini-R and VACE"
+    assert other_models("source") == "Bernini-R; VACE in part"
     assert other_models("identity") == "FullDiT, Bernini-R and Phantom; VACE in part"
     assert set(FACET_NAMES) == set(FACETS)
 
