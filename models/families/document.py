@@ -47,7 +47,7 @@ before anything runs, never left out without a word.
 """
 
 _CAMERA = """
-No public model here reads a camera path. *Depth along Camera* turns a path into a depth clip, and the models that take
+Of the public models only ReCamMaster reads a camera path. *Depth along Camera* turns one into a depth clip, and the models that take
 depth follow it. Phantom takes depth in part once the depth LoRA is on it.
 """
 

@@ -13,7 +13,7 @@ from .family import Family, Settings, Support, Variant
 
 # What start and end do, unless a family says otherwise.
 SPAN = "It takes part from start to end of the sampling; outside of that the model does not see it."
-_ON_OR_OFF = "0 leaves it out, 1 uses it. This model knows nothing in between, so other values count as 1."
+_ON_OR_OFF = "Only 0 (without) and 1 (with): the model knows nothing in between, so other values count as 1."
 _SMALL = "about 8 GB"
 _LARGE = "about 24 GB with 8-bit weights"
 
@@ -349,4 +349,43 @@ VACE = Family(
     unverified="Several references on one canvas: whether they are kept apart.",
 )
 
-DRIVEN = (FULLDIT, BERNINI_R, VACE, PHANTOM, WAN_DEPTH_LORA, WAN_T2V)
+RECAMMASTER = Family(
+    id="recammaster",
+    name="ReCamMaster",
+    takes={
+        "camera": Support(
+            "native",
+            "The source video is seen from this path, which begins at the camera of its first frame.",
+            _ON_OR_OFF,
+            "Outside of start and end the camera stays where the source's is.",
+        ),
+        "identity": Support("refused", "It takes no reference images: who is in the video comes from the source."),
+        "mask": Support("refused", "It does not know who is where."),
+        "depth": Support("refused", "It takes no depth."),
+        "source": Support(
+            "native",
+            "The video that is shown from the new path. It needs one, and a camera path.",
+            _ON_OR_OFF,
+            "It takes part in all of the sampling.",
+        ),
+    },
+    variants=(
+        Variant(
+            "1.3B",
+            1536,
+            30,
+            Settings(50, 5.0, {"text": 5.0}, fps=15.0, negative=files.NEGATIVE),
+            (files.RECAMMASTER, *files.SHARED),
+            _SMALL,
+        ),
+    ),
+    source="https://github.com/KlingTeam/ReCamMaster",
+    notes=(
+        "Describe in the prompt what the source shows.",
+        "Its camera is in meters. A path without a length in meters counts a subject distance as 3 m, which is this"
+        " pack's choice: scale the path where your subject is nearer or farther.",
+    ),
+    unverified="How far a camera may go before what it sees is invented.",
+)
+
+DRIVEN = (FULLDIT, BERNINI_R, VACE, PHANTOM, RECAMMASTER, WAN_DEPTH_LORA, WAN_T2V)

@@ -78,5 +78,7 @@ PHANTOM_14B = (
     _file("model", _KIJAI, "Phantom-Wan-14B_fp16", 28.6, APACHE_OF_THE_AUTHORS),
 )
 
+RECAMMASTER = _file("model", _KIJAI, "Wan2_1_kwai_recammaster_1_3B_step20000_bf16", 2.98, APACHE_OF_THE_AUTHORS)
+
 VACE_1_3B = _repackaged("model", _WAN_21, "wan2.1_vace_1.3B_fp16", 4.31)
 VACE_14B = _repackaged("model", _WAN_21, "wan2.1_vace_14B_fp16", 34.7)

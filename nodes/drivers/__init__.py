@@ -4,7 +4,7 @@ run.py is the road from a MODEL and conditions to a latent. plan.py says what a 
 registry.py finds the driver of a MODEL, guider.py runs a plan's passes and adds them up.
 
 One file per family: fulldit.py (this pack's checkpoints), wan.py (plain Wan, and the depth control LoRA), phantom.py,
-bernini.py and vace.py. What they share: common.py (latent and schedule), prepare.py (conditions as images), spans.py
-(ranges of conditions), strengths.py (strengths where a family has fewer scales), windows.py (context windows that keep
-VACE's reference slot).
+bernini.py, vace.py and recammaster.py. What they share: common.py (latent and schedule), prepare.py (conditions as
+images), spans.py (ranges of conditions), strengths.py (strengths where a family has fewer scales), windows.py (context
+windows that keep VACE's reference slot).
 """

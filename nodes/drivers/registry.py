@@ -14,12 +14,21 @@ from .bernini import BerniniDriver
 from .fulldit import FullDiTDriver
 from .phantom import PhantomDriver
 from .plan import Driver, ModelFacts
+from .recammaster import ReCamMasterDriver
 from .vace import VaceDriver
 from .wan import DepthLoraDriver, WanDriver
 
 DRIVERS: dict[str, Driver] = {
     driver.family: driver
-    for driver in (FullDiTDriver(), WanDriver(), DepthLoraDriver(), PhantomDriver(), BerniniDriver(), VaceDriver())
+    for driver in (
+        FullDiTDriver(),
+        WanDriver(),
+        DepthLoraDriver(),
+        PhantomDriver(),
+        BerniniDriver(),
+        VaceDriver(),
+        ReCamMasterDriver(),
+    )
 }
 
 
