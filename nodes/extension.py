@@ -54,6 +54,7 @@ class FullDiTExtension(ComfyExtension):
         from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
         from .mask_propagate import FullDiTPropagateMask
         from .mask_sam3 import FullDiTMasksFromTrack
+        from .pair_experts import FullDiTPairExperts
         from .preview import FullDiTPreview
         from .sampler import FullDiTSampler
 
@@ -61,6 +62,7 @@ class FullDiTExtension(ComfyExtension):
             FullDiTLoad,
             FullDiTLoadVideoModel,
             FullDiTModelFamily,
+            FullDiTPairExperts,
             FullDiTLoadLora,
             FullDiTCameraPreset,
             FullDiTCameraPath,

@@ -47,8 +47,8 @@ before anything runs, never left out without a word.
 """
 
 _CAMERA = """
-Of the public models only ReCamMaster reads a camera path. *Depth along Camera* turns one into a depth clip, and the models that take
-depth follow it. Phantom takes depth in part once the depth LoRA is on it.
+Of the public models only ReCamMaster reads a camera path. *Depth along Camera* turns one into a depth clip, and the
+models that take depth follow it. Phantom takes depth in part once the depth LoRA is on it.
 """
 
 _WORDS = """

@@ -1,7 +1,8 @@
 """How one set of conditions drives each family of models, through core's samplers.
 
 run.py is the road from a MODEL and conditions to a latent. plan.py says what a driver is asked and what it gives,
-registry.py finds the driver of a MODEL, guider.py runs a plan's passes and adds them up.
+registry.py finds the driver of a MODEL, guider.py runs a plan's passes and adds them up, experts.py switches between
+two networks in one run.
 
 One file per family: fulldit.py (this pack's checkpoints), wan.py (plain Wan, and the depth control LoRA), phantom.py,
 bernini.py, vace.py and recammaster.py. What they share: common.py (latent and schedule), prepare.py (conditions as

@@ -13,6 +13,9 @@ from ...models.families.notes import Note, facet_notes
 from ...models.geometry import WAN_2_1, LatentGeometry
 from ...models.sampling.guidance import Guidance
 
+SECOND = "fulldit_second_expert"  # an attachment of a MODEL: the MODEL of its low-noise expert (experts.py)
+BOUNDARY = "fulldit_boundary"  # an attachment of a MODEL: the sigma where that one takes over, where the user said so
+
 Conditioning: TypeAlias = list[list[Any]]  # the host's CONDITIONING: [text, options] entries
 
 
@@ -64,7 +67,8 @@ class Plan:
     model: a clone of the MODEL with what the family needs patched in. passes: CONDITIONING by name. latent: a LATENT of
     zeros, reference frames included; trim: how many latent frames to cut from its front afterwards. stock: the names of
     the two passes that a stock KSampler can run, and lost what is lost by that, in words. first_frame_pass: the share
-    of the steps that settle the first latent frame beforehand.
+    of the steps that settle the first latent frame beforehand. second: the other expert of a pair, for the steps below
+    the sigma `boundary`, where every scale is multiplied by `second_factor`.
     """
 
     model: Any
@@ -75,7 +79,14 @@ class Plan:
     trim: int = 0
     lost: str = ""
     first_frame_pass: float = 0.0
-    notes: tuple[Note, ...] = ()
+    second: Any = None
+    boundary: float = 0.0
+    second_factor: float = 1.0
+
+
+def second_of(model: Any) -> Any:
+    """Return the low-noise MODEL that is paired with a MODEL, or None."""
+    return getattr(model, "attachments", {}).get(SECOND)
 
 
 class Driver:
@@ -105,10 +116,10 @@ class Driver:
         """Return sentences about what lies beyond the clips that the model was trained on."""
         video, trained = conditions.video, self.settings(facts, conditions)
         said = []
-        if trained.boundary:
+        if trained.boundary and second_of(model) is None:
             said.append(
-                f"{facts.name} is two networks, one for each part of sampling. The FullDiT Sampler runs the one that "
-                f"is connected over all of it; for both, use Apply Conditions on each, and two KSampler (Advanced)."
+                f"{facts.name} is two networks, one for each part of sampling, and one of them is connected: connect "
+                f"both to Pair Experts."
             )
         if video.frames > trained.frames:
             said.append(f"The video has {video.frames} frames; {facts.family.name} was trained on {trained.frames}.")

@@ -13,7 +13,7 @@ from ..bridge.families import family_of, in_channels_of
 from .bernini import BerniniDriver
 from .fulldit import FullDiTDriver
 from .phantom import PhantomDriver
-from .plan import Driver, ModelFacts
+from .plan import Driver, ModelFacts, second_of
 from .recammaster import ReCamMasterDriver
 from .vace import VaceDriver
 from .wan import DepthLoraDriver, WanDriver
@@ -43,7 +43,7 @@ def facts_of(model: Any) -> ModelFacts:
     channels = inner.latent_format.latent_channels
     return ModelFacts(
         family,
-        _variant(family, network.dim),
+        _variant(family, network.dim, paired=second_of(model) is not None),
         sentence,
         in_channels_of(model),
         getattr(network, "text_dim", 4096),
@@ -51,7 +51,11 @@ def facts_of(model: Any) -> ModelFacts:
     )
 
 
-def _variant(family: Family, dim: int) -> Variant | None:
+def _variant(family: Family, dim: int, paired: bool) -> Variant | None:
+    """The size of a model, by its width; of a pair of experts, among the sizes that are pairs."""
+    pairs = [one for one in family.variants if one.settings.boundary] if paired else []
+    if pairs:
+        return min(pairs, key=lambda one: abs(one.dim - dim))
     return family.variant(dim) if family.variants else None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ from ...control.conditions import Conditions, VideoSize
 from ...control.errors import UserError
 from ...models.families.family import Settings
 from ...models.families.notes import Note, check_notes, leave_out, refused
-from ..bridge.sampling import SamplingSettings, run_guider
+from ..bridge.sampling import SamplingSettings, run_guider, sigmas_of
 from .common import keeps_own_shift
-from .guider import make_guider
-from .plan import Conditioning, Driver, ModelFacts, Plan, Request
+from .experts import ExpertsGuider, boundary_of, switch_step
+from .guider import PlanGuider, has_patches
+from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
 from .registry import driver_of, facts_of
 
 
@@ -136,7 +138,24 @@ def plan(
     settings = taken.driver.settings(facts, conditions)
     _check_scales(scales, settings, conditions, facts)
     request = Request(conditions, positive, negative, scales)
-    return taken.driver.plan(model, vae, request, facts, settings), settings
+    made, second = taken.driver.plan(model, vae, request, facts, settings), second_of(model)
+    if second is not None:
+        low = taken.driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered
+        boundary = boundary_of(model, settings.boundary)
+        made = replace(made, second=low.model, boundary=boundary, second_factor=settings.low_noise_factor)
+    return made, settings
+
+
+def make_guider(made: Plan) -> PlanGuider:
+    """Return the guider of a plan."""
+    guider = PlanGuider(made.model) if made.second is None else ExpertsGuider(made.model)
+    guider.set_plan(made)
+    text = made.guidance.text
+    if has_patches(made.model.model_options) and text is not None and text.projection is not None:
+        logging.warning(
+            "FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own."
+        )
+    return guider
 
 
 @dataclass(frozen=True)
@@ -166,6 +185,8 @@ def apply(
     lines += taken.driver.warnings(model, taken.conditions, taken.facts)
     if made.lost:
         lines.append(made.lost)
+    if made.second is not None:
+        lines.append("A stock sampler runs the high-noise MODEL alone: use the FullDiT Sampler for the pair.")
     if made.trim:
         lines.append(f"Connect Trim Video Latent behind the sampler, with trim_latent ({made.trim}).")
     return Applied(
@@ -215,9 +236,18 @@ def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, 
             *taken.driver.warnings(model, taken.conditions, taken.facts),
             f"{settings.steps} steps, {settings.sampler_name}/{settings.scheduler}, {shift}; guidance: {scales}; "
             f"{len(made.guidance.passes)} passes per step.",
+            *_switch_line(made, settings),
             f"Prompt as the model reads it: {prompt}" if prompt else "No prompt.",
         ]
     )
+
+
+def _switch_line(made: Plan, settings: SamplingSettings) -> list[str]:
+    if made.second is None:
+        return []
+    first = switch_step(sigmas_of(made.model, settings.steps, settings), made.boundary)
+    factor = f", with every scale times {made.second_factor:g}" if made.second_factor != 1 else ""
+    return [f"The low-noise expert runs from step {first + 1} on (below sigma {made.boundary:g}){factor}."]
 
 
 def _encoded(clip: Any, text: str) -> Conditioning:

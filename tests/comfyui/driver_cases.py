@@ -101,7 +101,7 @@ def noise_for(plan: Any, seed: int = 0, batch: int = 1) -> torch.Tensor:
 @torch.inference_mode()
 def predict(plan: Any, noise: torch.Tensor | None = None, sigmas=(0.7,), guider=None) -> list[torch.Tensor]:
     """The guided predictions of the clean latent at these sigmas, one after the other in one run."""
-    guider = guider or module("nodes.drivers.guider").make_guider(plan)
+    guider = guider or module("nodes.drivers.run").make_guider(plan)
     noise = noise_for(plan) if noise is None else noise
     step = OneStep(len(sigmas))
     latent = torch.zeros_like(noise)
