@@ -37,6 +37,7 @@ _ROLES = {
     "lora": "LoRA",
     "text encoder": "text encoder",
     "vae": "VAE",
+    "clip vision": "CLIP vision model",
 }
 
 _INTRODUCTION = """
@@ -47,8 +48,8 @@ before anything runs, never left out without a word.
 """
 
 _CAMERA = """
-Of the public models only ReCamMaster reads a camera path. *Depth along Camera* turns one into a depth clip, and the
-models that take depth follow it. Phantom takes depth in part once the depth LoRA is on it.
+ReCamMaster and Wan Fun Camera read a camera path: the one over a source video, the other over a start image. *Depth
+along Camera* turns a path into a depth clip, and the models that take depth follow it. Phantom takes depth in part once the depth LoRA is on it.
 """
 
 _WORDS = """

@@ -84,22 +84,6 @@ UNDRIVEN = (
         "https://github.com/Wan-Video/Wan2.1",
     ),
     _row(
-        "fun-control",
-        "Wan Fun Control",
-        "ComfyUI runs it with WanFunControlToVideo or Wan22FunControlToVideo; Depth for Other Models makes the images"
-        " that they expect. For depth by Conditions use VACE.",
-        {"depth": "a depth clip", "identity": "one reference (V1.1 and A14B)"},
-        "https://huggingface.co/alibaba-pai",
-    ),
-    _row(
-        "fun-camera",
-        "Wan Fun Camera",
-        "ComfyUI runs it with WanCameraImageToVideo; Camera to Plücker makes what it expects from a camera path (the"
-        " workflow fulldit_wan_fun_camera shows it). ComfyUI does not recognize the version of 5B.",
-        {"camera": "a camera path, together with a start image"},
-        "https://huggingface.co/alibaba-pai",
-    ),
-    _row(
         "humo",
         "HuMo",
         f"ComfyUI runs it with WanHuMoImageToVideo and shows it the last reference only. {_PEOPLE}.",

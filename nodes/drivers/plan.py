@@ -24,8 +24,8 @@ class ModelFacts:
     """What is known of a MODEL without running it.
 
     sentence: how its family was found, for the user. in_channels: of its patch embedding, LoRA patches included.
-    text_dim: the width of the text states that it reads. geometry: how its videos become latent and tokens. config:
-    of a FullDiT checkpoint.
+    text_dim: the width of the text states that it reads. has_reference_layer: whether a Fun model has `ref_conv`.
+    geometry: how its videos become latent and tokens. config: of a FullDiT checkpoint.
     """
 
     family: Family
@@ -33,6 +33,7 @@ class ModelFacts:
     sentence: str = ""
     in_channels: int = 16
     text_dim: int = 4096
+    has_reference_layer: bool = False
     geometry: LatentGeometry = WAN_2_1
     config: FullDiTConfig | None = None
 
@@ -44,20 +45,22 @@ class ModelFacts:
     @property
     def has_depth_lora(self) -> bool:
         """Whether a depth control LoRA has widened the patch embedding."""
-        return self.in_channels == 32
+        return self.in_channels == 32 and "depth" in self.family.with_depth_lora
 
 
 @dataclass(frozen=True)
 class Request:
     """What is to be sampled: conditions that were accepted, the encoded texts, and the scales that the user set.
 
-    scales: by name ('text', and conditions); a missing one is the authors'.
+    scales: by name ('text', and conditions); a missing one is the authors'. clip_vision: the CLIP vision features of a
+    start image, or None.
     """
 
     conditions: Conditions
     positive: Conditioning
     negative: Conditioning
     scales: Mapping[str, float] = field(default_factory=dict)
+    clip_vision: Any = None
 
 
 @dataclass(frozen=True)

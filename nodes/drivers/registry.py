@@ -12,6 +12,7 @@ from ..bridge.base_model import FullDiTModel
 from ..bridge.families import family_of, in_channels_of
 from .bernini import BerniniDriver
 from .fulldit import FullDiTDriver
+from .fun import FunCameraDriver, FunControlDriver
 from .phantom import PhantomDriver
 from .plan import Driver, ModelFacts, second_of
 from .recammaster import ReCamMasterDriver
@@ -28,6 +29,8 @@ DRIVERS: dict[str, Driver] = {
         BerniniDriver(),
         VaceDriver(),
         ReCamMasterDriver(),
+        FunCameraDriver(),
+        FunControlDriver(),
     )
 }
 
@@ -38,7 +41,9 @@ def facts_of(model: Any) -> ModelFacts:
     inner = model.model
     if isinstance(inner, FullDiTModel):
         config = inner.fulldit
-        return ModelFacts(family, None, sentence, config.in_dim, config.text_dim, config.geometry, config)
+        return ModelFacts(
+            family, None, sentence, config.in_dim, config.text_dim, geometry=config.geometry, config=config
+        )
     network = inner.diffusion_model
     channels = inner.latent_format.latent_channels
     return ModelFacts(
@@ -47,6 +52,7 @@ def facts_of(model: Any) -> ModelFacts:
         sentence,
         in_channels_of(model),
         getattr(network, "text_dim", 4096),
+        getattr(network, "ref_conv", None) is not None,
         WAN_2_2_5B if channels == WAN_2_2_5B.channels else WAN_2_1,
     )
 

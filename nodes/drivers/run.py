@@ -124,9 +124,15 @@ def _lines(notes: Sequence[Note]) -> list[str]:
 
 
 def plan(
-    model: Any, vae: Any, positive: Conditioning, negative: Conditioning, taken: Accepted, scales: Mapping[str, float]
+    model: Any,
+    vae: Any,
+    positive: Conditioning,
+    negative: Conditioning,
+    taken: Accepted,
+    scales: Mapping[str, float],
+    clip_vision: Any = None,
 ) -> tuple[Plan, Settings]:
-    """Return the plan of a run, and the settings that the authors advise.
+    """Return the plan of a run, and the settings that the authors advise. clip_vision: features of a start image.
 
     Raises UserError for a VAE, texts, a size or scales that do not belong to the model.
     """
@@ -137,7 +143,7 @@ def plan(
     _check_vae(vae, facts)
     settings = taken.driver.settings(facts, conditions)
     _check_scales(scales, settings, conditions, facts)
-    request = Request(conditions, positive, negative, scales)
+    request = Request(conditions, positive, negative, scales, clip_vision)
     made, second = taken.driver.plan(model, vae, request, facts, settings), second_of(model)
     if second is not None:
         low = taken.driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered

@@ -65,7 +65,9 @@ def test_a_file_is_described_with_what_belongs_to_it(tmp_path, capsys):
     assert main(["models", str(path)]) == 0
     text = capsys.readouterr().out
     assert "which is a guess" in text and "identity: yes." in text and "\nVACE\n" not in text
-    assert "For a camera path: FullDiT and ReCamMaster.\n" in text and "For reference images" not in text
+    assert (
+        "For a camera path: FullDiT, ReCamMaster and Wan Fun Camera.\n" in text and "For reference images" not in text
+    )
     assert f"vae/{NAME} (254 MB, Apache-2.0)" in text and "https://huggingface.co/" in text
     assert main(["models", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
