@@ -49,7 +49,9 @@ before anything runs, never left out without a word.
 
 _CAMERA = """
 ReCamMaster and Wan Fun Camera read a camera path: the one over a source video, the other over a start image. *Depth
-along Camera* turns a path into a depth clip, and the models that take depth follow it. Phantom takes depth in part once the depth LoRA is on it.
+along Camera* turns a path into a depth clip, and the models that take depth follow it. Phantom takes depth in part once
+the depth LoRA is on it. On the 14B models ComfyUI's *Apply Wan Uni3C ControlNet* moves the camera as a rendered video
+does, beside references and depth.
 """
 
 _WORDS = """

@@ -7,5 +7,6 @@ two networks in one run.
 One file per family: fulldit.py (this pack's checkpoints), wan.py (plain Wan, and the depth control LoRA), phantom.py,
 bernini.py, vace.py, recammaster.py and fun.py (Fun Camera and Fun Control). What they share: common.py (latent and
 schedule), prepare.py (conditions as images), spans.py (ranges of conditions), strengths.py (strengths where a family
-has fewer scales), windows.py (context windows that keep VACE's reference slot).
+has fewer scales), windows.py (context windows that keep VACE's reference slot), uni3c.py (a render that follows the
+video alone).
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ...control.conditions import Conditions
@@ -25,7 +25,8 @@ class ModelFacts:
 
     sentence: how its family was found, for the user. in_channels: of its patch embedding, LoRA patches included.
     text_dim: the width of the text states that it reads. has_reference_layer: whether a Fun model has `ref_conv`.
-    geometry: how its videos become latent and tokens. config: of a FullDiT checkpoint.
+    has_uni3c: whether a Uni3C control net with a render is on it. geometry: how its videos become latent and tokens.
+    config: of a FullDiT checkpoint.
     """
 
     family: Family
@@ -34,6 +35,7 @@ class ModelFacts:
     in_channels: int = 16
     text_dim: int = 4096
     has_reference_layer: bool = False
+    has_uni3c: bool = False
     geometry: LatentGeometry = WAN_2_1
     config: FullDiTConfig | None = None
 
@@ -99,7 +101,8 @@ class Driver:
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return what becomes of each condition; raises nothing and needs no weights."""
-        return facet_notes(conditions, facts.family, facts.has_depth_lora)
+        notes = facet_notes(conditions, facts.family, facts.has_depth_lora)
+        return [_by_render(note) for note in notes] if facts.has_uni3c else notes
 
     def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
         """Return how the authors sample this model under these conditions."""
@@ -136,3 +139,11 @@ class Driver:
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Encode what the conditions need and return the plan."""
         raise NotImplementedError
+
+
+def _by_render(note: Note) -> Note:
+    """A camera that the model itself refuses is that of the render which Uni3C follows."""
+    if note.facet != "camera" or note.how != "refused":
+        return note
+    sentence = "The render of Uni3C moves the camera: make it along this path, with Render along Camera."
+    return replace(note, how="rendered", sentence=sentence)

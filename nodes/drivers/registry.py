@@ -16,6 +16,7 @@ from .fun import FunCameraDriver, FunControlDriver
 from .phantom import PhantomDriver
 from .plan import Driver, ModelFacts, second_of
 from .recammaster import ReCamMasterDriver
+from .uni3c import has_uni3c
 from .vace import VaceDriver
 from .wan import DepthLoraDriver, WanDriver
 
@@ -53,6 +54,7 @@ def facts_of(model: Any) -> ModelFacts:
         in_channels_of(model),
         getattr(network, "text_dim", 4096),
         getattr(network, "ref_conv", None) is not None,
+        has_uni3c(model),
         WAN_2_2_5B if channels == WAN_2_2_5B.channels else WAN_2_1,
     )
 

@@ -19,6 +19,7 @@ from .experts import ExpertsGuider, boundary_of, switch_step
 from .guider import PlanGuider, has_patches
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
 from .registry import driver_of, facts_of
+from .uni3c import align_uni3c
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,11 @@ def plan(
     _check_scales(scales, settings, conditions, facts)
     request = Request(conditions, positive, negative, scales, clip_vision)
     made, second = taken.driver.plan(model, vae, request, facts, settings), second_of(model)
+    frames = facts.geometry.latent_frames(video.frames)
+    align_uni3c(made.model, frames, made.trim)
     if second is not None:
         low = taken.driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered
+        align_uni3c(low.model, frames, low.trim)
         boundary = boundary_of(model, settings.boundary)
         made = replace(made, second=low.model, boundary=boundary, second_factor=settings.low_noise_factor)
     return made, settings
