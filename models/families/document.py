@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ...control.files import size_text
 from . import model_files
+from .distilled import DISTILLED
 from .driven import SPAN
 from .family import FACETS, Family, ModelFile, Settings, Variant
 from .matrix import FAMILIES, families_that_take, in_words
@@ -71,6 +72,11 @@ one: it shows size, license and checksum and asks first. Where several forms of 
 (with two experts: one pair). Where the size is missing, the hub says it.
 """
 
+_FEWER_STEPS = """
+A step-distilled LoRA makes a video in a few steps with one pass each. Load it on the model with *Load LoRA* (on both
+experts of a pair) and choose it as `distilled` in the FullDiT Sampler, which then takes these settings.
+"""
+
 _UNCHECKED = """
 No weights of the public models could be loaded where this pack was made. How they read their conditions was taken from
 the authors' code and from ComfyUI's, and run on tiny networks of the same architecture with random weights. How the
@@ -108,6 +114,15 @@ def document() -> str:
         _file_table([(None, file) for file in (*model_files.SHARED, model_files.VAE_5B)]),
         _prose("The authors' negative prompt for all of them:"),
         f"```text\n{model_files.NEGATIVE}\n```",
+        "## Fewer steps",
+        _prose(_FEWER_STEPS),
+        _table(
+            ("distilled", "on", "LoRA", "steps", "shift", "sampler", "what is lost"),
+            [
+                (one.id, one.models, one.lora, one.steps, f"{one.shift:g}", one.sampler, one.loses)
+                for one in DISTILLED.values()
+            ],
+        ),
         "## Files",
         _prose(_FILES),
         "## What could not be checked",

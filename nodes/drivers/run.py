@@ -11,6 +11,7 @@ import torch
 
 from ...control.conditions import Conditions, VideoSize
 from ...control.errors import UserError
+from ...models.families.distilled import DISTILLED
 from ...models.families.family import Settings
 from ...models.families.notes import Note, check_notes, leave_out, refused
 from ..bridge.sampling import SamplingSettings, run_guider, sigmas_of
@@ -28,7 +29,8 @@ class SamplingOptions:
 
     scales: guidance scales of conditions that have one of their own. first_frame_pass: the share of the steps that
     settle the first latent frame beforehand, as in models/sampling/sampler.py. leave_out: sample without what the model
-    cannot take, instead of refusing.
+    cannot take, instead of refusing. distilled: one of DISTILLED, whose LoRA is on the model. clip_vision: features of
+    a start image.
     """
 
     seed: int
@@ -40,6 +42,19 @@ class SamplingOptions:
     first_frame_pass: float | None = None
     preview: bool = True
     leave_out: bool = False
+    distilled: str | None = None
+    clip_vision: Any = None
+
+    def chosen(self, own: Settings) -> Settings:
+        """Return the settings to start from: the authors', or those of the distillation on the model.
+
+        Raises UserError for an unknown one.
+        """
+        if self.distilled is None:
+            return own
+        if self.distilled not in DISTILLED:
+            raise UserError(f"'{self.distilled}' is not a known distillation: choose one of {', '.join(DISTILLED)}.")
+        return DISTILLED[self.distilled].settings(own)
 
     def resolved(self, settings: Settings, plan: Plan, facts: ModelFacts) -> SamplingSettings:
         """Return these options with the model's own values filled in. Raises UserError for a first-frame pass of a
@@ -124,36 +139,25 @@ def _lines(notes: Sequence[Note]) -> list[str]:
     return [f"{note.label}: Refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
 
 
-def plan(
-    model: Any,
-    vae: Any,
-    positive: Conditioning,
-    negative: Conditioning,
-    taken: Accepted,
-    scales: Mapping[str, float],
-    clip_vision: Any = None,
-) -> tuple[Plan, Settings]:
-    """Return the plan of a run, and the settings that the authors advise. clip_vision: features of a start image.
+def plan(model: Any, vae: Any, taken: Accepted, request: Request, settings: Settings) -> Plan:
+    """Return the plan of a run.
 
     Raises UserError for a VAE, texts, a size or scales that do not belong to the model.
     """
-    facts, conditions = taken.facts, taken.conditions
-    video = conditions.video
+    facts, driver, video = taken.facts, taken.driver, request.conditions.video
     facts.geometry.check(video.frames, video.height, video.width)
-    _check_text(positive, facts)
+    _check_text(request.positive, facts)
     _check_vae(vae, facts)
-    settings = taken.driver.settings(facts, conditions)
-    _check_scales(scales, settings, conditions, facts)
-    request = Request(conditions, positive, negative, scales, clip_vision)
-    made, second = taken.driver.plan(model, vae, request, facts, settings), second_of(model)
+    _check_scales(request.scales, settings, request.conditions, facts)
+    made, second = driver.plan(model, vae, request, facts, settings), second_of(model)
     frames = facts.geometry.latent_frames(video.frames)
     align_uni3c(made.model, frames, made.trim)
-    if second is not None:
-        low = taken.driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered
-        align_uni3c(low.model, frames, low.trim)
-        boundary = boundary_of(model, settings.boundary)
-        made = replace(made, second=low.model, boundary=boundary, second_factor=settings.low_noise_factor)
-    return made, settings
+    if second is None:
+        return made
+    low = driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered
+    align_uni3c(low.model, frames, low.trim)
+    boundary = boundary_of(model, settings.boundary)
+    return replace(made, second=low.model, boundary=boundary, second_factor=settings.low_noise_factor)
 
 
 def make_guider(made: Plan) -> PlanGuider:
@@ -187,10 +191,12 @@ def apply(
     negative: Conditioning,
     conditions: Conditions,
     without_refused: bool = False,
+    clip_vision: Any = None,
 ) -> Applied:
     """Return the conditions as CONDITIONING for a stock sampler: the two passes that such a sampler can run."""
     taken = accept(model, conditions, without_refused)
-    made, _ = plan(model, vae, positive, negative, taken, {})
+    settings = taken.driver.settings(taken.facts, taken.conditions)
+    made = plan(model, vae, taken, Request(taken.conditions, positive, negative, clip_vision=clip_vision), settings)
     lines = [str(note) for note in taken.notes]
     lines += taken.driver.warnings(model, taken.conditions, taken.facts)
     if made.lost:
@@ -221,24 +227,28 @@ def sample(
     """Return the LATENT of a prompt under the conditions, and a report. Raises UserError before the first step."""
     taken = accept(model, conditions, options.leave_out)
     facts, driver = taken.facts, taken.driver
+    settings = options.chosen(driver.settings(facts, taken.conditions))
     text = driver.prompt(prompt, taken.conditions, facts)
-    own = driver.settings(facts, taken.conditions)
-    positive = _encoded(clip, text)
-    negative = _encoded(clip, negative_prompt or own.negative)
     scales = dict(options.scales) if options.cfg is None else {**options.scales, "text": options.cfg}
-    made, settings = plan(model, vae, positive, negative, taken, scales)
+    request = Request(
+        taken.conditions,
+        _encoded(clip, text),
+        _encoded(clip, negative_prompt or settings.negative),
+        scales,
+        options.clip_vision,
+    )
+    made = plan(model, vae, taken, request, settings)
     resolved = options.resolved(settings, made, facts)
     latent = run_guider(make_guider(made), made.model, made.latent, resolved)
     if made.trim:
         latent = {"samples": latent["samples"][:, :, made.trim :].contiguous()}
-    return latent, report(model, taken, made, resolved, text)
+    return latent, report(model, taken, made, resolved, settings, text)
 
 
-def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, prompt: str) -> str:
+def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, advised: Settings, prompt: str) -> str:
     """Return what became of each condition, and how the clip was sampled, in lines."""
     scales = ", ".join(f"{term.name} {term.scale:g}" for term in made.guidance.terms)
-    own = taken.driver.settings(taken.facts, taken.conditions)
-    shift = "your own shift" if keeps_own_shift(model) else f"shift {own.shift:g}"
+    shift = "your own shift" if keeps_own_shift(model) else f"shift {advised.shift:g}"
     return "\n".join(
         [
             taken.facts.sentence,

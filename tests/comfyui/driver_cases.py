@@ -75,7 +75,9 @@ def plan_of(model: Any, held: Any, prompt: str = "a cat", scales=None, leave_out
     taken = run.accept(model, held, leave_out)
     text = taken.driver.prompt(prompt, taken.conditions, taken.facts)
     positive, negative = (clip.encode_from_tokens_scheduled(words) for words in (text, "blurry"))
-    made, settings = run.plan(model, vae, positive, negative, taken, scales or {})
+    settings = taken.driver.settings(taken.facts, taken.conditions)
+    request = module("nodes.drivers.plan").Request(taken.conditions, positive, negative, scales or {})
+    made = run.plan(model, vae, taken, request, settings)
     return SimpleNamespace(plan=made, taken=taken, settings=settings, positive=positive, negative=negative)
 
 

@@ -119,8 +119,10 @@ def test_absent_vision_features_are_zeros_and_given_ones_act(models):
     words = FakeCLIP().encode_from_tokens_scheduled("a")
     features = SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280))
     taken = run.accept(models["fun-camera"], held, False)
+    request, settings = module("nodes.drivers.plan").Request, taken.driver.settings(taken.facts, held)
     plans = [
-        run.plan(models["fun-camera"], FakeVAE(), words, words, taken, {}, vision)[0] for vision in (None, features)
+        run.plan(models["fun-camera"], FakeVAE(), taken, request(held, words, words, {}, vision), settings)
+        for vision in (None, features)
     ]
     assert difference(predict(plans[1])[0], predict(plans[0])[0]) > ACTS
 
