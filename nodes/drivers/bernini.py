@@ -194,7 +194,7 @@ def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video
         reference_images={f"reference_image_{index:02d}": image for index, image in enumerate(pictures)},
         ref_max_size=LONGEST_SIDE,
     )
-    keys = depth_keys(held, encoder) if facts.has_depth_lora else {}
+    keys = depth_keys(held, encoder, facts)
     options = made.args[0][0][1]
     return {**keys, **({KEY: options[KEY]} if KEY in options else {})}
 

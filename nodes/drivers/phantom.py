@@ -49,7 +49,7 @@ class PhantomDriver(Driver):
         encoder, parts = CachedVAE(vae), spans(request.conditions)
 
         def keys(conditions: Conditions, zero: bool = False) -> Mapping[str, Any]:
-            found = depth_keys(conditions, encoder)
+            found = depth_keys(conditions, encoder, facts)
             latents = [encoder.encode(image) for image in padded_references(conditions)]
             if latents:
                 joined = torch.cat(latents, 2)

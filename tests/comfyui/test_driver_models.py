@@ -1,6 +1,10 @@
-"""What a MODEL is told to be, whatever loader it comes from and whatever was done with it before, """
+"""What a MODEL is told to be, whatever loader it comes from and whatever was done with it before, and what is left of
+a run on it: nothing."""
 
 from __future__ import annotations
+
+import gc
+import weakref
 
 import pytest
 import torch
@@ -154,3 +158,90 @@ def test_a_checkpoint_with_encoder_and_vae_is_told_by_its_model(host, tmp_path):
         str(tmp_path / "all.safetensors"), output_vae=False, output_clip=False
     )[0]
     assert module("nodes.bridge.families").path_of(model) and sampled(model, CASES["vace"]()).shape[2] == 3
+
+
+# ---- what is left of a run -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", list(CASES))
+def test_a_stock_sampler_gives_after_a_run_what_it_gave_before(folder, family):
+    """Also after one that was cancelled, and after the model was unloaded; and so does ours."""
+    import comfy.model_management as management
+
+    model, held = model_of(folder, family), CASES[family]()
+    before = stock(model)
+    patched, wrapped = set(model.object_patches), str(model.wrappers)
+    ours = sampled(model, held)
+    assert torch.equal(stock(model), before)
+    calls = []
+
+    class Canceled(type(model.model)):
+        def apply_model(self, *rest, **more):
+            calls.append(1)
+            if len(calls) == 3:
+                raise management.InterruptProcessingException()
+            return super().apply_model(*rest, **more)
+
+    kind = type(model.model)
+    model.model.__class__ = Canceled
+    with pytest.raises(management.InterruptProcessingException):
+        sampled(model, held)
+    model.model.__class__ = kind
+    assert torch.equal(stock(model), before)
+    management.unload_all_models()
+    assert torch.equal(stock(model), before) and torch.equal(sampled(model, held), ours)
+    assert set(model.object_patches) == patched and str(model.wrappers) == wrapped
+
+
+@pytest.mark.parametrize("family", list(CASES))
+def test_a_model_is_gone_with_its_last_user(folder, family, monkeypatch):
+    """Core's models hold no reference to themselves, and must not get one: gigabytes would stay."""
+    import comfy.model_management as management
+
+    sampled(model_of(folder, family), CASES[family]())  # whatever is imported late keeps the frames that import it
+    gc.collect()
+    gc.disable()
+    monkeypatch.setattr(gc, "collect", lambda *rest: 0)
+    try:
+        model = model_of(folder, family)
+        network = weakref.ref(model.model)
+        sampled(model, CASES[family]())
+        del model
+        management.unload_all_models()
+        assert network() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("family", ["phantom", "bernini-r"])
+def test_cores_own_workflow_runs_on_a_model_that_was_driven(folder, family):
+    """With core's nodes for the same family: what they give goes through our estimate of memory as well."""
+    from comfy_extras.nodes_bernini import BerniniConditioning
+    from comfy_extras.nodes_wan import WanPhantomSubjectToVideo
+
+    clip, images = FakeCLIP(), torch.rand(2, 24, 40, 3, generator=torch.Generator().manual_seed(1))
+    texts = [clip.encode_from_tokens_scheduled(text) for text in "ab"]
+    if family == "phantom":
+        made = WanPhantomSubjectToVideo.execute(*texts, FakeVAE(), 48, 32, 9, 1, images).args
+        passes = made[0], made[2]
+    else:
+        references = {"reference_image_0": images[:1]}
+        passes = BerniniConditioning.execute(
+            *texts, FakeVAE(), 48, 32, 9, 1, source_video=images, reference_images=references
+        ).args[:2]
+    model = model_of(folder, family)
+    before = stock(model, *passes)
+    sampled(model, CASES[family]())
+    assert torch.equal(stock(model, *passes), before)
+
+
+def test_a_second_gpu_gives_the_same_video(folder):
+    """Core's MultiGPU split, with the CPU as both devices."""
+    for family, make in CASES.items():
+        model = model_of(folder, family)
+        alone = sampled(model, make())
+        split = model.clone()
+        other = split.deepclone_multigpu(new_load_device=torch.device("cpu", 0))
+        other.is_multigpu_base_clone = split.is_multigpu_base_clone = True
+        split.set_additional_models("multigpu", [other])
+        torch.testing.assert_close(sampled(split, make()), alone, rtol=1e-4, atol=1e-4)
