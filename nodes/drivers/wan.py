@@ -24,6 +24,7 @@ from .spans import over_spans, spans
 from .strengths import say_on_or_off
 
 PAD_KEY = "fulldit_pad_references"
+DEPTH_KEYS = ("concat_latent_image", "model_conds")  # of `depth_keys`, in the options of a conditioning entry
 
 
 class WanDriver(Driver):
@@ -40,11 +41,12 @@ class WanDriver(Driver):
             return depth_keys(conditions, encoder, facts)
 
         scale = request.scales.get("text", settings.scales["text"])
+        replaced = DEPTH_KEYS if facts.has_depth_lora else ()
         return Plan(
             model=ready_model(model, settings),
             passes={
-                "p": over_spans(request.positive, parts, keys),
-                "n": over_spans(request.negative, parts, keys),
+                "p": over_spans(request.positive, parts, keys, replaced),
+                "n": over_spans(request.negative, parts, keys, replaced),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
             latent=empty_latent(request.conditions.video, facts.geometry),

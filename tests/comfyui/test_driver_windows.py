@@ -138,6 +138,15 @@ def test_several_prompts_are_given_to_the_windows_by_the_places_in_the_video(mod
     assert [w.index_list for w in behind] == [[0, *(i + 1 for i in w.index_list)] for w in plain]
 
 
+def test_ranges_and_prompts_split_over_windows_are_refused_together(model):
+    """Core would give each window one of the parts of sampling instead of one of the prompts."""
+    ranged = conditions([identity(1, end=0.5)], frames=21)
+    with pytest.raises(module("control.errors").UserError, match="split_conds_to_windows"):
+        plan_of(windowed(model, split=True), ranged)
+    plan_of(windowed(model, split=True), conditions([identity(1)], frames=21))
+    plan_of(windowed(model), ranged)
+
+
 def test_windows_act_when_the_conditions_were_applied_before(model):
     """A MODEL from Apply Conditions goes through this again: the slot is kept once."""
     held = conditions([identity(1)], frames=21)
