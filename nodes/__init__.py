@@ -1,8 +1,9 @@
 """Everything that knows ComfyUI: thin nodes, one file per thing a user does.
 
-The model: load.py (checkpoint to MODEL, CLIP, VAE), load_video_model.py (public models, and what a MODEL is), lora.py
-(LoRAs onto a MODEL), conditions.py (all conditions of a video), apply.py (for stock samplers), sampler.py (our
-sampler), preview.py (conditions as images), example.py (the files of assets).
+The model: load.py (checkpoint to MODEL, CLIP, VAE), load_video_model.py (public models, and what a MODEL is),
+pair_experts.py (two networks as one MODEL), lora.py (LoRAs onto a MODEL), conditions.py (all conditions of a video),
+apply.py (for stock samplers), sampler.py (our sampler), preview.py (conditions as images), example.py (the files of
+assets).
 
 Cameras: camera.py (presets), camera_path.py (the editor), camera_files.py (load and save), camera_video.py (estimate
 from a video), camera_transform.py (edit a path), camera_preview.py (a path as images), camera_to.py and camera_from.py

@@ -10,11 +10,13 @@ class FullDiTExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         """Add the routes of the page's mask painter to the server, and the marks on models that core takes for Wan."""
+        from .bridge.camera_wan import register_camera_wan
         from .bridge.tags import register_tags
         from .page.routes import register
 
         register()
         register_tags()
+        register_camera_wan()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node of this pack, in the order of the menu."""
@@ -52,6 +54,7 @@ class FullDiTExtension(ComfyExtension):
         from .mask_painter import FullDiTEditTrack, FullDiTMaskPainter
         from .mask_propagate import FullDiTPropagateMask
         from .mask_sam3 import FullDiTMasksFromTrack
+        from .pair_experts import FullDiTPairExperts
         from .preview import FullDiTPreview
         from .sampler import FullDiTSampler
 
@@ -59,6 +62,7 @@ class FullDiTExtension(ComfyExtension):
             FullDiTLoad,
             FullDiTLoadVideoModel,
             FullDiTModelFamily,
+            FullDiTPairExperts,
             FullDiTLoadLora,
             FullDiTCameraPreset,
             FullDiTCameraPath,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ...control.files import size_text
 from . import model_files
+from .distilled import DISTILLED
 from .driven import SPAN
 from .family import FACETS, Family, ModelFile, Settings, Variant
 from .matrix import FAMILIES, families_that_take, in_words
@@ -37,6 +38,7 @@ _ROLES = {
     "lora": "LoRA",
     "text encoder": "text encoder",
     "vae": "VAE",
+    "clip vision": "CLIP vision model",
 }
 
 _INTRODUCTION = """
@@ -47,8 +49,10 @@ before anything runs, never left out without a word.
 """
 
 _CAMERA = """
-No public model here reads a camera path. *Depth along Camera* turns a path into a depth clip, and the models that take
-depth follow it. Phantom takes depth in part once the depth LoRA is on it.
+ReCamMaster and Wan Fun Camera read a camera path: the one over a source video, the other over a start image. *Depth
+along Camera* turns a path into a depth clip, and the models that take depth follow it. Phantom takes depth in part once
+the depth LoRA is on it. On the 14B models ComfyUI's *Apply Wan Uni3C ControlNet* moves the camera as a rendered video
+does, beside references and depth.
 """
 
 _WORDS = """
@@ -66,6 +70,11 @@ _FILES = """
 Put each file into the folder of that name in ComfyUI's models folder. `fulldit models --get NAME --to FOLDER` fetches
 one: it shows size, license and checksum and asks first. Where several forms of one model are listed, one is enough
 (with two experts: one pair). Where the size is missing, the hub says it.
+"""
+
+_FEWER_STEPS = """
+A step-distilled LoRA makes a video in a few steps with one pass each. Load it on the model with *Load LoRA* (on both
+experts of a pair) and choose it as `distilled` in the FullDiT Sampler, which then takes these settings.
 """
 
 _UNCHECKED = """
@@ -105,6 +114,15 @@ def document() -> str:
         _file_table([(None, file) for file in (*model_files.SHARED, model_files.VAE_5B)]),
         _prose("The authors' negative prompt for all of them:"),
         f"```text\n{model_files.NEGATIVE}\n```",
+        "## Fewer steps",
+        _prose(_FEWER_STEPS),
+        _table(
+            ("distilled", "on", "LoRA", "steps", "shift", "sampler", "what is lost"),
+            [
+                (one.id, one.models, one.lora, one.steps, f"{one.shift:g}", one.sampler, one.loses)
+                for one in DISTILLED.values()
+            ],
+        ),
         "## Files",
         _prose(_FILES),
         "## What could not be checked",

@@ -1,4 +1,4 @@
-"""The families that this pack drives: FullDiT itself, and public models made from Wan 2.1 and 2.2.
+"""The families that this pack drives: FullDiT itself, and public models that take references, depth or a source video.
 
 The sentences are read by people who make videos: what becomes of what they gave, what the strength does, what the range
 does. The numbers are the authors' own.
@@ -13,9 +13,9 @@ from .family import Family, Settings, Support, Variant
 
 # What start and end do, unless a family says otherwise.
 SPAN = "It takes part from start to end of the sampling; outside of that the model does not see it."
-_ON_OR_OFF = "0 leaves it out, 1 uses it. This model knows nothing in between, so other values count as 1."
-_SMALL = "about 8 GB"
-_LARGE = "about 24 GB with 8-bit weights"
+ON_OR_OFF = "Only 0 (without) and 1 (with): the model knows nothing in between, so other values count as 1."
+SMALL = "about 8 GB"
+LARGE = "about 24 GB with 8-bit weights"
 
 FULLDIT = Family(
     id="fulldit",
@@ -89,14 +89,14 @@ WAN_T2V = Family(
         }.items()
     },
     variants=(
-        Variant("2.1 1.3B", 1536, 30, _T2V_1_3B, (files.T2V_1_3B, *files.SHARED), _SMALL),
+        Variant("2.1 1.3B", 1536, 30, _T2V_1_3B, (files.T2V_1_3B, *files.SHARED), SMALL),
         Variant(
             "2.1 14B",
             5120,
             40,
             Settings(50, 5.0, {"text": 5.0}, width=1280, height=720, negative=files.NEGATIVE),
             (*files.T2V_14B, *files.SHARED),
-            _LARGE,
+            LARGE,
         ),
         Variant(
             "2.2 A14B",
@@ -113,7 +113,7 @@ WAN_T2V = Family(
                 low_noise_factor=0.75,
             ),
             (*files.T2V_A14B, *files.SHARED),
-            _LARGE,
+            LARGE,
         ),
         Variant(
             "2.2 TI2V 5B",
@@ -148,7 +148,7 @@ WAN_DEPTH_LORA = Family(
             30,
             _T2V_1_3B,
             (files.T2V_1_3B, files.DEPTH_LORA, *files.SHARED),
-            _SMALL,
+            SMALL,
         ),
     ),
     source="https://huggingface.co/spacepxl/Wan2.1-control-loras",
@@ -158,6 +158,7 @@ WAN_DEPTH_LORA = Family(
         "With the same mechanism other controls can be trained (there is one for tiles): the weights do not say which"
         " control they read, so load the one for depth.",
     ),
+    with_depth_lora={"depth": _DEPTH_BY_LORA},
     unverified="What it does with clips of more than 13 frames.",
 )
 
@@ -185,7 +186,7 @@ PHANTOM = Family(
             30,
             Settings(50, 5.0, {"identity": 5.0, "text": 7.5}, negative=files.NEGATIVE),
             (files.PHANTOM_1_3B, *files.SHARED),
-            _SMALL,
+            SMALL,
         ),
         Variant(
             "14B",
@@ -193,7 +194,7 @@ PHANTOM = Family(
             40,
             Settings(50, 5.0, {"identity": 5.0, "text": 7.5}, frames=121, fps=24.0, negative=files.NEGATIVE),
             (*files.PHANTOM_14B, *files.SHARED),
-            _LARGE,
+            LARGE,
         ),
     ),
     most_identities=4,
@@ -253,7 +254,7 @@ BERNINI_R = Family(
             30,
             Settings(40, 3.0, {"source": 1.25, "identity": 4.5, "text": 4.0}, width=848, negative=files.NEGATIVE),
             (files.BERNINI_1_3B, *files.SHARED),
-            _SMALL,
+            SMALL,
         ),
         Variant(
             "A14B",
@@ -269,7 +270,7 @@ BERNINI_R = Family(
                 low_noise_factor=0.8,
             ),
             (*files.BERNINI_A14B, *files.SHARED),
-            _LARGE,
+            LARGE,
         ),
     ),
     most_identities=8,
@@ -329,7 +330,7 @@ VACE = Family(
             30,
             Settings(50, 16.0, _VACE_TEXT, negative=files.NEGATIVE),
             (files.VACE_1_3B, *files.SHARED),
-            _SMALL,
+            SMALL,
         ),
         Variant(
             "14B",

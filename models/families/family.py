@@ -65,7 +65,7 @@ class ModelFile:
     bytes: rounded, for the person who decides; the hub knows the exact number. 0 where it is not known here.
     """
 
-    role: Literal["model", "text encoder", "vae", "lora", "second expert"]
+    role: Literal["model", "text encoder", "vae", "lora", "second expert", "clip vision"]
     name: str
     repository: str
     path: str

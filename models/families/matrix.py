@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 
 from .driven import DRIVEN
+from .driven_camera import DRIVEN_CAMERA
 from .family import FACETS, Family, ModelFile
 from .undriven import UNDRIVEN
 
-FAMILIES: dict[str, Family] = {family.id: family for family in (*DRIVEN, *UNDRIVEN)}
+FAMILIES: dict[str, Family] = {family.id: family for family in (*DRIVEN, *DRIVEN_CAMERA, *UNDRIVEN)}
 
 # Facets in the words of a sentence.
 FACET_NAMES = {

@@ -26,8 +26,13 @@ _WAN_22 = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
 _BERNINI = "Comfy-Org/Bernini-R"
 _KIJAI = "Kijai/WanVideo_comfy"
 
-Role = Literal["model", "text encoder", "vae", "lora", "second expert"]
-_FOLDERS: dict[Role, str] = {"text encoder": "text_encoders", "vae": "vae", "lora": "loras"}
+Role = Literal["model", "text encoder", "vae", "lora", "second expert", "clip vision"]
+_FOLDERS: dict[Role, str] = {
+    "text encoder": "text_encoders",
+    "vae": "vae",
+    "lora": "loras",
+    "clip vision": "clip_vision",
+}
 
 
 def _file(role: Role, repository: str, path: str, gigabytes: float = 0, license: str = APACHE) -> ModelFile:
@@ -77,6 +82,21 @@ PHANTOM_14B = (
     _file("model", _KIJAI, "Phantom-Wan-14B_fp8_e4m3fn", 0, APACHE_OF_THE_AUTHORS),
     _file("model", _KIJAI, "Phantom-Wan-14B_fp16", 28.6, APACHE_OF_THE_AUTHORS),
 )
+
+CLIP_VISION = _repackaged("clip vision", _WAN_21, "clip_vision_h")
+FUN_CAMERA_1_3B = _repackaged("model", _WAN_21, "wan2.1_fun_camera_v1.1_1.3B_bf16", 3.23)
+FUN_CAMERA_14B = _repackaged("model", _WAN_21, "wan2.1_fun_camera_v1.1_14B_bf16")
+FUN_CONTROL_1_3B = _repackaged("model", _WAN_21, "wan2.1_fun_control_1.3B_bf16", 3.13)
+FUN_CAMERA_A14B, FUN_CONTROL_A14B = (
+    tuple(
+        _repackaged(role, _WAN_22, f"wan2.2_fun_{kind}_{expert}_noise_14B_{form}", gigabytes)
+        for form, gigabytes in (("fp8_scaled", 0), ("bf16", 29.6 if kind == "camera" else 0))
+        for role, expert in _EXPERTS
+    )
+    for kind in ("camera", "control")
+)
+
+RECAMMASTER = _file("model", _KIJAI, "Wan2_1_kwai_recammaster_1_3B_step20000_bf16", 2.98, APACHE_OF_THE_AUTHORS)
 
 VACE_1_3B = _repackaged("model", _WAN_21, "wan2.1_vace_1.3B_fp16", 4.31)
 VACE_14B = _repackaged("model", _WAN_21, "wan2.1_vace_14B_fp16", 34.7)

@@ -94,16 +94,16 @@ def _channels(family: str, *counts: int, other_than: int = 0) -> Rule:
     )
 
 
-_CAMERA_LAYERS = ("blocks.0.cam_encoder.weight", "blocks.0.projector.weight")
+CAMERA_LAYERS = ("blocks.0.cam_encoder.weight", "blocks.0.projector.weight")
 
 # ComfyUI loads these as something else, or not at all.
 _SPECIAL = (
     Rule(
         ("omnicamera",),
-        lambda keys: keys.has(*_CAMERA_LAYERS) and keys.dim == _WIDTH_5B,
+        lambda keys: keys.has(*CAMERA_LAYERS) and keys.dim == _WIDTH_5B,
         "the camera layers in a model of 5B",
     ),
-    _key("recammaster", *_CAMERA_LAYERS),
+    _key("recammaster", *CAMERA_LAYERS),
     _key("lingbot-world", "patch_embedding_wancamctrl.weight"),
     _key("stand-in", "blocks.0.self_attn.q_loras.down.weight"),
     _key("steadydancer", "patch_embedding_fuse.weight"),
@@ -118,7 +118,6 @@ _SPECIAL = (
 
 # Keys beside those of plain Wan that ComfyUI logs and drops, so that a MODEL no longer tells what its file was.
 DROPPED_KEYS: dict[str, tuple[str, ...]] = {
-    "recammaster": _CAMERA_LAYERS,
     "lingbot-world": ("patch_embedding_wancamctrl.weight",),
     "steadydancer": ("patch_embedding_fuse.weight",),
 }

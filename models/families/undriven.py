@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from .family import FACETS, Family, Support
 
 _DROPPED = "ComfyUI gives no error"
-_PATH = "Use FullDiT, or VACE with a depth clip from Depth along Camera"
+_PATH = "Use ReCamMaster for a source video, FullDiT, or VACE with a depth clip from Depth along Camera"
 _PEOPLE = "For identities use Bernini-R or Phantom"
 
 
@@ -29,14 +29,6 @@ def _row(id: str, name: str, sentence: str, reads: Mapping[str, str], source: st
 
 
 UNDRIVEN = (
-    _row(
-        "recammaster",
-        "ReCamMaster",
-        f"{_DROPPED}: it loads this as plain Wan T2V and leaves the camera layers out, so a camera path does nothing."
-        f" It runs in ComfyUI-WanVideoWrapper. {_PATH}.",
-        {"camera": "a camera path", "source": "the video that is to be seen from it"},
-        "https://huggingface.co/KlingTeam/ReCamMaster-Wan2.1",
-    ),
     _row(
         "camclonemaster",
         "CamCloneMaster",
@@ -90,22 +82,6 @@ UNDRIVEN = (
         f" take one of the models that do. {_PEOPLE}, for depth VACE.",
         {},
         "https://github.com/Wan-Video/Wan2.1",
-    ),
-    _row(
-        "fun-control",
-        "Wan Fun Control",
-        "ComfyUI runs it with WanFunControlToVideo or Wan22FunControlToVideo; Depth for Other Models makes the images"
-        " that they expect. For depth by Conditions use VACE.",
-        {"depth": "a depth clip", "identity": "one reference (V1.1 and A14B)"},
-        "https://huggingface.co/alibaba-pai",
-    ),
-    _row(
-        "fun-camera",
-        "Wan Fun Camera",
-        "ComfyUI runs it with WanCameraImageToVideo; Camera to Plücker makes what it expects from a camera path (the"
-        " workflow fulldit_wan_fun_camera shows it). ComfyUI does not recognize the version of 5B.",
-        {"camera": "a camera path, together with a start image"},
-        "https://huggingface.co/alibaba-pai",
     ),
     _row(
         "humo",

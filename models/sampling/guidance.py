@@ -13,7 +13,7 @@ Shapes: B batch, C channels, T latent frames, h, w.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -71,6 +71,10 @@ class Guidance:
         """The terms with a projection whose scale is not 0."""
         return tuple(term for term in self.terms if term.projection is not None and term.scale)
 
+    def scaled(self, factor: float) -> Guidance:
+        """Return the same formula with every scale multiplied."""
+        return replace(self, terms=tuple(replace(term, scale=term.scale * factor) for term in self.terms))
+
     @property
     def passes(self) -> tuple[str, ...]:
         """The passes that have to be run; one of weight 0 has not."""
@@ -81,26 +85,29 @@ class Guidance:
 
 
 class GuidedPrediction:
-    """The formula with its memory: one momentum buffer per projected term, kept over the steps of one run."""
+    """The formula with its memory: one momentum buffer per projected difference, kept over the steps of one run.
 
-    def __init__(self, guidance: Guidance):
-        self.guidance = guidance
-        self._momentum: dict[Term, torch.Tensor] = {}
+    The formula may change on the way (another network takes over): the buffers stay with their passes.
+    """
 
-    def __call__(self, predictions: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def __init__(self) -> None:
+        self._momentum: dict[tuple[str, str], torch.Tensor] = {}
+
+    def __call__(self, guidance: Guidance, predictions: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the guided prediction of the clean latent (B, C, T, h, w) from those of `guidance.passes`."""
-        parts = [weight * predictions[name] for name, weight in self.guidance.weights.items() if weight]
-        parts += [term.scale * self._projected(term, predictions) for term in self.guidance.projected]
+        parts = [weight * predictions[name] for name, weight in guidance.weights.items() if weight]
+        for term in guidance.projected:
+            assert term.projection is not None  # by the definition of `projected`
+            parts.append(term.scale * self._projected(term, term.projection, predictions))
         return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
-    def _projected(self, term: Term, predictions: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        assert term.projection is not None
-        plus, projection = predictions[term.plus], term.projection
+    def _projected(self, term: Term, projection: Projection, predictions: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        plus, passes = predictions[term.plus], (term.plus, term.minus)
         difference = (plus - predictions[term.minus]).double()
-        if projection.momentum and term in self._momentum:
-            difference = difference + projection.momentum * self._momentum[term]
         if projection.momentum:
-            self._momentum[term] = difference
+            if passes in self._momentum:
+                difference = difference + projection.momentum * self._momentum[passes]
+            self._momentum[passes] = difference
         return project(difference, plus.double(), projection).to(plus.dtype)
 
 

@@ -44,7 +44,7 @@ def run_guider(
     """Sample, in two passes where the first frame is settled beforehand."""
     noise = comfy.sample.prepare_noise(latent["samples"], settings.seed)
     before = first_frame_steps(settings.steps, settings.first_frame_pass, noise.shape[2])
-    passes = [_sigmas(model, count, settings) for count in (before, settings.steps - before) if count]
+    passes = [sigmas_of(model, count, settings) for count in (before, settings.steps - before) if count]
     total = sum(len(sigmas) - 1 for sigmas in passes)
     callback = _callback(model, total, settings.preview)
     samples, mask, done = latent["samples"], None, 0
@@ -66,7 +66,8 @@ def run_guider(
     return {"samples": samples.to(latent["samples"].device)}
 
 
-def _sigmas(model: Any, steps: int, settings: SamplingSettings) -> torch.Tensor:
+def sigmas_of(model: Any, steps: int, settings: SamplingSettings) -> torch.Tensor:
+    """Return the sigmas (steps + 1,) of core's schedule for a MODEL."""
     sigmas: torch.Tensor = comfy.samplers.KSampler(
         model,
         steps=steps,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.samplers
@@ -17,6 +17,16 @@ from .plan import Plan
 POSITIVE, NEGATIVE = "positive", "negative"
 
 
+@dataclass(frozen=True)
+class Network:
+    """What a step is run with: core's model, its prepared conds by core's names, the guidance, and model options."""
+
+    inner: Any
+    conds: Mapping[str, Any]
+    guidance: Guidance
+    options: dict[str, Any]
+
+
 class PlanGuider(comfy.samplers.CFGGuider):
     """Runs the passes of a plan in one batched call of core and adds them up as its guidance says.
 
@@ -26,18 +36,17 @@ class PlanGuider(comfy.samplers.CFGGuider):
 
     def set_plan(self, plan: Plan) -> None:
         """Take the passes and the guidance of a plan."""
-        self.guidance = plan.guidance
+        self.plan = plan
         used = {name: plan.passes[name] for name in _all_passes(plan.guidance)}
         self.inner_set_conds({_core_name(name, plan): conditioning for name, conditioning in used.items()})
         self._names = {name: _core_name(name, plan) for name in used}
-        self._pair = _plain_pair(plan.guidance)
-        if self._pair is not None:
+        if _plain_pair(plan.guidance) is not None:
             self.set_cfg(plan.guidance.terms[0].scale)
         self.passes_run = 0  # network passes so far, for tests and reports
 
     def outer_sample(self, *args: Any, **kwargs: Any) -> Any:
         """Core's, with the momentum of guidance forgotten at the start of a run."""
-        self._predict = GuidedPrediction(self.guidance)
+        self._predict = GuidedPrediction()
         return super().outer_sample(*args, **kwargs)
 
     def predict_noise(
@@ -48,57 +57,60 @@ class PlanGuider(comfy.samplers.CFGGuider):
         seed: int | None = None,
     ) -> torch.Tensor:
         """Return the guided prediction of the clean latent."""
-        options = model_options or {}
-        if self._pair is not None:
-            plain = math.isclose(self.cfg, 1.0) and not options.get("disable_cfg1_optimization", False)
+        network = self.network_at(timestep, model_options or {})
+        guidance, options = network.guidance, network.options
+        if _plain_pair(guidance) is not None:
+            scale = guidance.terms[0].scale
+            plain = math.isclose(scale, 1.0) and not options.get("disable_cfg1_optimization", False)
             self.passes_run += 1 if plain else 2
-            predicted: torch.Tensor = super().predict_noise(x, timestep, options, seed)
+            predicted: torch.Tensor = comfy.samplers.sampling_function(
+                network.inner,
+                x,
+                timestep,
+                network.conds[NEGATIVE],
+                network.conds[POSITIVE],
+                scale,
+                model_options=options,
+                seed=seed,
+            )
             return predicted
-        names = self.guidance.passes
+        names = guidance.passes
         self.passes_run += len(names)
-        conds = [self.conds[self._names[name]] for name in names]
-        outputs = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
+        conds = [network.conds[self._names[name]] for name in names]
+        outputs = comfy.samplers.calc_cond_batch(network.inner, conds, x, timestep, options)
         predictions = dict(zip(names, outputs, strict=True))
-        return self._predict(predictions) + self._patched(predictions, x, timestep, options)
+        return self._predict(guidance, predictions) + self._patched(network, predictions, x, timestep)
+
+    def network_at(self, timestep: torch.Tensor, options: dict[str, Any]) -> Network:
+        """Return what a step at this sigma is run with."""
+        return Network(self.inner_model, self.conds, self.plan.guidance, options)
 
     def _patched(
-        self, predictions: Mapping[str, torch.Tensor], x: torch.Tensor, timestep: torch.Tensor, options: dict[str, Any]
+        self, network: Network, predictions: Mapping[str, torch.Tensor], x: torch.Tensor, timestep: torch.Tensor
     ) -> torch.Tensor | float:
         """What the cfg function and the post-cfg patches of a model change in the text term; 0 without any."""
-        term = self.guidance.text
-        if not _has_patches(options) or term is None or term.projection is not None:
+        term = network.guidance.text
+        if not has_patches(network.options) or term is None or term.projection is not None:
             return 0.0
         if term.plus not in predictions or term.minus not in predictions:
             return 0.0
         plus, minus = predictions[term.plus], predictions[term.minus]
         patched: torch.Tensor = comfy.samplers.cfg_function(
-            self.inner_model,
+            network.inner,
             plus,
             minus,
             term.scale,
             x,
             timestep,
-            model_options=options,
-            cond=self.conds[self._names[term.plus]],
-            uncond=self.conds[self._names[term.minus]],
+            model_options=network.options,
+            cond=network.conds[self._names[term.plus]],
+            uncond=network.conds[self._names[term.minus]],
         )
         return patched - (minus + term.scale * (plus - minus))
 
 
-def make_guider(plan: Plan) -> PlanGuider:
-    """Return the guider of a plan."""
-    guider = PlanGuider(plan.model)
-    guider.set_plan(plan)
-    text = plan.guidance.text
-    if _has_patches(plan.model.model_options) and text is not None and text.projection is not None:
-        logging.warning(
-            "FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own."
-        )
-    return guider
-
-
-def _has_patches(options: Mapping[str, Any]) -> bool:
-    """Whether a model's options change classifier-free guidance."""
+def has_patches(options: Mapping[str, Any]) -> bool:
+    """Return whether a model's options change classifier-free guidance."""
     return "sampler_cfg_function" in options or bool(options.get("sampler_post_cfg_function"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ...control.conditions import Conditions
@@ -13,6 +13,9 @@ from ...models.families.notes import Note, facet_notes
 from ...models.geometry import WAN_2_1, LatentGeometry
 from ...models.sampling.guidance import Guidance
 
+SECOND = "fulldit_second_expert"  # an attachment of a MODEL: the MODEL of its low-noise expert (experts.py)
+BOUNDARY = "fulldit_boundary"  # an attachment of a MODEL: the sigma where that one takes over, where the user said so
+
 Conditioning: TypeAlias = list[list[Any]]  # the host's CONDITIONING: [text, options] entries
 
 
@@ -21,8 +24,9 @@ class ModelFacts:
     """What is known of a MODEL without running it.
 
     sentence: how its family was found, for the user. in_channels: of its patch embedding, LoRA patches included.
-    text_dim: the width of the text states that it reads. geometry: how its videos become latent and tokens. config:
-    of a FullDiT checkpoint.
+    text_dim: the width of the text states that it reads. has_reference_layer: whether a Fun model has `ref_conv`.
+    has_uni3c: whether a Uni3C control net with a render is on it. geometry: how its videos become latent and tokens.
+    config: of a FullDiT checkpoint.
     """
 
     family: Family
@@ -30,6 +34,8 @@ class ModelFacts:
     sentence: str = ""
     in_channels: int = 16
     text_dim: int = 4096
+    has_reference_layer: bool = False
+    has_uni3c: bool = False
     geometry: LatentGeometry = WAN_2_1
     config: FullDiTConfig | None = None
 
@@ -41,20 +47,22 @@ class ModelFacts:
     @property
     def has_depth_lora(self) -> bool:
         """Whether a depth control LoRA has widened the patch embedding."""
-        return self.in_channels == 32
+        return self.in_channels == 32 and "depth" in self.family.with_depth_lora
 
 
 @dataclass(frozen=True)
 class Request:
     """What is to be sampled: conditions that were accepted, the encoded texts, and the scales that the user set.
 
-    scales: by name ('text', and conditions); a missing one is the authors'.
+    scales: by name ('text', and conditions); a missing one is the authors'. clip_vision: the CLIP vision features of a
+    start image, or None.
     """
 
     conditions: Conditions
     positive: Conditioning
     negative: Conditioning
     scales: Mapping[str, float] = field(default_factory=dict)
+    clip_vision: Any = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class Plan:
     model: a clone of the MODEL with what the family needs patched in. passes: CONDITIONING by name. latent: a LATENT of
     zeros, reference frames included; trim: how many latent frames to cut from its front afterwards. stock: the names of
     the two passes that a stock KSampler can run, and lost what is lost by that, in words. first_frame_pass: the share
-    of the steps that settle the first latent frame beforehand.
+    of the steps that settle the first latent frame beforehand. second: the other expert of a pair, for the steps below
+    the sigma `boundary`, where every scale is multiplied by `second_factor`.
     """
 
     model: Any
@@ -75,7 +84,14 @@ class Plan:
     trim: int = 0
     lost: str = ""
     first_frame_pass: float = 0.0
-    notes: tuple[Note, ...] = ()
+    second: Any = None
+    boundary: float = 0.0
+    second_factor: float = 1.0
+
+
+def second_of(model: Any) -> Any:
+    """Return the low-noise MODEL that is paired with a MODEL, or None."""
+    return getattr(model, "attachments", {}).get(SECOND)
 
 
 class Driver:
@@ -85,7 +101,8 @@ class Driver:
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return what becomes of each condition; raises nothing and needs no weights."""
-        return facet_notes(conditions, facts.family, facts.has_depth_lora)
+        notes = facet_notes(conditions, facts.family, facts.has_depth_lora)
+        return [_by_render(note) for note in notes] if facts.has_uni3c else notes
 
     def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
         """Return how the authors sample this model under these conditions."""
@@ -105,10 +122,10 @@ class Driver:
         """Return sentences about what lies beyond the clips that the model was trained on."""
         video, trained = conditions.video, self.settings(facts, conditions)
         said = []
-        if trained.boundary:
+        if trained.boundary and second_of(model) is None:
             said.append(
-                f"{facts.name} is two networks, one for each part of sampling. The FullDiT Sampler runs the one that "
-                f"is connected over all of it; for both, use Apply Conditions on each, and two KSampler (Advanced)."
+                f"{facts.name} is two networks, one for each part of sampling, and one of them is connected: connect "
+                f"both to Pair Experts."
             )
         if video.frames > trained.frames:
             said.append(f"The video has {video.frames} frames; {facts.family.name} was trained on {trained.frames}.")
@@ -122,3 +139,11 @@ class Driver:
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Encode what the conditions need and return the plan."""
         raise NotImplementedError
+
+
+def _by_render(note: Note) -> Note:
+    """A camera that the model itself refuses is that of the render which Uni3C follows."""
+    if note.facet != "camera" or note.how != "refused":
+        return note
+    sentence = "The render of Uni3C moves the camera: make it along this path, with Render along Camera."
+    return replace(note, how="rendered", sentence=sentence)

@@ -30,6 +30,10 @@ class CachedVAE:
         self.vae = vae
         self._fingerprint = vae_fingerprint(vae)
 
+    def __getattr__(self, name: str) -> Any:
+        """What core's nodes ask of a VAE beside encoding: its channels and compression."""
+        return getattr(self.vae, name)
+
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the raw latent of an IMAGE."""
         key = (self._fingerprint, _pixel_digest(pixels))

@@ -12,14 +12,27 @@ from ..bridge.base_model import FullDiTModel
 from ..bridge.families import family_of, in_channels_of
 from .bernini import BerniniDriver
 from .fulldit import FullDiTDriver
+from .fun import FunCameraDriver, FunControlDriver
 from .phantom import PhantomDriver
-from .plan import Driver, ModelFacts
+from .plan import Driver, ModelFacts, second_of
+from .recammaster import ReCamMasterDriver
+from .uni3c import has_uni3c
 from .vace import VaceDriver
 from .wan import DepthLoraDriver, WanDriver
 
 DRIVERS: dict[str, Driver] = {
     driver.family: driver
-    for driver in (FullDiTDriver(), WanDriver(), DepthLoraDriver(), PhantomDriver(), BerniniDriver(), VaceDriver())
+    for driver in (
+        FullDiTDriver(),
+        WanDriver(),
+        DepthLoraDriver(),
+        PhantomDriver(),
+        BerniniDriver(),
+        VaceDriver(),
+        ReCamMasterDriver(),
+        FunCameraDriver(),
+        FunControlDriver(),
+    )
 }
 
 
@@ -29,20 +42,28 @@ def facts_of(model: Any) -> ModelFacts:
     inner = model.model
     if isinstance(inner, FullDiTModel):
         config = inner.fulldit
-        return ModelFacts(family, None, sentence, config.in_dim, config.text_dim, config.geometry, config)
+        return ModelFacts(
+            family, None, sentence, config.in_dim, config.text_dim, geometry=config.geometry, config=config
+        )
     network = inner.diffusion_model
     channels = inner.latent_format.latent_channels
     return ModelFacts(
         family,
-        _variant(family, network.dim),
+        _variant(family, network.dim, paired=second_of(model) is not None),
         sentence,
         in_channels_of(model),
         getattr(network, "text_dim", 4096),
+        getattr(network, "ref_conv", None) is not None,
+        has_uni3c(model),
         WAN_2_2_5B if channels == WAN_2_2_5B.channels else WAN_2_1,
     )
 
 
-def _variant(family: Family, dim: int) -> Variant | None:
+def _variant(family: Family, dim: int, paired: bool) -> Variant | None:
+    """The size of a model, by its width; of a pair of experts, among the sizes that are pairs."""
+    pairs = [one for one in family.variants if one.settings.boundary] if paired else []
+    if pairs:
+        return min(pairs, key=lambda one: abs(one.dim - dim))
     return family.variant(dim) if family.variants else None
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ...control.conditions import Conditions, VideoSize
 from ...control.errors import UserError
+from ...models.families.distilled import DISTILLED
 from ...models.families.family import Settings
 from ...models.families.notes import Note, check_notes, leave_out, refused
-from ..bridge.sampling import SamplingSettings, run_guider
+from ..bridge.sampling import SamplingSettings, run_guider, sigmas_of
 from .common import keeps_own_shift
-from .guider import make_guider
-from .plan import Conditioning, Driver, ModelFacts, Plan, Request
+from .experts import ExpertsGuider, boundary_of, switch_step
+from .guider import PlanGuider, has_patches
+from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
 from .registry import driver_of, facts_of
+from .uni3c import align_uni3c
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class SamplingOptions:
 
     scales: guidance scales of conditions that have one of their own. first_frame_pass: the share of the steps that
     settle the first latent frame beforehand, as in models/sampling/sampler.py. leave_out: sample without what the model
-    cannot take, instead of refusing.
+    cannot take, instead of refusing. distilled: one of DISTILLED, whose LoRA is on the model. clip_vision: features of
+    a start image.
     """
 
     seed: int
@@ -37,6 +42,19 @@ class SamplingOptions:
     first_frame_pass: float | None = None
     preview: bool = True
     leave_out: bool = False
+    distilled: str | None = None
+    clip_vision: Any = None
+
+    def chosen(self, own: Settings) -> Settings:
+        """Return the settings to start from: the authors', or those of the distillation on the model.
+
+        Raises UserError for an unknown one.
+        """
+        if self.distilled is None:
+            return own
+        if self.distilled not in DISTILLED:
+            raise UserError(f"'{self.distilled}' is not a known distillation: choose one of {', '.join(DISTILLED)}.")
+        return DISTILLED[self.distilled].settings(own)
 
     def resolved(self, settings: Settings, plan: Plan, facts: ModelFacts) -> SamplingSettings:
         """Return these options with the model's own values filled in. Raises UserError for a first-frame pass of a
@@ -121,22 +139,37 @@ def _lines(notes: Sequence[Note]) -> list[str]:
     return [f"{note.label}: Refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
 
 
-def plan(
-    model: Any, vae: Any, positive: Conditioning, negative: Conditioning, taken: Accepted, scales: Mapping[str, float]
-) -> tuple[Plan, Settings]:
-    """Return the plan of a run, and the settings that the authors advise.
+def plan(model: Any, vae: Any, taken: Accepted, request: Request, settings: Settings) -> Plan:
+    """Return the plan of a run.
 
     Raises UserError for a VAE, texts, a size or scales that do not belong to the model.
     """
-    facts, conditions = taken.facts, taken.conditions
-    video = conditions.video
+    facts, driver, video = taken.facts, taken.driver, request.conditions.video
     facts.geometry.check(video.frames, video.height, video.width)
-    _check_text(positive, facts)
+    _check_text(request.positive, facts)
     _check_vae(vae, facts)
-    settings = taken.driver.settings(facts, conditions)
-    _check_scales(scales, settings, conditions, facts)
-    request = Request(conditions, positive, negative, scales)
-    return taken.driver.plan(model, vae, request, facts, settings), settings
+    _check_scales(request.scales, settings, request.conditions, facts)
+    made, second = driver.plan(model, vae, request, facts, settings), second_of(model)
+    frames = facts.geometry.latent_frames(video.frames)
+    align_uni3c(made.model, frames, made.trim)
+    if second is None:
+        return made
+    low = driver.plan(second, vae, request, facts, settings)  # everything encoded is remembered
+    align_uni3c(low.model, frames, low.trim)
+    boundary = boundary_of(model, settings.boundary)
+    return replace(made, second=low.model, boundary=boundary, second_factor=settings.low_noise_factor)
+
+
+def make_guider(made: Plan) -> PlanGuider:
+    """Return the guider of a plan."""
+    guider = PlanGuider(made.model) if made.second is None else ExpertsGuider(made.model)
+    guider.set_plan(made)
+    text = made.guidance.text
+    if has_patches(made.model.model_options) and text is not None and text.projection is not None:
+        logging.warning(
+            "FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own."
+        )
+    return guider
 
 
 @dataclass(frozen=True)
@@ -158,14 +191,18 @@ def apply(
     negative: Conditioning,
     conditions: Conditions,
     without_refused: bool = False,
+    clip_vision: Any = None,
 ) -> Applied:
     """Return the conditions as CONDITIONING for a stock sampler: the two passes that such a sampler can run."""
     taken = accept(model, conditions, without_refused)
-    made, _ = plan(model, vae, positive, negative, taken, {})
+    settings = taken.driver.settings(taken.facts, taken.conditions)
+    made = plan(model, vae, taken, Request(taken.conditions, positive, negative, clip_vision=clip_vision), settings)
     lines = [str(note) for note in taken.notes]
     lines += taken.driver.warnings(model, taken.conditions, taken.facts)
     if made.lost:
         lines.append(made.lost)
+    if made.second is not None:
+        lines.append("A stock sampler runs the high-noise MODEL alone: use the FullDiT Sampler for the pair.")
     if made.trim:
         lines.append(f"Connect Trim Video Latent behind the sampler, with trim_latent ({made.trim}).")
     return Applied(
@@ -190,24 +227,28 @@ def sample(
     """Return the LATENT of a prompt under the conditions, and a report. Raises UserError before the first step."""
     taken = accept(model, conditions, options.leave_out)
     facts, driver = taken.facts, taken.driver
+    settings = options.chosen(driver.settings(facts, taken.conditions))
     text = driver.prompt(prompt, taken.conditions, facts)
-    own = driver.settings(facts, taken.conditions)
-    positive = _encoded(clip, text)
-    negative = _encoded(clip, negative_prompt or own.negative)
     scales = dict(options.scales) if options.cfg is None else {**options.scales, "text": options.cfg}
-    made, settings = plan(model, vae, positive, negative, taken, scales)
+    request = Request(
+        taken.conditions,
+        _encoded(clip, text),
+        _encoded(clip, negative_prompt or settings.negative),
+        scales,
+        options.clip_vision,
+    )
+    made = plan(model, vae, taken, request, settings)
     resolved = options.resolved(settings, made, facts)
     latent = run_guider(make_guider(made), made.model, made.latent, resolved)
     if made.trim:
         latent = {"samples": latent["samples"][:, :, made.trim :].contiguous()}
-    return latent, report(model, taken, made, resolved, text)
+    return latent, report(model, taken, made, resolved, settings, text)
 
 
-def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, prompt: str) -> str:
+def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, advised: Settings, prompt: str) -> str:
     """Return what became of each condition, and how the clip was sampled, in lines."""
     scales = ", ".join(f"{term.name} {term.scale:g}" for term in made.guidance.terms)
-    own = taken.driver.settings(taken.facts, taken.conditions)
-    shift = "your own shift" if keeps_own_shift(model) else f"shift {own.shift:g}"
+    shift = "your own shift" if keeps_own_shift(model) else f"shift {advised.shift:g}"
     return "\n".join(
         [
             taken.facts.sentence,
@@ -215,9 +256,18 @@ def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, 
             *taken.driver.warnings(model, taken.conditions, taken.facts),
             f"{settings.steps} steps, {settings.sampler_name}/{settings.scheduler}, {shift}; guidance: {scales}; "
             f"{len(made.guidance.passes)} passes per step.",
+            *_switch_line(made, settings),
             f"Prompt as the model reads it: {prompt}" if prompt else "No prompt.",
         ]
     )
+
+
+def _switch_line(made: Plan, settings: SamplingSettings) -> list[str]:
+    if made.second is None:
+        return []
+    first = switch_step(sigmas_of(made.model, settings.steps, settings), made.boundary)
+    factor = f", with every scale times {made.second_factor:g}" if made.second_factor != 1 else ""
+    return [f"The low-noise expert runs from step {first + 1} on (below sigma {made.boundary:g}){factor}."]
 
 
 def _encoded(clip: Any, text: str) -> Conditioning:

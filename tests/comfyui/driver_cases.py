@@ -75,7 +75,9 @@ def plan_of(model: Any, held: Any, prompt: str = "a cat", scales=None, leave_out
     taken = run.accept(model, held, leave_out)
     text = taken.driver.prompt(prompt, taken.conditions, taken.facts)
     positive, negative = (clip.encode_from_tokens_scheduled(words) for words in (text, "blurry"))
-    made, settings = run.plan(model, vae, positive, negative, taken, scales or {})
+    settings = taken.driver.settings(taken.facts, taken.conditions)
+    request = module("nodes.drivers.plan").Request(taken.conditions, positive, negative, scales or {})
+    made = run.plan(model, vae, taken, request, settings)
     return SimpleNamespace(plan=made, taken=taken, settings=settings, positive=positive, negative=negative)
 
 
@@ -101,7 +103,7 @@ def noise_for(plan: Any, seed: int = 0, batch: int = 1) -> torch.Tensor:
 @torch.inference_mode()
 def predict(plan: Any, noise: torch.Tensor | None = None, sigmas=(0.7,), guider=None) -> list[torch.Tensor]:
     """The guided predictions of the clean latent at these sigmas, one after the other in one run."""
-    guider = guider or module("nodes.drivers.guider").make_guider(plan)
+    guider = guider or module("nodes.drivers.run").make_guider(plan)
     noise = noise_for(plan) if noise is None else noise
     step = OneStep(len(sigmas))
     latent = torch.zeros_like(noise)

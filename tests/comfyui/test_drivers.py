@@ -374,11 +374,12 @@ def test_a_wrong_vae_text_encoder_or_size_is_named(models):
     words = clip.encode_from_tokens_scheduled("a")
     held = conditions(depth=1)
     taken = run.accept(models["vace"], held, False)
+    request, settings = module("nodes.drivers.plan").Request, taken.driver.settings(taken.facts, held)
     with pytest.raises(user_error(), match="48 channels.*wan_2.1_vae"):
-        run.plan(models["vace"], FakeVAE(48), words, words, taken, {})
+        run.plan(models["vace"], FakeVAE(48), taken, request(held, words, words), settings)
     narrow = FakeCLIP(768).encode_from_tokens_scheduled("a")
     with pytest.raises(user_error(), match="768 numbers per token.*umt5"):
-        run.plan(models["vace"], FakeVAE(), narrow, narrow, taken, {})
+        run.plan(models["vace"], FakeVAE(), taken, request(held, narrow, narrow), settings)
     with pytest.raises(user_error(), match="10 frames.*take 9 or 13"):
         plan_of(models["vace"], conditions(depth=1, frames=10))
 

@@ -311,20 +311,16 @@ def test_a_choice_that_the_file_rules_out_is_refused(folder):
 
 
 def test_checkpoints_that_core_takes_for_plain_wan_are_refused_by_name(host, tmp_path):
-    """ReCamMaster through core's loader and through a state dict, as GGUF files come."""
+    """LingBot-World through core's loader and through a state dict, as GGUF files come."""
     import comfy.sd
 
     module("nodes.bridge.tags").register_tags()
     state = wan_weights()
-    for block in range(4):
-        state[f"blocks.{block}.cam_encoder.weight"] = torch.zeros(256, 12)
-        state[f"blocks.{block}.cam_encoder.bias"] = torch.zeros(256)
-        state[f"blocks.{block}.projector.weight"] = torch.eye(256)
-        state[f"blocks.{block}.projector.bias"] = torch.zeros(256)
+    state["patch_embedding_wancamctrl.weight"] = torch.zeros(256, 1536)
     path = tmp_path / "renamed.safetensors"
     save_file(state, path)
     for model in (load(path), comfy.sd.load_diffusion_model_state_dict(dict(state))):
-        with pytest.raises(module("control.errors").UserError, match="ReCamMaster"):
+        with pytest.raises(module("control.errors").UserError, match="LingBot-World"):
             plan_of(model, conditions())
         assert type(model.model).__name__ == "WAN21"  # still core's, for everything else
 

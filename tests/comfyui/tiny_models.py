@@ -17,16 +17,26 @@ WIDTHS = {"dim": 256, "ffn_dim": 512, "num_layers": 4, "num_heads": 2, "text_dim
 VACE_GAIN = 8.0
 
 
+# What the networks of each kind are made with, beside the widths.
+KINDS = {
+    "t2v": ("WanModel", {}),
+    "vace": ("VaceWanModel", {"vace_layers": 2, "vace_in_dim": 96}),
+    "fun-camera": ("CameraWanModel", {"model_type": "camera", "in_dim": 32}),
+    "fun-camera-2.2": ("CameraWanModel", {"model_type": "camera_2.2", "in_dim": 36}),
+    "fun-control": ("WanModel", {"model_type": "i2v", "in_dim": 48}),
+    "fun-control-v1.1": ("WanModel", {"model_type": "i2v", "in_dim": 48, "in_dim_ref_conv": 16}),
+    "fun-control-2.2": ("WanModel", {"in_dim": 52, "in_dim_ref_conv": 16}),
+}
+
+
 def wan_weights(kind: str = "t2v", seed: int = 0, **changes: int) -> dict[str, torch.Tensor]:
-    """The weights of a tiny Wan: 't2v' (also Phantom's and Bernini-R's keys) or 'vace'."""
+    """The weights of a tiny Wan of one of KINDS; 't2v' has Phantom's and Bernini-R's keys as well."""
+    import comfy.ldm.wan.model as wan
     import comfy.ops
-    from comfy.ldm.wan.model import VaceWanModel, WanModel
 
     settings = {**WIDTHS, "operations": comfy.ops.manual_cast, "device": "cpu", "dtype": torch.float32, **changes}
-    if kind == "vace":
-        network = VaceWanModel(vace_layers=2, vace_in_dim=96, **settings)
-    else:
-        network = WanModel(**settings)
+    name, own = KINDS[kind]
+    network = getattr(wan, name)(**own, **settings)
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, value in network.state_dict().items():
@@ -69,6 +79,9 @@ class FakeVAE:
         self.latent_channels = channels
         self.mix = torch.randn(channels, 3, generator=torch.Generator().manual_seed(3))
         self.seen: list[tuple[int, ...]] = []
+
+    def spacial_compression_encode(self) -> int:
+        return 8
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """(F, H, W, 3) to (1, C, T, H/8, W/8)."""

@@ -63,7 +63,7 @@ def test_every_driven_family_has_files_and_settings(family: Family):
         assert ("second expert" in roles) == (variant.settings.boundary > 0) == variant.name.endswith("A14B")
         assert variant.memory and variant.dim % 128 == 0 and variant.layers in (30, 40)
         settings = variant.settings
-        assert settings.steps >= 40 and settings.shift >= 1 and settings.fps in (16, 24)
+        assert settings.steps >= 20 and settings.shift >= 1 and settings.fps in (15, 16, 24)
         assert (
             settings.scales["text"] > 1 and settings.negative.startswith("色调艳丽") and "倒着走" in settings.negative
         )
@@ -77,6 +77,9 @@ def test_the_scales_have_the_names_that_the_drivers_ask_for():
         "bernini-r": {"source", "identity", "text"},
         "vace": {"text"},
         "phantom": {"identity", "text"},
+        "recammaster": {"text"},
+        "fun-camera": {"text"},
+        "fun-control": {"text"},
         "wan-depth-lora": {"text"},
         "wan-t2v": {"text"},
     }
@@ -119,20 +122,20 @@ def test_the_sizes_of_files_are_those_of_their_weights(name, shapes):
 
 def test_those_that_take_a_facet_as_it_is_meant_come_first():
     assert {facet: [family.id for family in families_that_take(facet)] for facet in FACETS} == {
-        "camera": ["fulldit"],
-        "identity": ["fulldit", "bernini-r", "phantom", "vace"],
+        "camera": ["fulldit", "recammaster", "fun-camera"],
+        "identity": ["fulldit", "bernini-r", "phantom", "vace", "fun-control"],
         "mask": ["fulldit", "vace"],
-        "depth": ["fulldit", "vace", "wan-depth-lora", "bernini-r"],
-        "source": ["bernini-r", "vace"],
+        "depth": ["fulldit", "vace", "wan-depth-lora", "fun-control", "bernini-r"],
+        "source": ["bernini-r", "recammaster", "vace", "fun-camera", "fun-control"],
     }
     with pytest.raises(LookupError, match="sound"):
         families_that_take("sound")
 
 
 def test_other_models_are_named_in_a_part_of_a_sentence():
-    assert other_models("camera") == "FullDiT"
-    assert other_models("source") == "Bernini-R; VACE in part"
-    assert other_models("identity") == "FullDiT, Bernini-R and Phantom; VACE in part"
+    assert other_models("camera") == "FullDiT, ReCamMaster and Wan Fun Camera"
+    assert other_models("source") == "Bernini-R and ReCamMaster; VACE, Wan Fun Camera and Wan Fun Control in part"
+    assert other_models("identity") == "FullDiT, Bernini-R and Phantom; VACE and Wan Fun Control in part"
     assert set(FACET_NAMES) == set(FACETS)
 
 
@@ -167,4 +170,5 @@ def test_the_files_that_belong_to_a_model_are_named():
     assert names_of(plain, 3072) == [*shared[:2], "wan2.2_vae"]
     assert names_of(plain, 5120, "wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors")[0].startswith("wan2.2_t2v_high")
     assert names_of(FAMILIES["wan-depth-lora"], 1536)[0].startswith("wan2.1-1.3b-control-lora-depth")
-    assert names_of(FAMILIES["recammaster"], 1536) == []
+    assert names_of(FAMILIES["recammaster"], 1536) == shared
+    assert names_of(FAMILIES["lingbot-world"], 5120) == []

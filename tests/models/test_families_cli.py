@@ -65,7 +65,9 @@ def test_a_file_is_described_with_what_belongs_to_it(tmp_path, capsys):
     assert main(["models", str(path)]) == 0
     text = capsys.readouterr().out
     assert "which is a guess" in text and "identity: yes." in text and "\nVACE\n" not in text
-    assert "For a camera path: FullDiT.\n" in text and "For reference images" not in text
+    assert (
+        "For a camera path: FullDiT, ReCamMaster and Wan Fun Camera.\n" in text and "For reference images" not in text
+    )
     assert f"vae/{NAME} (254 MB, Apache-2.0)" in text and "https://huggingface.co/" in text
     assert main(["models", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -81,11 +83,10 @@ def test_a_file_that_may_be_several_models_is_described_as_each(tmp_path, capsys
 
 
 def test_a_file_that_is_not_driven_says_so(tmp_path, capsys):
-    tensors = {f"blocks.0.{layer}.weight": torch.zeros(8, 8) for layer in ("cam_encoder", "projector")}
-    write_tensors(tmp_path / "mine.safetensors", tensors, {})
+    write_tensors(tmp_path / "mine.safetensors", {"patch_embedding_wancamctrl.weight": torch.zeros(8, 1536)}, {})
     assert main(["models", str(tmp_path / "mine.safetensors")]) == 0
     text = capsys.readouterr().out
-    assert FAMILIES["recammaster"].sentence in text and "this pack does not drive it" in text
+    assert FAMILIES["lingbot-world"].sentence in text and "this pack does not drive it" in text
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, capsys):
@@ -132,7 +133,7 @@ def test_a_file_that_is_there_is_neither_asked_about_nor_fetched(table_hub, mode
     [
         (["--get", "nonsense"], "is not a file of the table: choose one of"),
         (["--get", "vace"], "choose one of wan2.1_vace_1.3B_fp16.safetensors"),
-        (["--get", "recammaster"], "has no files that this pack knows"),
+        (["--get", "lingbot-world"], "has no files that this pack knows"),
         (["--get", NAME], "Where to is not said"),
         (["--get", NAME, "--to", "no/such/folder"], "does not exist: give ComfyUI's models folder"),
     ],

@@ -17,7 +17,7 @@ def predictions(*names: str, seed: int = 0) -> dict[str, torch.Tensor]:
 
 def test_one_term_is_classifier_free_guidance():
     p = predictions("n", "p")
-    result = GuidedPrediction(Guidance("n", (Term(6.0, "p", "n"),)))(p)
+    result = GuidedPrediction()(Guidance("n", (Term(6.0, "p", "n"),)), p)
     torch.testing.assert_close(result, p["n"] + 6.0 * (p["p"] - p["n"]), rtol=0, atol=1e-12)
 
 
@@ -25,14 +25,14 @@ def test_phantom_is_two_chained_terms():
     p = predictions("u", "i", "p")
     guidance = Guidance("u", (Term(5.0, "i", "u"), Term(7.5, "p", "i")))
     expected = p["u"] + 5.0 * (p["i"] - p["u"]) + 7.5 * (p["p"] - p["i"])
-    torch.testing.assert_close(GuidedPrediction(guidance)(p), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(GuidedPrediction()(guidance, p), expected, rtol=0, atol=1e-12)
 
 
 def test_bernini_edits_with_references_by_three_chained_terms():
     p = predictions("n0", "nV", "nVI", "pVI")
     guidance = Guidance("n0", (Term(1.25, "nV", "n0"), Term(4.5, "nVI", "nV"), Term(4.0, "pVI", "nVI")))
     expected = p["n0"] + 1.25 * (p["nV"] - p["n0"]) + 4.5 * (p["nVI"] - p["nV"]) + 4.0 * (p["pVI"] - p["nVI"])
-    torch.testing.assert_close(GuidedPrediction(guidance)(p), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(GuidedPrediction()(guidance, p), expected, rtol=0, atol=1e-12)
 
 
 def test_a_pass_of_weight_0_is_not_run():
@@ -40,7 +40,7 @@ def test_a_pass_of_weight_0_is_not_run():
     guidance = Guidance("n0", (Term(1.0, "nV", "n0"), Term(1.0, "nVI", "nV"), Term(1.0, "pVI", "nVI")))
     assert guidance.passes == ("pVI",)
     p = predictions("pVI")
-    torch.testing.assert_close(GuidedPrediction(guidance)(p), p["pVI"])
+    torch.testing.assert_close(GuidedPrediction()(guidance, p), p["pVI"])
     assert Guidance("n", (Term(0.0, "p", "n"),)).passes == ("n",)
     assert Guidance("n", (Term(0.0, "p", "n", Projection()),)).passes == ("n",)
     # 0.1 + 0.2 - 0.3 is not 0 in floating point, and is not a pass either.
@@ -82,22 +82,36 @@ def test_projection_keeps_what_is_across_and_halves_what_is_along():
 
 def test_projected_guidance_with_momentum_over_three_steps():
     settings = Projection(norm=12.0, parallel=0.5, momentum=-0.5)
-    guided = GuidedPrediction(
-        Guidance("n0", (Term(4.5, "nI", "n0", settings), Term(4.0, "pI", "nI", settings))),
-    )
+    guidance = Guidance("n0", (Term(4.5, "nI", "n0", settings), Term(4.0, "pI", "nI", settings)))
+    guided = GuidedPrediction()
     old_i = old_t = torch.zeros(SHAPE, dtype=torch.float64)
     for step in range(3):
         p = predictions("n0", "nI", "pI", seed=step)
         old_i = p["nI"] - p["n0"] - 0.5 * old_i
         old_t = p["pI"] - p["nI"] - 0.5 * old_t
         expected = p["n0"] + 4.5 * apg_by_hand(old_i, p["nI"], 12.0, 0.5) + 4.0 * apg_by_hand(old_t, p["pI"], 12.0, 0.5)
-        torch.testing.assert_close(guided(p), expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(guided(guidance, p), expected, rtol=0, atol=1e-9)
 
 
 def test_a_batch_is_two_runs():
-    guided = GuidedPrediction(Guidance("n", (Term(4.0, "p", "n", Projection(norm=5.0)),)))
+    guidance = Guidance("n", (Term(4.0, "p", "n", Projection(norm=5.0)),))
+    guided = GuidedPrediction()
     p = predictions("n", "p")
-    whole = guided(p)
+    whole = guided(guidance, p)
     for index in range(2):
-        one = guided({name: value[index : index + 1] for name, value in p.items()})
+        one = guided(guidance, {name: value[index : index + 1] for name, value in p.items()})
         torch.testing.assert_close(whole[index : index + 1], one)
+
+
+def test_momentum_goes_on_where_the_scales_change():
+    """At the switch of two experts every scale is multiplied; what was remembered stays."""
+    settings = Projection(norm=1e9, parallel=1.0, momentum=0.5)
+    first = Guidance("n", (Term(4.0, "p", "n", settings),))
+    second = first.scaled(0.8)
+    assert second.terms[0].scale == pytest.approx(3.2)
+    guided, old = GuidedPrediction(), torch.zeros(SHAPE, dtype=torch.float64)
+    for step, guidance in enumerate((first, first, second)):
+        p = predictions("n", "p", seed=step)
+        old = p["p"] - p["n"] + 0.5 * old
+        expected = p["n"] + guidance.terms[0].scale * old
+        torch.testing.assert_close(guided(guidance, p), expected, rtol=0, atol=1e-9)

@@ -1,0 +1,151 @@
+"""Wan Fun (alibaba-pai): cameras as Plücker rays over a start image, or a control video with a reference.
+
+Core's own nodes make the channels beside the noise; the start image is the first frame of the source video. Absent
+channels are zeros in the model's own space, absent CLIP vision features zeros, as in the authors' code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from comfy_extras.nodes_wan import Wan22FunControlToVideo, WanCameraImageToVideo, WanFunControlToVideo
+
+from ...control.conditions import CameraCondition, Conditions
+from ...models.families.family import Settings
+from ...models.families.notes import Note
+from ...models.sampling.guidance import Guidance, Term
+from ..sockets.cameras import to_wan_embedding
+from .common import empty_latent, ready_model
+from .plan import Conditioning, Driver, ModelFacts, Plan, Request
+from .prepare import CachedVAE, depth_video, identities_of, padded_references, source_video
+from .spans import over_spans, spans
+from .strengths import say_on_or_off
+
+CLIP_VISION = (1, 257, 1280)  # tokens and width of the features of an image
+WITHOUT_MASK = 48  # channels of the 2.1 files: noise, control and start image; later ones have a mask as well
+KEYS = ("concat_latent_image", "concat_mask", "concat_mask_index", "camera_conditions", "reference_latents")
+
+
+class FunDriver(Driver):
+    """Two passes, both with everything that the model is given."""
+
+    def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
+        """Return classifier-free guidance by the text."""
+        encoder, parts = CachedVAE(vae), spans(request.conditions)
+        vision = _vision(model, request)
+
+        def keys(held: Conditions) -> Mapping[str, Any]:
+            return {**self.keys(held, encoder, facts), **vision}
+
+        scale = request.scales.get("text", settings.scales["text"])
+        return Plan(
+            model=ready_model(model, settings),
+            passes={
+                "p": over_spans(request.positive, parts, keys),
+                "n": over_spans(request.negative, parts, keys),
+            },
+            guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
+            latent=empty_latent(request.conditions.video, facts.geometry),
+            stock=("p", "n"),
+        )
+
+    def keys(self, held: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
+        """Return what core's node makes of the conditions of a span."""
+        raise NotImplementedError
+
+
+class FunCameraDriver(FunDriver):
+    """A camera path over a start image."""
+
+    family = "fun-camera"
+
+    def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
+        """Return the notes of the matrix; a camera needs a start image."""
+        notes = say_on_or_off(super().accept(conditions, facts), conditions, ["camera", "source"])
+        return notes if source_video(conditions) is not None else [_without_start(note) for note in notes]
+
+    def keys(self, held: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
+        """Return the start image's channels and the rays, at the video's own size."""
+        video, camera = held.video, held.get(CameraCondition)
+        path = camera.trajectory if camera is not None and camera.active else None
+        rays = None if path is None else to_wan_embedding(path, video.width, video.height, video.frames, 1.0)
+        made = WanCameraImageToVideo.execute(
+            *_blank(),
+            encoder,
+            video.width,
+            video.height,
+            video.frames,
+            1,
+            start_image=_start_image(held),
+            camera_conditions=rays,
+        )
+        return _taken(made)
+
+
+class FunControlDriver(FunDriver):
+    """A control video of the depth, a start image, and one reference where the file has a layer for it."""
+
+    family = "fun-control"
+
+    def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
+        """Return the notes of the matrix; an older file reads no reference."""
+        notes = say_on_or_off(super().accept(conditions, facts), conditions, ["depth", "identity", "source"])
+        return notes if facts.has_reference_layer else [_without_reference(note) for note in notes]
+
+    def keys(self, held: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
+        """Return the channels of the control video and the start image, and the reference."""
+        video, control, start = held.video, depth_video(held), _start_image(held)
+        size = (video.width, video.height, video.frames, 1)
+        if facts.in_channels > WITHOUT_MASK:
+            made = Wan22FunControlToVideo.execute(*_blank(), encoder, *size, start_image=start, control_video=control)
+        else:
+            made = WanFunControlToVideo.execute(*_blank(), encoder, *size, start_image=start, control_video=control)
+        keys = _taken(made)
+        if identities_of(held) and facts.has_reference_layer:
+            keys["reference_latents"] = [encoder.encode(padded_references(held)[0])]
+        return keys
+
+
+def _start_image(held: Conditions) -> torch.Tensor | None:
+    """The first frame of the source video, as an IMAGE."""
+    source = source_video(held)
+    return None if source is None else source[:1]
+
+
+def _blank() -> tuple[Conditioning, Conditioning]:
+    return [[torch.zeros(1, 1, 1), {}]], [[torch.zeros(1, 1, 1), {}]]
+
+
+def _taken(made: Any) -> dict[str, Any]:
+    """The keys that core's node put into its conditioning."""
+    options = made.args[0][0][1]
+    return {key: options[key] for key in KEYS if key in options}
+
+
+def _vision(model: Any, request: Request) -> dict[str, Any]:
+    """The features of the start image, or zeros, for a network that has layers for them."""
+    if getattr(model.model.diffusion_model, "img_emb", None) is None:
+        return {}
+    if request.clip_vision is not None:
+        return {"clip_vision_output": request.clip_vision}
+    return {"clip_vision_output": SimpleNamespace(penultimate_hidden_states=torch.zeros(CLIP_VISION))}
+
+
+def _without_start(note: Note) -> Note:
+    if note.facet != "camera":
+        return note
+    sentence = (
+        "Wan Fun Camera moves the camera over a start image: connect it as the source video (one image is enough)."
+    )
+    return dataclasses.replace(note, how="refused", sentence=sentence)
+
+
+def _without_reference(note: Note) -> Note:
+    if note.facet != "identity":
+        return note
+    sentence = "This file has no layer for a reference image (those of V1.1 and A14B have)."
+    return dataclasses.replace(note, how="refused", sentence=sentence)
