@@ -16,7 +16,7 @@ from .tiny_models import write_wan
 pytestmark = pytest.mark.comfyui
 
 VACE, PHANTOM = "wan2.1_vace_1.3B_fp16.safetensors", "renamed.safetensors"
-NODES = ("FullDiTLoadVideoModel", "FullDiTModelFamily")  # whose help images are taken here
+NODES = ("FullDiTLoadVideoModel", "FullDiTModelFamily")
 BOXES = """(kinds) => window.app.graph._nodes.filter((n) => kinds.includes(n.type)).map((n) => {
   const box = n.widgets.find((w) => w.name === 'tokens').element.firstElementChild;
   return {type: n.type, height: n.size[1], wide: box.scrollWidth - box.clientWidth, seen: box.clientHeight,
@@ -24,9 +24,11 @@ BOXES = """(kinds) => window.app.graph._nodes.filter((n) => kinds.includes(n.typ
 })"""
 # A node alone in sight, large enough to be read, with all of its text.
 NEAR = """(kind) => {
-  const view = window.app.canvas, node = window.app.graph._nodes.find((n) => n.type === kind);
-  node.pos = [5000, 0];
-  node.setSize([400, node.computeSize()[1] + 85]);
+  const graph = window.app.graph, view = window.app.canvas;
+  let node = graph._nodes.find((n) => n.type === kind);
+  if (!node) graph.add(node = window.LiteGraph.createNode(kind));
+  node.pos = [5000 * node.id, 5000];
+  node.setSize([400, node.computeSize()[1] + (node.widgets.some((w) => w.name === 'tokens') ? 110 : 0)]);
   view.ds.scale = 1.2;
   view.ds.offset[0] = 100 - node.pos[0];
   view.ds.offset[1] = 110 - node.pos[1];
@@ -214,7 +216,7 @@ def test_the_nodes_show_what_a_model_is_and_what_became_of_each_condition(server
     page.screenshot(path=image)
     assert page.errors == []
     if UPDATE and not nodes2:
-        for kind in NODES:
+        for kind in (*NODES, "FullDiTPairExperts"):
             box = page.evaluate(NEAR, kind)
             page.wait_for_timeout(800)
             page.screenshot(path=image)

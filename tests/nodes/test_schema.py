@@ -50,6 +50,7 @@ NODES = [
     "FullDiTMaskPainter",
     "FullDiTMasksFromTrack",
     "FullDiTModelFamily",
+    "FullDiTPairExperts",
     "FullDiTPreview",
     "FullDiTPropagateMask",
     "FullDiTSampler",
