@@ -55,6 +55,14 @@ class FullDiTApply(io.ComfyNode):
                         "it, and the report says so."
                     ),
                 ),
+                io.ClipVisionOutput.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip=(
+                        "For Wan Fun 2.1 only: the start image, seen by CLIP Vision Encode with clip_vision_h. "
+                        "Without it the model sees none."
+                    ),
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For the sampler: with the conditions."),
@@ -89,10 +97,11 @@ class FullDiTApply(io.ComfyNode):
         negative: Conditioning,
         conditions: Conditions,
         leave_out: bool = False,
+        clip_vision: types.HostClipVision | None = None,
     ) -> io.NodeOutput:
         from .drivers.run import apply
 
-        applied = apply(model, vae, positive, negative, conditions, leave_out)
+        applied = apply(model, vae, positive, negative, conditions, leave_out, clip_vision)
         return io.NodeOutput(
             applied.positive,
             applied.negative,

@@ -6,9 +6,11 @@ import comfy.samplers
 from comfy_api.latest import io
 
 from ..control.conditions import Conditions
+from ..models.families.distilled import DISTILLED
 from .sockets import types
 
 OWN = -1  # stands for the model's own value
+NONE = "none"
 AUTO = "auto"  # the same, in lists
 
 
@@ -153,6 +155,24 @@ class FullDiTSampler(io.ComfyNode):
                         "it, and the report says so."
                     ),
                 ),
+                io.Combo.Input(
+                    "distilled",
+                    options=[NONE, *DISTILLED],
+                    default=NONE,
+                    optional=True,
+                    tooltip=(
+                        "The step-distilled LoRA that you loaded on the model: steps, shift and sampler are then its "
+                        "own, and all guidance is 1. docs/models.md says which belongs to what."
+                    ),
+                ),
+                io.ClipVisionOutput.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip=(
+                        "For Wan Fun 2.1 only: the start image, seen by CLIP Vision Encode with clip_vision_h. "
+                        "Without it the model sees none."
+                    ),
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="For VAE Decode."),
@@ -185,6 +205,8 @@ class FullDiTSampler(io.ComfyNode):
         anchor: float = OWN,
         source_guidance: float = 0.0,
         leave_out: bool = False,
+        distilled: str = NONE,
+        clip_vision: types.HostClipVision | None = None,
     ) -> io.NodeOutput:
         from .drivers.run import SamplingOptions, sample
 
@@ -204,6 +226,8 @@ class FullDiTSampler(io.ComfyNode):
             first_frame_pass=None if anchor < 0 else anchor,
             preview=preview,
             leave_out=leave_out,
+            distilled=None if distilled == NONE else distilled,
+            clip_vision=clip_vision,
         )
         latent, report = sample(model, clip, vae, conditions, prompt, negative, options)
         return io.NodeOutput(latent, report, ui={"text": [report]})
