@@ -5,7 +5,8 @@ recammaster.py (ReCamMaster's JSON), videox.py (VideoX-Fun's JSON), matrices.py 
 (gltf_buffers.py reads its numbers, gltf_write.py writes it), usd_fbx.py (`workers/` holds the scripts that read USD and
 FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI). What they
 share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked numbers), axes.py
-(OpenCV and OpenGL), timing.py (frame rates), lens.py (sizes in pixels). `FORMATS` lists the formats: whether each is
+(OpenCV and OpenGL), timing.py (animations and stamps), frame_names.py (numbers in image names), lens.py (sizes in
+pixels). `FORMATS` lists the formats: whether each is
 read and written, and what it preserves.
 """
 

@@ -19,6 +19,7 @@ from .. import rotations
 from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
 from .format import UNKNOWN_UNIT, Format, ReadOptions
+from .frame_names import spread_by_names
 from .lens import nominal_size
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
 from .values import check_frames, excerpt, natural_sort_key
@@ -167,7 +168,7 @@ def _to_trajectory(cameras: dict[int, np.ndarray], images: list[Image]) -> Camer
     w2c = make_poses(rotation, np.array([image.translation for image in images], np.float64))
     intrinsics = np.stack([cameras[image.camera] for image in images])
     checked = CameraTrajectory(w2c, intrinsics, unit=UNKNOWN_UNIT)
-    return checked.replace(c2w=invert(checked.c2w))
+    return spread_by_names(checked.replace(c2w=invert(checked.c2w)), [image.name for image in images])
 
 
 def _model_files(path: Path) -> dict[str, Path]:

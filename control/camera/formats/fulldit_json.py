@@ -44,7 +44,9 @@ def from_fulldit_json(
     fields.
     """
     if value.get("version", 0) != VERSION:
-        raise UserError(f"it is version {value.get('version')} of {FORMAT}, this program reads {VERSION}: update it")
+        raise UserError(
+            f"it is version {str(value.get('version'))[:20]} of {FORMAT}, this program reads {VERSION}: update it"
+        )
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
     if "keys" in value:
         return path_from_editor_state(value, default_frames, fps, aspect)

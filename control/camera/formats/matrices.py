@@ -15,11 +15,12 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject, atomic_path
+from ..even_times import MAX_FRAMES
 from ..trajectory import CameraTrajectory
 from .axes import to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
 from .lens import default_intrinsics
-from .source import MAX_FRAMES, Source
+from .source import Source
 from .values import check_frames, number
 
 

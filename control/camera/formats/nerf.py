@@ -15,9 +15,11 @@ from einops import rearrange
 
 from ...errors import UserError
 from ...files import JsonObject, write_json
+from ..even_times import spread_by_numbers
 from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT, Format
+from .frame_names import spread_by_names
 from .lens import default_intrinsics, nominal_size
 from .values import frame_objects, frame_values, natural_sort_key, number, number_array, positive_number
 
@@ -37,7 +39,13 @@ def from_transforms(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> Camera
     else:
         intrinsics = _intrinsics(value, aspect)
     fps = positive_number(value.get("fps", DEFAULT_FPS), "fps")
-    return CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT)
+    path = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT)
+    if all("time" in frame for frame in frames):
+        times = number_array([frame["time"] for frame in frames], (None,), "the times of its frames")
+        if (np.diff(times) > 0).any():
+            # Of a clip whose length is not stated: only how the times lie to each other counts.
+            return spread_by_numbers(path, times / max(float(np.median(np.abs(np.diff(times)))), 1e-9))
+    return spread_by_names(path, [str(frame.get("file_path", "")) for frame in frames])
 
 
 def _sorted_by_name(frames: list[JsonObject]) -> list[JsonObject]:

@@ -16,6 +16,7 @@ from ...errors import UserError
 from ...files import write_json
 from ..trajectory import CameraTrajectory, make_poses
 from .format import METER, Format, ReadOptions
+from .frame_names import spread_by_names
 from .lens import default_intrinsics
 from .source import Source
 from .values import check_frames, excerpt, natural_sort_key, number_array
@@ -45,7 +46,8 @@ def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
     transposed = np.stack(matrices)
     rotation = OPENCV_FROM_UNREAL @ np.swapaxes(transposed[:, :3, :3], 1, 2) @ OPENCV_FROM_UNREAL.T
     c2w = make_poses(rotation, transposed[:, 3, :3] @ OPENCV_FROM_UNREAL.T / CENTIMETERS_PER_METER)
-    return CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=METER)
+    path = CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=METER)
+    return spread_by_names(path, names)
 
 
 def _parse_matrix(text: object, name: str) -> np.ndarray:

@@ -10,11 +10,10 @@ from typing import Any
 
 from ...errors import UserError
 from ...files import JsonObject
+from ..even_times import MAX_FRAMES
 
 # Text and JSON are held in memory several times over; scenes (glTF, USD, FBX) bring meshes that are skipped.
 MAX_TEXT_BYTES, MAX_SCENE_BYTES = 32 * 2**20, 2**30
-# An hour at 24 frames per second; more is not a camera path, and would fill the memory.
-MAX_FRAMES = 100_000
 _HEAD_BYTES = 4096
 # Comments and headers that a text of MAX_FRAMES lines may have besides.
 _EXTRA_LINES = 100

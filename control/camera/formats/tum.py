@@ -14,11 +14,12 @@ import numpy as np
 from ...errors import UserError
 from ...files import atomic_path
 from .. import rotations
+from ..even_times import spread_by_seconds
 from ..trajectory import CameraTrajectory, make_poses
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import default_intrinsics
 from .source import Source
-from .timing import estimate_fps
+from .timing import second_of
 from .values import number_rows
 
 COLUMNS = "time tx ty tz qx qy qz qw (TUM)"
@@ -47,7 +48,8 @@ def _read_tum(source: Source, options: ReadOptions) -> CameraTrajectory:
         line_number = source.lines[int(earlier.argmax()) + 1][0]
         raise UserError(f"line {line_number} has an earlier time than the line before it")
     c2w = make_poses(rotations.from_quaternion(xyzw[:, [3, 0, 1, 2]]), positions)
-    return CameraTrajectory(c2w, default_intrinsics(options.aspect), fps=estimate_fps(times), unit=UNKNOWN_UNIT)
+    path = CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=UNKNOWN_UNIT)
+    return spread_by_seconds(path, times * second_of(times))
 
 
 def _write_tum(trajectory: CameraTrajectory, path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject
-from .source import MAX_FRAMES
+from ..even_times import MAX_FRAMES
 
 
 def number_rows(

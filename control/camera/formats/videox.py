@@ -20,6 +20,7 @@ from ...files import atomic_path
 from ..trajectory import CameraTrajectory, invert
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import image_aspect
+from .realestate import from_realestate_rows
 from .source import Source, parse_json
 from .values import check_frames, number_array
 
@@ -38,7 +39,9 @@ def from_videox_rows(value: Any) -> CameraTrajectory:
     if not is_videox_rows(value):
         raise UserError("it is not a list of rows of 18 or 19 numbers (VideoX-Fun, CameraCtrl)")
     check_frames(len(value))
-    rows = number_array(value, (None, len(value[0])), "its rows")[:, -18:]
+    rows = number_array(value, (None, len(value[0])), "its rows")
+    if rows.shape[1] == 19:
+        return from_realestate_rows(rows)
     w2c = CameraTrajectory(rows[:, 6:].reshape(-1, 3, 4), rows[:, :4])
     return w2c.replace(c2w=invert(w2c.c2w), unit=UNKNOWN_UNIT)
 
