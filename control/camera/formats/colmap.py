@@ -1,8 +1,9 @@
 """COLMAP models: a folder with `cameras` and `images`, as text or binary (https://colmap.github.io/format.html).
 
 Images hold world-to-camera as quaternion w x y z and translation, in OpenCV axes; cameras hold focal length and
-principal point in pixels. Lens distortion is left out: a path is of a pinhole camera. The frames are the images in the
-order of their names. Read from the folder (also from above `sparse/0`), or from one of its files with the other beside.
+principal point in pixels. Lens distortion is left out, and said; fisheye lenses are refused. The frames are the images
+in the order of their names. Read from the folder (also from above `sparse/0`), or from one of its files with the other
+beside.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .frame_names import spread_by_names
-from .lens import nominal_size
+from .lens import check_projection, distortion_notes, nominal_size
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
 from .values import check_frames, excerpt, natural_sort_key
 
@@ -45,6 +46,15 @@ _LINE_START = 4096
 
 
 @dataclass(frozen=True)
+class Lens:
+    """One camera of a model: the name of its lens model, fx fy cx cy (4,), normalized, and its distortion."""
+
+    model: str
+    intrinsics: np.ndarray
+    distortion: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Image:
     """One image of a model: its name, camera, and world-to-camera pose as (w, x, y, z) and (x, y, z)."""
 
@@ -54,8 +64,8 @@ class Image:
     translation: tuple[float, ...]
 
 
-def normalized_intrinsics(model: str, width: float, height: float, values: list[float], name: str) -> np.ndarray:
-    """Return fx fy cx cy (4,), normalized, of a camera of a COLMAP model.
+def _lens(model: str, width: float, height: float, values: list[float], name: str) -> Lens:
+    """Return the lens of a camera of a COLMAP model.
 
     Raises UserError, which calls the camera `name`, for an unknown model and another number of parameters.
     """
@@ -68,11 +78,12 @@ def normalized_intrinsics(model: str, width: float, height: float, values: list[
         raise UserError(f"{name} has an image of {width:g} x {height:g} pixels")
     fx, fy = values[0], values[focals - 1]
     cx, cy = values[focals : focals + 2]
-    return np.array([fx / width, fy / height, cx / width, cy / height])
+    intrinsics = np.array([fx / width, fy / height, cx / width, cy / height])
+    return Lens(model, intrinsics, tuple(values[focals + 2 :]))
 
 
-def _parse_cameras(source: Source) -> dict[int, np.ndarray]:
-    """Return the intrinsics (4,) of each camera id in cameras.txt."""
+def _parse_cameras(source: Source) -> dict[int, Lens]:
+    """Return the lens of each camera id in cameras.txt."""
     cameras = {}
     for number, line in source.lines:
         parts = line.split()
@@ -86,7 +97,7 @@ def _parse_cameras(source: Source) -> dict[int, np.ndarray]:
             values = [float(part) for part in parts[4:]]
         except ValueError as error:
             raise UserError(f"{name} holds something that is not a number") from error
-        cameras[key] = normalized_intrinsics(parts[1], width, height, values, name)
+        cameras[key] = _lens(parts[1], width, height, values, name)
     return cameras
 
 
@@ -156,7 +167,7 @@ def _parse_image(line: str, name: str) -> Image:
         raise UserError(f"{name} holds something that is not a number") from error
 
 
-def _to_trajectory(cameras: dict[int, np.ndarray], images: list[Image]) -> CameraTrajectory:
+def _to_trajectory(cameras: dict[int, Lens], images: list[Image]) -> CameraTrajectory:
     """Return the path through the images, sorted by their names. Raise UserError for a camera that is missing."""
     check_frames(len(images))
     images = sorted(images, key=lambda image: natural_sort_key(image.name))
@@ -166,8 +177,12 @@ def _to_trajectory(cameras: dict[int, np.ndarray], images: list[Image]) -> Camer
     quaternions = np.array([image.quaternion for image in images], np.float64)
     rotation = rotations.from_quaternion(quaternions, "the quaternion of an image")
     w2c = make_poses(rotation, np.array([image.translation for image in images], np.float64))
-    intrinsics = np.stack([cameras[image.camera] for image in images])
-    checked = CameraTrajectory(w2c, intrinsics, unit=UNKNOWN_UNIT)
+    lenses = [cameras[number] for number in dict.fromkeys(image.camera for image in images)]
+    for lens in lenses:
+        check_projection(lens.model)
+    notes = distortion_notes(value for lens in lenses for value in lens.distortion)
+    intrinsics = np.stack([cameras[image.camera].intrinsics for image in images])
+    checked = CameraTrajectory(w2c, intrinsics, unit=UNKNOWN_UNIT, notes=notes)
     return spread_by_names(checked.replace(c2w=invert(checked.c2w)), [image.name for image in images])
 
 
@@ -225,11 +240,11 @@ def _read_binary(source: Source, options: ReadOptions) -> CameraTrajectory:
     if cameras.size > MAX_TEXT_BYTES:
         raise UserError(f"'{cameras.path.name}' is larger than {MAX_TEXT_BYTES >> 20} MiB")
     models = {number: (name, count) for name, (number, count, _) in MODELS.items()}
-    intrinsics = {
-        key: normalized_intrinsics(model, width, height, values, f"camera {key}")
+    lenses = {
+        key: _lens(model, width, height, values, f"camera {key}")
         for key, model, width, height, values in colmap_binary.read_cameras(cameras.path, models)
     }
-    return _to_trajectory(intrinsics, [Image(*row) for row in colmap_binary.read_images(images.path)])
+    return _to_trajectory(lenses, [Image(*row) for row in colmap_binary.read_images(images.path)])
 
 
 def _to_model(trajectory: CameraTrajectory) -> tuple[list[tuple[int, int, list[float]]], list[Image]]:

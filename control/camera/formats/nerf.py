@@ -4,6 +4,7 @@
 z backward) and focal lengths in pixels, for all frames or per frame, or one field of view in radians
 (https://docs.nerf.studio/quickstart/data_conventions.html). The frames are sorted by their file names.
 A camera path (nerfstudio's viewer, `ns-render camera-path`): 16 numbers per frame in the same axes, `fov` is vertical.
+The image is as wide and high as it is rendered; `aspect` is the viewer's, and `render_time` that of the scene.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT, Format
 from .frame_names import spread_by_names
-from .lens import default_intrinsics, nominal_size
+from .lens import check_projection, default_intrinsics, distortion_notes, nominal_size
 from .values import frame_objects, frame_values, natural_sort_key, number, number_array, positive_number
 
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
+_DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+# Rendered sizes are whole pixels: an aspect so near to theirs is the exact one.
+_ROUNDING = 2e-3
 
 
 def from_transforms(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
@@ -34,18 +38,29 @@ def from_transforms(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> Camera
     frames = _sorted_by_name(frame_objects(value))
     matrices = [m[:3] if isinstance(m, list) else m for m in frame_values(frames, "transform_matrix")]
     c2w = flip_camera_yz(number_array(matrices, (None, 3, 4), "its transforms (transform_matrix)"))
+    notes = _check_lenses([value, *frames])
     if any(_LENS_KEYS & set(frame) for frame in frames):
         intrinsics = np.stack([_intrinsics({**value, **frame}, aspect) for frame in frames])
     else:
         intrinsics = _intrinsics(value, aspect)
     fps = positive_number(value.get("fps", DEFAULT_FPS), "fps")
-    path = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT)
+    path = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT, notes=notes)
     if all("time" in frame for frame in frames):
         times = number_array([frame["time"] for frame in frames], (None,), "the times of its frames")
         if (np.diff(times) > 0).any():
             # Of a clip whose length is not stated: only how the times lie to each other counts.
             return spread_by_numbers(path, times / max(float(np.median(np.abs(np.diff(times)))), 1e-9))
     return spread_by_names(path, [str(frame.get("file_path", "")) for frame in frames])
+
+
+def _check_lenses(holders: list[JsonObject]) -> tuple[str, ...]:
+    """Return what to say about the lenses of a file and its frames. Raise UserError for those of no pinhole camera."""
+    for holder in holders:
+        check_projection(holder.get("camera_model"))
+        if holder.get("is_fisheye") is True:
+            check_projection("is_fisheye")
+    values = (holder.get(key) for holder in holders for key in _DISTORTION_KEYS)
+    return distortion_notes(value for value in values if isinstance(value, (int, float)))
 
 
 def _sorted_by_name(frames: list[JsonObject]) -> list[JsonObject]:
@@ -108,9 +123,16 @@ def from_camera_path(value: JsonObject) -> CameraTrajectory:
     frames = frame_objects(value, "camera_path")
     flat = number_array(frame_values(frames, "camera_to_world"), (None, 16), "its camera_to_world")
     c2w = flip_camera_yz(rearrange(flat, "f (i j) -> f i j", i=4))
+    check_projection(value.get("camera_type"))
+    rendered = None
+    if value.get("render_width") is not None and value.get("render_height") is not None:
+        width = positive_number(value["render_width"], "render_width")
+        rendered = width / positive_number(value["render_height"], "render_height")
     intrinsics = []
     for index, frame in enumerate(frames):
         aspect = positive_number(frame.get("aspect", 1.0), f"aspect of frame {index}")
+        if rendered is not None and not abs(aspect / rendered - 1) < _ROUNDING:
+            aspect = rendered
         fov = positive_number(frame.get("fov", 50.0), f"fov of frame {index}")
         if not 0.1 < fov < 179:
             raise UserError(f"'fov' of frame {index} is {fov:g}; degrees below 179 were expected")

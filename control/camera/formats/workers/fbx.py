@@ -79,6 +79,8 @@ def focal_lengths(
     """Return fx and fy at every time, normalized by the image's width and height."""
     import ufbx
 
+    if camera.projection_mode == ufbx.ProjectionMode.ORTHOGRAPHIC:
+        raise Refused("its camera is orthographic; a perspective camera was expected")
     angle = camera.field_of_view_deg
     if not (0.01 < angle.x < 179.9 and 0.01 < angle.y < 179.9):
         raise Refused("its camera has no usable field of view")
