@@ -31,7 +31,8 @@ class CameraCondition(Condition):
     order: ClassVar[int] = 10
     metavar: ClassVar[str] = "PRESET[:AMOUNT]|FILE"
     help: ClassVar[str] = (
-        f"a camera file, or a preset ({', '.join(PRESETS)}); amounts in degrees or subject distances; several with the"
+        "a camera file (of several cameras FILE,camera=NAME, if mirrored FILE,mirror=x|y|z), or a preset"
+        f" ({', '.join(PRESETS)}); amounts in degrees or subject distances; several with the"
         " part of the clip they take: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1'"
     )
 

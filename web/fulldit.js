@@ -4,7 +4,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
 const REPORTING = [
-  "FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
+  "FullDiTConditions", "FullDiTLoadCamera", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
   "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
   "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
 ];

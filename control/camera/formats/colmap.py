@@ -9,7 +9,7 @@ beside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,11 @@ from ...files import atomic_path
 from .. import rotations
 from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
+from .choice import choose, choose_folder, find
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .frame_names import spread_by_names
 from .lens import check_projection, distortion_notes, nominal_size
+from .mirror import mirrored
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
 from .values import check_frames, excerpt, natural_sort_key
 
@@ -167,10 +169,17 @@ def _parse_image(line: str, name: str) -> Image:
         raise UserError(f"{name} holds something that is not a number") from error
 
 
-def _to_trajectory(cameras: dict[int, Lens], images: list[Image]) -> CameraTrajectory:
-    """Return the path through the images, sorted by their names. Raise UserError for a camera that is missing."""
+def _to_trajectory(
+    cameras: dict[int, Lens], images: list[Image], options: ReadOptions, notes: tuple[str, ...]
+) -> CameraTrajectory:
+    """Return the path through the images of one camera, sorted by their names, with what was said before.
+
+    Raises UserError for a camera that is missing.
+    """
     check_frames(len(images))
     images = sorted(images, key=lambda image: natural_sort_key(image.name))
+    places, more = choose_folder([image.name for image in images], options.camera)
+    images = [images[place] for place in places]
     for image in images:
         if image.camera not in cameras:
             raise UserError(f"the image {excerpt(image.name)} has the camera {image.camera}, which the model lacks")
@@ -180,9 +189,9 @@ def _to_trajectory(cameras: dict[int, Lens], images: list[Image]) -> CameraTraje
     lenses = [cameras[number] for number in dict.fromkeys(image.camera for image in images)]
     for lens in lenses:
         check_projection(lens.model)
-    notes = distortion_notes(value for lens in lenses for value in lens.distortion)
+    notes = (*notes, *more, *distortion_notes(value for lens in lenses for value in lens.distortion))
     intrinsics = np.stack([cameras[image.camera].intrinsics for image in images])
-    checked = CameraTrajectory(w2c, intrinsics, unit=UNKNOWN_UNIT, notes=notes)
+    checked = CameraTrajectory(mirrored(w2c, options.mirror, w2c=True), intrinsics, unit=UNKNOWN_UNIT, notes=notes)
     return spread_by_names(checked.replace(c2w=invert(checked.c2w)), [image.name for image in images])
 
 
@@ -201,6 +210,24 @@ def _model_files(path: Path) -> dict[str, Path]:
     return {}
 
 
+def _chosen_model(path: Path, camera: str) -> tuple[Path, str, tuple[str, ...]]:
+    """Return the path of the model to read, the camera to choose within it, and what to say.
+
+    COLMAP numbers the models that it could not join (sparse/0, sparse/1): `camera` may be the number of one.
+    """
+    if not path.is_dir() or (path / "images.bin").is_file() or (path / "images.txt").is_file():
+        return path, camera, ()
+    for folder in (path / "sparse", path):
+        files = [file for file in folder.glob("*/images.*") if file.suffix in (".bin", ".txt")]
+        models = sorted({file.parent.name for file in files}, key=natural_sort_key)
+        if len(models) > 1:
+            place = find(models, camera) if camera else 0
+            if place is not None:
+                notes = () if camera else choose(models, "", "models")[1]
+                return folder / models[place], "", notes
+    return path, camera, ()
+
+
 def _matches(source: Source, extension: str) -> bool:
     files = _model_files(source.path)
     if source.is_folder:
@@ -215,9 +242,9 @@ def _matches(source: Source, extension: str) -> bool:
     return named or bool(files) and bool(source.lines) and _is_image_line(source.lines[0][1].split())
 
 
-def _model_sources(source: Source) -> tuple[Source, Source]:
+def _model_sources(path: Path) -> tuple[Source, Source]:
     """Return the files of cameras and images. Raise UserError where one is missing or empty."""
-    files = _model_files(source.path)
+    files = _model_files(path)
     if not files or not files["cameras"].is_file():
         raise UserError(
             "it is one file of a COLMAP model: give the folder, with cameras and images both as .txt or both as .bin"
@@ -229,14 +256,17 @@ def _model_sources(source: Source) -> tuple[Source, Source]:
 
 
 def _read_text(source: Source, options: ReadOptions) -> CameraTrajectory:
-    cameras, images = _model_sources(source)
+    path, camera, notes = _chosen_model(source.path, options.camera)
+    cameras, images = _model_sources(path)
     if images.size > MAX_SCENE_BYTES:
         raise UserError(f"'{images.path.name}' is larger than {MAX_SCENE_BYTES >> 20} MiB")
-    return _to_trajectory(_parse_cameras(cameras), _parse_images(images.path))
+    found = _parse_images(images.path)
+    return _to_trajectory(_parse_cameras(cameras), found, replace(options, camera=camera), notes)
 
 
 def _read_binary(source: Source, options: ReadOptions) -> CameraTrajectory:
-    cameras, images = _model_sources(source)
+    path, camera, notes = _chosen_model(source.path, options.camera)
+    cameras, images = _model_sources(path)
     if cameras.size > MAX_TEXT_BYTES:
         raise UserError(f"'{cameras.path.name}' is larger than {MAX_TEXT_BYTES >> 20} MiB")
     models = {number: (name, count) for name, (number, count, _) in MODELS.items()}
@@ -244,7 +274,8 @@ def _read_binary(source: Source, options: ReadOptions) -> CameraTrajectory:
         key: _lens(model, width, height, values, f"camera {key}")
         for key, model, width, height, values in colmap_binary.read_cameras(cameras.path, models)
     }
-    return _to_trajectory(lenses, [Image(*row) for row in colmap_binary.read_images(images.path)])
+    found = [Image(*row) for row in colmap_binary.read_images(images.path)]
+    return _to_trajectory(lenses, found, replace(options, camera=camera), notes)
 
 
 def _to_model(trajectory: CameraTrajectory) -> tuple[list[tuple[int, int, list[float]]], list[Image]]:
@@ -316,6 +347,7 @@ COLMAP = Format(
     matches=lambda source: _matches(source, ".txt"),
     read=_read_text,
     write=_write_text,
+    several=True,
 )
 COLMAP_BINARY = Format(
     doc="COLMAP model as binary: a folder with cameras.bin and images.bin",
@@ -324,4 +356,5 @@ COLMAP_BINARY = Format(
     matches=lambda source: _matches(source, ".bin"),
     read=_read_binary,
     write=_write_binary,
+    several=True,
 )

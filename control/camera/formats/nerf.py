@@ -19,9 +19,11 @@ from ...files import JsonObject, write_json
 from ..even_times import spread_by_numbers
 from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
-from .format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT, Format
+from .choice import choose_folder
+from .format import DEFAULT_FPS, UNKNOWN_UNIT, Format, ReadOptions
 from .frame_names import spread_by_names
 from .lens import check_projection, default_intrinsics, distortion_notes, nominal_size
+from .mirror import mirrored
 from .values import frame_objects, frame_values, natural_sort_key, number, number_array, positive_number
 
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
@@ -30,19 +32,20 @@ _DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _ROUNDING = 2e-3
 
 
-def from_transforms(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
-    """Return the trajectory of a `transforms.json` object. aspect: width / height where the file has no size.
+def from_transforms(value: JsonObject, options: ReadOptions) -> CameraTrajectory:
+    """Return the trajectory of a `transforms.json` object.
 
     Raises UserError for missing or broken fields.
     """
-    frames = _sorted_by_name(frame_objects(value))
+    frames, chosen = _of_one_camera(_sorted_by_name(frame_objects(value)), options.camera)
     matrices = [m[:3] if isinstance(m, list) else m for m in frame_values(frames, "transform_matrix")]
     c2w = flip_camera_yz(number_array(matrices, (None, 3, 4), "its transforms (transform_matrix)"))
-    notes = _check_lenses([value, *frames])
+    c2w = mirrored(c2w, options.mirror)
+    notes = (*chosen, *_check_lenses([value, *frames]))
     if any(_LENS_KEYS & set(frame) for frame in frames):
-        intrinsics = np.stack([_intrinsics({**value, **frame}, aspect) for frame in frames])
+        intrinsics = np.stack([_intrinsics({**value, **frame}, options.aspect) for frame in frames])
     else:
-        intrinsics = _intrinsics(value, aspect)
+        intrinsics = _intrinsics(value, options.aspect)
     fps = positive_number(value.get("fps", DEFAULT_FPS), "fps")
     path = CameraTrajectory(c2w, intrinsics, fps=fps, unit=UNKNOWN_UNIT, notes=notes)
     if all("time" in frame for frame in frames):
@@ -69,6 +72,13 @@ def _sorted_by_name(frames: list[JsonObject]) -> list[JsonObject]:
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         return frames
     return sorted(frames, key=lambda frame: natural_sort_key(frame["file_path"]))
+
+
+def _of_one_camera(frames: list[JsonObject], camera: str) -> tuple[list[JsonObject], tuple[str, ...]]:
+    """Return the frames of one camera of a rig, whose cameras have a folder of images each, and what to say."""
+    names = [str(frame.get("file_path", "")) for frame in frames]
+    places, notes = choose_folder(names, camera)
+    return [frames[place] for place in places], notes
 
 
 def _intrinsics(value: JsonObject, aspect: float) -> np.ndarray:
@@ -118,11 +128,11 @@ def to_transforms(trajectory: CameraTrajectory) -> JsonObject:
     }
 
 
-def from_camera_path(value: JsonObject) -> CameraTrajectory:
+def from_camera_path(value: JsonObject, mirror: str = "none") -> CameraTrajectory:
     """Return the trajectory of a nerfstudio camera path. Raises UserError for missing or broken fields."""
     frames = frame_objects(value, "camera_path")
     flat = number_array(frame_values(frames, "camera_to_world"), (None, 16), "its camera_to_world")
-    c2w = flip_camera_yz(rearrange(flat, "f (i j) -> f i j", i=4))
+    c2w = mirrored(flip_camera_yz(rearrange(flat, "f (i j) -> f i j", i=4)), mirror)
     check_projection(value.get("camera_type"))
     rendered = None
     if value.get("render_width") is not None and value.get("render_height") is not None:
@@ -172,14 +182,15 @@ TRANSFORMS = Format(
     extensions=(".json",),
     preserves=frozenset({"poses", "intrinsics", "principal point", "fps"}),
     matches=lambda source: is_transforms(source.json_object),
-    read=lambda source, options: from_transforms(source.json_object, options.aspect),
+    read=lambda source, options: from_transforms(source.json_object, options),
     write=lambda trajectory, path: write_json(path, to_transforms(trajectory)),
+    several=True,
 )
 CAMERA_PATH = Format(
     doc="nerfstudio's camera path JSON",
     extensions=(".json",),
     preserves=frozenset({"poses", "intrinsics", "fps"}),
     matches=lambda source: "camera_path" in source.json_object,
-    read=lambda source, options: from_camera_path(source.json_object),
+    read=lambda source, options: from_camera_path(source.json_object, options.mirror),
     write=lambda trajectory, path: write_json(path, to_camera_path(trajectory)),
 )

@@ -14,6 +14,7 @@ from ...files import atomic_path
 from ..even_times import spread_by_seconds
 from ..trajectory import CameraTrajectory, invert
 from .format import DEFAULT_FPS, UNKNOWN_UNIT, Format, ReadOptions
+from .mirror import mirrored
 from .source import Source
 from .values import number_rows
 
@@ -30,9 +31,9 @@ def to_realestate(trajectory: CameraTrajectory) -> str:
     return "\n".join(lines) + "\n"
 
 
-def from_realestate_rows(rows: np.ndarray, fps: float | None = None) -> CameraTrajectory:
+def from_realestate_rows(rows: np.ndarray, fps: float | None = None, mirror: str = "none") -> CameraTrajectory:
     """Return the trajectory of rows (F, 19). fps None: from the times, which are in microseconds."""
-    w2c = CameraTrajectory(rows[:, 7:].reshape(-1, 3, 4), rows[:, 1:5])
+    w2c = CameraTrajectory(mirrored(rows[:, 7:].reshape(-1, 3, 4), mirror, w2c=True), rows[:, 1:5])
     path = w2c.replace(c2w=invert(w2c.c2w), fps=fps or DEFAULT_FPS, unit=UNKNOWN_UNIT)
     return spread_by_seconds(path, rows[:, 0] / 1e6) if fps is None else path
 
@@ -45,7 +46,7 @@ def _matches(source: Source) -> bool:
 
 
 def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return from_realestate_rows(number_rows(source.lines, (19,), COLUMNS, header_lines=1))
+    return from_realestate_rows(number_rows(source.lines, (19,), COLUMNS, header_lines=1), mirror=options.mirror)
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:

@@ -18,6 +18,7 @@ from ..even_times import spread_by_seconds
 from ..trajectory import CameraTrajectory, make_poses
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import default_intrinsics
+from .mirror import mirrored
 from .source import Source
 from .timing import second_of
 from .values import number_rows
@@ -47,7 +48,7 @@ def _read_tum(source: Source, options: ReadOptions) -> CameraTrajectory:
     if earlier.any():
         line_number = source.lines[int(earlier.argmax()) + 1][0]
         raise UserError(f"line {line_number} has an earlier time than the line before it")
-    c2w = make_poses(rotations.from_quaternion(xyzw[:, [3, 0, 1, 2]]), positions)
+    c2w = mirrored(make_poses(rotations.from_quaternion(xyzw[:, [3, 0, 1, 2]]), positions), options.mirror)
     path = CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=UNKNOWN_UNIT)
     return spread_by_seconds(path, times * second_of(times))
 
@@ -62,7 +63,7 @@ def _write_tum(trajectory: CameraTrajectory, path: Path) -> None:
 
 def _read_kitti(source: Source, options: ReadOptions) -> CameraTrajectory:
     rows = number_rows(source.lines, (12, 16), KITTI_COLUMNS)
-    c2w = rows.reshape(len(rows), -1, 4)
+    c2w = mirrored(rows.reshape(len(rows), -1, 4), options.mirror)
     return CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=UNKNOWN_UNIT)
 
 
