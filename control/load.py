@@ -55,7 +55,8 @@ def read_camera_path(
     if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
         return sequence(text, frames, fps=fps, aspect=aspect), []
     file, options = parse_camera_file(text)
-    path = read_camera(file, default_frames=frames, aspect=aspect, **options)
+    camera, mirror = options.get("camera", ""), options.get("mirror", "none")
+    path = read_camera(file, default_frames=frames, aspect=aspect, camera=camera, mirror=mirror)
     chosen, warnings = fit_indices(path.frames, frames, fit.time, f"the camera path '{text}'")
     if path.frames != frames and fit.time is TimeFit.RESAMPLE:
         path = path.resample(frames, fps=fps)

@@ -80,9 +80,11 @@ def test_a_file_of_several_cameras_says_which_was_read_and_offers_the_others(hos
     frame = {f"cam0{n}": f"[1 0 0 0] [0 1 0 0] [0 0 1 0] [0 {100 * n} 0 1]" for n in (1, 2)}
     (host.folder / "input" / "two.json").write_text(json.dumps({"frame0": frame, "frame1": frame}))
     first = run(host, "FullDiTLoadCamera", file="two.json", frames=0, scale=1.0)
-    assert first.args[0].c2w[0, 0, 3] == pytest.approx(1) and "2 cameras (cam01, cam02)" in first.ui["text"][0]
+    assert (
+        first.args[0].c2w[0, 0, 3] == pytest.approx(1) and "2 cameras (cam01, cam02)" in first.kwargs["ui"]["text"][0]
+    )
     second = run(host, "FullDiTLoadCamera", file="two.json", frames=0, scale=1.0, camera=" cam02 ", mirror="x")
-    assert second.args[0].c2w[0, 0, 3] == pytest.approx(-2) and not second.ui
+    assert second.args[0].c2w[0, 0, 3] == pytest.approx(-2) and not second.kwargs["ui"]
 
 
 def test_every_operation_runs_with_its_default_values(host):

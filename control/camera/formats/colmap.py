@@ -123,20 +123,15 @@ def _is_number(text: str) -> bool:
 
 
 def _line_starts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each line's number and first characters: the points of an image may fill megabytes, and are not needed.
-
-    Raises UserError for a file that is not text.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            number = 0
-            while line := file.readline(_LINE_START):
-                number += 1
-                yield number, line.strip()
-                while line and not line.endswith("\n"):
-                    line = file.readline(_LINE_START * 256)
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{path.name}' is not text") from error
+    """Yield each line's number and first characters: the points of an image may fill megabytes, and are not needed."""
+    # The names of images may be in any encoding; of a name only its number counts.
+    with open(path, encoding=Source(path).encoding, errors="replace") as file:
+        number = 0
+        while line := file.readline(_LINE_START):
+            number += 1
+            yield number, line.strip()
+            while line and not line.endswith("\n"):
+                line = file.readline(_LINE_START * 256)
 
 
 def _parse_images(path: Path) -> list[Image]:
@@ -237,7 +232,7 @@ def _matches(source: Source, extension: str) -> bool:
     if source.is_binary or source.is_json:
         return False
     # By the comments that COLMAP writes, its model names, or the ids of an image.
-    head = source.head.decode("utf-8", "replace")
+    head = source.head_text
     named = "CAMERA_ID" in head or any(f" {model} " in head for model in MODELS)
     return named or bool(files) and bool(source.lines) and _is_image_line(source.lines[0][1].split())
 

@@ -41,12 +41,12 @@ def from_realestate_rows(rows: np.ndarray, fps: float | None = None, mirror: str
 def _matches(source: Source) -> bool:
     if source.is_binary or source.is_json:
         return False
-    counts = [len(line.replace(",", " ").split()) for _, line in source.lines[:3]]
+    counts = [len(line.split()) for _, line in source.rows[:3]]
     return 19 in counts
 
 
 def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return from_realestate_rows(number_rows(source.lines, (19,), COLUMNS, header_lines=1), mirror=options.mirror)
+    return from_realestate_rows(number_rows(source.rows, (19,), COLUMNS, header_lines=1), mirror=options.mirror)
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:
