@@ -31,7 +31,8 @@ class CameraCondition(Condition):
     order: ClassVar[int] = 10
     metavar: ClassVar[str] = "PRESET[:AMOUNT]|FILE"
     help: ClassVar[str] = (
-        f"a camera file, or a preset ({', '.join(PRESETS)}); amounts in degrees or subject distances; several with the"
+        "a camera file (of several cameras FILE,camera=NAME, if mirrored FILE,mirror=x|y|z), or a preset"
+        f" ({', '.join(PRESETS)}); amounts in degrees or subject distances; several with the"
         " part of the clip they take: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1'"
     )
 
@@ -68,8 +69,8 @@ class CameraCondition(Condition):
         return digest_of(self.strength, self.start, self.end, path.fps, path.pixel_aspect, path.c2w, path.intrinsics)
 
     def warnings(self) -> list[str]:
-        """Return sentences about a path that is in another unit, or turns away from the first frame."""
-        warnings = super().warnings()
+        """Return what its file left open, and sentences about another unit, and turning away from the first frame."""
+        warnings = [*super().warnings(), *self.trajectory.notes]
         path = self.trajectory.relative()
         distance = np.linalg.norm(path.c2w[:, :, 3], axis=1).max()
         angle = np.degrees(np.arccos(np.clip(path.c2w[:, 2, 2], -1, 1)).max())

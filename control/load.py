@@ -1,6 +1,7 @@
 """From what a user types to the data of a condition: file names and short specifications.
 
-camera: a file, or a preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3', or
+camera: a file, also with the one of its cameras and the mirrored axis to read ('FILE,camera=cam06,mirror=y'), or a
+    preset as 'pan_right', 'pan_right:20' (amount) or 'pan_right:20,ease=linear,fov=60,seed=3', or
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
 identity: 'name=image,mask=file,track=file'; all but the image may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
@@ -15,6 +16,7 @@ source: a video, a folder of images, or one image for all frames.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from .media import read_image, read_mask
 DEFAULT_FIT = Fit()
 _FILES = ("image", "mask", "track")
 _NUMBERS = ("strength", "start", "end")
+_CAMERA_OPTIONS = re.compile(r"(,(camera|mirror)=[^,]*)+$")
 _FORM = "write it as name=image[,mask=file][,track=file]"
 
 
@@ -51,13 +54,27 @@ def read_camera_path(
     # os.path says no to a text that is too long for a file name, where Path raises.
     if not os.path.exists(os.path.expanduser(text)) and is_sequence(text):
         return sequence(text, frames, fps=fps, aspect=aspect), []
-    path = read_camera(text, default_frames=frames, aspect=aspect)
+    file, options = parse_camera_file(text)
+    camera, mirror = options.get("camera", ""), options.get("mirror", "none")
+    path = read_camera(file, default_frames=frames, aspect=aspect, camera=camera, mirror=mirror)
     chosen, warnings = fit_indices(path.frames, frames, fit.time, f"the camera path '{text}'")
     if path.frames != frames and fit.time is TimeFit.RESAMPLE:
         path = path.resample(frames, fps=fps)
     elif path.frames != frames:
         path = path.replace(c2w=path.c2w[chosen], intrinsics=path.intrinsics[chosen], fps=fps)
     return path.relative(), warnings
+
+
+def parse_camera_file(spec: str) -> tuple[str, dict[str, str]]:
+    """Return the file and the options of a camera's specification (see the top of this file).
+
+    A comma belongs to the file where a file has the whole name.
+    """
+    found = _CAMERA_OPTIONS.search(spec)
+    if found is None or os.path.exists(os.path.expanduser(spec)):
+        return spec, {}
+    pairs = (part.split("=", 1) for part in found[0].split(",")[1:])
+    return spec[: found.start()], {key: value.strip() for key, value in pairs}
 
 
 def read_identity(

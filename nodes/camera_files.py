@@ -54,6 +54,23 @@ class FullDiTLoadCamera(io.ComfyNode):
                     advanced=True,
                     optional=True,
                 ),
+                io.String.Input(
+                    "camera",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Name or number of the camera (or COLMAP model) in a file of several; empty = the first.",
+                ),
+                io.Combo.Input(
+                    "mirror",
+                    options=list(formats.MIRRORS),
+                    default="none",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "The axis of the cameras that points the other way than x right, y down, z forward, if any."
+                    ),
+                ),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
         )
@@ -69,8 +86,11 @@ class FullDiTLoadCamera(io.ComfyNode):
         return inputs.validity(lambda: folders.input_file(file))
 
     @classmethod
-    def execute(cls, file: str, frames: int, scale: float, aspect: float = 1.5) -> io.NodeOutput:
-        return io.NodeOutput(load_camera(file, frames, scale, aspect))
+    def execute(
+        cls, file: str, frames: int, scale: float, aspect: float = 1.5, camera: str = "", mirror: str = "none"
+    ) -> io.NodeOutput:
+        path = load_camera(file, frames, scale, aspect, camera, mirror)
+        return io.NodeOutput(path, ui={"text": ["\n".join(path.notes)]} if path.notes else None)
 
 
 class FullDiTSaveCamera(io.ComfyNode):

@@ -6,7 +6,7 @@ import { app } from "../../scripts/app.js";
 
 const REPORTING = [
   "FullDiTLoadVideoModel", "FullDiTModelFamily", "FullDiTLoadLora", "FullDiTSampler", "FullDiTApply",
-  "FullDiTConditions", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
+  "FullDiTConditions", "FullDiTLoadCamera", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
   "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
   "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
 ];

@@ -67,7 +67,7 @@ def keyframes_from_json(value: str | Sequence[JsonObject]) -> list[Keyframe]:
     """
     try:
         entries: Any = json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the camera keys are not JSON ({error})") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError('the camera keys must be a list of objects such as {"time": 0, "position": [0, 0, 0]}')
@@ -94,16 +94,18 @@ def _checked_field(name: str, value: Any, number: int) -> Any:
     """Return a field of keyframe `number` as Keyframe holds it. Raise UserError for a value of another kind."""
     if name == "ease":
         if value not in EASING_NAMES:
-            raise UserError(f"the ease of camera key {number} is {value!r}: choose one of {', '.join(EASING_NAMES)}")
+            raise UserError(
+                f"the ease of camera key {number} is {str(value)[:60]!r}: choose one of {', '.join(EASING_NAMES)}"
+            )
         return value
     size = {"time": 0, "fov": 0, "rotation": 4}.get(name, 3)
     try:
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a whole number of 400 digits is none that a float can hold
         array = np.array(np.nan)
     shape = (size,) if size else ()
     if array.shape != shape or not np.isfinite(array).all() or (name == "rotation" and np.abs(array).max() < 1e-6):
-        raise UserError(f"'{name}' of camera key {number} is {value!r}; {_EXPECTED[size]} expected")
+        raise UserError(f"'{name}' of camera key {number} is {str(value)[:60]!r}; {_EXPECTED[size]} expected")
     return tuple(array.tolist()) if size else float(array)
 
 
@@ -116,7 +118,7 @@ def path_from_editor_state(
     """
     try:
         value = json.loads(state) if isinstance(state, str) else state
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the camera path is not JSON ({error})") from error
     if not isinstance(value, dict) or "keys" not in value:
         raise UserError(

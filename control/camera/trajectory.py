@@ -30,6 +30,7 @@ class CameraTrajectory:
     intrinsics: (F, 4) fx fy cx cy, normalized: fx and cx by the image's width, fy and cy by its height; (4,) is used
         for all frames.
     fps: frames per second. pixel_aspect: width of a pixel over its height.
+    notes: sentences about what its file left open or had wrong; the warnings of the conditions say them.
     Raises UserError for other shapes, NaN or infinity, and matrices that are not rotations (slightly rounded
     rotations are made exact).
     """
@@ -39,6 +40,7 @@ class CameraTrajectory:
     fps: float = 8.0
     pixel_aspect: float = 1.0
     unit: str = UNIT
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         c2w = _checked_poses(self.c2w)

@@ -11,14 +11,24 @@ KEYED_FRAMES = 17  # of a file that holds keyframes instead of a pose per frame,
 PROPERTIES = ("poses", "intrinsics", "principal point", "fps", "unit")
 
 
-def load_camera(name: str, frames: int, scale: float, aspect: float) -> CameraTrajectory:
+def load_camera(
+    name: str, frames: int, scale: float, aspect: float, camera: str = "", mirror: str = "none"
+) -> CameraTrajectory:
     """Return the path in a file of the input folder, its distances multiplied by `scale`.
 
     frames: the whole path is spread over these; 0 keeps the poses of the file. aspect: width / height of the image, for
-    files that do not say. Raises UserError for a file that is missing or cannot be read.
+    files that do not say. camera, mirror: as `read_camera` takes them. Raises UserError for a file that is missing or
+    cannot be read.
     """
     file = folders.input_file(name)
-    path = formats.read_camera(file, frames or None, default_frames=frames or KEYED_FRAMES, aspect=aspect)
+    path = formats.read_camera(
+        file,
+        frames or None,
+        default_frames=frames or KEYED_FRAMES,
+        aspect=aspect,
+        camera=camera.strip(),
+        mirror=mirror,
+    )
     return path.scaled(scale) if scale != 1 else path
 
 

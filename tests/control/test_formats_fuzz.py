@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from comfyui_fulldit.control.camera.even_times import MAX_FRAMES
 from comfyui_fulldit.control.camera.formats import FORMATS, read_camera, write_camera
-from comfyui_fulldit.control.camera.formats.source import MAX_FRAMES
 from comfyui_fulldit.control.camera.presets import preset
 from comfyui_fulldit.control.errors import UserError
 

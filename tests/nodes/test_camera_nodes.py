@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,6 +73,18 @@ def test_the_error_of_a_malformed_file_names_the_file_and_the_line(host):
         run(host, "FullDiTLoadCamera", file="broken.txt", frames=0, scale=1.0)
     write_camera(preset("dolly_in", frames=7), host.folder / "input" / "seven.json")
     assert run(host, "FullDiTLoadCamera", file="seven.json", frames=0, scale=1.0).args[0].frames == 7
+
+
+def test_a_file_of_several_cameras_says_which_was_read_and_offers_the_others(host):
+    """Camera n stands n meters to the right; mirrored, to the left."""
+    frame = {f"cam0{n}": f"[1 0 0 0] [0 1 0 0] [0 0 1 0] [0 {100 * n} 0 1]" for n in (1, 2)}
+    (host.folder / "input" / "two.json").write_text(json.dumps({"frame0": frame, "frame1": frame}))
+    first = run(host, "FullDiTLoadCamera", file="two.json", frames=0, scale=1.0)
+    assert (
+        first.args[0].c2w[0, 0, 3] == pytest.approx(1) and "2 cameras (cam01, cam02)" in first.kwargs["ui"]["text"][0]
+    )
+    second = run(host, "FullDiTLoadCamera", file="two.json", frames=0, scale=1.0, camera=" cam02 ", mirror="x")
+    assert second.args[0].c2w[0, 0, 3] == pytest.approx(-2) and not second.kwargs["ui"]
 
 
 def test_every_operation_runs_with_its_default_values(host):

@@ -5,8 +5,9 @@ recammaster.py (ReCamMaster's JSON), videox.py (VideoX-Fun's JSON), matrices.py 
 (gltf_buffers.py reads its numbers, gltf_write.py writes it), usd_fbx.py (`workers/` holds the scripts that read USD and
 FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI). What they
 share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked numbers), axes.py
-(OpenCV and OpenGL), timing.py (frame rates), lens.py (sizes in pixels). `FORMATS` lists the formats: whether each is
-read and written, and what it preserves.
+(OpenCV and OpenGL), timing.py (animations and stamps), frame_names.py (numbers in image names), lens.py (sizes in
+pixels, lenses that a path cannot have), choice.py (one of several cameras), mirror.py (left-handed cameras). `FORMATS`
+lists the formats: whether each is read and written, and what it preserves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOp
 from .fulldit_json import FORMAT, FULLDIT
 from .gltf import GLTF, GLTF_JSON
 from .matrices import MATRICES, NPY
+from .mirror import MIRRORS
 from .nerf import CAMERA_PATH, TRANSFORMS
 from .realestate import REALESTATE
 from .recammaster import RECAMMASTER
@@ -33,6 +35,7 @@ from .videox import VIDEOX
 
 __all__ = [
     "FORMATS",
+    "MIRRORS",
     "UNKNOWN_UNIT",
     "Format",
     "file_extensions",
@@ -75,16 +78,20 @@ def read_camera(
     frames: int | None = None,
     default_frames: int = DEFAULT_FRAMES,
     aspect: float = DEFAULT_ASPECT,
+    camera: str = "",
+    mirror: str = "none",
 ) -> CameraTrajectory:
     """Return the trajectory in a file (COLMAP: also a folder). frames: spread the path over so many; None = as it is.
 
     A file of keyframes has no length and no image aspect: it gets `default_frames` and `aspect` (width / height).
+    camera: name or number of one of several cameras (or models of COLMAP); empty = the first. mirror: the axis of the
+    cameras that points the other way than x right, y down, z forward, one of MIRRORS.
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
     path = Path(path).expanduser()
     source = Source(path if path.is_dir() else existing(path, "camera file"))
     try:
-        trajectory = _read(source, ReadOptions(default_frames, aspect))
+        trajectory = _read(source, ReadOptions(default_frames, aspect, camera, mirror))
         distance = float(abs(trajectory.c2w[:, :, 3]).max())
         if distance > MAX_DISTANCE:
             raise UserError(f"a position of {distance:.3g} is not a camera's: the file is damaged or of another kind")
@@ -97,6 +104,10 @@ def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
     """Return the trajectory by the first format that matches. Raises UserError where none does."""
     for entry in FORMATS.values():
         if entry.read and entry.matches(source):
+            if options.camera and not entry.several:
+                raise UserError(
+                    f"a camera '{options.camera[:40]}' was asked for, but it holds only one: leave it empty"
+                )
             return entry.read(source, options)
     raise UserError(_describe_unknown(source))
 

@@ -1,14 +1,15 @@
 """COLMAP models: a folder with `cameras` and `images`, as text or binary (https://colmap.github.io/format.html).
 
 Images hold world-to-camera as quaternion w x y z and translation, in OpenCV axes; cameras hold focal length and
-principal point in pixels. Lens distortion is left out: a path is of a pinhole camera. The frames are the images in the
-order of their names. Read from the folder (also from above `sparse/0`), or from one of its files with the other beside.
+principal point in pixels. Lens distortion is left out, and said; fisheye lenses are refused. The frames are the images
+in the order of their names. Read from the folder (also from above `sparse/0`), or from one of its files with the other
+beside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ from ...files import atomic_path
 from .. import rotations
 from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
+from .choice import choose, choose_folder, find
 from .format import UNKNOWN_UNIT, Format, ReadOptions
-from .lens import nominal_size
+from .frame_names import spread_by_names
+from .lens import check_projection, distortion_notes, nominal_size
+from .mirror import mirrored
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
 from .values import check_frames, excerpt, natural_sort_key
 
@@ -44,6 +48,15 @@ _LINE_START = 4096
 
 
 @dataclass(frozen=True)
+class Lens:
+    """One camera of a model: the name of its lens model, fx fy cx cy (4,), normalized, and its distortion."""
+
+    model: str
+    intrinsics: np.ndarray
+    distortion: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Image:
     """One image of a model: its name, camera, and world-to-camera pose as (w, x, y, z) and (x, y, z)."""
 
@@ -53,8 +66,8 @@ class Image:
     translation: tuple[float, ...]
 
 
-def normalized_intrinsics(model: str, width: float, height: float, values: list[float], name: str) -> np.ndarray:
-    """Return fx fy cx cy (4,), normalized, of a camera of a COLMAP model.
+def _lens(model: str, width: float, height: float, values: list[float], name: str) -> Lens:
+    """Return the lens of a camera of a COLMAP model.
 
     Raises UserError, which calls the camera `name`, for an unknown model and another number of parameters.
     """
@@ -67,11 +80,12 @@ def normalized_intrinsics(model: str, width: float, height: float, values: list[
         raise UserError(f"{name} has an image of {width:g} x {height:g} pixels")
     fx, fy = values[0], values[focals - 1]
     cx, cy = values[focals : focals + 2]
-    return np.array([fx / width, fy / height, cx / width, cy / height])
+    intrinsics = np.array([fx / width, fy / height, cx / width, cy / height])
+    return Lens(model, intrinsics, tuple(values[focals + 2 :]))
 
 
-def _parse_cameras(source: Source) -> dict[int, np.ndarray]:
-    """Return the intrinsics (4,) of each camera id in cameras.txt."""
+def _parse_cameras(source: Source) -> dict[int, Lens]:
+    """Return the lens of each camera id in cameras.txt."""
     cameras = {}
     for number, line in source.lines:
         parts = line.split()
@@ -85,7 +99,7 @@ def _parse_cameras(source: Source) -> dict[int, np.ndarray]:
             values = [float(part) for part in parts[4:]]
         except ValueError as error:
             raise UserError(f"{name} holds something that is not a number") from error
-        cameras[key] = normalized_intrinsics(parts[1], width, height, values, name)
+        cameras[key] = _lens(parts[1], width, height, values, name)
     return cameras
 
 
@@ -109,20 +123,15 @@ def _is_number(text: str) -> bool:
 
 
 def _line_starts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each line's number and first characters: the points of an image may fill megabytes, and are not needed.
-
-    Raises UserError for a file that is not text.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            number = 0
-            while line := file.readline(_LINE_START):
-                number += 1
-                yield number, line.strip()
-                while line and not line.endswith("\n"):
-                    line = file.readline(_LINE_START * 256)
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{path.name}' is not text") from error
+    """Yield each line's number and first characters: the points of an image may fill megabytes, and are not needed."""
+    # The names of images may be in any encoding; of a name only its number counts.
+    with open(path, encoding=Source(path).encoding, errors="replace") as file:
+        number = 0
+        while line := file.readline(_LINE_START):
+            number += 1
+            yield number, line.strip()
+            while line and not line.endswith("\n"):
+                line = file.readline(_LINE_START * 256)
 
 
 def _parse_images(path: Path) -> list[Image]:
@@ -155,19 +164,30 @@ def _parse_image(line: str, name: str) -> Image:
         raise UserError(f"{name} holds something that is not a number") from error
 
 
-def _to_trajectory(cameras: dict[int, np.ndarray], images: list[Image]) -> CameraTrajectory:
-    """Return the path through the images, sorted by their names. Raise UserError for a camera that is missing."""
+def _to_trajectory(
+    cameras: dict[int, Lens], images: list[Image], options: ReadOptions, notes: tuple[str, ...]
+) -> CameraTrajectory:
+    """Return the path through the images of one camera, sorted by their names, with what was said before.
+
+    Raises UserError for a camera that is missing.
+    """
     check_frames(len(images))
     images = sorted(images, key=lambda image: natural_sort_key(image.name))
+    places, more = choose_folder([image.name for image in images], options.camera)
+    images = [images[place] for place in places]
     for image in images:
         if image.camera not in cameras:
             raise UserError(f"the image {excerpt(image.name)} has the camera {image.camera}, which the model lacks")
     quaternions = np.array([image.quaternion for image in images], np.float64)
     rotation = rotations.from_quaternion(quaternions, "the quaternion of an image")
     w2c = make_poses(rotation, np.array([image.translation for image in images], np.float64))
-    intrinsics = np.stack([cameras[image.camera] for image in images])
-    checked = CameraTrajectory(w2c, intrinsics, unit=UNKNOWN_UNIT)
-    return checked.replace(c2w=invert(checked.c2w))
+    lenses = [cameras[number] for number in dict.fromkeys(image.camera for image in images)]
+    for lens in lenses:
+        check_projection(lens.model)
+    notes = (*notes, *more, *distortion_notes(value for lens in lenses for value in lens.distortion))
+    intrinsics = np.stack([cameras[image.camera].intrinsics for image in images])
+    checked = CameraTrajectory(mirrored(w2c, options.mirror, w2c=True), intrinsics, unit=UNKNOWN_UNIT, notes=notes)
+    return spread_by_names(checked.replace(c2w=invert(checked.c2w)), [image.name for image in images])
 
 
 def _model_files(path: Path) -> dict[str, Path]:
@@ -185,6 +205,24 @@ def _model_files(path: Path) -> dict[str, Path]:
     return {}
 
 
+def _chosen_model(path: Path, camera: str) -> tuple[Path, str, tuple[str, ...]]:
+    """Return the path of the model to read, the camera to choose within it, and what to say.
+
+    COLMAP numbers the models that it could not join (sparse/0, sparse/1): `camera` may be the number of one.
+    """
+    if not path.is_dir() or (path / "images.bin").is_file() or (path / "images.txt").is_file():
+        return path, camera, ()
+    for folder in (path / "sparse", path):
+        files = [file for file in folder.glob("*/images.*") if file.suffix in (".bin", ".txt")]
+        models = sorted({file.parent.name for file in files}, key=natural_sort_key)
+        if len(models) > 1:
+            place = find(models, camera) if camera else 0
+            if place is not None:
+                notes = () if camera else choose(models, "", "models")[1]
+                return folder / models[place], "", notes
+    return path, camera, ()
+
+
 def _matches(source: Source, extension: str) -> bool:
     files = _model_files(source.path)
     if source.is_folder:
@@ -194,14 +232,14 @@ def _matches(source: Source, extension: str) -> bool:
     if source.is_binary or source.is_json:
         return False
     # By the comments that COLMAP writes, its model names, or the ids of an image.
-    head = source.head.decode("utf-8", "replace")
+    head = source.head_text
     named = "CAMERA_ID" in head or any(f" {model} " in head for model in MODELS)
     return named or bool(files) and bool(source.lines) and _is_image_line(source.lines[0][1].split())
 
 
-def _model_sources(source: Source) -> tuple[Source, Source]:
+def _model_sources(path: Path) -> tuple[Source, Source]:
     """Return the files of cameras and images. Raise UserError where one is missing or empty."""
-    files = _model_files(source.path)
+    files = _model_files(path)
     if not files or not files["cameras"].is_file():
         raise UserError(
             "it is one file of a COLMAP model: give the folder, with cameras and images both as .txt or both as .bin"
@@ -213,22 +251,26 @@ def _model_sources(source: Source) -> tuple[Source, Source]:
 
 
 def _read_text(source: Source, options: ReadOptions) -> CameraTrajectory:
-    cameras, images = _model_sources(source)
+    path, camera, notes = _chosen_model(source.path, options.camera)
+    cameras, images = _model_sources(path)
     if images.size > MAX_SCENE_BYTES:
         raise UserError(f"'{images.path.name}' is larger than {MAX_SCENE_BYTES >> 20} MiB")
-    return _to_trajectory(_parse_cameras(cameras), _parse_images(images.path))
+    found = _parse_images(images.path)
+    return _to_trajectory(_parse_cameras(cameras), found, replace(options, camera=camera), notes)
 
 
 def _read_binary(source: Source, options: ReadOptions) -> CameraTrajectory:
-    cameras, images = _model_sources(source)
+    path, camera, notes = _chosen_model(source.path, options.camera)
+    cameras, images = _model_sources(path)
     if cameras.size > MAX_TEXT_BYTES:
         raise UserError(f"'{cameras.path.name}' is larger than {MAX_TEXT_BYTES >> 20} MiB")
     models = {number: (name, count) for name, (number, count, _) in MODELS.items()}
-    intrinsics = {
-        key: normalized_intrinsics(model, width, height, values, f"camera {key}")
+    lenses = {
+        key: _lens(model, width, height, values, f"camera {key}")
         for key, model, width, height, values in colmap_binary.read_cameras(cameras.path, models)
     }
-    return _to_trajectory(intrinsics, [Image(*row) for row in colmap_binary.read_images(images.path)])
+    found = [Image(*row) for row in colmap_binary.read_images(images.path)]
+    return _to_trajectory(lenses, found, replace(options, camera=camera), notes)
 
 
 def _to_model(trajectory: CameraTrajectory) -> tuple[list[tuple[int, int, list[float]]], list[Image]]:
@@ -300,6 +342,7 @@ COLMAP = Format(
     matches=lambda source: _matches(source, ".txt"),
     read=_read_text,
     write=_write_text,
+    several=True,
 )
 COLMAP_BINARY = Format(
     doc="COLMAP model as binary: a folder with cameras.bin and images.bin",
@@ -308,4 +351,5 @@ COLMAP_BINARY = Format(
     matches=lambda source: _matches(source, ".bin"),
     read=_read_binary,
     write=_write_binary,
+    several=True,
 )

@@ -19,10 +19,16 @@ DEFAULT_FRAMES = 17
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a file may leave open: the frames of a file of keyframes, and the image's aspect (width / height)."""
+    """What a file may leave open, and what is wanted of it.
+
+    default_frames: the frames of a file of keyframes. aspect: of the image, width / height. camera: the name or number
+    of one of several cameras, empty for the first. mirror: one of mirror.MIRRORS.
+    """
 
     default_frames: int = DEFAULT_FRAMES
     aspect: float = DEFAULT_ASPECT
+    camera: str = ""
+    mirror: str = "none"
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Format:
     doc: a description in a few words. extensions: of its files, the usual one first ('' = a folder).
     preserves: which of 'poses', 'intrinsics' (focal lengths), 'principal point', 'fps', 'unit', 'pixel_aspect' survive.
     matches: whether the content of a file is of this format. read, write: None where the format cannot be read or
-    written. requires: the library that reading or writing needs, if any.
+    written. requires: the library that reading or writing needs, if any. several: whether a file may hold more than one
+    camera, of which `ReadOptions.camera` chooses.
     """
 
     doc: str
@@ -42,6 +49,7 @@ class Format:
     read: Callable[[Source, ReadOptions], CameraTrajectory] | None = None
     write: Callable[[CameraTrajectory, Path], None] | None = None
     requires: str = ""
+    several: bool = False
 
     @property
     def readable(self) -> bool:

@@ -13,6 +13,7 @@ from ...files import JsonObject, write_json
 from ..splines import path_from_editor_state
 from ..trajectory import UNIT, CameraTrajectory
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, DEFAULT_FRAMES, Format, ReadOptions
+from .mirror import mirrored
 from .source import Source
 from .values import frame_objects, frame_values, number
 
@@ -44,7 +45,9 @@ def from_fulldit_json(
     fields.
     """
     if value.get("version", 0) != VERSION:
-        raise UserError(f"it is version {value.get('version')} of {FORMAT}, this program reads {VERSION}: update it")
+        raise UserError(
+            f"it is version {str(value.get('version'))[:20]} of {FORMAT}, this program reads {VERSION}: update it"
+        )
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
     if "keys" in value:
         return path_from_editor_state(value, default_frames, fps, aspect)
@@ -65,7 +68,8 @@ def _matches(source: Source) -> bool:
 
 
 def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return from_fulldit_json(source.json_object, options.default_frames, options.aspect)
+    path = from_fulldit_json(source.json_object, options.default_frames, options.aspect)
+    return path.replace(c2w=mirrored(path.c2w, options.mirror))
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:

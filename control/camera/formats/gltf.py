@@ -2,8 +2,8 @@
 
 A camera looks along its node's -z with y up, in a world with y up and lengths in meters; `yfov` is vertical, in
 radians. Animations may move the node, its ancestors and, through KHR_animation_pointer, the field of view. Of several
-cameras the first animated one is read, else the first. The key times are the frames when they are evenly spaced
-(baked), else the animation is sampled 24 times a second.
+cameras the first animated one is read, else the first, unless another is asked for. The key times are the frames when
+they are evenly spaced (baked), else the animation is sampled 24 times a second.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from .. import rotations
 from ..cubic_curves import cubic_hermite
 from ..trajectory import CameraTrajectory
 from .axes import c2w_from_opengl
+from .choice import choose
 from .format import METER, Format, ReadOptions
 from .gltf_buffers import Gltf, entry
 from .gltf_write import write_glb, write_gltf
+from .mirror import mirrored
 from .source import Source
 from .timing import sampling_times
 from .values import number, number_array, positive_number
@@ -91,7 +93,8 @@ def read_gltf(source: Source, options: ReadOptions) -> CameraTrajectory:
     """Return the trajectory of a glTF file's camera. Raises UserError for a file without one, and for broken ones."""
     gltf = Gltf(source)
     channels = _channels(gltf)
-    chain = _node_chain(gltf.json, {key[1] for key in channels if key[0] == "nodes"})
+    moving = {key[1] for key in channels if key[0] == "nodes"}
+    chain, said = _node_chain(gltf.json, moving, options.camera)
     nodes = [entry(gltf.json, "nodes", node) for node in chain]
     camera_number = nodes[-1]["camera"]
     camera = entry(gltf.json, "cameras", camera_number)
@@ -104,11 +107,12 @@ def read_gltf(source: Source, options: ReadOptions) -> CameraTrajectory:
     for index, node in zip(chain, nodes, strict=True):
         matrix = matrix @ _node_matrix(node, index, curves, times)
     return CameraTrajectory(
-        c2w_from_opengl(np.broadcast_to(matrix, (len(times), 4, 4))),
+        mirrored(c2w_from_opengl(np.broadcast_to(matrix, (len(times), 4, 4))), options.mirror),
         _intrinsics(camera, camera_number, curves, times, options.aspect),
         fps=fps,
         pixel_aspect=positive_number(notes.get("pixel_aspect", 1.0), "pixel_aspect"),
         unit=str(notes.get("unit", METER))[:100],
+        notes=said,
     )
 
 
@@ -119,8 +123,10 @@ def _notes(node: JsonObject) -> JsonObject:
     return notes if isinstance(notes, dict) else {}
 
 
-def _node_chain(value: JsonObject, animated: set[int]) -> list[int]:
-    """Return the numbers of the nodes from the root to the camera: the first camera that moves, else the first.
+def _node_chain(value: JsonObject, animated: set[int], camera: str) -> tuple[list[int], tuple[str, ...]]:
+    """Return the numbers of the nodes from the root to a camera, and what to say.
+
+    camera: its name or number; empty for the first camera that moves, else the first.
 
     Raises UserError for a file without a camera, and for nodes that are their own ancestors.
     """
@@ -139,7 +145,10 @@ def _node_chain(value: JsonObject, animated: set[int]) -> list[int]:
             if len(chain) > _MAX_DEPTH:
                 raise UserError(f"node {index} is its own ancestor, or lies deeper than {_MAX_DEPTH} nodes")
         chains.append(chain[::-1])
-    return next((chain for chain in chains if animated & set(chain)), chains[0])
+    first = next((place for place, chain in enumerate(chains) if animated & set(chain)), 0)
+    names = [str(nodes[chain[-1]].get("name") or f"camera {place}") for place, chain in enumerate(chains, 1)]
+    place, said = choose(names, camera, default=first)
+    return chains[place], said
 
 
 def _parents(nodes: list[Any]) -> dict[int, int]:
@@ -273,6 +282,7 @@ GLTF = Format(
     matches=_matches,
     read=read_gltf,
     write=write_glb,
+    several=True,
 )
 GLTF_JSON = Format(
     doc="glTF 2.0 camera as .gltf JSON, its numbers inside or beside it",
@@ -281,4 +291,5 @@ GLTF_JSON = Format(
     matches=_matches,
     read=read_gltf,
     write=write_gltf,
+    several=True,
 )

@@ -17,7 +17,8 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject
-from .source import MAX_FRAMES, MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source, parse_json
+from ..even_times import MAX_FRAMES
+from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source, parse_json
 
 COMPONENTS = {"5120": "<i1", "5121": "<u1", "5122": "<i2", "5123": "<u2", "5125": "<u4", "5126": "<f4"}
 COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}

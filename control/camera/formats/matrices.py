@@ -15,16 +15,22 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject, atomic_path
+from ..even_times import MAX_FRAMES
 from ..trajectory import CameraTrajectory
 from .axes import to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
 from .lens import default_intrinsics
-from .source import MAX_FRAMES, Source
-from .values import check_frames, number
+from .mirror import mirrored
+from .source import Source
+from .values import check_frames, number, number_array
 
 
 def from_matrices(
-    matrices: Any, intrinsics: Any = None, fps: float = DEFAULT_FPS, aspect: float = DEFAULT_ASPECT
+    matrices: Any,
+    intrinsics: Any = None,
+    fps: float = DEFAULT_FPS,
+    aspect: float = DEFAULT_ASPECT,
+    mirror: str = "none",
 ) -> CameraTrajectory:
     """Return the trajectory of (F, 4, 4) or (F, 3, 4) camera-to-world.
 
@@ -33,13 +39,16 @@ def from_matrices(
     """
     if isinstance(matrices, list):
         check_frames(len(matrices))
-    return CameraTrajectory(matrices, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
+    c2w = number_array(matrices, (None, None, 4), "its camera matrices")
+    if c2w.shape[1] in (3, 4):
+        c2w = mirrored(c2w, mirror)
+    return CameraTrajectory(c2w, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
 
 
-def from_matrix_object(value: JsonObject, aspect: float = DEFAULT_ASPECT) -> CameraTrajectory:
+def from_matrix_object(value: JsonObject, aspect: float = DEFAULT_ASPECT, mirror: str = "none") -> CameraTrajectory:
     """Return the trajectory of {"c2w": matrices, "intrinsics": ..., "fps": ...}; the last two may be missing."""
     fps = number(value.get("fps", DEFAULT_FPS), "fps")
-    return from_matrices(value["c2w"], value.get("intrinsics"), fps, aspect)
+    return from_matrices(value["c2w"], value.get("intrinsics"), fps, aspect, mirror)
 
 
 def _matches_json(source: Source) -> bool:
@@ -52,8 +61,8 @@ def _matches_json(source: Source) -> bool:
 
 def _read_json(source: Source, options: ReadOptions) -> CameraTrajectory:
     if isinstance(source.json, dict):
-        return from_matrix_object(source.json, options.aspect)
-    return from_matrices(source.json, aspect=options.aspect)
+        return from_matrix_object(source.json, options.aspect, options.mirror)
+    return from_matrices(source.json, aspect=options.aspect, mirror=options.mirror)
 
 
 def _write_json(trajectory: CameraTrajectory, path: Path) -> None:
@@ -87,7 +96,7 @@ def _read_npy(source: Source, options: ReadOptions) -> CameraTrajectory:
         values = np.load(source.path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"the NumPy array is truncated or damaged ({error})") from error
-    return from_matrices(values, aspect=options.aspect)
+    return from_matrices(values, aspect=options.aspect, mirror=options.mirror)
 
 
 def _write_npy(trajectory: CameraTrajectory, path: Path) -> None:

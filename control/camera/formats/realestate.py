@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ...files import atomic_path
+from ..even_times import spread_by_seconds
 from ..trajectory import CameraTrajectory, invert
-from .format import UNKNOWN_UNIT, Format, ReadOptions
+from .format import DEFAULT_FPS, UNKNOWN_UNIT, Format, ReadOptions
+from .mirror import mirrored
 from .source import Source
-from .timing import estimate_fps
 from .values import number_rows
 
 COLUMNS = "time, fx fy cx cy, 0 0 and 12 of the world-to-camera matrix (RealEstate10K)"
@@ -30,22 +31,22 @@ def to_realestate(trajectory: CameraTrajectory) -> str:
     return "\n".join(lines) + "\n"
 
 
-def from_realestate_rows(rows: np.ndarray, fps: float | None = None) -> CameraTrajectory:
+def from_realestate_rows(rows: np.ndarray, fps: float | None = None, mirror: str = "none") -> CameraTrajectory:
     """Return the trajectory of rows (F, 19). fps None: from the times, which are in microseconds."""
-    w2c = CameraTrajectory(rows[:, 7:].reshape(-1, 3, 4), rows[:, 1:5])
-    fps = estimate_fps(rows[:, 0] / 1e6) if fps is None else fps
-    return w2c.replace(c2w=invert(w2c.c2w), fps=fps, unit=UNKNOWN_UNIT)
+    w2c = CameraTrajectory(mirrored(rows[:, 7:].reshape(-1, 3, 4), mirror, w2c=True), rows[:, 1:5])
+    path = w2c.replace(c2w=invert(w2c.c2w), fps=fps or DEFAULT_FPS, unit=UNKNOWN_UNIT)
+    return spread_by_seconds(path, rows[:, 0] / 1e6) if fps is None else path
 
 
 def _matches(source: Source) -> bool:
     if source.is_binary or source.is_json:
         return False
-    counts = [len(line.replace(",", " ").split()) for _, line in source.lines[:3]]
+    counts = [len(line.split()) for _, line in source.rows[:3]]
     return 19 in counts
 
 
 def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return from_realestate_rows(number_rows(source.lines, (19,), COLUMNS, header_lines=1))
+    return from_realestate_rows(number_rows(source.rows, (19,), COLUMNS, header_lines=1), mirror=options.mirror)
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:

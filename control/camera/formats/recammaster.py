@@ -2,7 +2,8 @@
 
 {"frame0": {"cam01": "[r r r 0] [r r r 0] [r r r 0] [x y z 1]", ...}, ...} holds the transposed camera-to-world matrix
 in Unreal Engine's axes: x forward, y right, z up (left-handed), lengths in centimeters (inference_recammaster.py,
-TextVideoCameraDataset.__getitem__). Of several cameras the first is read; ReCamMaster calls them cam01 to cam10.
+TextVideoCameraDataset.__getitem__). Of several cameras the first is read unless another is asked for; ReCamMaster calls
+them cam01 to cam10.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import numpy as np
 from ...errors import UserError
 from ...files import write_json
 from ..trajectory import CameraTrajectory, make_poses
+from .choice import choose
 from .format import METER, Format, ReadOptions
+from .frame_names import spread_by_names
 from .lens import default_intrinsics
+from .mirror import mirrored
 from .source import Source
 from .values import check_frames, excerpt, natural_sort_key, number_array
 
@@ -33,10 +37,11 @@ def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
     value = source.json_object
     names = sorted((name for name in value if re.fullmatch(r"frame\d+", name)), key=natural_sort_key)
     check_frames(len(names))
-    cameras = value[names[0]]
-    if not isinstance(cameras, dict) or not cameras:
+    if not isinstance(value[names[0]], dict) or not value[names[0]]:
         raise UserError(f"'{names[0]}' must be an object with a matrix per camera, such as cam01")
-    camera = min(cameras, key=natural_sort_key)
+    cameras = sorted(value[names[0]], key=natural_sort_key)
+    place, notes = choose(cameras, options.camera)
+    camera = cameras[place]
     matrices = []
     for name in names:
         if not isinstance(value[name], dict) or camera not in value[name]:
@@ -45,7 +50,9 @@ def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
     transposed = np.stack(matrices)
     rotation = OPENCV_FROM_UNREAL @ np.swapaxes(transposed[:, :3, :3], 1, 2) @ OPENCV_FROM_UNREAL.T
     c2w = make_poses(rotation, transposed[:, 3, :3] @ OPENCV_FROM_UNREAL.T / CENTIMETERS_PER_METER)
-    return CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=METER)
+    c2w = mirrored(c2w, options.mirror)
+    path = CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=METER, notes=notes)
+    return spread_by_names(path, names)
 
 
 def _parse_matrix(text: object, name: str) -> np.ndarray:
@@ -79,4 +86,5 @@ RECAMMASTER = Format(
     matches=_matches,
     read=_read,
     write=_write,
+    several=True,
 )

@@ -1,34 +1,15 @@
-"""Frame rates of time stamps, and the times at which to sample an animation."""
+"""The times at which to sample an animation."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...errors import UserError
+from ..even_times import MAX_FRAMES, SAMPLING_FPS, estimate_fps
 from .format import DEFAULT_FPS
-from .source import MAX_FRAMES
 
-# Frames per second at which an animation of sparse keys is sampled.
-SAMPLING_FPS = 24.0
 # Seconds between keys above which they are not frames.
 _LONGEST_FRAME = 0.21
-
-
-def estimate_fps(seconds: np.ndarray, default: float = DEFAULT_FPS) -> float:
-    """Return the frames per second of time stamps (F,) in seconds; `default` where they do not increase.
-
-    Rates within 1/5000 of a whole number are that number, since time stamps are rounded; 23.976 stays.
-    """
-    steps = np.diff(seconds)
-    if not len(steps) or not (steps > 0).all():
-        return default
-    # The whole span is exact to one rounding; it counts only where no frame was left out.
-    step = float(np.median(steps))
-    mean = float(seconds[-1] - seconds[0]) / len(steps)
-    fps = 1 / (mean if abs(mean - step) < 0.01 * step else step)
-    if not 0.01 < fps < 1000:
-        return default
-    return float(round(fps)) if abs(fps - round(fps)) < 2e-4 * fps else round(fps, 6)
 
 
 def sampling_times(keys: np.ndarray, fps: float | None = None) -> tuple[np.ndarray, float]:
@@ -51,3 +32,12 @@ def sampling_times(keys: np.ndarray, fps: float | None = None) -> tuple[np.ndarr
     if not span < MAX_FRAMES:
         raise UserError(f"its animation lasts {keys[-1] - keys[0]:.0f} s, more than {MAX_FRAMES} frames")
     return keys[0] + np.arange(int(span + 0.5) + 1) / fps, fps
+
+
+def second_of(times: np.ndarray) -> float:
+    """Return what to multiply time stamps (F,) by to have seconds: stamps since 1970 show their unit by their size.
+
+    Others are in seconds. Milliseconds, microseconds and nanoseconds are known, of the years 2001 to 2286.
+    """
+    size = float(np.abs(times).max(initial=0.0))
+    return next((1 / scale for scale in (1e3, 1e6, 1e9) if 1e9 * scale <= size < 1e10 * scale), 1.0)

@@ -14,11 +14,13 @@ import numpy as np
 from ...errors import UserError
 from ...files import atomic_path
 from .. import rotations
+from ..even_times import spread_by_seconds
 from ..trajectory import CameraTrajectory, make_poses
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import default_intrinsics
+from .mirror import mirrored
 from .source import Source
-from .timing import estimate_fps
+from .timing import second_of
 from .values import number_rows
 
 COLUMNS = "time tx ty tz qx qy qz qw (TUM)"
@@ -27,17 +29,17 @@ KITTI_COLUMNS = "the camera-to-world matrix row by row (KITTI), 3x4 or 4x4"
 
 def _first_line_has(source: Source, counts: set[int]) -> bool:
     """Return whether the first line of a text has one of `counts` numbers."""
-    if source.is_binary or source.is_json or not source.lines:
+    if source.is_binary or source.is_json or not source.rows:
         return False
-    line = source.lines[0][1]
-    if len(line.replace(",", " ").split()) not in counts:
+    line = source.rows[0][1]
+    if len(line.split()) not in counts:
         return False
     # Letters of numbers: 1e-3, nan, inf.
     return not any(character.isalpha() and character not in "eEnaif" for character in line)
 
 
 def _read_tum(source: Source, options: ReadOptions) -> CameraTrajectory:
-    rows = number_rows(source.lines, (8,), COLUMNS)
+    rows = number_rows(source.rows, (8,), COLUMNS)
     times, positions, xyzw = rows[:, 0], rows[:, 1:4], rows[:, 4:]
     for (line_number, _), quaternion in zip(source.lines, xyzw, strict=True):
         if abs(np.linalg.norm(quaternion) - 1) > 1e-2:
@@ -46,8 +48,9 @@ def _read_tum(source: Source, options: ReadOptions) -> CameraTrajectory:
     if earlier.any():
         line_number = source.lines[int(earlier.argmax()) + 1][0]
         raise UserError(f"line {line_number} has an earlier time than the line before it")
-    c2w = make_poses(rotations.from_quaternion(xyzw[:, [3, 0, 1, 2]]), positions)
-    return CameraTrajectory(c2w, default_intrinsics(options.aspect), fps=estimate_fps(times), unit=UNKNOWN_UNIT)
+    c2w = mirrored(make_poses(rotations.from_quaternion(xyzw[:, [3, 0, 1, 2]]), positions), options.mirror)
+    path = CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=UNKNOWN_UNIT)
+    return spread_by_seconds(path, times * second_of(times))
 
 
 def _write_tum(trajectory: CameraTrajectory, path: Path) -> None:
@@ -59,8 +62,8 @@ def _write_tum(trajectory: CameraTrajectory, path: Path) -> None:
 
 
 def _read_kitti(source: Source, options: ReadOptions) -> CameraTrajectory:
-    rows = number_rows(source.lines, (12, 16), KITTI_COLUMNS)
-    c2w = rows.reshape(len(rows), -1, 4)
+    rows = number_rows(source.rows, (12, 16), KITTI_COLUMNS)
+    c2w = mirrored(rows.reshape(len(rows), -1, 4), options.mirror)
     return CameraTrajectory(c2w, default_intrinsics(options.aspect), unit=UNKNOWN_UNIT)
 
 

@@ -19,7 +19,9 @@ from ...errors import UserError
 from ...files import JsonObject, atomic_path
 from ..trajectory import CameraTrajectory
 from .axes import c2w_from_opengl, c2w_to_opengl
+from .choice import choose
 from .format import METER, Format, ReadOptions
+from .mirror import mirrored
 from .source import MAX_SCENE_BYTES, Source
 from .values import check_frames, number, number_array, positive_number
 
@@ -27,17 +29,19 @@ TIMEOUT_SECONDS = 90
 WORKERS = Path(__file__).parent / "workers"
 
 
-def _run_worker(worker: str, path: Path, module: str, library: str, purpose: str) -> JsonObject:
-    """Return the JSON object that a script of `workers/` prints for a file.
+def _run_worker(worker: str, path: Path, module: str, library: str, place: str = "") -> JsonObject:
+    """Return the JSON object that a script of `workers/` prints for a file and the camera at a place ('' = any).
 
-    Raises UserError where the library is missing (needed for `purpose`) and where it cannot read the file.
+    Raises UserError where the library is missing and where it cannot read the file.
     """
     if importlib.util.find_spec(module) is None:
-        raise UserError(f"{purpose} needs the library '{library}', which is not installed: pip install {library}")
+        raise UserError(
+            f"reading {worker.upper()} needs the library '{library}', which is not installed: pip install {library}"
+        )
     if path.stat().st_size > MAX_SCENE_BYTES:
         raise UserError(f"it is larger than {MAX_SCENE_BYTES >> 20} MiB")
     environment = {**os.environ, "PXR_WORK_THREAD_LIMIT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, str(WORKERS / f"{worker}.py"), str(path.resolve())]
+    command = [sys.executable, str(WORKERS / f"{worker}.py"), str(path.resolve()), place]
     try:
         process = subprocess.run(command, capture_output=True, timeout=TIMEOUT_SECONDS, env=environment, check=False)
     except subprocess.TimeoutExpired as error:
@@ -55,7 +59,17 @@ def _run_worker(worker: str, path: Path, module: str, library: str, purpose: str
     return result
 
 
-def _to_trajectory(result: JsonObject) -> CameraTrajectory:
+def _read(source: Source, options: ReadOptions, worker: str, module: str, library: str) -> CameraTrajectory:
+    """Return the trajectory of one camera of a scene, which a script of `workers/` reads."""
+    result = _run_worker(worker, source.path, module, library)
+    names = [str(name) for name in result["cameras"]]
+    place, said = choose(names, options.camera, default=result["place"])
+    if place != result["place"]:
+        result = _run_worker(worker, source.path, module, library, str(place))
+    return _to_trajectory(result, options).replace(notes=said)
+
+
+def _to_trajectory(result: JsonObject, options: ReadOptions) -> CameraTrajectory:
     """Return the trajectory of what a script printed."""
     flat = number_array(result["matrices"], (None, 16), "its camera matrices")
     check_frames(len(flat))
@@ -65,20 +79,12 @@ def _to_trajectory(result: JsonObject) -> CameraTrajectory:
     notes = result.get("notes", {})
     matrices = rearrange(flat, "f (i j) -> f i j", i=4)
     return CameraTrajectory(
-        c2w_from_opengl(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"),
+        mirrored(c2w_from_opengl(matrices, result["up"] if result["up"] in ("X", "Y", "Z") else "Y"), options.mirror),
         intrinsics,
         fps=positive_number(notes.get("fps", result["fps"]), "fps"),
         pixel_aspect=number(notes.get("pixel_aspect", 1.0), "pixel_aspect"),
         unit=str(notes.get("unit", METER))[:100],
     )
-
-
-def _read_usd(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return _to_trajectory(_run_worker("usd", source.path, "pxr", "usd-core", "reading USD"))
-
-
-def _read_fbx(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return _to_trajectory(_run_worker("fbx", source.path, "ufbx", "ufbx", "reading FBX"))
 
 
 def _quoted(text: str) -> str:
@@ -157,15 +163,17 @@ USD = Format(
     extensions=(".usda", ".usd", ".usdc", ".usdz"),
     preserves=frozenset({"poses", "intrinsics", "principal point", "fps", "unit", "pixel_aspect"}),
     matches=_is_usd,
-    read=_read_usd,
+    read=lambda source, options: _read(source, options, "usd", "pxr", "usd-core"),
     write=_write_usda,
     requires="usd-core",
+    several=True,
 )
 FBX = Format(
     doc="FBX camera (read only)",
     extensions=(".fbx",),
     preserves=frozenset({"poses", "intrinsics", "fps"}),
     matches=lambda source: source.head[:18] == b"Kaydara FBX Binary" or source.head.lstrip()[:5] == b"; FBX",
-    read=_read_fbx,
+    read=lambda source, options: _read(source, options, "fbx", "ufbx", "ufbx"),
     requires="ufbx",
+    several=True,
 )

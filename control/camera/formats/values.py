@@ -10,21 +10,21 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject
-from .source import MAX_FRAMES
+from ..even_times import MAX_FRAMES
 
 
 def number_rows(
-    lines: list[tuple[int, str]], columns: tuple[int, ...], meaning: str, header_lines: int = 0
+    rows_of_text: list[tuple[int, str]], columns: tuple[int, ...], meaning: str, header_lines: int = 0
 ) -> np.ndarray:
-    """Return the numbers (lines, columns) of numbered text lines, separated by blanks or commas.
+    """Return the numbers (lines, columns) of the `rows` of a source.
 
     columns: the allowed counts per line, the same in every line. header_lines: so many first lines may hold anything.
     Raises UserError with the number of the line and the `meaning` of a line's numbers.
     """
     rows: list[list[float]] = []
-    for index, (line_number, line) in enumerate(lines):
+    for index, (line_number, line) in enumerate(rows_of_text):
         try:
-            row = [float(word) for word in re.split(r"[\s,;]+", line.strip(",; \t"))]
+            row = [float(word) for word in line.split()]
         except ValueError as error:
             if index < header_lines:
                 continue

@@ -20,6 +20,8 @@ from ...files import atomic_path
 from ..trajectory import CameraTrajectory, invert
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import image_aspect
+from .mirror import mirrored
+from .realestate import from_realestate_rows
 from .source import Source, parse_json
 from .values import check_frames, number_array
 
@@ -33,13 +35,15 @@ def to_videox_string(trajectory: CameraTrajectory) -> str:
     return json.dumps(rows.tolist())
 
 
-def from_videox_rows(value: Any) -> CameraTrajectory:
+def from_videox_rows(value: Any, mirror: str = "none") -> CameraTrajectory:
     """Return the trajectory, of a 16:9 image, of rows of 18 or 19 numbers. Raises UserError for anything else."""
     if not is_videox_rows(value):
         raise UserError("it is not a list of rows of 18 or 19 numbers (VideoX-Fun, CameraCtrl)")
     check_frames(len(value))
-    rows = number_array(value, (None, len(value[0])), "its rows")[:, -18:]
-    w2c = CameraTrajectory(rows[:, 6:].reshape(-1, 3, 4), rows[:, :4])
+    rows = number_array(value, (None, len(value[0])), "its rows")
+    if rows.shape[1] == 19:
+        return from_realestate_rows(rows, mirror=mirror)
+    w2c = CameraTrajectory(mirrored(rows[:, 6:].reshape(-1, 3, 4), mirror, w2c=True), rows[:, :4])
     return w2c.replace(c2w=invert(w2c.c2w), unit=UNKNOWN_UNIT)
 
 
@@ -70,7 +74,7 @@ def _matches(source: Source) -> bool:
 
 
 def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
-    return from_videox_rows(_rows(source))
+    return from_videox_rows(_rows(source), options.mirror)
 
 
 def _write(trajectory: CameraTrajectory, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Reads the camera of an FBX file with ufbx; see the package's docstring.
 
 Prints matrices (F, 16) camera-to-world row by row in meters (world y up, camera along -z with y up), fx and fy (F),
-normalized, and fps. Written around the faults of ufbx 0.0.5, see `keep_alive`, `items` and `animated_properties`.
+normalized, fps, the names of all cameras and the place of this one. Written around the faults of ufbx 0.0.5, see
+`keep_alive`, `items` and `animated_properties`.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def focal_lengths(
     """Return fx and fy at every time, normalized by the image's width and height."""
     import ufbx
 
+    if camera.projection_mode == ufbx.ProjectionMode.ORTHOGRAPHIC:
+        raise Refused("its camera is orthographic; a perspective camera was expected")
     angle = camera.field_of_view_deg
     if not (0.01 < angle.x < 179.9 and 0.01 < angle.y < 179.9):
         raise Refused("its camera has no usable field of view")
@@ -114,8 +117,11 @@ def world_matrices(anim: Any, camera: Any, times: list[float]) -> Matrix:
     return matrices
 
 
-def read(path: str) -> dict[str, Any]:
-    """Return the answer for one file: the first camera that moves or zooms, else the first. Raises Refused for none."""
+def read(path: str, place: str) -> dict[str, Any]:
+    """Return the answer for one file: of the camera at a place, or the first that moves or zooms, or the first.
+
+    Raises Refused for a file without a camera.
+    """
     import ufbx
 
     axes = ufbx.axes_right_handed_y_up
@@ -137,10 +143,14 @@ def read(path: str) -> dict[str, Any]:
     count = frame_count(max(0.0, anim.time_end - anim.time_begin), fps)
     times = [anim.time_begin + number / fps for number in range(count)]
     still = None
-    for camera in cameras[:MAX_CAMERAS]:
+    cameras = cameras[:MAX_CAMERAS]
+    names = [str(keep_alive(keep_alive(camera.instances)[0]).name) for camera in cameras]
+    for number, camera in enumerate(cameras):
+        if place and int(place) != number:
+            continue
         matrices = world_matrices(anim, camera, times)
         fx, fy = focal_lengths(scene, anim, camera, times, fps)
-        answer = {"matrices": matrices, "fx": fx, "fy": fy, "fps": fps, "up": "Y"}
+        answer = {"matrices": matrices, "fx": fx, "fy": fy, "fps": fps, "up": "Y", "cameras": names, "place": number}
         if any(matrix != matrices[0] for matrix in matrices) or any(value != fx[0] for value in fx):
             return answer
         still = still or {**answer, "matrices": matrices[:1], "fx": fx[:1], "fy": fy[:1]}

@@ -17,8 +17,11 @@ class Refused(Exception):
     """The file cannot be used; the message says why."""
 
 
-def print_answer(read: Callable[[str], dict[str, Any]]) -> None:
-    """Read the file named on the command line and print what `read` returns, or {"error": reason}; end the process."""
+def print_answer(read: Callable[[str, str], dict[str, Any]]) -> None:
+    """Print what `read` returns for the file and the place of a camera in it ('' = any), or {"error": reason}; end.
+
+    Both are taken from the command line.
+    """
     try:
         import resource
 
@@ -30,7 +33,7 @@ def print_answer(read: Callable[[str], dict[str, Any]]) -> None:
         # Windows has no such limits; the timeout of the caller stays.
         pass
     try:
-        result = read(sys.argv[1])
+        result = read(sys.argv[1], sys.argv[2])
     except Refused as error:
         result = {"error": str(error)}
     except Exception as error:

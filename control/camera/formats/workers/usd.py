@@ -1,8 +1,8 @@
 """Reads the camera of a USD file with usd-core; see the package's docstring.
 
 Prints matrices (F, 16) camera-to-world row by row in meters (camera along -z with y up), which axis of the world is up,
-fx, fy, cx and cy (F), normalized, fps, and what this pack noted in the file. Lens and film are compared with each
-other and never taken for millimeters: programs differ in their unit.
+fx, fy, cx and cy (F), normalized, fps, the names of all cameras and the place of this one, and what this pack noted.
+Lens and film are compared with each other and never taken for millimeters: programs differ in their unit.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def sample_times(stage: Any, prim: Any) -> list[float]:
     return [start + number * step for number in range(frame_count(end - start, 1 / step))]
 
 
-def read(path: str) -> dict[str, Any]:
-    """Return the answer for one file. Raises Refused for a file without a usable camera."""
+def read(path: str, place: str) -> dict[str, Any]:
+    """Return the answer for one file and camera. Raises Refused for a file without a usable camera."""
     with tempfile.TemporaryDirectory() as folder:
-        return read_stage(with_known_extension(path, folder))
+        return read_stage(with_known_extension(path, folder), place)
 
 
 def with_known_extension(path: str, folder: str) -> str:
@@ -77,8 +77,8 @@ def with_known_extension(path: str, folder: str) -> str:
     return shutil.copyfile(path, os.path.join(folder, "camera.usdz" if is_package else "camera.usd"))
 
 
-def read_stage(path: str) -> dict[str, Any]:
-    """Return the answer for a file with a known extension: the first animated camera, else the first."""
+def read_stage(path: str, place: str) -> dict[str, Any]:
+    """Return the answer for a file with a known extension: of the camera at a place, or the first animated one."""
     from pxr import Sdf, Usd, UsdGeom
 
     root = Sdf.Layer.FindOrOpen(path)
@@ -89,7 +89,8 @@ def read_stage(path: str) -> dict[str, Any]:
     cameras = [prim for prim in stage.Traverse() if prim.IsA(UsdGeom.Camera)]
     if not cameras:
         raise Refused("it has no camera: export it with cameras")
-    best = max(cameras[:MAX_CAMERAS], key=lambda prim: len(sample_times(stage, prim)) > 1)
+    cameras = cameras[:MAX_CAMERAS]
+    best = cameras[int(place)] if place else max(cameras, key=lambda prim: len(sample_times(stage, prim)) > 1)
     scale = UsdGeom.GetStageMetersPerUnit(stage)
     samples = [camera_sample(UsdGeom.Camera(best), time, scale) for time in sample_times(stage, best)]
     rate = stage.GetFramesPerSecond() if stage.HasMetadata("framesPerSecond") else stage.GetTimeCodesPerSecond()
@@ -99,6 +100,8 @@ def read_stage(path: str) -> dict[str, Any]:
         **{name: [lens[name] for _, lens in samples] for name in ("fx", "fy", "cx", "cy")},
         "up": str(UsdGeom.GetStageUpAxis(stage)),
         "fps": float(rate),
+        "cameras": [str(prim.GetName()) for prim in cameras],
+        "place": cameras.index(best),
         "notes": {key: notes[key] for key in ("fps", "unit", "pixel_aspect") if key in notes},
     }
 
