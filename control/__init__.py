@@ -6,7 +6,8 @@ conditions of one video together, fit.py brings them to its size and length, ann
 everything is known. `camera/` holds trajectories, presets, splines and file formats; `identity/` slots, masks and
 references; `depth/` clips of depth.
 
-load.py reads what a user types. media.py reads and writes images and videos, clip_files.py reads clips frame by frame;
+load.py reads what a user types. media.py reads and writes images and videos, clip_files.py reads clips frame by frame,
+frame_order.py puts the frames of a folder in order;
 files.py writes any file whole or not at all. images.py resizes, optical_flow.py follows pixels between two images,
 libraries.py imports optional libraries, strength.py checks strengths, progress.py reports progress, errors.py is the
 error that a user reads. Nothing here knows torch or ComfyUI.

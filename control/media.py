@@ -16,6 +16,7 @@ from einops import repeat
 
 from .errors import UserError
 from .files import atomic_path, existing
+from .frame_order import list_frames
 from .images import indices, resize
 from .libraries import opencv, pyav
 
@@ -205,8 +206,8 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 def images_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the image files of a folder, by name. Raises UserError where there is none."""
-    images = sorted(path for path in Path(folder).expanduser().iterdir() if path.suffix.lower() in IMAGES)
+    """Return the image files of a folder in order. Raises UserError where there is none, or two of one number."""
+    images = list_frames(folder, IMAGES)
     if not images:
         raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
     return images

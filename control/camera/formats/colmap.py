@@ -15,13 +15,14 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import atomic_path
+from ...frame_order import natural_sort_key
 from .. import rotations
 from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import nominal_size
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
-from .values import check_frames, excerpt, natural_sort_key
+from .values import check_frames, excerpt
 
 # Model name: number in binary files, number of parameters, number of focal lengths among them
 # (src/colmap/sensor/models.h; focal lengths come first, then the principal point).

@@ -15,11 +15,12 @@ from einops import rearrange
 
 from ...errors import UserError
 from ...files import JsonObject, write_json
+from ...frame_order import natural_sort_key
 from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, UNKNOWN_UNIT, Format
 from .lens import default_intrinsics, nominal_size
-from .values import frame_objects, frame_values, natural_sort_key, number, number_array, positive_number
+from .values import frame_objects, frame_values, number, number_array, positive_number
 
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
 

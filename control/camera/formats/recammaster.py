@@ -14,11 +14,12 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import write_json
+from ...frame_order import natural_sort_key
 from ..trajectory import CameraTrajectory, make_poses
 from .format import METER, Format, ReadOptions
 from .lens import default_intrinsics
 from .source import Source
-from .values import check_frames, excerpt, natural_sort_key, number_array
+from .values import check_frames, excerpt, number_array
 
 # Unreal's x y z (forward, right, up) to OpenCV's (right, down, forward): mirrors, so both sides of a rotation change.
 OPENCV_FROM_UNREAL = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])

@@ -103,11 +103,6 @@ def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("frames" if entry is None else str(entry) for entry in shape) + ")"
 
 
-def natural_sort_key(name: str) -> list[tuple[int, int | str]]:
-    """Return a key that sorts 'frame10' behind 'frame9'."""
-    return [(1, int(part[:18])) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
 def excerpt(text: str) -> str:
     """Return the quoted start of a piece of a file, fit to be shown in an error."""
     return repr(text[:40] + ("..." if len(text) > 40 else ""))
