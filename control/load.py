@@ -175,4 +175,4 @@ def read_source(
     clip = open_color_clip(Path(path).expanduser())
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
-    return fitted, [*warnings, *more]
+    return fitted, [*clip.warnings, *warnings, *more]
