@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +53,16 @@ def read_header(data: bytes) -> ImageHeader | None:
         return ImageHeader(tags[_HEIGHT], tags[_WIDTH])
     except (struct.error, KeyError):
         return None
+
+
+def png_palette(path: Path) -> list[int] | None:
+    """Return the colors of a PNG image that has a palette, as 0xrrggbb; None for any other file."""
+    data = path.read_bytes()
+    if data[:8] != _PNG or data[25:26] != b"\3":
+        return None
+    start = data.index(b"PLTE")
+    body = data[start + 4 : start + 4 + int.from_bytes(data[start - 4 : start], "big")]
+    return [int.from_bytes(body[at : at + 3], "big") for at in range(0, len(body), 3)]
 
 
 def _png(data: bytes) -> ImageHeader:

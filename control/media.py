@@ -36,7 +36,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     truncated or foreign file, and for one whose header says that it has too many pixels.
     """
     path = existing(path, "image")
-    image = _decode_image(path)
+    image = decode_image(path)
     if image.dtype.kind == "u":
         image = image.astype(np.float32) / np.iinfo(image.dtype).max
     image = image.astype(np.float32)
@@ -45,7 +45,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return _to_rgb(image)
 
 
-def _decode_image(path: Path) -> np.ndarray:
+def decode_image(path: Path) -> np.ndarray:
     """Return the upright pixels of an image file, as OpenCV has them, measured before they are decoded.
 
     Raises UserError for a truncated or foreign file, and for one that is too large.
@@ -76,14 +76,6 @@ def _to_rgb(image: np.ndarray) -> np.ndarray:
     color = image[..., 2::-1] if channels > 2 else repeat(image[..., 0], "h w -> h w c", c=3)
     alpha = image[..., 3:] if channels > 2 else image[..., 1:]
     return np.ascontiguousarray(np.concatenate([color, alpha], 2))
-
-
-def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
-    """Return a mask (H, W), float32 0..1, white = 1: the alpha channel where one is in use, else the brightness."""
-    image = read_image(path)
-    if image.shape[2] == 4 and image[..., 3].min() < 1:
-        return image[..., 3]
-    return to_gray(image)
 
 
 def to_gray(image: np.ndarray) -> np.ndarray:

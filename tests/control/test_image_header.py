@@ -10,6 +10,7 @@ import pytest
 
 from comfyui_fulldit.control import media
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.control.identity.mask_images import read_mask_image
 from comfyui_fulldit.control.image_header import ImageHeader, read_header
 
 cv2 = pytest.importorskip("cv2")
@@ -141,7 +142,7 @@ def test_images_are_measured_before_they_are_decoded(tmp_path, monkeypatch, endi
     path = tmp_path / f"bomb.{ending}"
     path.write_bytes(bomb(ending))
     monkeypatch.setattr(cv2, "imdecode", never)
-    for read in (media.read_image, media.read_mask):
+    for read in (media.read_image, read_mask_image):
         with pytest.raises(UserError, match=rf"bomb.{ending}' says that it has 60000 x 50000 pixels; at most 134"):
             read(path)
 
