@@ -18,7 +18,7 @@ import numpy as np
 from .errors import UserError
 from .files import existing
 from .fit import Fit, TimeFit, fit_indices, fit_size
-from .media import IMAGES, count_frames, iterate_video, read_image, to_gray
+from .media import IMAGES, clip_notes, count_frames, iterate_video, read_image, to_gray
 
 
 class Frames(Protocol):
@@ -118,7 +118,7 @@ def _open_array(path: Path) -> ClipFile:
 
 
 def _open_video(path: Path) -> ClipFile:
-    return ClipFile(VideoFrames(path, count_frames(path)))
+    return ClipFile(VideoFrames(path, count_frames(path)), warnings=clip_notes(path))
 
 
 ARRAY = Reader("a NumPy array .npy (frames, height, width)", lambda path: path.suffix.lower() == ".npy", _open_array)
@@ -138,7 +138,7 @@ def open_color_clip(path: Path) -> ClipFile:
     """
     if is_image(path):
         return ClipFile(ArrayFrames(read_image(path)[None, ..., :3]), still=True)
-    return ClipFile(VideoFrames(path, count_frames(path), color=True))
+    return ClipFile(VideoFrames(path, count_frames(path), color=True), warnings=clip_notes(path))
 
 
 # ---- to the length and size of the video -----------------------------------------------------------------------------

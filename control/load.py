@@ -5,7 +5,8 @@ camera: a file, also with the one of its cameras and the mirrored axis to read (
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
 identity: 'name=image,mask=file,track=file'; all but the image may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
-    and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py.
+    and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py. Of label images that
+    show several objects, one is chosen behind the name: 'cup=cup.png,labels.png#2,track=masks#2'.
 depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer:
     depth/readers.py.
 source: a video, a folder of images, or one image for all frames.
@@ -32,7 +33,8 @@ from .errors import UserError
 from .fit import Fit, TimeFit, fit_indices
 from .identity import Identity
 from .identity.mask_files import read_mask_video
-from .media import read_image, read_mask
+from .identity.mask_images import read_mask_image
+from .media import read_image
 
 # Crops to the video's proportions, and takes no other length.
 DEFAULT_FIT = Fit()
@@ -94,7 +96,7 @@ def read_identity(
     identity = Identity(
         parsed.name,
         (read_image(parsed.files["image"]),),
-        mask=read_mask(mask) if mask else None,
+        mask=read_mask_image(mask) if mask else None,
         mask_video=masks,
         **parsed.numbers,
     )
@@ -192,4 +194,4 @@ def read_source(
     clip = open_color_clip(Path(path).expanduser())
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
-    return fitted, [*warnings, *more]
+    return fitted, [*clip.warnings, *warnings, *more]

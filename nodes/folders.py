@@ -14,6 +14,7 @@ import folder_paths
 
 from ..control.depth.files import ENDINGS as DEPTH_EXTENSIONS
 from ..control.errors import UserError
+from ..control.frame_order import natural_sort_key
 
 MAX_DEPTH = 3  # levels of folders below the input folder that are searched
 COLMAP_IMAGES = ("images.txt", "images.bin")
@@ -33,7 +34,7 @@ def camera_files(extensions: Collection[str]) -> list[str]:
             in_colmap_model = has_colmap_model and extension in (".txt", ".bin")
             if stem not in COLMAP_OTHERS if in_colmap_model else extension in extensions:
                 result.append((folder / name).as_posix())
-    return sorted(result, key=lambda name: (name.count("/"), name.lower()))
+    return sorted(result, key=lambda name: (name.count("/"), natural_sort_key(name.lower())))
 
 
 def camera_file_modified(path: Path) -> int:
@@ -52,7 +53,7 @@ def depth_sequences() -> list[str]:
         if names and folder.parts:
             result.append(folder.as_posix() + "/")
         result += [(folder / name).as_posix() for name in names if name.lower().endswith(".exr")]
-    return sorted(result, key=lambda name: (not name.endswith("/"), name.count("/"), name.lower()))
+    return sorted(result, key=lambda name: (not name.endswith("/"), name.count("/"), natural_sort_key(name.lower())))
 
 
 def depth_sequence_fingerprint(name: str) -> str:

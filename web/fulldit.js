@@ -7,7 +7,7 @@ import { app } from "../../scripts/app.js";
 const REPORTING = [
   "FullDiTLoadVideoModel", "FullDiTModelFamily", "FullDiTLoadLora", "FullDiTSampler", "FullDiTApply",
   "FullDiTConditions", "FullDiTLoadCamera", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
-  "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
+  "FullDiTIdentity", "FullDiTCropReference", "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
   "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
 ];
 
@@ -72,8 +72,9 @@ app.registerExtension({
     const before = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       before?.apply(this, arguments);
-      const text = message?.text;
-      if (text) show(this, Array.isArray(text) ? text.join("\n") : String(text));
+      const text = [message?.text ?? []].flat().join("\n");
+      // An empty text takes back what the last run said; a node that has said nothing keeps its size.
+      if (text || this.widgets?.some((w) => w.name === "tokens")) show(this, text);
     };
   },
 });

@@ -19,12 +19,12 @@ import numpy as np
 
 from ..errors import UserError, need
 from ..files import existing
+from ..limits import MOST_PIXELS
 
 MAGIC = 20000630
 COMPRESSIONS = ("none", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB")
 LINES = {"none": 1, "RLE": 1, "ZIPS": 1, "ZIP": 16}
 TYPES = (np.dtype("<u4"), np.dtype("<f2"), np.dtype("<f4"))
-MOST_PIXELS = 2**27
 TILED, DEEP, PARTS = 0x200, 0x800, 0x1000
 HEADER_BYTES = 2**20  # enough for the header of any file
 # Names of channels that hold depth, most likely first: the last part of a channel's name.

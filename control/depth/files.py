@@ -7,7 +7,6 @@ as often as wanted, so `DepthFiles` is what `normalize_stream` opens.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import existing
+from ..frame_order import find_frames, missing_frames, sort_frames
 from .exr import choose_channel, exr_size, read_exr
 from .png import png_bits, png_size, read_png
 
@@ -204,10 +204,13 @@ def _list_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
     if not isinstance(source, (str, os.PathLike)):
         paths = [existing(path, "depth image") for path in source]
     elif Path(source).expanduser().is_dir():
-        files = [p for p in Path(source).expanduser().iterdir() if p.suffix.lower() in ENDINGS and p.is_file()]
+        files = find_frames(source, ENDINGS)
         if len({p.suffix.lower() for p in files}) > 1:
             raise UserError(f"the folder '{source}' holds EXR and PNG files: keep the depth of one clip by itself")
-        paths = _sort_by_number(files)
+        paths = sort_frames(files)
+        missing = missing_frames(paths)
+        if missing:
+            raise UserError(f"the sequence '{paths[0].name}' to '{paths[-1].name}' lacks the frames {missing}")
     else:
         paths = [existing(source, "depth image")]
     if not paths:
@@ -216,21 +219,3 @@ def _list_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
         if path.suffix.lower() not in ENDINGS:
             raise UserError(f"'{path.name}' is neither EXR nor PNG: depth is kept in {' or '.join(ENDINGS)}")
     return paths
-
-
-def _sort_by_number(paths: list[Path]) -> list[Path]:
-    """Return files by the last number of their names. Raises UserError where numbers are missing or occur twice."""
-    digits = [re.findall(r"\d+", path.stem) for path in paths]
-    if len(paths) < 2 or not all(digits):
-        return sorted(paths)
-    order = sorted(zip((int(groups[-1]) for groups in digits), paths, strict=True))
-    numbers = [number for number, _ in order]
-    for (before, first), (after, second) in zip(order, order[1:], strict=False):
-        if before == after:
-            raise UserError(f"'{first.name}' and '{second.name}' have the same number: keep one clip in a folder")
-    steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
-    if len(steps) > 1:
-        missing = sorted(set(range(numbers[0], numbers[-1] + 1, min(steps))) - set(numbers))
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        raise UserError(f"the sequence '{order[0][1].name}' to '{order[-1][1].name}' lacks the frames {shown}")
-    return [path for _, path in order]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..clip_files import ARRAY, FOLDER, IMAGE, VIDEO, ClipFile, Reader, choose_reader
+from ..frame_order import find_frames
 from .files import ENDINGS, open_depth
 from .png import png_bits
 
@@ -46,7 +47,7 @@ def _open_rendered(path: Path, kind: str) -> ClipFile:
 def _first_rendered(path: Path) -> Path | None:
     """Return the file that stands for a sequence: itself, or the first EXR or PNG file of a folder."""
     if path.is_dir():
-        return min((file for file in path.iterdir() if file.suffix.lower() in ENDINGS), default=None)
+        return min(find_frames(path, ENDINGS), default=None)
     return path if path.is_file() else None
 
 

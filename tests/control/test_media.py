@@ -75,10 +75,8 @@ def test_alpha_and_sixteen_bits_are_read(tmp_path):
     rgba = np.concatenate([clip(1)[0], clip(1)[0][..., :1]], 2)
     media.write_image(tmp_path / "a.png", rgba)
     assert media.read_image(tmp_path / "a.png") == pytest.approx(rgba, abs=0.003)
-    assert media.read_mask(tmp_path / "a.png") == pytest.approx(rgba[..., 3], abs=0.003)
     cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 4), 32768, np.uint16))
     assert media.read_image(tmp_path / "b.png") == pytest.approx(0.5, abs=1e-4)
-    assert media.read_mask(tmp_path / "b.png").shape == (4, 4)
 
 
 def test_a_folder_of_images_is_a_video(tmp_path):
