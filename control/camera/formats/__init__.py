@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...files import JsonObject, existing
+from ...files import JsonObject, existing, is_folder
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
 from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
@@ -81,8 +81,8 @@ def read_camera(
     A file of keyframes has no length and no image aspect: it gets `default_frames` and `aspect` (width / height).
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
-    path = Path(path).expanduser()
-    source = Source(path if path.is_dir() else existing(path, "camera file"))
+    path = Path(os.path.expanduser(path))
+    source = Source(path if is_folder(path) else existing(path, "camera file"))
     try:
         trajectory = _read(source, ReadOptions(default_frames, aspect))
         distance = float(abs(trajectory.c2w[:, :, 3]).max())
