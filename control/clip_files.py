@@ -18,6 +18,7 @@ import numpy as np
 from .errors import UserError
 from .files import existing, is_folder
 from .fit import Fit, TimeFit, fit_indices, fit_size
+from .limits import check_pixels
 from .media import IMAGES, clip_notes, count_frames, iterate_video, read_image, to_gray
 
 
@@ -114,6 +115,7 @@ def _open_array(path: Path) -> ClipFile:
         raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
         raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
+    check_pixels(*array.shape[1:], f"a frame of the array '{path}'")
     return ClipFile(ArrayFrames(array))
 
 
