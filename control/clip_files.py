@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from .errors import UserError
-from .files import existing
+from .files import existing, is_folder
 from .fit import Fit, TimeFit, fit_indices, fit_size
+from .limits import check_pixels
 from .media import IMAGES, clip_notes, count_frames, iterate_video, read_image, to_gray
 
 
@@ -103,7 +104,7 @@ class VideoFrames:
 
 def is_image(path: Path) -> bool:
     """Return whether the ending is that of an image file."""
-    return path.suffix.lower() in IMAGES and not path.is_dir()
+    return path.suffix.lower() in IMAGES and not is_folder(path)
 
 
 def _open_array(path: Path) -> ClipFile:
@@ -114,6 +115,7 @@ def _open_array(path: Path) -> ClipFile:
         raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
         raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
+    check_pixels(*array.shape[1:], f"a frame of the array '{path}'")
     return ClipFile(ArrayFrames(array))
 
 
@@ -127,7 +129,7 @@ IMAGE = Reader(
     is_image,
     lambda path: ClipFile(ArrayFrames(to_gray(read_image(path))[None]), still=True),
 )
-FOLDER = Reader("a folder of images", Path.is_dir, _open_video)
+FOLDER = Reader("a folder of images", is_folder, _open_video)
 VIDEO = Reader("a video", lambda path: True, _open_video)
 
 

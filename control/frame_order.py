@@ -31,7 +31,7 @@ def list_frames(folder: str | os.PathLike[str], endings: Collection[str]) -> lis
 
 def find_frames(folder: str | os.PathLike[str], endings: Collection[str]) -> list[Path]:
     """Return the files of a folder with these endings, in no order; hidden ones and folders are left out."""
-    found = Path(folder).expanduser().iterdir()
+    found = Path(os.path.expanduser(folder)).iterdir()
     return [p for p in found if p.suffix.lower() in endings and not p.name.startswith(".") and p.is_file()]
 
 

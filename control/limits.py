@@ -17,3 +17,14 @@ def check_pixels(height: int, width: int, what: str) -> None:
             f"{what} says that it has {width} x {height} pixels; at most {MOST_PIXELS / 1e6:.0f} million are read:"
             " shrink it"
         )
+
+
+def check_clip(frames: int, height: int, width: int, what: str = "a clip") -> None:
+    """Raise UserError, naming `what`, where a clip of this size does not fit into what a clip may take in memory."""
+    check_pixels(height, width, "a frame")
+    taken = frames * height * width * 12  # three numbers of four bytes
+    if taken > MOST_BYTES:
+        raise UserError(
+            f"{what} of {frames} frames of {width}x{height} takes {taken / 2**30:.3g} GiB, over"
+            f" {MOST_BYTES / 2**30:.3g}: cut or shrink it"
+        )

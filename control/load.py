@@ -191,7 +191,7 @@ def read_source(
     The file is read a frame at a time. Raises UserError, naming the file, for whatever cannot be used.
     """
     what = f"the source video '{os.fspath(path)}'"
-    clip = open_color_clip(Path(path).expanduser())
+    clip = open_color_clip(Path(os.path.expanduser(path)))
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
     return fitted, [*clip.warnings, *warnings, *more]

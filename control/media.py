@@ -16,7 +16,7 @@ import numpy as np
 from einops import repeat
 
 from .errors import UserError
-from .files import atomic_path, existing
+from .files import atomic_path, existing, is_folder
 from .frame_order import list_frames, missing_frames
 from .image_header import read_header
 from .images import indices, resize
@@ -147,7 +147,7 @@ def iterate_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
 
     Raises UserError for a missing, truncated or foreign file.
     """
-    if Path(path).expanduser().is_dir():
+    if is_folder(path):
         for image in images_in(path):
             yield read_image(image)[..., :3]
         return
@@ -158,12 +158,12 @@ def iterate_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
 
 def count_frames(path: str | os.PathLike[str]) -> int:
     """Return how many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
-    return len(images_in(path) if Path(path).expanduser().is_dir() else open_video(Path(path)))
+    return len(images_in(path) if is_folder(path) else open_video(Path(path)))
 
 
 def clip_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return sentences about how a video or a folder of images is read. Raises UserError as `count_frames` does."""
-    if not Path(path).expanduser().is_dir():
+    if not is_folder(path):
         return open_video(Path(path)).notes
     missing = missing_frames(images_in(path))
     said = f"The folder '{Path(path).name}' lacks the frames {missing}: those after them stand earlier."

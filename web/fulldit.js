@@ -72,7 +72,8 @@ app.registerExtension({
     const before = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       before?.apply(this, arguments);
-      const text = [message?.text ?? []].flat().join("\n");
+      if (message?.text === undefined) return;
+      const text = [message.text].flat().join("\n");
       // An empty text takes back what the last run said; a node that has said nothing keeps its size.
       if (text || this.widgets?.some((w) => w.name === "tokens")) show(this, text);
     };

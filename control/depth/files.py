@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..files import existing
+from ..files import existing, is_folder
 from ..frame_order import find_frames, missing_frames, sort_frames
 from .exr import choose_channel, exr_size, read_exr
 from .png import png_bits, png_size, read_png
@@ -203,7 +203,7 @@ def _check_sizes(paths: Sequence[Path]) -> tuple[int, int]:
 def _list_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
     if not isinstance(source, (str, os.PathLike)):
         paths = [existing(path, "depth image") for path in source]
-    elif Path(source).expanduser().is_dir():
+    elif is_folder(source):
         files = find_frames(source, ENDINGS)
         if len({p.suffix.lower() for p in files}) > 1:
             raise UserError(f"the folder '{source}' holds EXR and PNG files: keep the depth of one clip by itself")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..clip_files import ARRAY, FOLDER, IMAGE, VIDEO, ClipFile, Reader, choose_reader
+from ..files import is_folder
 from ..frame_order import find_frames
 from .files import ENDINGS, open_depth
 from .png import png_bits
@@ -33,7 +34,7 @@ class DepthReader:
 
 def open_depth_clip(path: str | os.PathLike[str], kind: str = "auto") -> ClipFile:
     """Open a clip of depth; its `kind` is what the numbers are. Raises UserError for a file that cannot be read."""
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     reader = choose_reader(DEPTH_READERS, file)
     kind = reader.kind if kind == "auto" else kind
     return replace(reader.open(file, kind), kind=kind)
@@ -46,9 +47,9 @@ def _open_rendered(path: Path, kind: str) -> ClipFile:
 
 def _first_rendered(path: Path) -> Path | None:
     """Return the file that stands for a sequence: itself, or the first EXR or PNG file of a folder."""
-    if path.is_dir():
+    if is_folder(path):
         return min(find_frames(path, ENDINGS), default=None)
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None
 
 
 def _is_exr(path: Path) -> bool:

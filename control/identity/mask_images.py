@@ -108,7 +108,8 @@ class MaskImages:
         if labels is None or self.means not in labels.objects:
             shape = labels.codes.shape if labels else read_image(path).shape[:2]
             return np.zeros(shape, np.float32)
-        return (labels.codes == labels.objects[self.means]).astype(np.float32)
+        mask = (labels.codes == labels.objects[self.means]).astype(np.float32)
+        return mask
 
 
 def open_mask_images(paths: Sequence[Path], name: str, choice: str | None = None) -> MaskImages:

@@ -291,5 +291,13 @@ def test_bad_arrays_are_refused(tmp_path):
             load(5, 16, 16, identities=[f"{tmp_path}/cup.png,,{tmp_path}/{name}"])
 
 
+def test_frames_of_an_array_are_measured_before_they_are_read(tmp_path):
+    """The file is one of holes, so it takes no room here."""
+    array = np.lib.format.open_memmap(tmp_path / "bomb.npy", mode="w+", dtype=np.uint8, shape=(1, 20000, 20000))
+    del array
+    with pytest.raises(UserError, match="20000 x 20000 pixels; at most 134 million"):
+        load(1, 16, 16, depth=tmp_path / "bomb.npy")
+
+
 def test_no_files_give_no_conditions():
     assert load(17, 32, 48).names == ()
