@@ -3,11 +3,13 @@
 One file per format: fulldit_json.py (this pack's JSON), nerf.py (transforms.json, nerfstudio's camera path),
 recammaster.py (ReCamMaster's JSON), videox.py (VideoX-Fun's JSON), matrices.py (matrices as JSON and .npy), gltf.py
 (gltf_buffers.py reads its numbers, gltf_write.py writes it), usd_fbx.py (`workers/` holds the scripts that read USD and
-FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI). What they
-share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked numbers), axes.py
-(OpenCV and OpenGL), timing.py (animations and stamps), frame_names.py (numbers in image names), lens.py (sizes in
-pixels, lenses that a path cannot have), choice.py (one of several cameras), mirror.py (left-handed cameras). `FORMATS`
-lists the formats: whether each is read and written, and what it preserves.
+FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI),
+text_table.py (tables with a header, EuRoC), nuke.py (.chan), numpy_poses.py (LLFF, ViPE), metashape.py (Metashape's
+XML). What they share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked
+numbers), numpy_files.py (checked arrays), axes.py (OpenCV and OpenGL), timing.py (animations and stamps),
+frame_names.py (numbers in image names), lens.py (sizes in pixels, lenses that a path cannot have), choice.py (one of
+several cameras), mirror.py (left-handed cameras). `FORMATS` lists the formats: whether each is read and written, and
+what it preserves.
 """
 
 from __future__ import annotations
@@ -24,11 +26,15 @@ from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOp
 from .fulldit_json import FORMAT, FULLDIT
 from .gltf import GLTF, GLTF_JSON
 from .matrices import MATRICES, NPY
+from .metashape import METASHAPE
 from .mirror import MIRRORS
 from .nerf import CAMERA_PATH, TRANSFORMS
+from .nuke import CHAN
+from .numpy_poses import LLFF, VIPE
 from .realestate import REALESTATE
 from .recammaster import RECAMMASTER
 from .source import Source
+from .text_table import TABLE
 from .tum import KITTI, TUM
 from .usd_fbx import FBX, USD
 from .videox import VIDEOX
@@ -51,6 +57,8 @@ FORMATS: dict[str, Format] = {
     "recammaster": RECAMMASTER,
     "videox_fun": VIDEOX,
     "matrices": MATRICES,
+    "llff": LLFF,
+    "vipe": VIPE,
     "npy": NPY,
     "glb": GLTF,
     "gltf": GLTF_JSON,
@@ -58,7 +66,10 @@ FORMATS: dict[str, Format] = {
     "fbx": FBX,
     "colmap": COLMAP,
     "colmap_binary": COLMAP_BINARY,
+    "metashape": METASHAPE,
     "realestate10k": REALESTATE,
+    "chan": CHAN,
+    "table": TABLE,
     "tum": TUM,
     "kitti": KITTI,
 }
@@ -148,9 +159,12 @@ def _describe_unknown(source: Source) -> str:
     if source.is_binary:
         return (
             "it is neither text nor a file whose first bytes are known; expected:"
-            f" {_docs_by_extension('.npy', '.glb', '.usda', '.fbx', '.bin')}"
+            f" {_docs_by_extension('.npy', '.npz', '.glb', '.usda', '.fbx', '.bin')}"
         )
-    expected = "; expected as text: 19 numbers a line (RealEstate10K), 8 (TUM), 12 or 16 (KITTI), or a COLMAP model"
+    expected = (
+        "; expected as text: 19 numbers a line (RealEstate10K), 8 (TUM), 12 or 16 (KITTI), 7 or 8 (Nuke .chan),"
+        " a header with tx ty tz qx qy qz qw, or a COLMAP model"
+    )
     if not source.lines or not any(character.isdigit() for character in source.text[:10_000]):
         return f"it holds no line of numbers{expected}"
     number, line = source.lines[min(1, len(source.lines) - 1)]

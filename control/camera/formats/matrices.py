@@ -7,7 +7,6 @@ Neither has intrinsics; a field of view of 50 degrees is assumed. The JSON objec
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import JsonObject, atomic_path
-from ..even_times import MAX_FRAMES
 from ..trajectory import CameraTrajectory
 from .axes import to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
 from .lens import default_intrinsics
 from .mirror import mirrored
+from .numpy_files import read_array
 from .source import Source
 from .values import check_frames, number, number_array
 
@@ -71,31 +70,11 @@ def _write_json(trajectory: CameraTrajectory, path: Path) -> None:
         temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
-def _check_npy_header(source: Source) -> None:
-    """Raise UserError for a header that claims something else, or more, than the file can hold."""
-    try:
-        with open(source.path, "rb") as file:
-            version = np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(file)
-            size = math.prod(shape) * dtype.itemsize
-    # The header is Python text, so a damaged one raises whatever Python's own parser does.
-    except Exception as error:
-        raise UserError(f"the NumPy array is truncated or damaged at its start ({str(error)[:80]})") from error
-    if dtype.kind not in "fiu":
-        raise UserError(f"the NumPy array holds {'Python objects' if dtype.hasobject else dtype}, not numbers")
-    if len(shape) != 3 or size > MAX_FRAMES * 16 * 8:
-        raise UserError(f"the NumPy array has shape {str(shape)[:60]}; (frames, 4, 4) or (frames, 3, 4) was expected")
-    if size > source.size:
-        raise UserError(f"the NumPy array is truncated: {size} bytes were expected after its start")
-
-
 def _read_npy(source: Source, options: ReadOptions) -> CameraTrajectory:
-    _check_npy_header(source)
-    try:
-        values = np.load(source.path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"the NumPy array is truncated or damaged ({error})") from error
+    with open(source.path, "rb") as file:
+        values = read_array(file, source.size)
+    if values.ndim != 3:
+        raise UserError(f"the NumPy array has shape {values.shape}; (frames, 4, 4) or (frames, 3, 4) was expected")
     return from_matrices(values, aspect=options.aspect, mirror=options.mirror)
 
 
