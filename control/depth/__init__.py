@@ -8,7 +8,8 @@ stabilize.py removes flicker with the flow of scene_flow.py, flicker.py measures
 camera path, along_camera.py makes a clip of that, agreement.py checks that a path and a depth clip belong together.
 
 readers.py reads clips in files of any kind; files.py reads sequences of renderers, whose images exr.py and png.py
-decode. convert.py takes the geometry of other nodes and makes the control images of other models.
+decode. exr_header.py is the beginning of an EXR image, exr_channels.py finds the depth among its channels. convert.py
+takes the geometry of other nodes and makes the control images of other models.
 """
 
 from .normalize import DepthClip, measure_depth, normalize_depth, normalize_stream, to_disparity

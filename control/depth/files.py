@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import existing
-from .exr import choose_channel, exr_size, read_exr
+from .exr import exr_size, read_exr
+from .exr_channels import choose_channel
 from .png import png_bits, png_size, read_png
 
 MOST_BYTES = 2**30  # of a file: eight thousand pixels square with several layers
@@ -96,7 +97,7 @@ def _prepare_png(paths: Sequence[Path], channel: str | None) -> tuple[str | None
 FORMATS = {
     ".exr": ImageFormat(
         exr_size,
-        lambda paths, channel: (choose_channel(paths, channel), []),
+        choose_channel,
         lambda path, channel, as_shares: read_exr(path, channel or ""),
     ),
     ".png": ImageFormat(png_size, _prepare_png, lambda path, channel, as_shares: read_png(path, as_shares)),

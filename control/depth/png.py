@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..libraries import opencv
-from .exr import MOST_PIXELS
+from .exr_header import MOST_PIXELS
 
 START = b"\x89PNG\r\n\x1a\n"
 # By so much of the largest value the channels of an image may differ and still count as gray.

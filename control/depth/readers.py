@@ -15,6 +15,8 @@ from ..clip_files import ARRAY, FOLDER, IMAGE, VIDEO, ClipFile, Reader, choose_r
 from .files import ENDINGS, open_depth
 from .png import png_bits
 
+DISTANCES = ("Z", "DEPTH", "SCENEDEPTH", "WORLDDEPTH")  # channels of an EXR image that renderers write as distances
+
 
 @dataclass(frozen=True)
 class DepthReader:
@@ -40,7 +42,13 @@ def open_depth_clip(path: str | os.PathLike[str], kind: str = "auto") -> ClipFil
 
 def _open_rendered(path: Path, kind: str) -> ClipFile:
     files = open_depth(path, "metres" if kind == "depth" else kind)
-    return ClipFile(files, still=not path.is_dir(), warnings=files.warnings)
+    warnings = files.warnings
+    if kind == "disparity" and (files.channel or "").upper().split(".")[-1] in DISTANCES:
+        said = (
+            f"The EXR channel '{files.channel}' holds distances by its name, but was read as disparity (near is large)."
+        )
+        warnings += (f"{said} Say 'auto' or 'depth' if near comes out far.",)
+    return ClipFile(files, still=not path.is_dir(), warnings=warnings)
 
 
 def _first_rendered(path: Path) -> Path | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 
@@ -13,58 +10,7 @@ from comfyui_fulldit.control.depth.exr import read_channels, read_exr
 from comfyui_fulldit.control.depth.files import CONVENTIONS, open_depth, ray_to_planar
 from comfyui_fulldit.control.errors import UserError
 
-CODES = {"none": 0, "RLE": 1, "ZIPS": 2, "ZIP": 3}
-
-
-def write_exr(path, channels: dict[str, np.ndarray], compression: str = "ZIP", top: int = 0) -> None:
-    """An EXR file after its specification, written independently of the reader."""
-    channels = dict(sorted(channels.items()))
-    height, width = next(iter(channels.values())).shape
-    kinds = {"uint32": 0, "float16": 1, "float32": 2}
-
-    def attribute(name, kind, value):
-        return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
-
-    listed = b"".join(
-        name.encode() + b"\0" + struct.pack("<iiii", kinds[str(a.dtype)], 0, 1, 1) for name, a in channels.items()
-    )
-    window = struct.pack("<4i", 0, top, width - 1, top + height - 1)
-    head = struct.pack("<II", 20000630, 2)
-    head += attribute("channels", "chlist", listed + b"\0")
-    head += attribute("compression", "compression", bytes([CODES[compression]]))
-    head += attribute("dataWindow", "box2i", window) + attribute("displayWindow", "box2i", window)
-    head += attribute("lineOrder", "lineOrder", b"\0") + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
-    head += attribute("screenWindowCenter", "v2f", bytes(8))
-    head += attribute("screenWindowWidth", "float", struct.pack("<f", 1)) + b"\0"
-    chunks, step = [], 16 if compression == "ZIP" else 1
-    for row in range(0, height, step):
-        rows = range(row, min(row + step, height))
-        raw = b"".join(a[r].tobytes() for r in rows for a in channels.values())
-        if compression != "none":
-            mixed = np.frombuffer(raw, np.uint8)
-            apart = np.concatenate([mixed[::2], mixed[1::2]]).astype(int)
-            steps = np.concatenate([apart[:1], (np.diff(apart) + 128) % 256]).astype(np.uint8).tobytes()
-            packed = zlib.compress(steps) if compression != "RLE" else run_lengths(steps)
-            raw = packed if len(packed) < len(raw) else raw
-        chunks.append(struct.pack("<ii", top + row, len(raw)) + raw)
-    offset, table = len(head) + 8 * len(chunks), b""
-    for chunk in chunks:
-        table += struct.pack("<Q", offset)
-        offset += len(chunk)
-    path.write_bytes(head + table + b"".join(chunks))
-
-
-def run_lengths(data: bytes) -> bytes:
-    packed, place = b"", 0
-    while place < len(data):
-        count = 1
-        while count < 127 and place + count < len(data) and data[place + count] == data[place]:
-            count += 1
-        if count > 2:
-            packed, place = packed + bytes([count - 1, data[place]]), place + count
-        else:
-            packed, place = packed + bytes([256 - 1, data[place]]), place + 1
-    return packed
+from .exr_writer import CODES, write_exr
 
 
 def meters(frames=1, height=37, width=23) -> np.ndarray:
@@ -77,7 +23,7 @@ def meters(frames=1, height=37, width=23) -> np.ndarray:
 def test_exr_is_read_as_it_was_written(tmp_path, compression):
     (z,) = meters()
     image = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
-    write_exr(tmp_path / "a.exr", image, compression, top=-3)
+    write_exr(tmp_path / "a.exr", image, compression, at=(-3, 0))
     assert list(read_channels(tmp_path / "a.exr")) == ["R", "ViewLayer.ID", "Z"]
     for name, values in image.items():
         assert np.array_equal(read_exr(tmp_path / "a.exr", name), values.astype(np.float32))
