@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory
-from ..control.depth.files import CONVENTIONS
+from ..control.depth.conventions import CONVENTIONS
 from . import folders
 from .bridge.depth_anything import model_names
 from .page.depth_preview import show_depth

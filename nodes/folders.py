@@ -12,7 +12,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..control.depth.files import ENDINGS as DEPTH_EXTENSIONS
+from ..control.depth.image_formats import ENDINGS as DEPTH_EXTENSIONS
 from ..control.errors import UserError
 
 MAX_DEPTH = 3  # levels of folders below the input folder that are searched

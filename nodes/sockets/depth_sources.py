@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...control.depth.colormaps import Colormap, decode, decode_images
 from ...control.depth.extract import RawDepth, shrink_frames
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
@@ -96,7 +97,14 @@ def from_depth_video(
     """Take the depth images of another node."""
     if depth is None:
         raise UserError("No depth video is connected: connect its images to depth, or choose another source.")
-    return SourceDepth(RawDepth("a depth video", to_images(depth, "the depth video").mean(-1), kind), images)
+    shown = to_images(depth, "the depth video")
+    colormap: Colormap | None = None if chunk is None else chunk.context
+    warnings: list[str] = []
+    if colormap is not None:  # later chunks are read as the first, whose colors may be more
+        values = decode(shown, colormap)
+    else:
+        values, colormap, warnings = decode_images(shown, kind, "the depth video")
+    return SourceDepth(RawDepth("a depth video", values, kind, warnings=tuple(warnings)), images, context=colormap)
 
 
 def from_files(
