@@ -118,11 +118,13 @@ def from_files(
     start: int = 0,
     count: int = 0,
     longest: int = 0,
+    per_meter: float = 0.0,
 ) -> SourceDepth:
-    """Read the EXR or PNG files of a renderer or a depth camera from the input folder.
+    """Read the EXR, PNG, PGM or PFM files of a renderer or a depth camera from the input folder.
 
     fov: horizontal, in degrees, for distances along rays. start, count: the files that are taken (0: all from `start`
-    on). longest: the longer side in pixels that frames are reduced to; 0 keeps them.
+    on). longest: the longer side in pixels that frames are reduced to; 0 keeps them. per_meter: steps of the files'
+    numbers per meter; 0 leaves that to the convention.
     """
     path, channel_name = depth_sequence(files), channel.strip() or None
     lens = None
@@ -130,7 +132,7 @@ def from_files(
         planar = open_depth(path, "metres", channel_name)
         focal = 0.5 / math.tan(math.radians(fov) / 2)
         lens = np.array([focal, focal * planar.width / planar.height, 0.5, 0.5])
-    sequence = open_depth(path, convention, channel_name, lens)
+    sequence = open_depth(path, convention, channel_name, lens, per_meter or None)
     end = min(len(sequence), start + count) if count else len(sequence)
     first, stop = start, end
     if chunk is not None:
