@@ -74,7 +74,8 @@ def read_netpbm(path: Path, as_shares: bool) -> np.ndarray:
 def _read_head(path: Path) -> _Head:
     with existing(path, "image").open("rb") as file:
         start = file.read(HEAD_BYTES)
-    words, offset = [], 0
+    words: list[str] = []
+    offset = 0
     while len(words) < 4 and (match := WORD.match(start, offset)):
         words.append(match.group(1).decode("latin-1"))
         offset = match.end()
