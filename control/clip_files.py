@@ -115,7 +115,7 @@ def _open_array(path: Path) -> ClipFile:
         raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
         raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
-    check_pixels(*array.shape[1:], f"a frame of the array '{path}'")
+    check_pixels(array.shape[1], array.shape[2], f"a frame of the array '{path}'")
     return ClipFile(ArrayFrames(array))
 
 

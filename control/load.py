@@ -7,8 +7,8 @@ identity: 'name=image,mask=file,track=file'; all but the image may be left out. 
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
     and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py. Of label images that
     show several objects, one is chosen behind the name: 'cup=cup.png,labels.png#2,track=masks#2'.
-depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer:
-    depth/readers.py.
+depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR, 16-bit PNG, PGM and PFM of a
+    renderer or a dataset: depth/readers.py.
 source: a video, a folder of images, or one image for all frames.
 
 `load_...` return what is loaded; `read_...` return it with warnings about what was done to fit it to the video.
@@ -161,16 +161,20 @@ def load_depth(
     width: int,
     kind: str = "auto",
     fit: Fit = DEFAULT_FIT,
+    *,
+    convention: str = "auto",
+    channel: str | None = None,
 ) -> DepthClip:
     """Return a depth clip (frames, height, width), normalized over the whole clip, then fitted in space.
 
     kind: as `normalize_depth` has it; 'auto' takes EXR for distances and 16-bit PNG for disparity, and looks at the
-    values of everything else. What was done is in the recipe's "warnings". The file is read twice, a frame at a time.
-    Raises UserError, naming the file, for whatever cannot be used.
+    values of everything else. convention, channel: as `depth.readers.open_depth_clip` has them. What was done is in the
+    recipe's "warnings". The file is read twice, a frame at a time. Raises UserError, naming the file, for whatever
+    cannot be used.
     """
     name = os.fspath(path)
     what = f"the depth clip '{name}'"
-    clip = open_depth_clip(path, kind)
+    clip = open_depth_clip(path, kind, convention, channel)
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     try:
         recipe, normalized = normalize_stream(lambda: pick_frames(clip.frames, chosen), clip.kind)
