@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class VideoFile:
     def __iter__(self) -> Iterator[np.ndarray]:
         times = np.bincount(self.order)
         seen = 0
-        for frame in _decode(self.path):
+        for frame, _ in _decode(self.path):
             repeats = int(times[seen]) if seen < len(times) else 0
             seen += 1
             if repeats:
@@ -67,9 +68,9 @@ def _examined(path: Path, modified: int, size: int) -> VideoFile:
         raise UserError(f"the video '{path}' is truncated: write or download it again")
     times: list[float | None] = []
     notes: list[str] = []
-    for frame in _decode(path):
+    for frame, pixel in _decode(path):
         if not times:
-            notes = _notes(frame, f"The video '{path.name}'")
+            notes = _notes(frame, pixel, f"The video '{path.name}'")
         times.append(frame.time)
     if not times:
         raise UserError(f"the video '{path}' has no frames: write or download it again")
@@ -109,8 +110,8 @@ def _sorted_times(times: list[float | None]) -> np.ndarray:
     return span if np.isfinite(span).all() and (np.diff(span) > 0).all() else span[:0]
 
 
-def _decode(path: Path) -> Iterator[Any]:
-    """Yield the frames that a player shows, as PyAV has them."""
+def _decode(path: Path) -> Iterator[tuple[Any, Fraction | None]]:
+    """Yield the frames that a player shows, as PyAV has them, each with how wide a pixel is by its height, if known."""
     av = pyav()
     try:
         # Titles are in whatever encoding their writer had.
@@ -125,7 +126,8 @@ def _decode(path: Path) -> Iterator[Any]:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
                     raise UserError(f"the video '{path}' is truncated or damaged: write or download it again")
-                yield from packet.decode()
+                for frame in packet.decode():
+                    yield frame, stream.sample_aspect_ratio
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(
             f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video"
@@ -161,7 +163,7 @@ def _upright(image: np.ndarray, frame: Any) -> np.ndarray:
     return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
 
 
-def _notes(frame: Any, what: str) -> list[str]:
+def _notes(frame: Any, pixel: Fraction | None, what: str) -> list[str]:
     """Return what is to be said about the frames of a video, told by its first; `what` names it."""
     notes = []
     bits = _bits(frame)
@@ -172,4 +174,8 @@ def _notes(frame: Any, what: str) -> list[str]:
         notes.append(f"{what} has {bits} bits per channel: all its levels were read.")
     if frame.interlaced_frame:
         notes.append(f"{what} is interlaced, and both fields were read as one frame: deinterlace it where edges comb.")
+    if pixel not in (None, 0, 1):
+        notes.append(
+            f"{what} has pixels of {pixel} (width by height), read as squares: resize it where it looks narrow."
+        )
     return notes

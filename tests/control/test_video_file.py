@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_sixteen_bits_of_gray_are_kept(tmp_path):
     assert media.read_video(path)[0, ..., 1] == pytest.approx(ramp / 65535, abs=1e-5)
 
 
-def test_ten_bits_interlaced_and_hdr_are_said(tmp_path):
+def test_ten_bits_interlaced_hdr_and_oblong_pixels_are_said(tmp_path):
     def notes(**how):
         return read_source(write(tmp_path / "v.mkv", images, source="rgb48le", **how), 2, 32, 48)[1]
 
@@ -151,7 +152,8 @@ def test_ten_bits_interlaced_and_hdr_are_said(tmp_path):
     assert "HDR (PQ)" in notes(pix_fmt="yuv420p10le", color_trc=16)[0]
     assert "HDR (HLG)" in notes(pix_fmt="yuv420p10le", color_trc=18)[0]
     assert "is interlaced" in notes(options={"x264-params": "tff=1"})[0]
-    assert not notes()
+    assert "pixels of 16/15" in notes(sample_aspect_ratio=Fraction(16, 15))[0]
+    assert not notes() and not notes(sample_aspect_ratio=Fraction(1))
     assert notes(pix_fmt="gbrp10le", codec="ffv1") == [
         "The video 'v.mkv' has 10 bits per channel: all its levels were read."
     ]
