@@ -60,7 +60,8 @@ NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFF
 
 CHUNK = (
     '<?xml version="1.0"?><document><chunk label="a"><sensors><sensor id="0" type="frame">'
-    '<calibration class="adjusted"><resolution width="200" height="100"/><f>50</f><cx>1</cx><k1>0.1</k1></calibration></sensor></sensors><cameras>'
+    '<calibration class="adjusted"><resolution width="200" height="100"/><f>50</f><cx>1</cx><k1>0.1</k1>'
+    "</calibration></sensor></sensors><cameras>"
     '<camera sensor_id="0" label="f1"><transform>1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>'
     '<camera sensor_id="0" label="f4"><transform>1 0 0 3 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>'
     "</cameras></chunk><chunk/></document>"
