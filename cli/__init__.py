@@ -1,8 +1,8 @@
 """The `fulldit` command: parses, calls, prints. The work is in the rooms it calls.
 
-parser.py defines the commands and their options. commands.py holds the function of each command. generate.py makes a
-clip and its report. models.py says which model takes which control, what a file is, and fetches files. doctor.py
-reports what works on this machine.
+parser.py defines the commands and their options, checks.py what is refused of them before any work. commands.py holds
+the function of each command. generate.py makes a clip and its report. models.py says which model takes which control,
+what a file is, and fetches files. doctor.py reports what works on this machine.
 
 Exit codes: 0 done, 2 for something the user can mend (one line says what), 130 for Ctrl-C.
 """
@@ -14,6 +14,7 @@ import sys
 import warnings
 
 from ..control.errors import UserError
+from .checks import check_options
 from .parser import build_parser
 
 __all__ = ["build_parser", "main"]
@@ -24,8 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = build_parser().parse_args(arguments)
     warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
     try:
+        check_options(args)
         result = args.work(args)
-    except UserError as error:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):  # a disk that is full, a name that is too long, a folder that was taken away
+            error = UserError(f"'{error.filename}' cannot be used ({error.strerror}): choose another file or folder")
         print(f"fulldit: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..control.conditions import CONDITIONS, VideoSize, load_conditions
 from ..control.fit import Fit
+from ..control.limits import check_clip
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 # What --demo stands for where an option is not given.
@@ -60,6 +61,7 @@ def generate(args: argparse.Namespace) -> Result:
         config.fps,
     )
     config.geometry.check(video.frames, video.height, video.width)
+    check_clip(video.frames, video.height, video.width)
     report = generate(
         pipeline,
         _conditions(args, video),

@@ -53,7 +53,7 @@ def _add_conditions(p: argparse.ArgumentParser) -> None:
                 f"--{name}-{option.name}",
                 default=option.default,
                 choices=option.choices,
-                help=f"{option.help} (default: {option.default})",
+                help=f"{option.help} (default: {option.default})" if option.default else option.help,
             )
         if not condition.repeatable:  # those have strengths of their own
             p.add_argument(

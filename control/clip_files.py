@@ -16,9 +16,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from .errors import UserError
-from .files import existing
+from .files import existing, is_folder
 from .fit import Fit, TimeFit, fit_indices, fit_size
-from .media import IMAGES, count_frames, iterate_video, read_image, to_gray
+from .limits import check_pixels
+from .media import IMAGES, clip_notes, count_frames, iterate_video, read_image, to_gray
 
 
 class Frames(Protocol):
@@ -103,7 +104,7 @@ class VideoFrames:
 
 def is_image(path: Path) -> bool:
     """Return whether the ending is that of an image file."""
-    return path.suffix.lower() in IMAGES and not path.is_dir()
+    return path.suffix.lower() in IMAGES and not is_folder(path)
 
 
 def _open_array(path: Path) -> ClipFile:
@@ -114,11 +115,12 @@ def _open_array(path: Path) -> ClipFile:
         raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
         raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
+    check_pixels(array.shape[1], array.shape[2], f"a frame of the array '{path}'")
     return ClipFile(ArrayFrames(array))
 
 
 def _open_video(path: Path) -> ClipFile:
-    return ClipFile(VideoFrames(path, count_frames(path)))
+    return ClipFile(VideoFrames(path, count_frames(path)), warnings=clip_notes(path))
 
 
 ARRAY = Reader("a NumPy array .npy (frames, height, width)", lambda path: path.suffix.lower() == ".npy", _open_array)
@@ -127,7 +129,7 @@ IMAGE = Reader(
     is_image,
     lambda path: ClipFile(ArrayFrames(to_gray(read_image(path))[None]), still=True),
 )
-FOLDER = Reader("a folder of images", Path.is_dir, _open_video)
+FOLDER = Reader("a folder of images", is_folder, _open_video)
 VIDEO = Reader("a video", lambda path: True, _open_video)
 
 
@@ -138,7 +140,7 @@ def open_color_clip(path: Path) -> ClipFile:
     """
     if is_image(path):
         return ClipFile(ArrayFrames(read_image(path)[None, ..., :3]), still=True)
-    return ClipFile(VideoFrames(path, count_frames(path), color=True))
+    return ClipFile(VideoFrames(path, count_frames(path), color=True), warnings=clip_notes(path))
 
 
 # ---- to the length and size of the video -----------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Option:
 
     name: str
     default: str
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] | None  # None: any text
     help: str
 
 

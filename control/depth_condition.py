@@ -10,6 +10,7 @@ from typing import ClassVar
 from .annotated_clip import AnnotatedClip
 from .condition import Condition, Option, VideoSize, check_frames, check_sides, digest_of, register
 from .depth import DepthClip, normalize_depth
+from .depth.conventions import PLANAR
 from .errors import UserError
 from .fit import Fit, fit_clip
 from .load import load_depth
@@ -27,6 +28,8 @@ class DepthCondition(Condition):
     help: ClassVar[str] = "a depth video, image folder or image, EXR, or an .npy array of shape (frames, height, width)"
     options: ClassVar[tuple[Option, ...]] = (
         Option("kind", "auto", ("auto", "disparity", "depth", "inverted"), "what a bright or large value means"),
+        Option("convention", "auto", ("auto", *PLANAR), "what the numbers of EXR, PNG, PGM or PFM files are"),
+        Option("channel", "", None, "the channel of EXR files (default: the one that looks like depth)"),
     )
 
     clip: DepthClip
@@ -66,6 +69,14 @@ class DepthCondition(Condition):
         cls, specs: Sequence[str], video: VideoSize, fit: Fit, strength: float = 1.0, **options: str
     ) -> tuple[DepthCondition, list[str]]:
         """Read a depth clip; its values are normalized over the whole clip."""
-        kind = options.get("kind", "auto")
-        clip = load_depth(specs[-1], video.frames, video.height, video.width, kind, fit)
+        clip = load_depth(
+            specs[-1],
+            video.frames,
+            video.height,
+            video.width,
+            options.get("kind", "auto"),
+            fit,
+            convention=options.get("convention", "auto"),
+            channel=options.get("channel") or None,
+        )
         return cls(clip=clip, strength=strength), []

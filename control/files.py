@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,7 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _writable_beside(path: Path) -> tuple[Path, int]:
     """Return a temporary path beside `path`, at which a file can be written, and the permissions of such a file."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"'{path}' is a folder, but a file is to be written there: give a file name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +62,25 @@ def _not_writable(path: Path, error: OSError) -> UserError:
     return UserError(f"'{path}' cannot be written ({error.strerror}): choose another folder")
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise UserError unless files can be written into a folder, which need not exist; nothing of it is left behind."""
+    folder = Path(path)
+    made = [part for part in (folder, *folder.parents) if not os.path.exists(part)]
+    try:
+        if os.path.exists(folder) and not is_folder(folder):
+            raise UserError(f"'{path}' is a file, but a folder is to be written there: choose another folder")
+        _writable_beside(folder / "check")
+    finally:
+        for part in made:
+            with suppress(OSError):
+                part.rmdir()
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a folder; False where the system cannot even look, as for a name that is too long."""
+    return os.path.isdir(os.path.expanduser(path))
+
+
 def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Write `value` as readable JSON (UTF-8, two spaces, one line end); NaN raises ValueError, since JSON has none."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -77,10 +96,10 @@ def size_text(count: float) -> str:
 
 def existing(path: str | os.PathLike[str], what: str) -> Path:
     """Return `path` as a Path. Raises UserError, calling it `what`, unless a file is there that is not empty."""
-    path = Path(path).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(path))
+    if is_folder(path):
         raise UserError(f"the {what} '{path}' is a folder; a file was expected")
-    if not path.is_file():
+    if not os.path.isfile(path):  # which says no to a name that is too long, where Path raises
         raise UserError(f"the {what} '{path}' does not exist: check the path")
     if path.stat().st_size == 0:
         raise UserError(f"the {what} '{path}' is empty (0 bytes): write or download it again")

@@ -15,6 +15,7 @@ from .condition import Condition, VideoSize, check_frames, check_sides, digest_o
 from .errors import UserError
 from .fit import Fit, fit_clip
 from .identity import Identity, masklet_report
+from .identity.mask_input import inverted_mask_warning
 from .identity.slots import DEFAULT_NAMES, MOST_IDENTITIES
 from .load import read_identity
 from .strength import check_strength
@@ -89,8 +90,13 @@ class IdentityCondition(Condition):
         return digest_of(*values)
 
     def warnings(self) -> list[str]:
-        """Return sentences about mask videos that are empty, jump or lie on one another, and strengths of 0."""
-        return masklet_report(self.identities) + [
+        """Return sentences about masks of a background, odd mask videos (`masklet_report`), and strengths of 0."""
+        inverted = [
+            warning
+            for identity in self.identities
+            for warning in inverted_mask_warning(identity.mask, f"the mask of identity '{identity.name}'")
+        ]
+        return [*inverted, *masklet_report(self.identities)] + [
             f"The strength of identity '{identity.name}' is 0, so it has no effect."
             for identity in self.identities
             if identity.strength == 0

@@ -5,9 +5,10 @@ camera: a file, also with the one of its cameras and the mirrored axis to read (
     several with the part of the clip that each takes: 'pan_right:20@0-0.5 + dolly_in:0.3@0.25-1' (camera/sequence.py).
 identity: 'name=image,mask=file,track=file'; all but the image may be left out. In this order the words 'mask=' and
     'track=' may be left out too, and an empty place skips a file ('cup=cup.png,,where.mp4'). 'strength=0.8', 'start=0'
-    and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py.
-depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR and 16-bit PNG of a renderer:
-    depth/readers.py.
+    and 'end=0.6' may follow. The files that a track (a mask video) can be: identity/mask_files.py. Of label images that
+    show several objects, one is chosen behind the name: 'cup=cup.png,labels.png#2,track=masks#2'.
+depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR, 16-bit PNG, PGM and PFM of a
+    renderer or a dataset: depth/readers.py.
 source: a video, a folder of images, or one image for all frames.
 
 `load_...` return what is loaded; `read_...` return it with warnings about what was done to fit it to the video.
@@ -32,7 +33,8 @@ from .errors import UserError
 from .fit import Fit, TimeFit, fit_indices
 from .identity import Identity
 from .identity.mask_files import read_mask_video
-from .media import read_image, read_mask
+from .identity.mask_images import read_mask_image
+from .media import read_image
 
 # Crops to the video's proportions, and takes no other length.
 DEFAULT_FIT = Fit()
@@ -94,7 +96,7 @@ def read_identity(
     identity = Identity(
         parsed.name,
         (read_image(parsed.files["image"]),),
-        mask=read_mask(mask) if mask else None,
+        mask=read_mask_image(mask) if mask else None,
         mask_video=masks,
         **parsed.numbers,
     )
@@ -159,16 +161,20 @@ def load_depth(
     width: int,
     kind: str = "auto",
     fit: Fit = DEFAULT_FIT,
+    *,
+    convention: str = "auto",
+    channel: str | None = None,
 ) -> DepthClip:
     """Return a depth clip (frames, height, width), normalized over the whole clip, then fitted in space.
 
     kind: as `normalize_depth` has it; 'auto' takes EXR for distances and 16-bit PNG for disparity, and looks at the
-    values of everything else. What was done is in the recipe's "warnings". The file is read twice, a frame at a time.
-    Raises UserError, naming the file, for whatever cannot be used.
+    values of everything else. convention, channel: as `depth.readers.open_depth_clip` has them. What was done is in the
+    recipe's "warnings". The file is read twice, a frame at a time. Raises UserError, naming the file, for whatever
+    cannot be used.
     """
     name = os.fspath(path)
     what = f"the depth clip '{name}'"
-    clip = open_depth_clip(path, kind)
+    clip = open_depth_clip(path, kind, convention, channel)
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     try:
         recipe, normalized = normalize_stream(lambda: pick_frames(clip.frames, chosen), clip.kind)
@@ -189,7 +195,7 @@ def read_source(
     The file is read a frame at a time. Raises UserError, naming the file, for whatever cannot be used.
     """
     what = f"the source video '{os.fspath(path)}'"
-    clip = open_color_clip(Path(path).expanduser())
+    clip = open_color_clip(Path(os.path.expanduser(path)))
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
-    return fitted, [*warnings, *more]
+    return fitted, [*clip.warnings, *warnings, *more]

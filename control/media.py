@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ import numpy as np
 from einops import repeat
 
 from .errors import UserError
-from .files import atomic_path, existing
+from .files import atomic_path, existing, is_folder
+from .frame_order import list_frames, missing_frames
+from .image_header import read_header
 from .images import indices, resize
 from .libraries import opencv, pyav
+from .limits import MOST_BYTES, check_pixels
+from .video_file import open_video
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".mov", ".mkv")  # that are written
-# More than this is a mistake in the input rather than a wish.
-MOST_BYTES = 4 * 2**30
 PURPOSE = "reading and writing images"
 
 
@@ -30,10 +33,10 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Return an image (H, W, 3), or (H, W, 4) where it has an alpha channel, float32 0..1, RGB.
 
     8 and 16 bits and float; gray becomes RGB; a camera's orientation mark is followed. Raises UserError for a missing,
-    truncated or foreign file.
+    truncated or foreign file, and for one whose header says that it has too many pixels.
     """
     path = existing(path, "image")
-    image = _decode_image(path)
+    image = decode_image(path)
     if image.dtype.kind == "u":
         image = image.astype(np.float32) / np.iinfo(image.dtype).max
     image = image.astype(np.float32)
@@ -42,8 +45,11 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return _to_rgb(image)
 
 
-def _decode_image(path: Path) -> np.ndarray:
-    """Return the pixels of an image file as OpenCV has them. Raises UserError for a truncated or foreign file."""
+def decode_image(path: Path) -> np.ndarray:
+    """Return the upright pixels of an image file, as OpenCV has them, measured before they are decoded.
+
+    Raises UserError for a truncated or foreign file, and for one that is too large.
+    """
     cv2 = opencv(PURPOSE)
     data = path.read_bytes()
     # OpenCV fills the missing part of a truncated file with gray and reports nothing.
@@ -52,17 +58,15 @@ def _decode_image(path: Path) -> np.ndarray:
     )
     if truncated:
         raise UserError(f"the image '{path}' is truncated: write or download it again")
-    raw = np.frombuffer(data, np.uint8)
-    image: np.ndarray | None
-    try:
-        image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
-        if image is not None and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
-            image = cv2.imdecode(raw, cv2.IMREAD_COLOR)  # this mode follows the orientation mark
-    except cv2.error:
-        image = None
-    if image is None:
+    header, image = read_header(data), None
+    if header is not None:
+        check_pixels(header.height, header.width, f"the image '{path}'")
+        with suppress(cv2.error):
+            # With its alpha channel and all its bits; this mode leaves the orientation to us.
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if header is None or image is None:
         raise UserError(f"'{path}' is not an image that can be read: {', '.join(IMAGES)} were expected")
-    return image
+    return header.upright(image)
 
 
 def _to_rgb(image: np.ndarray) -> np.ndarray:
@@ -72,14 +76,6 @@ def _to_rgb(image: np.ndarray) -> np.ndarray:
     color = image[..., 2::-1] if channels > 2 else repeat(image[..., 0], "h w -> h w c", c=3)
     alpha = image[..., 3:] if channels > 2 else image[..., 1:]
     return np.ascontiguousarray(np.concatenate([color, alpha], 2))
-
-
-def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
-    """Return a mask (H, W), float32 0..1, white = 1: the alpha channel where one is in use, else the brightness."""
-    image = read_image(path)
-    if image.shape[2] == 4 and image[..., 3].min() < 1:
-        return image[..., 3]
-    return to_gray(image)
 
 
 def to_gray(image: np.ndarray) -> np.ndarray:
@@ -122,8 +118,8 @@ def read_video(
     """Return a video as (F, H, W, 3), float32 0..1: whatever ffmpeg reads (mp4, webm, gif), or a folder of images.
 
     frames: take this many, spread evenly over the whole video (nearest frame); None = all. size: (height, width) to
-    resize each frame to while reading. Raises UserError for a missing, truncated or foreign file, and for more than
-    4 GiB of images.
+    resize each frame to while reading. A video is read as players show it (`video_file.py`). Raises UserError for a
+    missing, truncated or foreign file, and for more than 4 GiB of images.
     """
     total = count_frames(path)
     chosen = np.arange(total) if frames is None else indices(total, frames)
@@ -151,62 +147,32 @@ def iterate_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
 
     Raises UserError for a missing, truncated or foreign file.
     """
-    total, seen = count_frames(path), 0
-    for image in _iterate_folder(path) if Path(path).expanduser().is_dir() else _iterate_file(path):
-        seen += 1
-        yield image.astype(np.float32) / 255
-    if seen < total:
-        raise UserError(f"the video '{path}' is truncated ({seen} of {total} frames): write or download it again")
-
-
-def _iterate_folder(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
-    """Yield each image (H, W, 3) uint8 of a folder."""
-    for image in images_in(path):
-        yield to_bytes(read_image(image)[..., :3])
-
-
-def _iterate_file(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
-    """Yield each frame (H, W, 3) uint8 of a video file."""
-    av = pyav()
-    path = existing(path, "video")
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            for packet in container.demux(stream):
-                if packet.is_corrupt:
-                    raise UserError(f"the video '{path}' is truncated or damaged: write or download it again")
-                for frame in packet.decode():
-                    yield frame.to_ndarray(format="rgb24")
-    except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
+    if is_folder(path):
+        for image in images_in(path):
+            yield read_image(image)[..., :3]
+        return
+    for frame in open_video(Path(path)):
+        color = frame if frame.ndim == 3 else repeat(frame, "h w -> h w c", c=3)
+        yield color.astype(np.float32) / np.iinfo(frame.dtype).max
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:
     """Return how many frames a video or a folder of images has. Raises UserError for none or an unreadable file."""
-    if Path(path).expanduser().is_dir():
-        return len(images_in(path))
-    av = pyav()
-    path = existing(path, "video")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UserError(f"'{path}' has no images in it: a video was expected")
-            stream = container.streams.video[0]
-            count = int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size)
-    except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if not count:
-        raise UserError(f"the video '{path}' has no frames: write or download it again")
-    return count
+    return len(images_in(path) if is_folder(path) else open_video(Path(path)))
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__}): it is truncated or not a video")
+def clip_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return sentences about how a video or a folder of images is read. Raises UserError as `count_frames` does."""
+    if not is_folder(path):
+        return open_video(Path(path)).notes
+    missing = missing_frames(images_in(path))
+    said = f"The folder '{Path(path).name}' lacks the frames {missing}: those after them stand earlier."
+    return (said,) if missing else ()
 
 
 def images_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the image files of a folder, by name. Raises UserError where there is none."""
-    images = sorted(path for path in Path(folder).expanduser().iterdir() if path.suffix.lower() in IMAGES)
+    """Return the image files of a folder in order. Raises UserError where there is none, or two of one number."""
+    images = list_frames(folder, IMAGES)
     if not images:
         raise UserError(f"the folder '{folder}' holds no images: numbered frames ({', '.join(IMAGES)}) were expected")
     return images

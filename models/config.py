@@ -36,6 +36,33 @@ CORE_FIELDS = (
     "eps",
 )
 
+# The least and the most that a number can be: far beyond any model, and far below what would fill a machine's memory or
+# never end. Compared before anything is built.
+RANGES: dict[str, tuple[float, float]] = {
+    "dim": (2, 2**16),
+    "ffn_dim": (1, 2**18),
+    "num_layers": (1, 1024),
+    "num_heads": (1, 1024),
+    "text_dim": (1, 2**16),
+    "text_len": (1, 2**16),
+    "in_dim": (1, 1024),
+    "out_dim": (1, 1024),
+    "freq_dim": (2, 2**16),
+    "eps": (1e-12, 1),
+    "temporal_compression": (1, 64),
+    "spatial_compression": (1, 256),
+    "slots": (1, 256),
+    "frames": (1, 10**6),
+    "height": (1, 10**5),
+    "width": (1, 10**5),
+    "fps": (0.001, 10**4),
+    "steps": (1, 10**4),
+    "guidance": (0, 1000),
+    "shift": (0.001, 1000),
+    "first_frame_pass": (0, 1),
+}
+MOST_PATCH = 64  # a side of a patch
+
 # Fields of earlier checkpoints under the names that they have now.
 _RENAMED = {"anchor": "first_frame_pass", "vae": "vae_fingerprint"}
 
@@ -86,21 +113,18 @@ class FullDiTConfig:
     first_frame_pass: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("patch_size", "streams"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        try:
-            patches = tuple((str(name), tuple(int(side) for side in patch)) for name, patch in self.patches)
-        except (TypeError, ValueError):
-            patches = None
-        if patches is None or any(len(patch) != 3 or min(patch) < 1 for _, patch in patches):
-            raise UserError(
-                f"The config has patches {self.patches!r}, but they must be pairs of a stream and three sizes from 1 "
-                f'on, like ["depth", [1, 2, 2]].'
-            )
-        object.__setattr__(self, "patches", patches)
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN is in no range
+                raise UserError(f"The config has {name} = {value!r}, but it must lie between {low:g} and {high:g}.")
+        self._check_lists()
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise UserError(
                 f"The config has dim {self.dim} and {self.num_heads} heads, but dim must be an even multiple."
+            )
+        if self.freq_dim % 2:
+            raise UserError(
+                f"The config has freq_dim = {self.freq_dim}, but it must be even: a sine and a cosine each."
             )
         if self.model_type != "t2v":
             raise UserError(f"The config has model_type {self.model_type!r}, but only 't2v' is supported.")
@@ -108,6 +132,33 @@ class FullDiTConfig:
             raise UserError(f"The config has attention {self.attention!r}: choose 'decoupled' or 'full'.")
         if self.text not in ("bytes", "umt5"):
             raise UserError(f"The config has text {self.text!r}: choose 'bytes' or 'umt5'.")
+        self._check_streams()
+
+    def _check_lists(self) -> None:
+        """Make tuples of lists. Raises UserError for one whose entries are not what they should be."""
+        if not _is_patch(self.patch_size):
+            raise UserError(
+                f"The config has patch_size {self.patch_size!r}, but it must be three sizes from 1 to {MOST_PATCH}."
+            )
+        object.__setattr__(self, "patch_size", tuple(self.patch_size))
+        object.__setattr__(self, "streams", tuple(self.streams))
+        try:
+            patches = tuple((name, tuple(patch)) for name, patch in self.patches)
+        except (TypeError, ValueError):
+            patches = None
+        if patches is None or not all(isinstance(name, str) and _is_patch(patch) for name, patch in patches):
+            raise UserError(
+                f"The config has patches {self.patches!r}, but they must be pairs of a stream and three sizes from 1 "
+                f'to {MOST_PATCH}, like ["depth", [1, 2, 2]].'
+            )
+        object.__setattr__(self, "patches", patches)
+
+    def _check_streams(self) -> None:
+        odd = [name for name in self.streams if not isinstance(name, str)]
+        if odd:
+            raise UserError(
+                f"The config has the condition stream {odd[0]!r}, but streams are names: {', '.join(STREAMS)}."
+            )
         unknown = [name for name in (*self.streams, *dict(self.patches)) if name not in STREAMS]
         if unknown:
             raise UserError(
@@ -167,7 +218,7 @@ class FullDiTConfig:
             parts = json.loads(text)
             core, ours = parts["transformer"], parts["fulldit"]
             values = {**core, **ours}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError("The file's config is not one of FullDiT: it lacks the part 'fulldit'.") from error
         return cls.from_dict(values)
 
@@ -187,3 +238,9 @@ class FullDiTConfig:
             if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
                 raise UserError(f"The config has {name} = {value!r}, but it must be of type {expected.__name__}.")
         return cls(**values)
+
+
+def _is_patch(patch: Any) -> bool:
+    """Return whether a value is three whole sizes of a patch."""
+    whole = isinstance(patch, (list, tuple)) and all(type(side) is int and 1 <= side <= MOST_PATCH for side in patch)
+    return whole and len(patch) == 3

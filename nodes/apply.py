@@ -23,37 +23,67 @@ class FullDiTApply(io.ComfyNode):
             display_name="Apply Conditions (FullDiT)",
             category="FullDiT",
             description=(
-                "Puts the conditions into the conditioning and makes the empty latent, for KSampler and other stock "
-                "samplers. Models whose guidance has more than two passes lose the others there: the report says so."
+                "For KSampler and ComfyUI's other samplers: puts the conditions into positive and negative, and makes "
+                "the empty latent. Such samplers run two passes per step. Where a model has more (Bernini-R, Phantom), "
+                "FullDiT Sampler runs them all."
             ),
             search_aliases=["FullDiT conditioning", "KSampler"],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="From Load FullDiT, Load Video Model, or ComfyUI's own loader of a model that is driven.",
+                    tooltip=(
+                        "From Load FullDiT or Load Video Model. The MODEL of another loader works too, if "
+                        "docs/models.md of this pack lists the model."
+                    ),
                 ),
-                io.Vae.Input("vae", tooltip="The VAE that belongs to the model; another one is refused."),
-                io.Conditioning.Input("positive", tooltip="What should be seen."),
-                io.Conditioning.Input("negative", tooltip="What should not; FullDiT knows the empty text best."),
+                io.Vae.Input("vae", tooltip="The VAE of the model; another one is refused."),
+                io.Conditioning.Input("positive", tooltip="What the video shows. From CLIP Text Encode."),
+                io.Conditioning.Input(
+                    "negative",
+                    tooltip=(
+                        "What it should not show. For FullDiT an empty text is best; for public models docs/models.md "
+                        "has the authors' text."
+                    ),
+                ),
                 types.Conditions.Input("conditions", tooltip="From Conditions."),
                 io.Boolean.Input(
                     "leave_out",
                     default=False,
                     optional=True,
-                    tooltip="Go on without the conditions that the model cannot take, instead of stopping.",
+                    tooltip=(
+                        "Off: a condition that the model cannot take stops the run. On: the run goes on without "
+                        "it, and the report says so."
+                    ),
+                ),
+                io.ClipVisionOutput.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip=(
+                        "For Wan Fun 2.1 only: the start image, seen by CLIP Vision Encode with clip_vision_h. "
+                        "Without it the model sees none."
+                    ),
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="With the conditions."),
-                io.Conditioning.Output(display_name="negative", tooltip="As the model's authors have it."),
-                io.Latent.Output(display_name="latent", tooltip="Empty, in the size that Conditions states."),
+                io.Conditioning.Output(display_name="positive", tooltip="For the sampler: with the conditions."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="For the sampler: with what the model's authors put there."
+                ),
+                io.Latent.Output(
+                    display_name="latent", tooltip="For the sampler: empty, in the size that Conditions states."
+                ),
                 io.Model.Output(
-                    display_name="model", tooltip="For the sampler: with the model's schedule and patches."
+                    display_name="model",
+                    tooltip="Connect this one to the sampler: it has the schedule and patches that the model needs.",
                 ),
                 io.Int.Output(
-                    display_name="trim_latent", tooltip="Latent frames to cut from the front: for Trim Video Latent."
+                    display_name="trim_latent",
+                    tooltip="For Trim Video Latent behind the sampler. 0: nothing to cut, and no such node is needed.",
                 ),
-                io.String.Output(display_name="report", tooltip="What became of each condition."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="What became of each condition, and what to connect. The node shows it too.",
+                ),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
@@ -67,10 +97,11 @@ class FullDiTApply(io.ComfyNode):
         negative: Conditioning,
         conditions: Conditions,
         leave_out: bool = False,
+        clip_vision: types.HostClipVision | None = None,
     ) -> io.NodeOutput:
         from .drivers.run import apply
 
-        applied = apply(model, vae, positive, negative, conditions, leave_out)
+        applied = apply(model, vae, positive, negative, conditions, leave_out, clip_vision)
         return io.NodeOutput(
             applied.positive,
             applied.negative,

@@ -71,7 +71,7 @@ class FullDiTCropReference(io.ComfyNode):
         frames: str = "",
         invert_mask: bool = False,
     ) -> io.NodeOutput:
-        references, masks = crop_references(
+        references, masks, warnings = crop_references(
             image,
             mask,
             frames,
@@ -81,4 +81,4 @@ class FullDiTCropReference(io.ComfyNode):
             width=width,
             margin=margin,
         )
-        return io.NodeOutput(to_tensor(references), to_tensor(masks))
+        return io.NodeOutput(to_tensor(references), to_tensor(masks), ui={"text": [" ".join(warnings)]})

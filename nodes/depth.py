@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..control.depth import normalize_depth
+from ..control.depth import DepthClip, normalize_depth
+from ..control.depth.colormaps import decode_images
 from ..control.depth.normalize import SCOPES
 from .sockets.arrays import to_gray_images, to_images
 from .sockets.types import Depth, ImageTensor
@@ -72,6 +73,9 @@ class FullDiTDepth(io.ComfyNode):
         far: float = 0.0,
     ) -> io.NodeOutput:
         fixed = (near, far) if near or far else (None, None)
-        frames = to_images(images, "the depth clip")
+        frames, _, warnings = decode_images(to_images(images, "the depth clip"), kind, "the depth clip")
         clip = normalize_depth(frames, kind=kind, low=low, high=high, scope=scope, near=fixed[0], far=fixed[1])
+        if warnings:
+            recipe = {**clip.recipe, "warnings": [*clip.recipe.get("warnings", []), *warnings]}
+            clip = DepthClip(clip.values, recipe)
         return io.NodeOutput(clip, to_gray_images(clip.values))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory
-from ..control.depth.files import CONVENTIONS
+from ..control.depth.conventions import CONVENTIONS
 from . import folders
 from .bridge.depth_anything import model_names
 from .page.depth_preview import show_depth
@@ -83,7 +83,7 @@ def _sources() -> list[io.DynamicCombo.Option]:
                 io.Combo.Input(
                     "files",
                     options=folders.depth_sequences(),
-                    tooltip="A folder of EXR or PNG files, or one EXR file, in ComfyUI's input folder.",
+                    tooltip="A folder of EXR, PNG, PGM or PFM files, or one of them, in ComfyUI's input folder.",
                 ),
                 io.Combo.Input(
                     "convention",
@@ -92,12 +92,22 @@ def _sources() -> list[io.DynamicCombo.Option]:
                     tooltip="The meaning of the numbers in the files. The help page explains each.",
                 ),
                 io.String.Input(
-                    "channel", default="", tooltip="The EXR channel. Empty: the one that looks like depth."
+                    "channel",
+                    default="",
+                    tooltip="The EXR channel, of several parts part.channel. Empty: the one that looks like depth.",
                 ),
                 _float("fov", 50.0, 1.0, 170.0, 1.0, "Horizontal field of view in degrees, for distances along rays."),
                 _int("start", 0, 0, 1_000_000, "The first file to take, counted from 0."),
                 _int("count", 0, 0, 1_000_000, "How many files to take. 0: all."),
                 _int("longest", 1280, 0, 8192, "Files with a longer side than this are scaled down. 0: never.", 16),
+                _float(
+                    "per_meter",
+                    0.0,
+                    0.0,
+                    1e6,
+                    1.0,
+                    "Steps of the numbers per meter (TUM and ICL-NUIM: 5000). 0: as the convention says.",
+                ),
             ],
         ),
         option(

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import folder_paths
 
-from ..control.depth.files import ENDINGS as DEPTH_EXTENSIONS
+from ..control.depth.image_formats import ENDINGS as DEPTH_EXTENSIONS
 from ..control.errors import UserError
+from ..control.frame_order import natural_sort_key
 
+DEPTH_ONLY = tuple(extension for extension in DEPTH_EXTENSIONS if extension != ".png")
 MAX_DEPTH = 3  # levels of folders below the input folder that are searched
 COLMAP_IMAGES = ("images.txt", "images.bin")
 COLMAP_OTHERS = ("cameras", "points3d", "rigs", "frames")  # COLMAP writes these beside the images file
@@ -33,7 +35,7 @@ def camera_files(extensions: Collection[str]) -> list[str]:
             in_colmap_model = has_colmap_model and extension in (".txt", ".bin")
             if stem not in COLMAP_OTHERS if in_colmap_model else extension in extensions:
                 result.append((folder / name).as_posix())
-    return sorted(result, key=lambda name: (name.count("/"), name.lower()))
+    return sorted(result, key=lambda name: (name.count("/"), natural_sort_key(name.lower())))
 
 
 def camera_file_modified(path: Path) -> int:
@@ -45,14 +47,17 @@ def camera_file_modified(path: Path) -> int:
 
 
 def depth_sequences() -> list[str]:
-    """Return the folders below the input folder that hold EXR or PNG files (ending with /), then single EXR files."""
+    """Return the folders below the input folder that hold depth images (ending with /), then single files of depth.
+
+    A single PNG is not listed: most of them in the input folder are pictures.
+    """
     result = []
     for folder, names in _walk_input_folder():
         names = [name for name in names if name.lower().endswith(DEPTH_EXTENSIONS)]
         if names and folder.parts:
             result.append(folder.as_posix() + "/")
-        result += [(folder / name).as_posix() for name in names if name.lower().endswith(".exr")]
-    return sorted(result, key=lambda name: (not name.endswith("/"), name.count("/"), name.lower()))
+        result += [(folder / name).as_posix() for name in names if name.lower().endswith(DEPTH_ONLY)]
+    return sorted(result, key=lambda name: (not name.endswith("/"), name.count("/"), natural_sort_key(name.lower())))
 
 
 def depth_sequence_fingerprint(name: str) -> str:

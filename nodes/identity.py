@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..control.identity import Identity as Slot
-from ..control.identity.mask_input import fit_mask
+from ..control.identity.mask_input import fit_mask, inverted_mask_warning
 from . import inputs
 from .sockets.arrays import to_images, to_masks
 from .sockets.types import Identity, ImageTensor, MaskTensor
@@ -91,6 +91,6 @@ class FullDiTIdentity(io.ComfyNode):
             height, width = images.shape[1:3]
             cut = fit_mask(cut, height, width, f"the mask of identity '{name}'", "its image")
         where = None if track is None else to_masks(track, f"the track of identity '{name}'")
-        return io.NodeOutput(
-            Slot(name.strip() or "object", tuple(images), cut, where, strength=strength, start=start, end=end)
-        )
+        slot = Slot(name.strip() or "object", tuple(images), cut, where, strength=strength, start=start, end=end)
+        warnings = inverted_mask_warning(slot.mask, f"the mask of identity '{slot.name}'")
+        return io.NodeOutput(slot, ui={"text": [" ".join(warnings)]})

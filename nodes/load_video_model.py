@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..models.families.matrix import FAMILIES
+from . import inputs
+from .bridge import paths
 from .sockets import types
 
 AUTO = "auto"
-FOLDER = "diffusion_models"
 DTYPES = ["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"]  # as core's Load Diffusion Model has them
 
 
@@ -20,8 +20,8 @@ def _family_input() -> io.Combo.Input:
         options=[AUTO, *(family.id for family in FAMILIES.values() if family.driven and family.id != "fulldit")],
         default=AUTO,
         tooltip=(
-            "What the model is. auto finds it by the file; plain Wan, Phantom and Bernini-R have the same keys, and "
-            "are told by the file's name or by you."
+            "What the model is. auto reads it from the file. Those of plain Wan, Phantom and Bernini-R are alike "
+            "inside, so auto goes by the file's name: choose here if you renamed it."
         ),
     )
 
@@ -36,15 +36,19 @@ class FullDiTLoadVideoModel(io.ComfyNode):
             display_name="Load Video Model (FullDiT)",
             category="FullDiT",
             description=(
-                "Loads a public video model, as ComfyUI's Load Diffusion Model does, also from diffusers files and in "
-                "several parts, and says what it is, which conditions it takes and which files belong to it."
+                "Loads a public video model (Bernini-R, VACE, Phantom, ReCamMaster, Wan and Wan Fun) and says what it "
+                "is, which conditions it takes and which files belong to it. Unlike ComfyUI's Load Diffusion Model it "
+                "also reads files of diffusers and models in several parts."
             ),
             search_aliases=["Wan", "VACE", "Phantom", "Bernini", "diffusion model loader"],
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=folder_paths.get_filename_list(FOLDER),
-                    tooltip="A file of ComfyUI's folder models/diffusion_models. Of a model in parts, any part.",
+                    options=paths.video_model_names(),
+                    tooltip=(
+                        "A file of ComfyUI's folder models/diffusion_models. Of a model in parts, any part. "
+                        "docs/models.md of this pack says what to download."
+                    ),
                 ),
                 _family_input(),
                 io.Combo.Input(
@@ -53,22 +57,36 @@ class FullDiTLoadVideoModel(io.ComfyNode):
                     default=DTYPES[0],
                     advanced=True,
                     optional=True,
-                    tooltip="Number format in memory. default keeps the file's.",
+                    tooltip=(
+                        "Number format in memory. default keeps the file's; fp8 needs half the memory of fp16 and is "
+                        "less exact."
+                    ),
                 ),
             ],
             outputs=[
-                io.Model.Output(tooltip="For Conditions and FullDiT Sampler, and for all of ComfyUI's own nodes."),
-                io.String.Output(display_name="about", tooltip="What it is, what it takes, and the files it needs."),
+                io.Model.Output(
+                    tooltip="For Conditions and FullDiT Sampler, and for all of ComfyUI's own nodes that take a MODEL."
+                ),
+                io.String.Output(
+                    display_name="about",
+                    tooltip="What it is, what it takes, and the files it needs. The node shows it too.",
+                ),
             ],
             has_intermediate_output=True,
         )
 
     @classmethod
+    def validate_inputs(cls, model_name: str | None) -> bool | str:
+        """Refuse a file that is missing before anything runs; None where it comes from another node."""
+        return model_name is None or inputs.validity(lambda: paths.video_model_file(model_name))
+
+    @classmethod
     def execute(cls, model_name: str, family: str = AUTO, weight_dtype: str = DTYPES[0]) -> io.NodeOutput:
         from .bridge.video_models import about, load_video_model
 
-        path = folder_paths.get_full_path_or_raise(FOLDER, model_name)
-        model = load_video_model(path, None if family == AUTO else family, weight_dtype)
+        model = load_video_model(
+            str(paths.video_model_file(model_name)), None if family == AUTO else family, weight_dtype
+        )
         text = about(model)
         return io.NodeOutput(model, text, ui={"text": [text]})
 
@@ -83,14 +101,20 @@ class FullDiTModelFamily(io.ComfyNode):
             display_name="Model Family (FullDiT)",
             category="FullDiT",
             description=(
-                "Says what the MODEL of any loader is (ComfyUI's own, GGUF, MultiGPU) and which conditions it takes. "
-                "Choose the family where files do not tell: plain Wan, Phantom and Bernini-R."
+                "Says what the MODEL of another loader is (ComfyUI's own, GGUF) and which conditions it takes. Choose "
+                "the family here where the file does not tell: plain Wan, Phantom and Bernini-R are alike inside."
             ),
             search_aliases=["GGUF", "model type", "which model"],
-            inputs=[io.Model.Input("model", tooltip="From any loader."), _family_input()],
+            inputs=[
+                io.Model.Input("model", tooltip="From any loader. After Load Video Model this node is not needed."),
+                _family_input(),
+            ],
             outputs=[
                 io.Model.Output(tooltip="The same model, with what you said about it."),
-                io.String.Output(display_name="about", tooltip="What it is, what it takes, and the files it needs."),
+                io.String.Output(
+                    display_name="about",
+                    tooltip="What it is, what it takes, and the files it needs. The node shows it too.",
+                ),
             ],
             has_intermediate_output=True,
         )

@@ -41,13 +41,18 @@ class FullDiTLoadLora(io.ComfyNode):
                 io.Model.Output(tooltip="The model with the LoRA, for samplers and further LoRAs."),
                 io.String.Output(
                     display_name="report",
-                    tooltip="How many of the file's keys were applied, how they are written, and what was left out.",
+                    tooltip=(
+                        "How many of the file's keys were applied, how they are written, and what was left out. The "
+                        "node shows it too."
+                    ),
                 ),
             ],
+            has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
     @classmethod
     def execute(cls, model: object, lora: str, strength: float) -> io.NodeOutput:
         from .bridge.lora import load_lora
 
-        return io.NodeOutput(*load_lora(model, paths.lora_file(lora), strength))
+        patched, report = load_lora(model, paths.lora_file(lora), strength)
+        return io.NodeOutput(patched, report, ui={"text": [report]})

@@ -6,13 +6,16 @@ import comfy.samplers
 from comfy_api.latest import io
 
 from ..control.conditions import Conditions
+from ..models.families.distilled import DISTILLED
 from .sockets import types
 
 OWN = -1  # stands for the model's own value
+NONE = "none"
 AUTO = "auto"  # the same, in lists
 
 
-def _scale(name: str, subject: str) -> io.Float.Input:
+def _scale(name: str, subject: str, having: str) -> io.Float.Input:
+    """The guidance scale of a condition. having: the models that have one."""
     return io.Float.Input(
         f"{name}_guidance",
         default=0.0,
@@ -22,8 +25,8 @@ def _scale(name: str, subject: str) -> io.Float.Input:
         advanced=True,
         optional=True,
         tooltip=(
-            f"0: the model's own way (FullDiT guides {subject} together with the text, by cfg). Above 0: a scale of "
-            f"its own, where the model has one."
+            f"How strongly the video follows {subject}, apart from the prompt. 0: as the model's authors have it. "
+            f"Above 0: this value instead; it exists for {having}, and other models refuse it."
         ),
     )
 
@@ -38,24 +41,39 @@ class FullDiTSampler(io.ComfyNode):
             display_name="FullDiT Sampler",
             category="FullDiT",
             description=(
-                "Samples a latent from a prompt and conditions through ComfyUI's own samplers: with a FullDiT "
-                "checkpoint, or with a public video model that takes some of the conditions, in the way of its authors."
+                "Makes the video's latent from a prompt and conditions, with ComfyUI's own samplers: for FullDiT "
+                "checkpoints, and for the public models that docs/models.md lists. Steps, guidance and schedule are "
+                "those of the model's authors unless you set them."
             ),
             search_aliases=["sample", "FullDiT", "multi condition sampler"],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="From Load FullDiT, Load Video Model, or ComfyUI's own loader of a model that is driven.",
+                    tooltip=(
+                        "From Load FullDiT or Load Video Model. The MODEL of another loader works too, if "
+                        "docs/models.md of this pack lists the model."
+                    ),
                 ),
-                io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),
-                io.Vae.Input("vae", tooltip="The VAE that belongs to the model."),
+                io.Clip.Input(
+                    "clip",
+                    tooltip=(
+                        "The text encoder of the model: from Load FullDiT, or for public models umt5_xxl from Load "
+                        "CLIP, with the type wan."
+                    ),
+                ),
+                io.Vae.Input(
+                    "vae",
+                    tooltip=(
+                        "The VAE of the model: from Load FullDiT, or for public models wan_2.1_vae from Load VAE."
+                    ),
+                ),
                 types.Conditions.Input("conditions", tooltip="From Conditions."),
                 io.String.Input(
                     "prompt",
                     multiline=True,
                     dynamic_prompts=True,
                     default="",
-                    tooltip="What the video shows, in plain words. May be empty.",
+                    tooltip="What the video shows, in plain words. May be empty. The report says what the model reads.",
                 ),
                 io.String.Input(
                     "negative",
@@ -63,7 +81,7 @@ class FullDiTSampler(io.ComfyNode):
                     default="",
                     advanced=True,
                     optional=True,
-                    tooltip="What the video should not show. Empty takes the one that the model's authors advise.",
+                    tooltip="What the video should not show. Empty: the text that the model's authors advise.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -71,14 +89,14 @@ class FullDiTSampler(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Seed of the noise.",
+                    tooltip="The same seed with the same settings gives the same video.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=0,
                     min=0,
                     max=1000,
-                    tooltip="More steps give more detail and take more time. 0 takes the model's own number.",
+                    tooltip="More steps give more detail and take more time. 0: as many as the model's authors take.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -88,25 +106,25 @@ class FullDiTSampler(io.ComfyNode):
                     step=0.1,
                     round=0.01,
                     tooltip=(
-                        "Guidance by prompt and conditions. 1 halves the time and follows them less. -1 takes the "
-                        "model's own value."
+                        "How strongly the video follows the prompt; with FullDiT, the conditions too. -1: the value of "
+                        "the model's authors. 1: no such guidance, which is faster and what distilled LoRAs need."
                     ),
                 ),
                 io.Combo.Input(
                     "sampler_name",
                     options=[AUTO, *comfy.samplers.SAMPLER_NAMES],
                     default=AUTO,
-                    tooltip="The solver. auto takes the model's own.",
+                    tooltip="How noise becomes the video. auto: what the model's authors use.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=[AUTO, *comfy.samplers.SCHEDULER_NAMES],
                     default=AUTO,
-                    tooltip="The noise schedule. auto takes the model's own.",
+                    tooltip="How the steps are spaced. auto: what the model's authors use.",
                 ),
-                _scale("camera", "the camera"),
-                _scale("identity", "the identities"),
-                _scale("depth", "the depth"),
+                _scale("camera", "the camera", "FullDiT"),
+                _scale("identity", "the identities", "FullDiT, Bernini-R and Phantom"),
+                _scale("depth", "the depth", "FullDiT"),
                 io.Boolean.Input(
                     "preview",
                     default=True,
@@ -123,22 +141,44 @@ class FullDiTSampler(io.ComfyNode):
                     advanced=True,
                     optional=True,
                     tooltip=(
-                        "First-frame pass: this share of the steps generates the first frame, the other steps the "
-                        "video from it. 0: all frames at once. -1 takes the model's own value."
+                        "For FullDiT only: this share of the steps generates the first frame, the other steps the "
+                        "video from it. 0: all frames at once. -1: the checkpoint's own value."
                     ),
                 ),
-                _scale("source", "the source video"),
+                _scale("source", "the source video", "Bernini-R"),
                 io.Boolean.Input(
                     "leave_out",
                     default=False,
                     optional=True,
-                    tooltip="Sample without the conditions that the model cannot take, instead of stopping.",
+                    tooltip=(
+                        "Off: a condition that the model cannot take stops the run. On: the run goes on without "
+                        "it, and the report says so."
+                    ),
+                ),
+                io.Combo.Input(
+                    "distilled",
+                    options=[NONE, *DISTILLED],
+                    default=NONE,
+                    optional=True,
+                    tooltip=(
+                        "The step-distilled LoRA that you loaded on the model: steps, shift and sampler are then its "
+                        "own, and all guidance is 1. docs/models.md says which belongs to what."
+                    ),
+                ),
+                io.ClipVisionOutput.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip=(
+                        "For Wan Fun 2.1 only: the start image, seen by CLIP Vision Encode with clip_vision_h. "
+                        "Without it the model sees none."
+                    ),
                 ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="For VAE Decode."),
                 io.String.Output(
-                    display_name="report", tooltip="What became of each condition, and how it was sampled."
+                    display_name="report",
+                    tooltip="What became of each condition, and how it was sampled. The node shows it too.",
                 ),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
@@ -165,6 +205,8 @@ class FullDiTSampler(io.ComfyNode):
         anchor: float = OWN,
         source_guidance: float = 0.0,
         leave_out: bool = False,
+        distilled: str = NONE,
+        clip_vision: types.HostClipVision | None = None,
     ) -> io.NodeOutput:
         from .drivers.run import SamplingOptions, sample
 
@@ -184,6 +226,8 @@ class FullDiTSampler(io.ComfyNode):
             first_frame_pass=None if anchor < 0 else anchor,
             preview=preview,
             leave_out=leave_out,
+            distilled=None if distilled == NONE else distilled,
+            clip_vision=clip_vision,
         )
         latent, report = sample(model, clip, vae, conditions, prompt, negative, options)
         return io.NodeOutput(latent, report, ui={"text": [report]})

@@ -116,3 +116,86 @@ def test_doctor_says_what_it_finds(capsys):
 
 def test_unknown_config_of_training_is_refused(tmp_path, capsys):
     assert "nonsense" in refused(["train", "vae", "--config", "nonsense"], tmp_path / "out", capsys)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seed", "99999999999999999999999"], ("99999999999999999999999", "64 bits")),
+        (["--seed", str(-(2**63) - 1)], ("64 bits",)),
+        (["--frames", "1000000001"], ("1000000001 frames", "GiB")),
+        (["--frames", "0"], ("--frames", "above 0")),
+        (["--width", "0"], ("--width", "above 0")),
+        (["--height", "-16"], ("--height", "above 0")),
+        (["--height", "160000", "--width", "160000"], ("160000 x 160000 pixels",)),
+        (["--steps", "100000000"], ("100000000 steps", "10000")),
+        (["--guidance", "nan"], ("--guidance", "0 to 100")),
+        (["--guidance", "inf"], ("--guidance", "0 to 100")),
+        (["--guidance", "1e9"], ("--guidance", "0 to 100")),
+        (["--camera", "pan_left", "--camera-guidance", "nan"], ("--camera-guidance", "0 to 100")),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_absurd_options_are_refused_before_anything_is_loaded(arguments, words, tmp_path, capsys, monkeypatch):
+    from comfyui_fulldit.models import pipeline
+
+    monkeypatch.setattr(pipeline.Pipeline, "load", lambda *args, **kwargs: pytest.fail("the model was loaded"))
+    line = refused(["generate", "--quiet", *arguments], tmp_path / "out", capsys)
+    for word in words:
+        assert word in line
+
+
+@needs_weights
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--frames", "300001"], ("300001 frames of 96x64", "GiB")),
+        (["--device", "meta"], ("meta", "cannot be used")),
+        (["--depth", LONG], ("does not exist",)),
+        (["--camera", f"{LONG}.json"], ("does not exist",)),
+        (["--identity", f"a={LONG}.png"], ("does not exist",)),
+        (["--identity", f"a=~{LONG}.png"], ("does not exist",)),
+        (["--identity", f"a={ASSETS / 'reference.png'},mask={LONG},track={LONG}"], ("does not exist",)),
+        (["--checkpoint", LONG], ("xxx",)),
+        (["--vae", LONG], ("xxx",)),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_used_is_refused_in_one_line(arguments, words, tmp_path, capsys):
+    line = refused(["generate", "--quiet", *SMALL[1:3], *arguments], tmp_path / "out", capsys)
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("command", [["generate"], ["scene"], ["gallery"], ["train", "vae"]], ids=" ".join)
+def test_results_that_cannot_be_written_are_refused_first(command, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file")
+    kept = sorted(tmp_path.iterdir())
+    for out in ("file", "file/below", LONG, f"new/{LONG}/x"):
+        assert main([*command, "--quiet", "--out", str(tmp_path / out)]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1 and "choose another folder" in lines[0], lines
+    assert sorted(tmp_path.iterdir()) == kept
+
+
+@pytest.mark.parametrize(
+    "arguments", [["camera", "--json"], ["control", "--json"], ["control", "--card"]], ids=" ".join
+)
+def test_figures_that_cannot_be_written_are_refused_first(arguments, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file")
+    for target in (tmp_path, tmp_path / "file" / "figures.json"):
+        assert main(["bench", *arguments, str(target), "--quiet"]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("fulldit: ") and "folder" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "vae", "--config", LONG], ["models", LONG], ["targets", LONG]], ids=lambda a: a[0]
+)
+def test_names_that_no_file_can_have_are_refused_in_one_line(arguments, capsys):
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("fulldit: ") and lines[0].endswith(".")

@@ -7,8 +7,10 @@ those before it; align.py fits its scale and shift, pack.py stores its state as 
 stabilize.py removes flicker with the flow of scene_flow.py, flicker.py measures it. geometry.py carries depth along a
 camera path, along_camera.py makes a clip of that, agreement.py checks that a path and a depth clip belong together.
 
-readers.py reads clips in files of any kind; files.py reads sequences of renderers, whose images exr.py and png.py
-decode. convert.py takes the geometry of other nodes and makes the control images of other models.
+readers.py reads clips in files of any kind; files.py reads sequences of renderers, depth cameras and datasets, whose
+numbers conventions.py explains and whose images image_formats.py opens: exr.py (exr_header.py is the beginning of such
+an image, exr_channels.py finds the depth among its channels), png.py, netpbm.py. colormaps.py reads depth back that was
+shown in colors. convert.py takes the geometry of other nodes and makes the control images of other models.
 """
 
 from .normalize import DepthClip, measure_depth, normalize_depth, normalize_stream, to_disparity

@@ -1,202 +1,99 @@
-"""OpenEXR images with one part in scanlines, in numpy and zlib: what renderers write for depth most of the time.
+"""OpenEXR images as renderers write them for depth, in numpy and zlib.
 
-After the file layout of the OpenEXR project ("OpenEXR File Layout", openexr.com): magic, version, attributes, a table
-of offsets, chunks of lines. Read here: HALF, FLOAT and UINT channels, uncompressed, RLE, ZIPS and ZIP. Everything else
-(PIZ, PXR24, B44, DWA, tiles, several parts) is left to the OpenEXR package where it is installed. OpenCV is not
-an alternative: its wheels come without EXR from 5.0 on, and older ones want an environment variable set before the
-first import.
+Read here: parts in scanlines with HALF, FLOAT and UINT channels, uncompressed, RLE, ZIPS and ZIP. Everything else (PIZ,
+PXR24, B44, DWA, tiles) is left to the OpenEXR package where it is installed. OpenCV is not an alternative: its wheels
+come without EXR from 5.0 on, and older ones want an environment variable set before the first import.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError, need
 from ..files import existing
-
-MAGIC = 20000630
-COMPRESSIONS = ("none", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB")
-LINES = {"none": 1, "RLE": 1, "ZIPS": 1, "ZIP": 16}
-TYPES = (np.dtype("<u4"), np.dtype("<f2"), np.dtype("<f4"))
-MOST_PIXELS = 2**27
-TILED, DEEP, PARTS = 0x200, 0x800, 0x1000
-HEADER_BYTES = 2**20  # enough for the header of any file
-# Names of channels that hold depth, most likely first: the last part of a channel's name.
-DEPTH_CHANNELS = ("Z", "V", "DEPTH", "SCENEDEPTH", "WORLDDEPTH", "Y", "R")
-# Of these, names that an image's own channels have too.
-IMAGE_CHANNELS = ("R", "Y")
-
-
-@dataclass(frozen=True)
-class ExrHeader:
-    """Size, compression, and channels by name (in the file's order) with their types.
-
-    top: the first line's number. simple: one part in scanlines, with a value of every channel for every pixel. data:
-    the offset at which the table of chunks begins.
-    """
-
-    height: int
-    width: int
-    top: int
-    compression: str
-    channels: dict[str, np.dtype]
-    simple: bool
-    data: int
+from .exr_header import LINES, ExrPart, Window, read_header, read_header_of
 
 
 def read_exr(path: str | Path, channel: str) -> np.ndarray:
-    """Return one channel (H, W) float32 of an EXR image.
+    """Return one channel (H, W) float32 of an EXR image, of the size of its display window; NaN where it holds nothing.
 
-    Raises UserError for what is cut short, damaged or not readable.
+    Overscan is cut off. Raises UserError for what is cut short, damaged, deep or not readable.
     """
     path = existing(path, "EXR image")
     data = path.read_bytes()
-    header = read_header(data, path)
-    if channel not in header.channels:
-        raise UserError(f"'{path.name}' has no channel '{channel}': it has {', '.join(header.channels)}")
-    if not header.simple or header.compression not in LINES:
-        return _read_with_package(path, channel, header)
+    channels = read_header(data, path).channels()
+    if channel not in channels:
+        raise UserError(f"'{path.name}' has no channel '{channel}': it has {', '.join(channels)}")
+    part, name = channels[channel]
+    check_flat(part, path)
+    if not part.simple:
+        return _to_display(_read_with_package(path, name, part), part.data, part.display)
     try:
-        return _read_lines(data, header, channel)
+        return _to_display(_read_lines(data, part, name), part.data, part.display)
     except (struct.error, ValueError, IndexError, OverflowError, zlib.error) as error:
         raise UserError(f"the EXR image '{path}' is cut short or damaged ({error}): write it again") from error
 
 
+def check_flat(part: ExrPart, path: Path) -> None:
+    """Raise UserError for a deep part of an EXR image."""
+    if part.deep:
+        raise UserError(
+            f"'{path.name}' is a deep image, with several samples for each pixel in place of one depth: flatten it in"
+            " the program that made it, and write it again"
+        )
+
+
 def read_channels(path: str | Path) -> dict[str, np.dtype]:
-    """Return the channels of an EXR image, by name. Reads no more than its beginning."""
-    return _read_header_of(path).channels
+    """Return the channels of an EXR image, by name ('part.channel' in one of several parts), with their types."""
+    return {name: part.channels[own] for name, (part, own) in read_header_of(path).channels().items()}
 
 
 def exr_size(path: str | Path) -> tuple[int, int]:
-    """Return height and width of an EXR image. Reads no more than its beginning."""
-    header = _read_header_of(path)
-    return header.height, header.width
+    """Return height and width of the image that an EXR file is of. Reads no more than its beginning."""
+    return read_header_of(path).parts[0].display.size
 
 
-def choose_channel(paths: Sequence[Path], wanted: str | None) -> str:
-    """Return the channel of depth that all files have: `wanted`, or the one that looks like depth.
-
-    Raises UserError where there is none, where there are several, and where a file lacks the first one's.
-    """
-    channel = _choose_channel(paths[0], wanted)
-    for path in paths[1:]:
-        if channel not in read_channels(path):
-            raise UserError(f"'{path.name}' has no channel '{channel}', which '{paths[0].name}' has")
-    return channel
-
-
-def _choose_channel(path: Path, wanted: str | None) -> str:
-    names = list(read_channels(path))
-    if wanted is not None:
-        if wanted not in names:
-            raise UserError(f"'{path.name}' has no channel '{wanted}': it has {', '.join(names)}")
-        return wanted
-    for likely in DEPTH_CHANNELS:
-        matching = [name for name in names if name.split(".")[-1].upper() == likely]
-        # An image's own channels have no layer or one whose name does not mention depth.
-        if likely in IMAGE_CHANNELS and len(names) > 1:
-            layers = [name for name in matching if "DEPTH" in name.upper()]
-            matching = layers or (matching if set("RGBA") >= set(names) else [])
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            raise UserError(f"'{path.name}' has several channels of depth ({', '.join(matching)}): say which to take")
-    if len(names) == 1:
-        return names[0]
-    raise UserError(f"'{path.name}' has no channel that looks like depth: say which of {', '.join(names)} to take")
+def _to_display(pixels: np.ndarray, data: Window, display: Window) -> np.ndarray:
+    """Return the pixels of the data window in the display window: cut where they are more, NaN where they are less."""
+    if data == display:
+        return pixels
+    height, width = display.size
+    result = np.full((height, width), np.nan, np.float32)
+    top, left = data.top - display.top, data.left - display.left
+    rows = slice(max(top, 0), min(top + pixels.shape[0], height))
+    columns = slice(max(left, 0), min(left + pixels.shape[1], width))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        inside = pixels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        result[rows, columns] = inside
+    return result
 
 
-def _read_header_of(path: str | Path) -> ExrHeader:
-    path = existing(path, "EXR image")
-    with path.open("rb") as file:
-        return read_header(file.read(HEADER_BYTES), path)
-
-
-def read_header(data: bytes, path: Path) -> ExrHeader:
-    """Return the header of the first part. Raises UserError for anything but an EXR image."""
-    try:
-        magic, version = struct.unpack_from("<II", data)
-        if magic != MAGIC:
-            raise UserError(f"'{path}' is not an EXR image, whatever its name says")
-        attributes, end = _read_attributes(data, 8)
-        left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
-        code = attributes["compression"][0]
-        compression = COMPRESSIONS[code] if code < len(COMPRESSIONS) else f"number {code}"
-        height, width = bottom - top + 1, right - left + 1
-        if not (height > 0 and width > 0 and height * width <= MOST_PIXELS):
-            raise ValueError(f"a size of {width} x {height}")
-        channels, sampled = _parse_channels(attributes["channels"])
-    except (struct.error, IndexError, KeyError, ValueError, OverflowError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"the EXR image '{path}' is cut short or damaged ({error}): write it again") from error
-    simple = not version & (TILED | DEEP | PARTS) and sampled
-    return ExrHeader(height, width, top, compression, channels, simple, end)
-
-
-def _read_attributes(data: bytes, offset: int) -> tuple[dict[str, bytes], int]:
-    """Return the attributes of a header by name, and the offset of what comes after it."""
-    attributes = {}
-    while data[offset] != 0:
-        name, offset = _read_text(data, offset)
-        _, offset = _read_text(data, offset)  # the attribute's type
-        (size,) = struct.unpack_from("<i", data, offset)
-        offset += 4
-        if size < 0 or offset + size > len(data):
-            raise ValueError(f"attribute '{name}' of {size} bytes")
-        attributes[name] = data[offset : offset + size]
-        offset += size
-    return attributes, offset + 1
-
-
-def _read_text(data: bytes, offset: int) -> tuple[str, int]:
-    end = data.index(b"\0", offset, offset + 256)
-    return data[offset:end].decode("utf-8", "replace"), end + 1
-
-
-def _parse_channels(data: bytes) -> tuple[dict[str, np.dtype], bool]:
-    """Return names with types, and whether all channels have a value for every pixel."""
-    channels, offset, sampled = {}, 0, True
-    while data[offset] != 0:
-        name, offset = _read_text(data, offset)
-        kind, _, across, down = struct.unpack_from("<iB3xii", data, offset)
-        offset += 16
-        if not 0 <= kind < len(TYPES):
-            raise ValueError(f"channel '{name}' of type {kind}")
-        channels[name] = TYPES[kind]
-        sampled &= across == down == 1
-    if not channels:
-        raise ValueError("no channels")
-    return channels, sampled
-
-
-def _read_lines(data: bytes, header: ExrHeader, channel: str) -> np.ndarray:
-    per_chunk = LINES[header.compression]
-    chunks = -(-header.height // per_chunk)
-    offsets = struct.unpack_from(f"<{chunks}Q", data, header.data)
-    sizes = {name: kind.itemsize * header.width for name, kind in header.channels.items()}
+def _read_lines(data: bytes, part: ExrPart, channel: str) -> np.ndarray:
+    per_chunk = LINES[part.compression]
+    height, width = part.data.size
+    offsets = struct.unpack_from(f"<{-(-height // per_chunk)}Q", data, part.table)
+    sizes = {name: kind.itemsize * width for name, kind in part.channels.items()}
     line = sum(sizes.values())
     names = list(sizes)
     start = sum(sizes[name] for name in names[: names.index(channel)])
-    kind = header.channels[channel]
-    result = np.empty((header.height, header.width), np.float32)
-    filled = np.zeros(header.height, bool)
+    kind = part.channels[channel]
+    result = np.empty((height, width), np.float32)
+    filled = np.zeros(height, bool)
     for offset in offsets:
+        offset += 4 * part.numbered
         row, size = struct.unpack_from("<ii", data, offset)
-        row -= header.top
-        lines = min(per_chunk, header.height - row)
-        if not 0 <= row < header.height or size < 0 or offset + 8 + size > len(data):
+        row -= part.data.top
+        lines = min(per_chunk, height - row)
+        if not 0 <= row < height or size < 0 or offset + 8 + size > len(data):
             raise ValueError("lines are missing")
         packed = data[offset + 8 : offset + 8 + size]
-        raw = packed if size == lines * line else _unpack(packed, header.compression, lines * line)
+        raw = packed if size == lines * line else _unpack(packed, part.compression, lines * line)
         for number in range(lines):
-            result[row + number] = np.frombuffer(raw, kind, header.width, number * line + start)
+            result[row + number] = np.frombuffer(raw, kind, width, number * line + start)
             filled[row + number] = True
     if not filled.all():
         raise ValueError(f"{int((~filled).sum())} lines are missing")
@@ -234,16 +131,16 @@ def _run_lengths(packed: bytes, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _read_with_package(path: Path, channel: str, header: ExrHeader) -> np.ndarray:
+def _read_with_package(path: Path, channel: str, part: ExrPart) -> np.ndarray:
     try:
         import OpenEXR
     except ImportError as error:
-        kept = f"{header.compression} compression" if header.simple else "tiles, several parts or a coarser channel"
+        kept = f"{part.compression} compression" if part.compression not in LINES else "tiles or a coarser channel"
         raise need("OpenEXR", f"reading '{path.name}', an EXR image with {kept},", "formats") from error
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
-            pixels = file.channels()[channel].pixels
-        if pixels.ndim != 2 or pixels.shape != (header.height, header.width):
+            pixels = file.channels(part.number)[channel].pixels
+        if pixels.ndim != 2 or pixels.shape != part.data.size:
             raise ValueError(f"shape {pixels.shape}")
     except Exception as error:  # the library raises whatever its reader does
         raise UserError(f"the EXR image '{path}' cannot be read ({error}): render or copy it again") from error

@@ -1,4 +1,4 @@
-"""Gray PNG images of depth, 8 or 16 bits, checked to their last byte before they are decoded."""
+"""PNG images of depth, 8 or 16 bits, checked to their last byte before they are decoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..libraries import opencv
-from .exr import MOST_PIXELS
+from ..limits import MOST_PIXELS
 
 START = b"\x89PNG\r\n\x1a\n"
 # By so much of the largest value the channels of an image may differ and still count as gray.
@@ -41,10 +41,10 @@ def png_size(path: Path) -> tuple[int, int]:
     return height, width
 
 
-def read_png(path: Path, as_shares: bool) -> np.ndarray:
-    """Return a gray PNG (H, W) float32: whole numbers as they are, or as shares of the largest.
+def read_png(path: Path) -> np.ndarray:
+    """Return the whole numbers of a PNG, gray (H, W) or RGB (H, W, 3); alpha is dropped.
 
-    Raises UserError for a file that is cut short, damaged or in colors.
+    Raises UserError for a file that is cut short or damaged.
     """
     cv2 = opencv("reading PNG images")
     png_size(path)
@@ -57,14 +57,21 @@ def read_png(path: Path, as_shares: bool) -> np.ndarray:
         image = None
     if image is None:
         raise UserError(f"the PNG image '{path}' cannot be read: write or copy it again")
-    largest = np.float32(np.iinfo(image.dtype).max)
-    if image.ndim == 3:
-        color = image[..., :3].astype(np.int32)
-        if np.abs(color - color[..., :1]).max() > largest * GRAY_TOLERANCE:
-            raise UserError(f"'{path.name}' is in colors: depth is a gray image, without a color map")
-        image = image[..., 0]
-    values = image.astype(np.float32)
-    return values / largest if as_shares else values
+    return np.ascontiguousarray(image[..., 2::-1]) if image.ndim == 3 else image
+
+
+def to_gray_png(image: np.ndarray, path: Path) -> np.ndarray:
+    """Return the pixels of a PNG, gray or RGB, as (H, W). Raises UserError for an image in colors."""
+    if image.ndim == 2:
+        return image
+    color = image.astype(np.int64)
+    if np.abs(color - color[..., :1]).max() > np.iinfo(image.dtype).max * GRAY_TOLERANCE:
+        raise UserError(
+            f"'{path.name}' is in colors of no colormap that is known: depth is a gray image, or one colored by turbo,"
+            " jet, Spectral, viridis, magma, inferno or plasma"
+        )
+    gray: np.ndarray = image[..., 0]
+    return gray
 
 
 def _check_chunks(data: bytes, path: Path) -> None:

@@ -11,9 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..clip_files import ARRAY, FOLDER, IMAGE, VIDEO, ClipFile, Reader, choose_reader
-from .files import ENDINGS, open_depth
+from ..clip_files import ARRAY, FOLDER, IMAGE, VIDEO, ClipFile, Reader, choose_reader, open_color_clip
+from ..errors import UserError
+from ..files import is_folder
+from ..frame_order import find_frames
+from .colormaps import DecodedFrames, few_frames, recognize
+from .conventions import find_convention
+from .files import DepthFiles, open_depth
+from .image_formats import ENDINGS
 from .png import png_bits
+
+READ_AS = {"depth": "metres", "auto": "disparity"}  # the convention in which a kind of numbers is read
+DISTANCES = ("Z", "DEPTH", "SCENEDEPTH", "WORLDDEPTH")  # channels of an EXR image that renderers write as distances
 
 
 @dataclass(frozen=True)
@@ -30,24 +39,61 @@ class DepthReader:
     kind: str = "auto"
 
 
-def open_depth_clip(path: str | os.PathLike[str], kind: str = "auto") -> ClipFile:
-    """Open a clip of depth; its `kind` is what the numbers are. Raises UserError for a file that cannot be read."""
-    file = Path(path).expanduser()
+def open_depth_clip(
+    path: str | os.PathLike[str], kind: str = "auto", convention: str = "auto", channel: str | None = None
+) -> ClipFile:
+    """Open a clip of depth; its `kind` is what the numbers are.
+
+    convention: of images that `open_depth` reads ('auto': by the file). channel: of EXR images (None: the one that
+    looks like depth). Raises UserError for a file that cannot be read or has no such convention or channel.
+    """
+    file = Path(os.path.expanduser(path))
+    if convention != "auto" or channel:
+        return _open_stated(file, kind, convention, channel)
     reader = choose_reader(DEPTH_READERS, file)
     kind = reader.kind if kind == "auto" else kind
     return replace(reader.open(file, kind), kind=kind)
 
 
+def _open_stated(file: Path, kind: str, convention: str, channel: str | None) -> ClipFile:
+    first = _first_rendered(file)
+    if first is None or first.suffix.lower() not in ENDINGS:
+        raise UserError(
+            f"a depth convention or channel is stated for '{file.name}', but only images in {', '.join(ENDINGS)} have"
+            " one: leave it away"
+        )
+    stated = kind if convention == "auto" else find_convention(convention).kind
+    if kind not in ("auto", stated):
+        raise UserError(
+            f"the depth is said to be '{kind}', but the numbers of the convention '{convention}' are of the kind"
+            f" '{stated}': leave one of them at 'auto'"
+        )
+    if convention == "auto":
+        stated = choose_reader(DEPTH_READERS, file).kind if kind == "auto" else kind
+        convention = READ_AS.get(stated, stated)
+    return replace(_of_files(file, open_depth(file, convention, channel), stated), kind=stated)
+
+
 def _open_rendered(path: Path, kind: str) -> ClipFile:
-    files = open_depth(path, "metres" if kind == "depth" else kind)
-    return ClipFile(files, still=not path.is_dir(), warnings=files.warnings)
+    files = open_depth(path, READ_AS.get(kind, kind))
+    return _of_files(path, files, kind)
+
+
+def _of_files(path: Path, files: DepthFiles, kind: str) -> ClipFile:
+    warnings = files.warnings
+    if kind == "disparity" and (files.channel or "").upper().split(".")[-1] in DISTANCES:
+        said = (
+            f"The EXR channel '{files.channel}' holds distances by its name, but was read as disparity (near is large)."
+        )
+        warnings += (f"{said} Say 'auto' or 'depth' if near comes out far.",)
+    return ClipFile(files, still=not path.is_dir(), warnings=warnings)
 
 
 def _first_rendered(path: Path) -> Path | None:
     """Return the file that stands for a sequence: itself, or the first EXR or PNG file of a folder."""
-    if path.is_dir():
-        return min((file for file in path.iterdir() if file.suffix.lower() in ENDINGS), default=None)
-    return path if path.is_file() else None
+    if is_folder(path):
+        return min(find_frames(path, ENDINGS), default=None)
+    return path if os.path.isfile(path) else None
 
 
 def _is_exr(path: Path) -> bool:
@@ -60,9 +106,26 @@ def _is_fine_png(path: Path) -> bool:
     return first is not None and first.suffix.lower() == ".png" and png_bits(first) == 16
 
 
+def _is_netpbm(path: Path) -> bool:
+    first = _first_rendered(path)
+    return first is not None and first.suffix.lower() in (".pgm", ".pfm")
+
+
 def _with_any_kind(reader: Reader) -> DepthReader:
     """Return a reader of clips as one of depth, whatever its numbers are."""
     return DepthReader(reader.description, reader.matches, lambda path, kind: reader.open(path))
+
+
+def _in_any_color(reader: Reader) -> DepthReader:
+    """Return a reader of images as one of depth, which may be in the colors of a colormap."""
+
+    def open_images(path: Path, kind: str) -> ClipFile:
+        shown = open_color_clip(path)
+        colormap, warnings = recognize(few_frames(shown.frames), kind, f"'{path.name}'")
+        clip = reader.open(path) if colormap is None else replace(shown, frames=DecodedFrames(shown.frames, colormap))
+        return replace(clip, warnings=(*clip.warnings, *warnings))
+
+    return DepthReader(reader.description, reader.matches, open_images)
 
 
 DEPTH_READERS: dict[str, DepthReader] = {
@@ -76,7 +139,10 @@ DEPTH_READERS: dict[str, DepthReader] = {
     "png16": DepthReader(
         "PNG of 16 bits, one file or a numbered sequence: near is bright", _is_fine_png, _open_rendered, "disparity"
     ),
-    "image": _with_any_kind(IMAGE),
-    "folder": _with_any_kind(FOLDER),
-    "video": _with_any_kind(VIDEO),
+    "netpbm": DepthReader(
+        "PGM or PFM, one file or a numbered sequence: a PGM's near is bright", _is_netpbm, _open_rendered
+    ),
+    "image": _in_any_color(IMAGE),
+    "folder": _in_any_color(FOLDER),
+    "video": _in_any_color(VIDEO),
 }

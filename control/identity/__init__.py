@@ -9,7 +9,7 @@ painter's JSON), paint.py (what the painter's nodes do with it), keyframe_select
 
 Masks along a video: follow.py (what Propagate Mask does), propagate.py (moves masks from frame to frame), clip_flow.py
 (the flow that moves them), color_cut.py (their edge, cut anew by color). preview.py: masklets as images. mask_input.py:
-masks as users connect them. mask_files.py: mask videos in files.
+masks as users connect them. mask_files.py: mask videos in files. mask_images.py: masks and labels in images.
 """
 
 from .report import MaskletFigures, NamedMasklet, masklet_figures, masklet_report

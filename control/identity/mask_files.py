@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from ..clip_files import (
     ARRAY,
     FOLDER,
     VIDEO,
-    ArrayFrames,
     ClipFile,
     Reader,
     choose_frames,
@@ -24,16 +24,49 @@ from ..clip_files import (
     is_image,
     pick_frames,
 )
+from ..errors import UserError
 from ..fit import Fit
-from ..media import read_mask
+from ..media import clip_notes, images_in
+from .mask_images import open_mask_images, split_choice
 from .slots import check_range
 
-MASK_IMAGE = Reader(
-    "one mask for the whole clip (its alpha channel where one is in use)",
-    is_image,
-    lambda path: ClipFile(ArrayFrames(read_mask(path)[None]), still=True),
-)
-MASK_READERS: dict[str, Reader] = {"image": MASK_IMAGE, "array": ARRAY, "folder": FOLDER, "video": VIDEO}
+
+@dataclass(frozen=True)
+class MaskReader:
+    """One kind of file. open: the masks in a file, of the object that is chosen behind its name, if one is."""
+
+    description: str
+    matches: Callable[[Path], bool]
+    open: Callable[[Path, str | None], ClipFile]
+
+
+def _open_image(path: Path, choice: str | None) -> ClipFile:
+    return ClipFile(open_mask_images([path], str(path), choice), still=True)
+
+
+def _open_folder(path: Path, choice: str | None) -> ClipFile:
+    return ClipFile(open_mask_images(images_in(path), str(path), choice), warnings=clip_notes(path))
+
+
+def _without_labels(reader: Reader) -> MaskReader:
+    """Return a reader of clips as one of masks, in which no object can be chosen."""
+
+    def open_clip(path: Path, choice: str | None) -> ClipFile:
+        if choice is not None:
+            raise UserError(f"'{path}' holds no labels, so there is no object '{choice}' in it: leave '#{choice}' out")
+        return reader.open(path)
+
+    return MaskReader(reader.description, reader.matches, open_clip)
+
+
+MASK_READERS: dict[str, MaskReader] = {
+    "image": MaskReader(
+        "one mask for the whole clip: white, an alpha channel in use, or labels", is_image, _open_image
+    ),
+    "array": _without_labels(ARRAY),
+    "folder": MaskReader("a folder of masks: white, an alpha channel in use, or labels", FOLDER.matches, _open_folder),
+    "video": _without_labels(VIDEO),
+}
 
 
 def read_mask_video(
@@ -44,9 +77,9 @@ def read_mask_video(
     what: the name of the file in sentences. Raises UserError for a file that cannot be read, values outside 0..1, and
     what `fit` refuses.
     """
-    file = Path(path).expanduser()
+    file, choice = split_choice(path)
     what = f"{what} '{os.fspath(path)}'"
-    clip = choose_reader(MASK_READERS, file).open(file)
+    clip = choose_reader(MASK_READERS, file).open(file, choice)
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     masks = _checked(pick_frames(clip.frames, chosen), what)
     result, more = fit_frames(masks, frames, height, width, fit, what)

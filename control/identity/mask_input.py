@@ -13,6 +13,9 @@ from ..images import resize
 from .report import format_ranges
 from .slots import check_range
 
+# A mask marks the background where so much of the image's edge is white, and so much of the image is not.
+BACKGROUND_EDGE, BACKGROUND_HOLE = 0.9, 0.01
+
 
 def fit_mask(mask: np.ndarray, height: int, width: int, what: str, image: str) -> np.ndarray:
     """Return a mask (h, w) at the size of its image, float32 0..1.
@@ -35,6 +38,23 @@ def fit_mask(mask: np.ndarray, height: int, width: int, what: str, image: str) -
         mask = resize(mask, height, width)
     result: np.ndarray = np.clip(mask, 0, 1)
     return result
+
+
+def inverted_mask_warning(mask: np.ndarray | None, what: str) -> list[str]:
+    """Return a warning where a mask (H, W) seems to mark the background, as that of the host's Load Image does.
+
+    Such a mask is white along nearly all of the image's edge, and has a hole where the object is.
+    """
+    if mask is None:
+        return []
+    white = np.asarray(mask) > 0.5
+    edge = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
+    if edge.mean() < BACKGROUND_EDGE or white.mean() > 1 - BACKGROUND_HOLE:
+        return []
+    return [
+        f"{what[:1].upper()}{what[1:]} is white along the edge of the image and black within, as masks of a background"
+        " are: switch invert_mask (on for the MASK of Load Image), or invert the file."
+    ]
 
 
 def parse_frame_numbers(text: str, frames: int) -> list[int]:

@@ -64,5 +64,8 @@ def load_estimators(path: str | Path, device: torch.device | str = "cpu") -> Est
             raise UserError(f"'{path}' does not fit this version: {name} differs in {', '.join(odd[:3])}.")
         module.load_state_dict(stored, strict=False)
         module.to(device).eval().requires_grad_(False)
-    estimators.about = json.loads(metadata.get("about", "{}"))
+    try:
+        estimators.about = dict(json.loads(metadata.get("about", "{}")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"'{path}' says nothing readable about its estimators ({error}). Download it again.") from error
     return estimators

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...control.files import size_text
 from .family import FACETS, Family, ModelFile
-from .matrix import FACET_NAMES, belonging_files, in_words, other_models
+from .matrix import FACET_NAMES, ROLE_NAMES, belonging_files, in_words, other_models
 
 CELLS = {"native": "yes", "part": "in part", "rendered": "as images", "refused": "no", "ignored": "no"}
 
@@ -22,11 +24,14 @@ def about_family(family: Family, dim: int, file_name: str = "") -> list[str]:
     lines += [f"For {FACET_NAMES[facet]}: {other_models(facet)}." for facet in missing]
     files = belonging_files(family, dim, file_name)
     if files:
-        lines.append(f"It needs {in_words([file_line(file) for file in files])}.")
+        lines.append(f"It needs {_needed(files)}.")
     return lines
 
 
-def file_line(file: ModelFile) -> str:
-    """Return a file with its folder, size and license."""
-    size = size_text(file.bytes) if file.bytes else "size: the hub says it"
-    return f"the {file.role} {file.folder}/{file.name} ({size}, {file.license})"
+def _needed(files: Sequence[ModelFile]) -> str:
+    """Each role with the files that can fill it: one of them is enough."""
+    roles: dict[str, list[str]] = {}
+    for file in files:
+        size = size_text(file.bytes) if file.bytes else "size: the hub says it"
+        roles.setdefault(file.role, []).append(f"{file.folder}/{file.name} ({size}, {file.license})")
+    return in_words([f"the {ROLE_NAMES[role]} {in_words(same, 'or')}" for role, same in roles.items()])

@@ -130,7 +130,7 @@ def _config(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return the config in the metadata; empty where there is none that can be read."""
     try:
         config = json.loads(metadata.get("config", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 

@@ -13,7 +13,7 @@ from . import model_files
 from .distilled import DISTILLED
 from .driven import SPAN
 from .family import FACETS, Family, ModelFile, Settings, Variant
-from .matrix import FAMILIES, families_that_take, in_words
+from .matrix import FAMILIES, ROLE_NAMES, families_that_take, in_words
 
 _WIDTH = 118
 _COLUMNS = {
@@ -31,15 +31,6 @@ _WISHES = {
     "source": "what an existing video becomes",
 }
 _HOW = {"native": "**yes**", "part": "in part", "rendered": "as images", "refused": "no", "ignored": "no"}
-
-_ROLES = {
-    "model": "model",
-    "second expert": "second expert",
-    "lora": "LoRA",
-    "text encoder": "text encoder",
-    "vae": "VAE",
-    "clip vision": "CLIP vision model",
-}
 
 _INTRODUCTION = """
 You say once what you want: a camera path, people and things with reference images, masks of who is where, depth, a
@@ -208,7 +199,7 @@ def _file_table(files: Sequence[tuple[Variant | None, ModelFile]]) -> str:
     """Return the table of files, with the size of the model that they are for."""
     rows = [
         (
-            f"{variant.name}, {_ROLES[file.role]}" if variant else _ROLES[file.role],
+            f"{variant.name}, {ROLE_NAMES[file.role]}" if variant else ROLE_NAMES[file.role],
             f"[{file.name}](https://huggingface.co/{file.repository})",
             size_text(file.bytes) if file.bytes else "-",
             file.folder,

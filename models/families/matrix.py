@@ -22,6 +22,15 @@ FACET_NAMES = {
     "depth": "a depth clip",
     "source": "a source video",
 }
+# Roles of files in the words of a sentence.
+ROLE_NAMES = {
+    "model": "model",
+    "second expert": "second expert",
+    "lora": "LoRA",
+    "text encoder": "text encoder",
+    "vae": "VAE",
+    "clip vision": "CLIP vision model",
+}
 _OTHER_EXPERT = {"high": "low", "low": "high"}
 _BY_HOW = ("native", "part", "rendered")
 

@@ -57,11 +57,12 @@ def _identity_notes(item: IdentityCondition, family: Family) -> list[Note]:
     for identity in item.identities:
         if identity.strength == 0:
             continue
-        read += len(identity.images)
-        if support.taken and read > family.most_identities:
-            sentence = f"{family.name} reads {family.most_identities} reference images at most; this would be {read}."
+        count = read + len(identity.images)
+        if support.taken and count > family.most_identities:
+            sentence = f"{family.name} reads {family.most_identities} reference images at most; this would be {count}."
             notes.append(Note("identity", "refused", sentence, identity.name))
         else:
+            read = count
             notes.append(Note("identity", support.how, support.sentence, identity.name))
         if identity.mask_video is not None:
             notes.append(Note("mask", masks.how, masks.sentence, identity.name))

@@ -45,8 +45,8 @@ def with_layer_formats(paths: Sequence[Path], header: Header) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             for name in (name for name in file.keys() if name.endswith(_LAYER)):  # noqa: SIM118 (it is not a dict)
                 try:
-                    layers[name.removesuffix(_LAYER)] = json.loads(bytes(file.get_tensor(name).tolist()))
-                except ValueError:
+                    layers[name.removesuffix(_LAYER)] = json.loads(file.get_tensor(name).numpy().tobytes())
+                except (ValueError, TypeError):
                     return metadata
     return {**metadata, METADATA: json.dumps({"layers": layers})}
 

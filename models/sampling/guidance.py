@@ -66,6 +66,12 @@ class Guidance:
         """The term that guides by the text, if there is one."""
         return next((term for term in self.terms if term.name == "text"), None)
 
+    def with_text(self, scale: float) -> Guidance:
+        """Return the same formula with another scale of the text."""
+        return replace(
+            self, terms=tuple(replace(term, scale=scale) if term is self.text else term for term in self.terms)
+        )
+
     @property
     def projected(self) -> tuple[Term, ...]:
         """The terms with a projection whose scale is not 0."""
@@ -103,12 +109,13 @@ class GuidedPrediction:
 
     def _projected(self, term: Term, projection: Projection, predictions: Mapping[str, torch.Tensor]) -> torch.Tensor:
         plus, passes = predictions[term.plus], (term.plus, term.minus)
-        difference = (plus - predictions[term.minus]).double()
+        exact = torch.float32 if plus.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        difference = (plus - predictions[term.minus]).to(exact)
         if projection.momentum:
             if passes in self._momentum:
                 difference = difference + projection.momentum * self._momentum[passes]
             self._momentum[passes] = difference
-        return project(difference, plus.double(), projection).to(plus.dtype)
+        return project(difference, plus.to(exact), projection).to(plus.dtype)
 
 
 def project(difference: torch.Tensor, prediction: torch.Tensor, projection: Projection) -> torch.Tensor:

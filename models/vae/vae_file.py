@@ -14,6 +14,8 @@ from ..weights.fingerprint import weights_fingerprint
 from ..weights.tensor_file import load_strict, read_tensors, write_tensors
 from .autoencoder import VAE
 
+MOST_CHANNELS = (4096, 1024, 64)  # of the network, the latent and the images: beyond any VAE
+
 
 def save_vae(
     path: str | Path, vae: VAE, metadata: dict[str, object] | None = None, dtype: torch.dtype = torch.bfloat16
@@ -39,7 +41,11 @@ def load_vae(path: str | Path, device: str | torch.device = "cpu", dtype: torch.
     gamma, stem = tensors.get("decoder.head.0.gamma"), tensors.get("encoder.conv1.weight")
     if gamma is None or stem is None or "conv2.weight" not in tensors:
         raise UserError(f"'{path}' is not a Wan 2.1 VAE: it has other keys, such as {sorted(tensors)[:3]}.")
-    vae = VAE(dim=gamma.shape[0], z_dim=tensors["conv2.weight"].shape[0], channels=stem.shape[1])
+    latent = tensors["conv2.weight"]
+    sizes = [*gamma.shape[:1], *latent.shape[:1], *stem.shape[1:2]]
+    if len(sizes) != 3 or not all(1 <= size <= most for size, most in zip(sizes, MOST_CHANNELS, strict=True)):
+        raise UserError(f"'{path}' is not a Wan 2.1 VAE: its width, latent and image channels would be {sizes}.")
+    vae = VAE(dim=sizes[0], z_dim=sizes[1], channels=sizes[2])
     load_strict(vae, tensors, path, f"Wan 2.1 VAE of width {vae.dim}")
     return vae.to(device, dtype).eval().requires_grad_(False)
 

@@ -18,7 +18,7 @@ from ...control.errors import UserError
 from ..backbone.transformer import FullDiT
 from ..conditioning.text import TextEncoder
 from ..config import FullDiTConfig
-from .tensor_file import PathLike, load_strict, read_metadata, read_tensors, write_tensors
+from .tensor_file import PathLike, check_fit, load_strict, read_header, read_metadata, read_tensors, write_tensors
 
 FORMAT = "fulldit"
 TEXT = "text_encoder."
@@ -95,6 +95,9 @@ def load_model(
             f"'{path}' has no text encoder of its own (it was trained with {config.text!r}), which this command needs. "
             f"Use it in ComfyUI with a CLIP loader."
         )
+    # A config may promise more than the file holds: nothing is allocated before the shapes agree.
+    shapes = {name: shape for name, shape in read_header(path)[0].items() if not name.startswith(TEXT)}
+    check_fit(FullDiT(config, device="meta"), shapes, path, "model that its config describes")
     tensors = read_tensors(path)
     model = FullDiT(config, device=device, dtype=dtype)
     text = TextEncoder(dim=config.text_dim, device=device, dtype=dtype)

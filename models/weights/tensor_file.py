@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -50,17 +51,31 @@ def parse_header(path: PathLike) -> Header:
         header = brace + file.read(length - 1) if 2 <= length <= MAX_HEADER else b""
     try:
         entries = json.loads(header)
-        metadata = dict(entries.pop("__metadata__", {}))
-        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+        metadata = _texts(entries.pop("__metadata__", {}))
+        shapes = {name: _whole_numbers(entry["shape"]) for name, entry in entries.items()}
         dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
-        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+        end = max((_whole_numbers(entry["data_offsets"])[1] for entry in entries.values()), default=0)
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
         if header and len(header) < length:
             raise UserError(_cut_short(path, size)) from error
         raise UserError(f"'{path}' is not a safetensors file. Choose one that ends in .safetensors.") from error
     if size < 8 + length + end:
         raise UserError(_cut_short(path, size))
     return Header(shapes, dtypes, metadata)
+
+
+def _whole_numbers(value: Any) -> tuple[int, ...]:
+    """Return a list of sizes or places. Raises ValueError for anything else."""
+    if not isinstance(value, list) or not all(type(number) is int and number >= 0 for number in value):
+        raise ValueError(f"{value!r} in place of whole numbers")
+    return tuple(value)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Return metadata, which is text by name. Raises ValueError for anything else."""
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("metadata that is not text")
+    return value
 
 
 def read_metadata(path: PathLike) -> dict[str, str]:
@@ -100,24 +115,31 @@ def write_tensors(path: PathLike, tensors: Mapping[str, torch.Tensor], metadata:
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: PathLike, what: str) -> None:
-    """Load `tensors` into `module`, which the error calls `what`. Raises UserError for keys or shapes that do not fit,
-    naming the first."""
-    own = module.state_dict()
-    missing = sorted(set(own) - set(tensors))
-    unknown = sorted(set(tensors) - set(own))
-    shapes = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
+    """Load `tensors` into `module`, which the error calls `what`. Raises UserError as `check_fit` does."""
+    check_fit(module, {name: value.shape for name, value in tensors.items()}, path, what)
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def check_fit(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: PathLike, what: str) -> None:
+    """Raise UserError, which calls the module `what`, for keys or shapes that do not fit it, naming the first.
+
+    The module may be on the device 'meta', where it takes no memory.
+    """
+    own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    missing = sorted(set(own) - set(shapes))
+    unknown = sorted(set(shapes) - set(own))
+    other = [name for name in own if name in shapes and own[name] != tuple(shapes[name])]
     problems = [
         problem
         for names, problem in (
             (missing, f"lacks {_first_names(missing)}"),
             (unknown, f"has {_first_names(unknown)}, which do not belong there"),
-            (shapes, f"has other shapes for {_first_names(shapes)}"),
+            (other, f"has other shapes for {_first_names(other)}"),
         )
         if names
     ]
     if problems:
         raise UserError(f"'{path}' does not fit the {what}: it {'; it '.join(problems)}. Use a file made for it.")
-    module.load_state_dict(dict(tensors), strict=True)
 
 
 def _first_names(names: list[str], count: int = 3) -> str:

@@ -50,10 +50,8 @@ class FullDiTModel(comfy.model_base.BaseModel):
         # K and V of all layers are kept beside the activations: two numbers per layer, channel and token.
         geometry = self.fulldit.geometry
         bytes_per_element = 2 * self.fulldit.num_layers * self.fulldit.dim / geometry.elements_per_token
-        self._cache_elements = bytes_per_element / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
-        self.memory_usage_shape_process = {
-            ARGUMENT: lambda shape: [shape[0], shape[1], shape[2] * (1 + self._cache_elements)]
-        }
+        cache_elements = bytes_per_element / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
+        self.memory_usage_shape_process = {ARGUMENT: lambda shape: [*shape[:2], shape[2] * (1 + cache_elements)]}
 
     def _apply_model(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -60,7 +61,7 @@ def check_vae(vae: Any, config: FullDiTConfig) -> None:
 
 
 def vae_fingerprint(vae: Any) -> str:
-    """Return the fingerprint of a host VAE's weights, kept on it after the first time."""
+    """Return the fingerprint of a host VAE's weights, kept on it; without weights one of its own."""
     known: str | None = getattr(vae, "fulldit_fingerprint", None)
     if known is None:
         from ...models.vae import fingerprint
@@ -68,7 +69,7 @@ def vae_fingerprint(vae: Any) -> str:
         try:
             known = fingerprint(vae.first_stage_model)
         except (AttributeError, TypeError):  # no module at all: a VAE of an API node
-            known = hashlib.sha256(type(vae).__name__.encode()).hexdigest()
+            known = hashlib.sha256(uuid.uuid4().bytes).hexdigest()
         vae.fulldit_fingerprint = known
     return known
 

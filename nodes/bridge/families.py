@@ -6,10 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from comfy.ldm.wan.model import WanModel
+
 from ...control.errors import UserError
 from ...models.families.detect import Detection, detect, detect_file
 from ...models.families.family import Family
 from ...models.families.matrix import FAMILIES
+from ...models.weights.lora_keys import CORE
 from .base_model import FullDiTModel
 from .tags import TAG
 
@@ -38,6 +41,9 @@ def family_of(model: Any) -> tuple[Family, str]:
     inner = getattr(model, "model", None)
     if isinstance(inner, FullDiTModel):
         return FAMILIES["fulldit"], "This is a FullDiT checkpoint."
+    network = getattr(inner, "diffusion_model", None)
+    if network is None:
+        raise UserError(f"This MODEL is a {type(inner or model).__name__} without a network: connect a model loader.")
     detection = detection_of(model)
     choice = getattr(model, "attachments", {}).get(CHOICE)
     possible = (detection.family,) if detection.family else detection.candidates
@@ -48,7 +54,7 @@ def family_of(model: Any) -> tuple[Family, str]:
             f"file."
         )
     found = choice or detection.likely
-    if found is None:
+    if found is None or not isinstance(getattr(network, "_orig_mod", network), WanModel):  # what torch.compile wraps
         raise UserError(_unknown(detection, inner))
     family = _with_lora(FAMILIES[found], model)
     return family, f"This is {family.name}, as you chose." if choice else detection.sentence
@@ -77,7 +83,7 @@ def detection_of(model: Any) -> Detection:
     elif tag is not None:
         detection = Detection(tag, (tag,), sentence=f"This is {FAMILIES[tag].name}, told by its keys.")
     else:
-        detection = detect(_shapes(inner))
+        detection = detect(_shapes(model))
     setattr(inner, DETECTED, detection)
     return detection
 
@@ -85,21 +91,35 @@ def detection_of(model: Any) -> Detection:
 def path_of(model: Any) -> str | None:
     """Return the safetensors file of a MODEL, by the factory that core's loaders keep with it, or None."""
     factory = getattr(model, "cached_patcher_init", None)
-    arguments = factory[1] if factory else ()
-    path = arguments[0] if arguments else None
+    arguments = factory[1] if isinstance(factory, tuple) and len(factory) > 1 else ()
+    path = arguments[0] if isinstance(arguments, (tuple, list)) and arguments else None
     is_file = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
     return str(path) if is_file and str(path).endswith((".safetensors", ".sft")) else None
 
 
-def _shapes(inner: Any) -> Mapping[str, tuple[int, ...]]:
-    network = getattr(inner, "diffusion_model", None)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()} if network is not None else {}
+def replaced_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Return, by their names in the network, the own shapes of weights in whose place patched ones are right now.
+
+    Clones of a MODEL share its weights: what a depth control LoRA on one of them has widened stays so until another
+    is loaded.
+    """
+    return {
+        key.removeprefix(CORE): tuple(kept.weight.shape)
+        for key, kept in getattr(model, "backup", {}).items()
+        if key.startswith(CORE)
+    }
+
+
+def _shapes(model: Any) -> Mapping[str, tuple[int, ...]]:
+    state = model.model.diffusion_model.state_dict()
+    return {name: tuple(value.shape) for name, value in state.items()} | replaced_shapes(model)
 
 
 def in_channels_of(model: Any) -> int:
     """Return the channels that the patch embedding of a MODEL reads, with the LoRAs that are on it."""
     weight = model.model.diffusion_model.patch_embedding.weight
-    channels = int(weight.shape[1])
+    shape = replaced_shapes(model).get(PATCH_EMBEDDING.removeprefix(CORE), weight.shape)
+    channels = int(shape[1])
     for patch in getattr(model, "patches", {}).get(PATCH_EMBEDDING, []):
         shape = getattr(patch[1], "calculate_shape", lambda key: None)(PATCH_EMBEDDING)
         channels = int(shape[1]) if shape is not None else channels

@@ -12,6 +12,7 @@ import torch
 from ...control.errors import UserError
 from ...models.weights.lora_keys import BIAS_TAILS, CORE, NormalizedLora, fit_to_shapes, group_by_module, normalize_lora
 from ...models.weights.tensor_file import read_tensors
+from .families import replaced_shapes
 
 
 def load_lora(model: Any, path: Path, strength: float) -> tuple[Any, str]:
@@ -69,9 +70,7 @@ def _original_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a MODEL's parameters without the patches that may be on them right now, which may widen
     them."""
     shapes = {name: tuple(p.shape) for name, p in model.model.diffusion_model.named_parameters()}
-    for key, backup in model.backup.items():
-        shapes[key.removeprefix(CORE)] = tuple(backup.weight.shape)
-    return shapes
+    return shapes | replaced_shapes(model)
 
 
 def _untaken(lora: NormalizedLora, targets: Mapping[str, Any], taken: Collection[Any]) -> list[str]:

@@ -7,6 +7,7 @@ memory, or weights to be offloaded at the wrong place.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,10 +22,11 @@ def count_references(inner: Any) -> None:
     if any(name in inner.memory_usage_factor_conds for name in REFERENCES):
         return
     inner.memory_usage_factor_conds = (*inner.memory_usage_factor_conds, *REFERENCES)
-    shapes_of_core = inner.extra_conds_shapes
+    # Without a reference of the model to itself, with which gigabytes would stay until Python looks for circles.
+    of_core, model = type(inner).extra_conds_shapes, weakref.ref(inner)
 
     def extra_conds_shapes(**kwargs: Any) -> dict[str, list[int]]:
-        shapes: dict[str, list[int]] = shapes_of_core(**kwargs)
+        shapes: dict[str, list[int]] = of_core(model(), **kwargs)
         for name in REFERENCES:
             if kwargs.get(name) is not None:
                 shapes[name] = _joint_shape(kwargs[name])
@@ -36,4 +38,5 @@ def count_references(inner: Any) -> None:
 def _joint_shape(latents: torch.Tensor | Iterable[torch.Tensor]) -> list[int]:
     """The shape (1, C, n) of one latent with as many elements as these (B, C, T, h, w) together."""
     several = [latents] if isinstance(latents, torch.Tensor) else list(latents)
-    return [1, several[0].shape[1], sum(latent.shape[0] * math.prod(latent.shape[2:]) for latent in several)]
+    channels = several[0].shape[1] if several else 0
+    return [1, channels, sum(latent.shape[0] * math.prod(latent.shape[2:]) for latent in several)]

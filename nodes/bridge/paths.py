@@ -1,4 +1,4 @@
-"""Checkpoint, VAE and LoRA files: the shipped ones, and those in the host's model folders."""
+"""Checkpoint, VAE, LoRA and video model files: the shipped ones, and those in the host's model folders."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 import folder_paths
 
 from ...control.errors import UserError
+from ...control.files import size_text
+from ...models.families.matrix import model_files
 
 EMBEDDED = "embedded"
 FOLDER = "fulldit"
+VIDEO_MODELS = "diffusion_models"
+NO_VIDEO_MODEL = "none in models/diffusion_models"  # the page shows an empty list as 'undefined'
+FIRST_MODEL = "wan2.1_bernini_1.3B_fp16.safetensors"  # the one to begin with
 ENVIRONMENT = "FULLDIT_CHECKPOINTS"  # another folder to take the embedded files from, for weights under development
 
 
@@ -36,6 +41,38 @@ def lora_names() -> list[str]:
     """Return the files in `models/loras`."""
     names: list[str] = folder_paths.get_filename_list("loras")
     return names
+
+
+def video_model_names() -> list[str]:
+    """Return the files in `models/diffusion_models`; where there is none, one entry that says so."""
+    return folder_paths.get_filename_list(VIDEO_MODELS) or [NO_VIDEO_MODEL]
+
+
+def video_model_file(name: str) -> Path:
+    """Return the file behind an entry of `video_model_names`.
+
+    Raises UserError, with where to get it, if it is not there.
+    """
+    path = folder_paths.get_full_path(VIDEO_MODELS, name)
+    if path is not None and Path(path).is_file():
+        return Path(path)
+    if name == NO_VIDEO_MODEL:
+        raise UserError(
+            f"ComfyUI's folder models/{VIDEO_MODELS} has no model yet. Download one that docs/models.md of this pack "
+            f"lists, for example {_download(FIRST_MODEL)}, put it there, press R on the page and choose it here."
+        )
+    where = f" It can be downloaded: {_download(name)}." if name in model_files() else ""
+    raise UserError(
+        f"There is no file '{name}' in ComfyUI's folder models/{VIDEO_MODELS}.{where} Put it there and press R on the "
+        f"page, or choose another one; docs/models.md of this pack lists the models."
+    )
+
+
+def _download(name: str) -> str:
+    """A file of the matrix with its address and size."""
+    file = model_files()[name]
+    size = f"{size_text(file.bytes)}, " if file.bytes else ""
+    return f"{file.name} ({size}{file.license}) from {file.url}"
 
 
 def embedded_file(name: str) -> Path:

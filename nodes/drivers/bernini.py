@@ -30,7 +30,7 @@ from .plan import Conditioning, Driver, ModelFacts, Plan, Request
 from .prepare import CachedVAE, depth_video, identities_of, references, source_video
 from .spans import over_spans, spans
 from .strengths import one_strength, say_on_or_off, say_one_strength
-from .wan import depth_keys, pad_references
+from .wan import DEPTH_KEYS, depth_keys, pad_references
 
 # In the authors' order, without a space before the prompt that follows.
 TASK_SENTENCES = {
@@ -57,13 +57,23 @@ class BerniniDriver(Driver):
             notes = say_on_or_off(notes, conditions, ["source", "depth"])
         elif facts.has_depth_lora:
             notes = say_on_or_off(notes, conditions, ["depth"])
-        return say_one_strength(notes, conditions, ["identity"], "Bernini-R")
+        notes = say_one_strength(notes, conditions, ["identity"], "Bernini-R")
+        ranges = {(one.start, one.end) for one in identities_of(conditions)}
+        return notes if len(ranges) < 2 else [_moving(note) for note in notes]
 
     def _depth_note(self, note: Note, conditions: Conditions, facts: ModelFacts) -> Note:
         if note.facet != "depth" or facts.has_depth_lora or source_video(conditions) is None:
             return note
         sentence = "Bernini-R reads depth only in place of a source video, and there is one."
         return dataclasses.replace(note, how="refused", sentence=sentence)
+
+    def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
+        """Return the authors' settings; the scale of the source video is the depth's where that stands in its place."""
+        settings = super().settings(facts, conditions)
+        if _base_name(conditions, facts) != "depth":
+            return settings
+        scales = {("depth" if name == "source" else name): scale for name, scale in settings.scales.items()}
+        return dataclasses.replace(settings, scales=scales)
 
     def prompt(self, text: str, conditions: Conditions, facts: ModelFacts) -> str:
         """Return the sentence of the task, the prompt, and the names of references that it does not name."""
@@ -74,7 +84,12 @@ class BerniniDriver(Driver):
             if not all(re.search(rf"\b{image}\b", text) for image in images)
         ]
         sentence = TASK_SENTENCES[task_of(conditions, facts)]
+        text = text.removeprefix(sentence)  # where the user wrote it
         return f"{sentence}{' '.join([text.rstrip(), *missing]).strip()}"
+
+    def projects(self, conditions: Conditions, facts: ModelFacts) -> bool:
+        """Return whether the task is guided by adaptive projection: with references alone."""
+        return task_of(conditions, facts) == "r2v"
 
     def tokens(self, conditions: Conditions, facts: ModelFacts) -> dict[str, int]:
         """Return the tokens of the streams."""
@@ -82,8 +97,7 @@ class BerniniDriver(Driver):
         sizes = [_reference_size(image.shape[1], image.shape[2]) for image in references(conditions)]
         if sizes:
             counts["identity"] = sum(facts.geometry.tokens(facts.geometry.latent_size(1, *size)) for size in sizes)
-        if base_video(conditions, facts) is not None:
-            name = "source" if source_video(conditions) is not None else "depth"
+        if name := _base_name(conditions, facts):
             counts[name] = facts.geometry.tokens(facts.geometry.latent_size(video.frames, video.height, video.width))
         return counts
 
@@ -94,7 +108,10 @@ class BerniniDriver(Driver):
 
         def streams(conditioning: Conditioning, video: bool, images: bool) -> Conditioning:
             return over_spans(
-                conditioning, parts, lambda held: _core_keys(held, encoder, facts, video=video, images=images)
+                conditioning,
+                parts,
+                lambda held: _core_keys(held, encoder, facts, video=video, images=images),
+                (KEY, *DEPTH_KEYS),
             )
 
         made = {
@@ -107,7 +124,7 @@ class BerniniDriver(Driver):
             "nVI": lambda: streams(request.negative, True, True),
             "pVI": lambda: streams(request.positive, True, True),
         }
-        guidance = guidance_of(task, _scales(request, settings))
+        guidance = guidance_of(task, _scales(request, settings, facts))
         names = dict.fromkeys([guidance.base, *(name for term in guidance.terms for name in (term.plus, term.minus))])
         text = guidance.terms[-1]
         ready = ready_model(model, settings)
@@ -164,15 +181,22 @@ def guidance_of(task: str, scales: Mapping[str, float]) -> Guidance:
     return Guidance(f"n{suffix}", (Term(text, f"p{suffix}", f"n{suffix}", name="text"),))
 
 
-def _scales(request: Request, settings: Settings) -> dict[str, float]:
-    """The scales: the user's or else the authors', times the strengths."""
-    chosen = {name: request.scales.get(name, scale) for name, scale in settings.scales.items()}
-    chosen["source"] = request.scales.get("source", request.scales.get("depth", chosen["source"]))
-    strengths = {"source": ["source", "depth"], "identity": ["identity"]}
-    return {
-        name: scale * one_strength(request.conditions, strengths[name]) if name in strengths else scale
-        for name, scale in chosen.items()
-    }
+def _base_name(conditions: Conditions, facts: ModelFacts) -> str:
+    """Which condition is the video that is edited; empty where none is."""
+    if source_video(conditions) is not None:
+        return "source"
+    return "depth" if base_video(conditions, facts) is not None else ""
+
+
+def _scales(request: Request, settings: Settings, facts: ModelFacts) -> dict[str, float]:
+    """The scales by what they guide ('source', also where depth stands in its place): the user's or else the authors',
+    times the strengths."""
+    base = _base_name(request.conditions, facts) or "source"
+    chosen = {}
+    for name, own in settings.scales.items():
+        strength = 1.0 if name == "text" else one_strength(request.conditions, [name])
+        chosen["source" if name == base else name] = request.scales.get(name, own) * strength
+    return chosen
 
 
 def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video: bool, images: bool) -> dict[str, Any]:
@@ -194,7 +218,7 @@ def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video
         reference_images={f"reference_image_{index:02d}": image for index, image in enumerate(pictures)},
         ref_max_size=LONGEST_SIDE,
     )
-    keys = depth_keys(held, encoder) if facts.has_depth_lora else {}
+    keys = depth_keys(held, encoder, facts)
     options = made.args[0][0][1]
     return {**keys, **({KEY: options[KEY]} if KEY in options else {})}
 
@@ -224,3 +248,14 @@ def _named(note: Note, names: Mapping[str, Sequence[int]]) -> Note:
         return note
     images = " and ".join(_image_names(names[note.subject]))
     return dataclasses.replace(note, sentence=f"{note.sentence} In the prompt it is {images}.")
+
+
+def _moving(note: Note) -> Note:
+    """The note of an identity where others come or go during sampling: core counts those that are there."""
+    if note.facet != "identity" or note.how == "refused":
+        return note
+    words = (
+        "The references have different ranges: while one is not there, those behind it move up by its images, and the "
+        "prompt's image0, image1, ... mean other references. Give all of them the same start and end."
+    )
+    return dataclasses.replace(note, how="part", sentence=f"{note.sentence} {words}")

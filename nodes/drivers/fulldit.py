@@ -43,6 +43,10 @@ class FullDiTDriver(Driver):
         """Return sentences about what lies beyond the clips that the checkpoint was trained on, its camera included."""
         return model_warnings(conditions, model)
 
+    def reads_whole_frames(self, conditions: Conditions) -> bool:
+        """Return False: tokens have places of their own."""
+        return False
+
     def settings(self, facts: ModelFacts, conditions: Conditions) -> Settings:
         """Return the checkpoint's own values; each condition may have a scale, which is 0: guided with the text."""
         config = config_in(facts)

@@ -45,8 +45,8 @@ class FunDriver(Driver):
         return Plan(
             model=ready_model(model, settings),
             passes={
-                "p": over_spans(request.positive, parts, keys),
-                "n": over_spans(request.negative, parts, keys),
+                "p": over_spans(request.positive, parts, keys, KEYS),
+                "n": over_spans(request.negative, parts, keys, KEYS),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
             latent=empty_latent(request.conditions.video, facts.geometry),

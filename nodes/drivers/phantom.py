@@ -22,7 +22,9 @@ from .plan import Driver, ModelFacts, Plan, Request
 from .prepare import CachedVAE, identities_of, padded_references
 from .spans import over_spans, spans
 from .strengths import one_strength, say_on_or_off, say_one_strength
-from .wan import depth_keys, pad_references
+from .wan import DEPTH_KEYS, depth_keys, pad_references
+
+KEY = "time_dim_concat"
 
 
 class PhantomDriver(Driver):
@@ -49,21 +51,22 @@ class PhantomDriver(Driver):
         encoder, parts = CachedVAE(vae), spans(request.conditions)
 
         def keys(conditions: Conditions, zero: bool = False) -> Mapping[str, Any]:
-            found = depth_keys(conditions, encoder)
+            found = depth_keys(conditions, encoder, facts)
             latents = [encoder.encode(image) for image in padded_references(conditions)]
             if latents:
                 joined = torch.cat(latents, 2)
                 # Zeros in the model's own space.
-                found["time_dim_concat"] = Wan21().process_out(torch.zeros_like(joined)) if zero else joined
+                found[KEY] = Wan21().process_out(torch.zeros_like(joined)) if zero else joined
             return found
 
         conditions = request.conditions
         text = request.scales.get("text", settings.scales["text"])
         image = request.scales.get("identity", settings.scales["identity"]) * one_strength(conditions, ["identity"])
+        replaced = (KEY, *DEPTH_KEYS)
         passes = {
-            "p": over_spans(request.positive, parts, keys),
-            "i": over_spans(request.negative, parts, keys),
-            "u": over_spans(request.negative, parts, lambda held: keys(held, zero=True)),
+            "p": over_spans(request.positive, parts, keys, replaced),
+            "i": over_spans(request.negative, parts, keys, replaced),
+            "u": over_spans(request.negative, parts, lambda held: keys(held, zero=True), replaced),
         }
         terms = [Term(image, "i", "u", name="identity"), Term(text, "p", "i", name="text")]
         ready = ready_model(model, settings)

@@ -114,6 +114,18 @@ class Driver:
         """Return the positive prompt as the model must read it."""
         return text
 
+    def check(self, conditions: Conditions) -> None:
+        """Raise UserError for conditions without which the model can do nothing."""
+        return
+
+    def reads_whole_frames(self, conditions: Conditions) -> bool:
+        """Return whether the network reads something beside the noise that has the size of whole frames."""
+        return any(item.active for item in conditions.items)
+
+    def projects(self, conditions: Conditions, facts: ModelFacts) -> bool:
+        """Return whether the guidance by the text is projected, so that it is not plain guidance at all."""
+        return False
+
     def tokens(self, conditions: Conditions, facts: ModelFacts) -> dict[str, int]:
         """Return how many tokens each condition adds to the sequence, by name; one that adds none is missing."""
         return {}
@@ -133,6 +145,11 @@ class Driver:
             said.append(
                 f"The video is {video.width}x{video.height}; {facts.family.name} was trained on "
                 f"{trained.width}x{trained.height}."
+            )
+        if 3 * video.width * video.height < trained.width * trained.height:
+            said.append(
+                f"The video is {video.width}x{video.height}, far below the {trained.width}x{trained.height} that "
+                f"{facts.family.name} was trained on: expect little of it."
             )
         return said
 

@@ -9,6 +9,7 @@ import hashlib
 from collections import OrderedDict
 from typing import Any
 
+import comfy.model_management
 import numpy as np
 import torch
 
@@ -24,30 +25,36 @@ _encoded: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
 
 
 class CachedVAE:
-    """A host VAE that remembers what it encoded, by the pixels: a new prompt or seed costs no encoding."""
+    """A host VAE that remembers what it encoded, by the pixels: a new prompt or seed costs no encoding.
+
+    What core's nodes ask of a VAE beside `encode` is the VAE's own.
+    """
 
     def __init__(self, vae: Any):
         self.vae = vae
         self._fingerprint = vae_fingerprint(vae)
 
     def __getattr__(self, name: str) -> Any:
-        """What core's nodes ask of a VAE beside encoding: its channels and compression."""
         return getattr(self.vae, name)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the raw latent of an IMAGE."""
+        """Return the raw latent of an IMAGE, which the caller may change."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
         key = (self._fingerprint, _pixel_digest(pixels))
         if key not in _encoded:
-            _encoded[key] = self.vae.encode(pixels)
+            _encoded[key] = self.vae.encode(pixels).cpu()
             while len(_encoded) > REMEMBERED:
                 _encoded.popitem(last=False)
         _encoded.move_to_end(key)
-        return _encoded[key].clone()
+        return _encoded[key].to(comfy.model_management.intermediate_device(), copy=True)
 
 
 def _pixel_digest(pixels: torch.Tensor) -> str:
-    data = pixels.detach().contiguous().cpu()
-    return hashlib.sha256(repr((tuple(data.shape), data.dtype)).encode() + data.numpy().tobytes()).hexdigest()
+    """A hash of frames, one after the other: a whole clip would be copied for it."""
+    total = hashlib.sha256(repr((tuple(pixels.shape), pixels.dtype)).encode())
+    for frame in pixels.detach():
+        total.update(frame.contiguous().cpu().view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def identities_of(conditions: Conditions) -> tuple[Identity, ...]:

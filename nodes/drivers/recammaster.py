@@ -49,15 +49,19 @@ class ReCamMasterDriver(Driver):
             return {}
         return {"source": geometry.tokens(geometry.latent_size(video.frames, video.height, video.width))}
 
-    def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
-        """Return two passes, both with the source and the poses. Raises UserError without either."""
-        conditions = request.conditions
-        source = source_video(conditions)
-        if source is None or _path(conditions) is None:
+    def check(self, conditions: Conditions) -> None:
+        """Raise UserError without a source video or without a camera path."""
+        if source_video(conditions) is None or _path(conditions) is None:
             raise UserError(
                 "ReCamMaster shows a source video from a new camera path, so it needs both: connect camera and "
                 "source_video to Conditions."
             )
+
+    def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
+        """Return two passes, both with the source and the poses."""
+        conditions = request.conditions
+        source = source_video(conditions)
+        assert source is not None  # by `check`
         latent = CachedVAE(vae).encode(source)
         parts = spans(dataclasses.replace(conditions, items=conditions.only(["camera"]).items))
 

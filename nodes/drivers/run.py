@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,10 +16,12 @@ from ...models.families.notes import Note, check_notes, leave_out, refused
 from ..bridge.sampling import SamplingSettings, run_guider, sigmas_of
 from .common import keeps_own_shift
 from .experts import ExpertsGuider, boundary_of, switch_step
-from .guider import PlanGuider, has_patches
+from .guider import PlanGuider, idle_patches
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
 from .registry import driver_of, facts_of
+from .spans import spans
 from .uni3c import align_uni3c
+from .windows import check_windows
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,23 @@ class SamplingOptions:
             raise UserError(f"'{self.distilled}' is not a known distillation: choose one of {', '.join(DISTILLED)}.")
         return DISTILLED[self.distilled].settings(own)
 
-    def resolved(self, settings: Settings, plan: Plan, facts: ModelFacts) -> SamplingSettings:
-        """Return these options with the model's own values filled in. Raises UserError for a first-frame pass of a
-        model that has none."""
-        own = self.first_frame_pass
-        if own and facts.config is None:
+    def check(self, model: Any, taken: Accepted) -> None:
+        """Raise UserError for what the model or its guidance does not have."""
+        if self.first_frame_pass and taken.facts.config is None:
             raise UserError(
                 "A first-frame pass (anchor) was set, but only FullDiT checkpoints have one: set it to 0 or to -1."
             )
+        if "cfg_pp" not in (self.sampler_name or ""):
+            return
+        if taken.driver.projects(taken.conditions, taken.facts) or second_of(model) is not None:
+            raise UserError(
+                f"The sampler {self.sampler_name} works on plain guidance of one network, which {taken.facts.name} does"
+                f" not have here: choose another, such as uni_pc."
+            )
+
+    def resolved(self, settings: Settings, plan: Plan) -> SamplingSettings:
+        """Return these options with the model's own values filled in."""
+        own = self.first_frame_pass
         return SamplingSettings(
             seed=self.seed,
             steps=self.steps or settings.steps,
@@ -139,18 +149,29 @@ def _lines(notes: Sequence[Note]) -> list[str]:
     return [f"{note.label}: Refused. {note.sentence}" if note.how == "refused" else str(note) for note in notes]
 
 
+def check(model: Any, vae: Any, taken: Accepted, scales: Mapping[str, float], settings: Settings) -> None:
+    """Raise UserError for a VAE, a size, scales or context windows that do not belong to the model and conditions."""
+    facts, video = taken.facts, taken.conditions.video
+    taken.driver.check(taken.conditions)
+    facts.geometry.check(video.frames, video.height, video.width)
+    _check_vae(vae, facts)
+    _check_scales(scales, settings, taken.conditions, facts)
+    if facts.config is None:
+        check_windows(model, len(spans(taken.conditions)))
+
+
 def plan(model: Any, vae: Any, taken: Accepted, request: Request, settings: Settings) -> Plan:
     """Return the plan of a run.
 
     Raises UserError for a VAE, texts, a size or scales that do not belong to the model.
     """
-    facts, driver, video = taken.facts, taken.driver, request.conditions.video
-    facts.geometry.check(video.frames, video.height, video.width)
-    _check_text(request.positive, facts)
-    _check_vae(vae, facts)
-    _check_scales(request.scales, settings, request.conditions, facts)
+    facts, driver = taken.facts, taken.driver
+    check(model, vae, taken, request.scales, settings)
+    for conditioning in (request.positive, request.negative):
+        _check_text(conditioning, facts)
+        _check_areas(conditioning, taken)
     made, second = driver.plan(model, vae, request, facts, settings), second_of(model)
-    frames = facts.geometry.latent_frames(video.frames)
+    frames = facts.geometry.latent_frames(request.conditions.video.frames)
     align_uni3c(made.model, frames, made.trim)
     if second is None:
         return made
@@ -164,11 +185,6 @@ def make_guider(made: Plan) -> PlanGuider:
     """Return the guider of a plan."""
     guider = PlanGuider(made.model) if made.second is None else ExpertsGuider(made.model)
     guider.set_plan(made)
-    text = made.guidance.text
-    if has_patches(made.model.model_options) and text is not None and text.projection is not None:
-        logging.warning(
-            "FullDiT: patches of the guidance on this MODEL do not act, since this family projects its own."
-        )
     return guider
 
 
@@ -201,6 +217,9 @@ def apply(
     lines += taken.driver.warnings(model, taken.conditions, taken.facts)
     if made.lost:
         lines.append(made.lost)
+    words = taken.driver.prompt("", taken.conditions, taken.facts)
+    if words:
+        lines.append(f"The prompt comes encoded to this node, so what the model has to read must be in it: {words}")
     if made.second is not None:
         lines.append("A stock sampler runs the high-noise MODEL alone: use the FullDiT Sampler for the pair.")
     if made.trim:
@@ -228,8 +247,13 @@ def sample(
     taken = accept(model, conditions, options.leave_out)
     facts, driver = taken.facts, taken.driver
     settings = options.chosen(driver.settings(facts, taken.conditions))
+    left_out = set(conditions.names) - set(taken.conditions.names)
+    scales = {name: scale for name, scale in options.scales.items() if name not in left_out}
+    if options.cfg is not None:
+        scales["text"] = options.cfg
+    options.check(model, taken)
+    check(model, vae, taken, scales, settings)
     text = driver.prompt(prompt, taken.conditions, facts)
-    scales = dict(options.scales) if options.cfg is None else {**options.scales, "text": options.cfg}
     request = Request(
         taken.conditions,
         _encoded(clip, text),
@@ -238,7 +262,7 @@ def sample(
         options.clip_vision,
     )
     made = plan(model, vae, taken, request, settings)
-    resolved = options.resolved(settings, made, facts)
+    resolved = options.resolved(settings, made)
     latent = run_guider(make_guider(made), made.model, made.latent, resolved)
     if made.trim:
         latent = {"samples": latent["samples"][:, :, made.trim :].contiguous()}
@@ -248,14 +272,16 @@ def sample(
 def report(model: Any, taken: Accepted, made: Plan, settings: SamplingSettings, advised: Settings, prompt: str) -> str:
     """Return what became of each condition, and how the clip was sampled, in lines."""
     scales = ", ".join(f"{term.name} {term.scale:g}" for term in made.guidance.terms)
+    passes = len(made.guidance.passes)
     shift = "your own shift" if keeps_own_shift(model) else f"shift {advised.shift:g}"
     return "\n".join(
         [
             taken.facts.sentence,
             *(str(note) for note in taken.notes),
             *taken.driver.warnings(model, taken.conditions, taken.facts),
+            *filter(None, [idle_patches(made)]),
             f"{settings.steps} steps, {settings.sampler_name}/{settings.scheduler}, {shift}; guidance: {scales}; "
-            f"{len(made.guidance.passes)} passes per step.",
+            f"{passes} {'pass' if passes == 1 else 'passes'} per step.",
             *_switch_line(made, settings),
             f"Prompt as the model reads it: {prompt}" if prompt else "No prompt.",
         ]
@@ -277,11 +303,23 @@ def _encoded(clip: Any, text: str) -> Conditioning:
 
 def _check_text(conditioning: Conditioning, facts: ModelFacts) -> None:
     """Raise UserError for the states of another text encoder than the model's."""
-    width = conditioning[0][0].shape[-1] if conditioning else 0
-    if width != facts.text_dim:
+    widths = {text.shape[-1] if text is not None else 0 for text, _ in conditioning} or {0}
+    for width in widths - {facts.text_dim}:
         raise UserError(
             f"The text encoder gives {width} numbers per token, but {facts.family.name} reads {facts.text_dim}: "
             f"connect the CLIP that belongs to it (umt5_xxl for Wan models, with the type wan)."
+        )
+
+
+def _check_areas(conditioning: Conditioning, taken: Accepted) -> None:
+    """Raise UserError for texts that hold for an area of the frames, where the conditions hold for all of them.
+
+    Core cuts the noise to the area, not what is read beside it, and completes areas without regard to ranges.
+    """
+    if taken.driver.reads_whole_frames(taken.conditions) and any("area" in options for _, options in conditioning):
+        raise UserError(
+            f"A prompt holds for an area of the frames only, but {taken.facts.family.name} reads these conditions for "
+            f"all of it: use Conditioning (Set Mask) instead of an area."
         )
 
 
@@ -293,6 +331,8 @@ def _check_vae(vae: Any, facts: ModelFacts) -> None:
             f"The VAE makes latents of {channels} channels, but {facts.family.name} reads {facts.geometry.channels}: "
             f"connect {'wan2.2_vae' if facts.geometry.channels == 48 else 'wan_2.1_vae'}."
         )
+    if facts.config is None and getattr(vae, "latent_dim", 3) != 3:
+        raise UserError(f"The VAE is one of images, but {facts.family.name} makes videos: connect wan_2.1_vae.")
 
 
 def _check_scales(scales: Mapping[str, float], settings: Settings, conditions: Conditions, facts: ModelFacts) -> None:

@@ -6,7 +6,7 @@ Core runs an entry of a CONDITIONING between two percents of sampling, both incl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,16 +65,21 @@ def _same(one: Conditions, other: Conditions) -> bool:
 
 
 def over_spans(
-    conditioning: Conditioning, parts: list[Span], keys: Callable[[Conditions], Mapping[str, Any]]
+    conditioning: Conditioning,
+    parts: list[Span],
+    keys: Callable[[Conditions], Mapping[str, Any]],
+    replaced: Iterable[str] = (),
 ) -> Conditioning:
     """Return a CONDITIONING that carries, in each span, the options that `keys` gives for its conditions.
 
-    An entry's own range is kept: only what lies in both remains.
+    An entry's own range is kept: only what lies in both remains. replaced: options that are dropped, since they are
+    from other conditions, such as those of an Apply Conditions before.
     """
     result: Conditioning = []
     for span in parts:
         extra = dict(keys(span.conditions))
         for text, options in conditioning:
+            options = {name: value for name, value in options.items() if name not in replaced}
             if len(parts) == 1:
                 result.append([text, {**options, **extra}])
                 continue

@@ -39,6 +39,10 @@ class VaceDriver(Driver):
         has_source, has_mask = source_video(conditions) is not None, region_mask(conditions) is not None
         return [_needs_other(note, has_source, has_mask) for note in say_one_strength(notes, conditions, READ, "VACE")]
 
+    def reads_whole_frames(self, conditions: Conditions) -> bool:
+        """Return True: without conditions it reads gray frames."""
+        return True
+
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Return two passes, both with what VACE is given, as its authors sample it."""
         encoder, conditions = CachedVAE(vae), request.conditions
@@ -55,8 +59,8 @@ class VaceDriver(Driver):
         return Plan(
             model=ready,
             passes={
-                "p": over_spans(request.positive, parts, keys),
-                "n": over_spans(request.negative, parts, keys),
+                "p": over_spans(request.positive, parts, keys, KEYS),
+                "n": over_spans(request.negative, parts, keys, KEYS),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
             latent=empty_latent(conditions.video, facts.geometry, lead),

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from comfy.conds import CONDNoiseShape
+from comfy.latent_formats import Wan21
 from comfy.patcher_extension import WrappersMP
-from comfy.utils import repeat_to_batch_size
 
 from ...control.conditions import Conditions
 from ...models.families.family import Settings
@@ -23,6 +24,7 @@ from .spans import over_spans, spans
 from .strengths import say_on_or_off
 
 PAD_KEY = "fulldit_pad_references"
+DEPTH_KEYS = ("concat_latent_image", "model_conds")  # of `depth_keys`, in the options of a conditioning entry
 
 
 class WanDriver(Driver):
@@ -36,17 +38,15 @@ class WanDriver(Driver):
         parts = spans(request.conditions)
 
         def keys(conditions: Conditions) -> Mapping[str, Any]:
-            return depth_keys(conditions, encoder)
+            return depth_keys(conditions, encoder, facts)
 
         scale = request.scales.get("text", settings.scales["text"])
-        ready = ready_model(model, settings)
-        if facts.has_depth_lora:
-            widen_input(ready)
+        replaced = DEPTH_KEYS if facts.has_depth_lora else ()
         return Plan(
-            model=ready,
+            model=ready_model(model, settings),
             passes={
-                "p": over_spans(request.positive, parts, keys),
-                "n": over_spans(request.negative, parts, keys),
+                "p": over_spans(request.positive, parts, keys, replaced),
+                "n": over_spans(request.negative, parts, keys, replaced),
             },
             guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
             latent=empty_latent(request.conditions.video, facts.geometry),
@@ -64,29 +64,25 @@ class DepthLoraDriver(WanDriver):
         return say_on_or_off(super().accept(conditions, facts), conditions, ["depth"])
 
 
-def depth_keys(conditions: Conditions, encoder: CachedVAE) -> dict[str, Any]:
-    """Return what core's Wan takes as the channels beside the noise: the latent of the depth. Nothing without depth."""
-    depth = depth_video(conditions)
-    return {} if depth is None else {"concat_latent_image": encoder.encode(depth)}
+def depth_keys(conditions: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
+    """Return what a MODEL with a depth control LoRA takes as the channels beside the noise: the latent of the depth,
+    or zeros in the model's own space where there is none. Nothing for other models.
 
-
-def widen_input(model: Any) -> None:
-    """Give a MODEL with a depth control LoRA its depth wherever its weights are. Changes the MODEL.
-
-    Core asks the live weight how many channels it reads. Where weights are offloaded and patched as they are used
-    (--lowvram without dynamic VRAM), that is the weight without the LoRA, and core leaves the depth out and fails.
+    Core makes these channels of `concat_latent_image`, but asks the live weight how many there are. Where weights are
+    offloaded and patched as they are used (--lowvram without dynamic VRAM), that is the weight without the LoRA, and
+    core leaves the depth out and fails: so they are there already.
     """
-    inner = model.model
-
-    def concat_cond(noise: torch.Tensor, concat_latent_image: torch.Tensor | None = None, **_: Any) -> torch.Tensor:
-        """The channels beside the noise: the depth's latent, or zeros in the model's own space."""
-        if concat_latent_image is None:
-            return torch.zeros_like(noise)
-        latent = inner.process_latent_in(concat_latent_image.to(noise))
-        widened: torch.Tensor = repeat_to_batch_size(latent, noise.shape[0])
-        return widened
-
-    model.add_object_patch("concat_cond", concat_cond)
+    if not facts.has_depth_lora:
+        return {}
+    video, depth = conditions.video, depth_video(conditions)
+    if depth is None:
+        size = facts.geometry.latent_size(video.frames, video.height, video.width)
+        return {"model_conds": {"c_concat": CONDNoiseShape(torch.zeros(1, facts.geometry.channels, *size))}}
+    latent = encoder.encode(depth)
+    return {
+        "concat_latent_image": latent,
+        "model_conds": {"c_concat": CONDNoiseShape(Wan21().process_in(latent))},
+    }
 
 
 def pad_references(model: Any) -> None:
@@ -95,7 +91,6 @@ def pad_references(model: Any) -> None:
     References have 16 channels, the widened patch embedding 32, on which core fails: the missing ones become zeros, as
     the depth of nothing.
     """
-    widen_input(model)
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, PAD_KEY, _pad_wrapper)
 
 

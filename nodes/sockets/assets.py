@@ -29,7 +29,8 @@ class ExampleAssets(NamedTuple):
 def read_example_assets() -> ExampleAssets:
     """Read the example files. Raises UserError for an installation that lacks some of them."""
     from ...control.camera.formats import read_camera
-    from ...control.media import read_image, read_mask, read_video
+    from ...control.identity.mask_images import read_mask_image
+    from ...control.media import read_image, read_video
 
     missing = [name for name in FILES if not (ASSETS / name).is_file()]
     if missing:
@@ -39,7 +40,7 @@ def read_example_assets() -> ExampleAssets:
         )
     return ExampleAssets(
         image=read_image(ASSETS / "reference.png")[None, ..., :3],
-        mask=read_mask(ASSETS / "reference_mask.png")[None],
+        mask=read_mask_image(ASSETS / "reference_mask.png")[None],
         track=read_video(ASSETS / "mask.mp4").mean(-1) > 0.5,
         depth=read_video(ASSETS / "depth.mp4"),
         camera=read_camera(ASSETS / "camera.json"),

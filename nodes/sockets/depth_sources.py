@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...control.depth.colormaps import Colormap, decode, decode_images
 from ...control.depth.extract import RawDepth, shrink_frames
 from ...control.depth.files import open_depth
 from ...control.errors import UserError
@@ -96,7 +97,14 @@ def from_depth_video(
     """Take the depth images of another node."""
     if depth is None:
         raise UserError("No depth video is connected: connect its images to depth, or choose another source.")
-    return SourceDepth(RawDepth("a depth video", to_images(depth, "the depth video").mean(-1), kind), images)
+    shown = to_images(depth, "the depth video")
+    colormap: Colormap | None = None if chunk is None else chunk.context
+    warnings: list[str] = []
+    if colormap is not None:  # later chunks are read as the first, whose colors may be more
+        values = decode(shown, colormap)
+    else:
+        values, colormap, warnings = decode_images(shown, kind, "the depth video")
+    return SourceDepth(RawDepth("a depth video", values, kind, warnings=tuple(warnings)), images, context=colormap)
 
 
 def from_files(
@@ -110,11 +118,13 @@ def from_files(
     start: int = 0,
     count: int = 0,
     longest: int = 0,
+    per_meter: float = 0.0,
 ) -> SourceDepth:
-    """Read the EXR or PNG files of a renderer or a depth camera from the input folder.
+    """Read the EXR, PNG, PGM or PFM files of a renderer or a depth camera from the input folder.
 
     fov: horizontal, in degrees, for distances along rays. start, count: the files that are taken (0: all from `start`
-    on). longest: the longer side in pixels that frames are reduced to; 0 keeps them.
+    on). longest: the longer side in pixels that frames are reduced to; 0 keeps them. per_meter: steps of the files'
+    numbers per meter; 0 leaves that to the convention.
     """
     path, channel_name = depth_sequence(files), channel.strip() or None
     lens = None
@@ -122,7 +132,7 @@ def from_files(
         planar = open_depth(path, "metres", channel_name)
         focal = 0.5 / math.tan(math.radians(fov) / 2)
         lens = np.array([focal, focal * planar.width / planar.height, 0.5, 0.5])
-    sequence = open_depth(path, convention, channel_name, lens)
+    sequence = open_depth(path, convention, channel_name, lens, per_meter or None)
     end = min(len(sequence), start + count) if count else len(sequence)
     first, stop = start, end
     if chunk is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...control.errors import UserError
-from ...control.identity.mask_input import parse_frame_numbers
+from ...control.identity.mask_input import inverted_mask_warning, parse_frame_numbers
 from ...control.identity.reference import crop_reference
 from .arrays import to_images, to_masks
 from .types import ImageTensor, MaskTensor
@@ -23,9 +23,9 @@ def crop_references(
     height: int,
     width: int,
     margin: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return references (N, height, width, 3) with what the masks show in their center, and its masks (N, height,
-    width).
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return references (N, height, width, 3) with what the masks show in their center, its masks (N, height, width),
+    and warnings.
 
     frames: the images to take, such as "0, 8"; all if empty. mask: one for each image, or for each that is taken.
     Raises UserError for another number of masks, and as `crop_reference` does.
@@ -45,4 +45,5 @@ def crop_references(
         ),
         strict=True,
     )
-    return np.stack(references), np.stack(placed_masks)
+    warnings = [said for own_mask in masks for said in inverted_mask_warning(own_mask, "the mask")]
+    return np.stack(references), np.stack(placed_masks), list(dict.fromkeys(warnings))

@@ -38,4 +38,5 @@ PageMessage: TypeAlias = dict[str, Any]  # a node's `ui`: lists by name, plain J
 HostModel: TypeAlias = Any  # MODEL: comfy.model_patcher.ModelPatcher
 HostClip: TypeAlias = Any  # CLIP: comfy.sd.CLIP
 HostVae: TypeAlias = Any  # VAE: comfy.sd.VAE
+HostClipVision: TypeAlias = Any  # CLIP_VISION_OUTPUT: comfy.clip_vision.Output
 NodeClass: TypeAlias = Any  # a class derived from io.ComfyNode, as the host calls it

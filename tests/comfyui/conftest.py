@@ -95,7 +95,7 @@ class Server:
         shutil.copy(ROOT / "assets" / VIDEO, self.folder / "input" / VIDEO)
         extra = self.folder / "paths.yaml"
         # Model folders of the tests' own, for weights that they make.
-        kinds = ("diffusion_models", "vae", "loras")
+        kinds = ("diffusion_models", "text_encoders", "vae", "loras")
         places = {"custom_nodes": self.folder / "custom_nodes", **{kind: self.models / kind for kind in kinds}}
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,11 @@
-"""A custom node for the tests alone: SAM3_TRACK_DATA and DA3_GEOMETRY without the weights that core makes them with.
+"""Custom nodes for the tests alone: what core makes with weights that are not here, without them.
 
-The values come from masks and depth images that are given; their form is core's own, made by core's own function
-where there is one.
+SAM3_TRACK_DATA and DA3_GEOMETRY come from masks and depth images that are given; their form is core's own, made by
+core's own function where there is one. CLIP and VAE of public models are the fakes of tiny_models.py.
 """
+
+import importlib.util
+from pathlib import Path
 
 import torch
 
@@ -48,4 +51,28 @@ class FullDiTTestGeometry:
         return ({"depth": depth.contiguous(), "image": images[..., :3].cpu(), "mode": "mono"},)
 
 
-NODE_CLASS_MAPPINGS = {"FullDiTTestSam3": FullDiTTestSam3, "FullDiTTestGeometry": FullDiTTestGeometry}
+class FullDiTTestTextAndVae:
+    """A text encoder and a VAE of the shapes of Wan's, and the encoded text."""
+
+    RETURN_TYPES = ("CLIP", "VAE", "CONDITIONING")
+    FUNCTION = "make"
+    CATEGORY = "FullDiT/test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        file = Path(__file__).resolve().with_name("tiny_models.py")
+        spec = importlib.util.spec_from_file_location("fulldit_tiny_models", file)
+        tiny = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tiny)
+        clip = tiny.FakeCLIP()
+        return clip, tiny.FakeVAE(), clip.encode_from_tokens_scheduled("")
+
+
+NODE_CLASS_MAPPINGS = {
+    "FullDiTTestSam3": FullDiTTestSam3,
+    "FullDiTTestGeometry": FullDiTTestGeometry,
+    "FullDiTTestTextAndVae": FullDiTTestTextAndVae,
+}

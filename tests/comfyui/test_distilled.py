@@ -36,7 +36,7 @@ def test_one_pass_per_step(model, monkeypatch, name):
     preset = module("models.families.distilled").DISTILLED[name]
     passes, report = run(model, name, monkeypatch)
     assert passes == preset.steps == 4
-    assert f"4 steps, {preset.sampler}/simple, shift {preset.shift:g}" in report and "1 passes per step" in report
+    assert f"4 steps, {preset.sampler}/simple, shift {preset.shift:g}" in report and "1 pass per step" in report
 
 
 def test_what_the_user_sets_counts(model, monkeypatch):

@@ -11,7 +11,7 @@ import torch
 from .conftest import OUT, PACK, ROOT
 from .test_api import node
 from .test_bridge import random_weights
-from .test_mask_nodes import BUILD
+from .test_mask_nodes import BUILD, SAID
 from .test_page import FIT, UPDATE, browser, crop, page, press_run  # noqa: F401 - two of them are fixtures
 
 pytestmark = pytest.mark.comfyui
@@ -335,11 +335,12 @@ def test_the_node_on_the_page_says_what_it_applied(distilled, server, page):  # 
     page.evaluate(BUILD, [chain, {"load": (0, 0), "lora": (320, 0), "report": (700, 0)}])
     history = server.wait(press_run(page))
     assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
-    (said,) = (out["text"] for out in history["outputs"].values() if "text" in out)
-    assert said[0].splitlines() == [
+    in_node, in_preview = (out["text"][0] for out in history["outputs"].values() if "text" in out)
+    assert in_node == in_preview and in_node.splitlines() == [
         f"{distilled}: 2 of 2 keys applied to 1 module, strength 0.8.",
         "Layout: no prefix, Wan's names.",
     ]
+    page.wait_for_function(f"() => ({SAID})('FullDiTLoadLora').includes('2 of 2 keys')")
     boxes = page.evaluate(FIT)
     page.evaluate("document.querySelectorAll('[data-testid=queue-notification-banner]').forEach(e => e.remove())")
     page.wait_for_timeout(1500)

@@ -249,3 +249,6 @@ def test_a_refusal_is_shown_and_says_what_to_do(server, page):
     assert kind == "execution_error" and error["node_type"] == "FullDiTConditions"
     assert "17 frames" in error["exception_message"] and "fit in time" in error["exception_message"]
     page.get_by_test_id("error-overlay").wait_for(timeout=60_000)
+    page.get_by_role("alert").filter(
+        has_text="17 frames"
+    ).wait_for()  # our sentence, which the page's overlay leaves out

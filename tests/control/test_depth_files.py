@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 
 from comfyui_fulldit.control.depth import normalize_depth, normalize_stream
+from comfyui_fulldit.control.depth.conventions import CONVENTIONS, ray_to_planar
 from comfyui_fulldit.control.depth.exr import read_channels, read_exr
-from comfyui_fulldit.control.depth.files import CONVENTIONS, open_depth, ray_to_planar
+from comfyui_fulldit.control.depth.files import open_depth
 from comfyui_fulldit.control.errors import UserError
 
-CODES = {"none": 0, "RLE": 1, "ZIPS": 2, "ZIP": 3}
-
-
-def write_exr(path, channels: dict[str, np.ndarray], compression: str = "ZIP", top: int = 0) -> None:
-    """An EXR file after its specification, written independently of the reader."""
-    channels = dict(sorted(channels.items()))
-    height, width = next(iter(channels.values())).shape
-    kinds = {"uint32": 0, "float16": 1, "float32": 2}
-
-    def attribute(name, kind, value):
-        return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
-
-    listed = b"".join(
-        name.encode() + b"\0" + struct.pack("<iiii", kinds[str(a.dtype)], 0, 1, 1) for name, a in channels.items()
-    )
-    window = struct.pack("<4i", 0, top, width - 1, top + height - 1)
-    head = struct.pack("<II", 20000630, 2)
-    head += attribute("channels", "chlist", listed + b"\0")
-    head += attribute("compression", "compression", bytes([CODES[compression]]))
-    head += attribute("dataWindow", "box2i", window) + attribute("displayWindow", "box2i", window)
-    head += attribute("lineOrder", "lineOrder", b"\0") + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
-    head += attribute("screenWindowCenter", "v2f", bytes(8))
-    head += attribute("screenWindowWidth", "float", struct.pack("<f", 1)) + b"\0"
-    chunks, step = [], 16 if compression == "ZIP" else 1
-    for row in range(0, height, step):
-        rows = range(row, min(row + step, height))
-        raw = b"".join(a[r].tobytes() for r in rows for a in channels.values())
-        if compression != "none":
-            mixed = np.frombuffer(raw, np.uint8)
-            apart = np.concatenate([mixed[::2], mixed[1::2]]).astype(int)
-            steps = np.concatenate([apart[:1], (np.diff(apart) + 128) % 256]).astype(np.uint8).tobytes()
-            packed = zlib.compress(steps) if compression != "RLE" else run_lengths(steps)
-            raw = packed if len(packed) < len(raw) else raw
-        chunks.append(struct.pack("<ii", top + row, len(raw)) + raw)
-    offset, table = len(head) + 8 * len(chunks), b""
-    for chunk in chunks:
-        table += struct.pack("<Q", offset)
-        offset += len(chunk)
-    path.write_bytes(head + table + b"".join(chunks))
-
-
-def run_lengths(data: bytes) -> bytes:
-    packed, place = b"", 0
-    while place < len(data):
-        count = 1
-        while count < 127 and place + count < len(data) and data[place + count] == data[place]:
-            count += 1
-        if count > 2:
-            packed, place = packed + bytes([count - 1, data[place]]), place + count
-        else:
-            packed, place = packed + bytes([256 - 1, data[place]]), place + 1
-    return packed
+from .exr_writer import CODES, write_exr
 
 
 def meters(frames=1, height=37, width=23) -> np.ndarray:
@@ -77,7 +24,7 @@ def meters(frames=1, height=37, width=23) -> np.ndarray:
 def test_exr_is_read_as_it_was_written(tmp_path, compression):
     (z,) = meters()
     image = {"Z": z, "R": z.astype(np.float16), "ViewLayer.ID": (z * 10).astype(np.uint32)}
-    write_exr(tmp_path / "a.exr", image, compression, top=-3)
+    write_exr(tmp_path / "a.exr", image, compression, at=(-3, 0))
     assert list(read_channels(tmp_path / "a.exr")) == ["R", "ViewLayer.ID", "Z"]
     for name, values in image.items():
         assert np.array_equal(read_exr(tmp_path / "a.exr", name), values.astype(np.float32))
@@ -191,11 +138,11 @@ def test_what_cannot_be_one_clip_is_refused_before_it_is_read(tmp_path):
     with pytest.raises(UserError, match="several channels"):
         open_depth(tmp_path / "a_2.exr", "metres")
     (tmp_path / "b_1.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match="EXR and PNG"):
+    with pytest.raises(UserError, match="EXR and PNG files"):
         open_depth(tmp_path, "metres")
     with pytest.raises(UserError, match="not a PNG"):
         open_depth(tmp_path / "b_1.png", "disparity")
-    with pytest.raises(UserError, match="neither EXR nor PNG"):
+    with pytest.raises(UserError, match="neither EXR, PNG, PGM nor PFM"):
         (tmp_path / "c.txt").write_text("1 2 3")
         open_depth(tmp_path / "c.txt", "metres")
     (tmp_path / "empty").mkdir()
@@ -221,7 +168,7 @@ def test_cut_short_and_colored_png_is_refused(tmp_path):
     save_png(path, colors)
     files = open_depth(path, "disparity")
     assert "8 bits" in files.warnings[0]
-    with pytest.raises(UserError, match="color map"):
+    with pytest.raises(UserError, match="in colors of no colormap"):
         files.frame(0)
 
 
@@ -249,3 +196,127 @@ def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):
             file.truncate(4 * 2**30)  # takes no room on the disk
         with pytest.raises(UserError, match="4.3 GB"):
             open_depth(path, "metres")
+
+
+# ---- depth of datasets ----
+
+
+def pfm(values: np.ndarray, big: bool = False) -> bytes:
+    """A PFM image: rows from the bottom up, the byte order in the sign of the scale."""
+    height, width = values.shape
+    head = f"Pf\n{width} {height}\n{'1.0' if big else '-1.0'}\n".encode()
+    return head + values[::-1].astype(">f4" if big else "<f4").tobytes()
+
+
+def pgm(values: np.ndarray, largest: int, comment: bytes = b"") -> bytes:
+    height, width = values.shape
+    head = b"P5\n" + comment + f"{width} {height}\n{largest}\n".encode()
+    return head + values.astype("u1" if largest < 256 else ">u2").tobytes()
+
+
+def test_pgm_of_16_bits_is_big_endian_and_pfm_stands_on_its_feet(tmp_path):
+    whole = np.arange(37 * 23).reshape(37, 23) * 70
+    (tmp_path / "a.pgm").write_bytes(pgm(whole, 60000, b"# a comment 12 13\n"))
+    assert open_depth(tmp_path / "a.pgm", "millimetres").frame(0)[1:] == pytest.approx(whole[1:] / 1000, rel=1e-5)
+    assert open_depth(tmp_path / "a.pgm", "disparity").frame(0) == pytest.approx(whole / 60000, rel=1e-5)
+    (tmp_path / "b.pgm").write_bytes(pgm(whole // 300, 255))
+    coarse = open_depth(tmp_path / "b.pgm", "disparity")
+    assert coarse.frame(0) == pytest.approx(whole // 300 / 255, rel=1e-5) and "8 bits" in coarse.warnings[0]
+    text = f"P2 23 37 #wide and high\n60000\n{' '.join(map(str, whole.ravel()))}\n"
+    (tmp_path / "c.pgm").write_text(text)
+    assert open_depth(tmp_path / "c.pgm", "disparity").frame(0) == pytest.approx(whole / 60000, rel=1e-5)
+    (z,) = meters()
+    z[0, 0] = np.inf
+    for big in (False, True):
+        (tmp_path / "d.pfm").write_bytes(pfm(z, big))
+        assert np.array_equal(open_depth(tmp_path / "d.pfm", "metres").frame(0), z)
+    cv2 = pytest.importorskip("cv2")
+    cv2.imwrite(str(tmp_path / "e.pgm"), whole.astype(np.uint16))
+    cv2.imwrite(str(tmp_path / "e.pfm"), z)
+    assert open_depth(tmp_path / "e.pgm", "disparity").frame(0) == pytest.approx(whole / 65535, rel=1e-5)
+    assert np.array_equal(open_depth(tmp_path / "e.pfm", "metres").frame(0), z)
+
+
+def test_pgm_and_pfm_are_clips_like_others(tmp_path):
+    from comfyui_fulldit.control.load import load_depth
+
+    clip = np.sort(meters(3, 32, 48), 1)[:, ::-1]  # near below
+    for number, frame in enumerate(clip):
+        (tmp_path / f"{number}.pfm").write_bytes(pfm(frame))
+    assert np.array_equal(load_depth(tmp_path, 3, 32, 48).values, normalize_depth(clip, "depth").values)
+    (tmp_path / "one.pgm").write_bytes(pgm(np.round(65535 / 16 / clip[0]), 4096))
+    with pytest.raises(UserError, match="PFM and PGM"):
+        load_depth(tmp_path, 3, 32, 48)
+    one = load_depth(tmp_path / "one.pgm", 1, 32, 48)
+    assert one.values == pytest.approx(normalize_depth(clip[:1], "depth").values, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.pgm", b"P6 2 2 255\n" + bytes(12), "in colors"),
+        ("a.pfm", b"PF\n2 2\n-1\n" + bytes(48), "in colors"),
+        ("a.pgm", b"hello", "not of the kind"),
+        ("a.pgm", b"P5 2", "not of the kind"),
+        ("a.pgm", b"P5 2 x 255\n1234", "damaged"),
+        ("a.pgm", b"P5 0 2 255\n1234", "no depth frame is"),
+        ("a.pgm", b"P5 99999999 99999999 255\n1234", "no depth frame is"),
+        ("a.pgm", b"P5 2 2 70000\n12345678", "no depth frame is"),
+        ("a.pfm", b"Pf 2 2 nan\n" + bytes(16), "no depth frame is"),
+        ("a.pgm", b"P5 2 2 65535\n1234567", "cut short"),
+        ("a.pgm", b"P2 2 2 255\n1 2 3", "cut short"),
+        ("a.pgm", b"P2 2 2 255\n1 2 3 four", "cut short or damaged"),
+        ("a.pfm", b"Pf 2 2 -1\n" + bytes(15), "cut short"),
+    ],
+)
+def test_damaged_pgm_and_pfm_are_refused(tmp_path, name, data, says):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=says):
+        open_depth(tmp_path / name, "disparity").frame(0)
+
+
+def test_steps_per_meter_are_a_choice(tmp_path):
+    (z,) = meters()
+    save_png(tmp_path / "a.png", np.round(z * 5000).astype(np.uint16))
+    depth = open_depth(tmp_path / "a.png", "millimetres", per_meter=5000)
+    assert depth.frame(0) == pytest.approx(z, abs=1e-4) and depth.kind == "depth"
+    for wrong in (0, -1, np.nan, np.inf):
+        with pytest.raises(UserError, match="a positive number was expected"):
+            open_depth(tmp_path / "a.png", "millimetres", per_meter=wrong)
+    for convention in ("disparity", "omniworld"):
+        with pytest.raises(UserError, match="have no such scale"):
+            open_depth(tmp_path / "a.png", convention, per_meter=5000)
+
+
+def test_omniworld_is_read_by_its_own_formula(tmp_path):
+    """Share d of 65535 is d / (1000 - 999 d) / 0.004 meters; below 0.0015 nothing was measured, above 65500 is sky."""
+    numbers = np.array([[0, 98, 99, 32768], [60000, 65000, 65500, 65501]], np.uint16)
+    save_png(tmp_path / "a.png", numbers)
+    read = open_depth(tmp_path / "a.png", "omniworld").frame(0)
+    assert np.isnan(read[0, :2]).all() and np.isinf(read[1, 3])
+    share = numbers[1, :3] / 65535
+    assert read[1, :3] == pytest.approx(share / (1000 - 999 * share) / 0.004, rel=1e-3)
+    assert read[1, 2] == pytest.approx(163.1, abs=0.5)
+
+
+def test_the_convention_and_the_channel_are_options_of_the_command_line(tmp_path):
+    from comfyui_fulldit.cli.parser import build_parser
+    from comfyui_fulldit.control.depth.readers import open_depth_clip
+    from comfyui_fulldit.control.load import load_depth
+
+    numbers = np.linspace(60000, 65400, 32 * 48).reshape(32, 48)[::-1].astype(np.uint16)
+    save_png(tmp_path / "a.png", numbers)
+    asked = ["generate", "--depth", "a.png", "--depth-convention", "omniworld", "--depth-channel", "one.Z"]
+    args = build_parser().parse_args(asked)
+    assert (args.depth_convention, args.depth_channel, args.depth_kind) == ("omniworld", "one.Z", "auto")
+    clip = load_depth(tmp_path / "a.png", 1, 32, 48, convention="omniworld")
+    exact = open_depth(tmp_path / "a.png", "omniworld").frame(0)
+    assert np.array_equal(clip.values[0], normalize_depth(exact[None], "depth").values[0])
+    write_exr(tmp_path / "a.exr", {"one.Z": meters()[0], "two.Z": meters()[0] + 1})
+    assert next(iter(open_depth_clip(tmp_path / "a.exr", channel="two.Z").frames))[0, 0] == meters()[0][0, 0] + 1
+    with pytest.raises(UserError, match="of the kind 'depth': leave one"):
+        load_depth(tmp_path / "a.png", 1, 32, 48, "disparity", convention="omniworld")
+    np.save(tmp_path / "a.npy", meters())
+    for stated in ({"convention": "metres"}, {"channel": "Z"}):
+        with pytest.raises(UserError, match="'a.npy', but only images"):
+            load_depth(tmp_path / "a.npy", 1, 32, 48, **stated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from comfyui_fulldit.models.families.about import about_family
 from comfyui_fulldit.models.families.family import FACETS, Family
 from comfyui_fulldit.models.families.matrix import (
     FACET_NAMES,
@@ -172,3 +173,12 @@ def test_the_files_that_belong_to_a_model_are_named():
     assert names_of(FAMILIES["wan-depth-lora"], 1536)[0].startswith("wan2.1-1.3b-control-lora-depth")
     assert names_of(FAMILIES["recammaster"], 1536) == shared
     assert names_of(FAMILIES["lingbot-world"], 5120) == []
+
+
+def test_of_files_that_can_replace_each_other_one_is_asked_for():
+    (needs,) = [line for line in about_family(FAMILIES["bernini-r"], 1536) if line.startswith("It needs")]
+    assert needs == (
+        "It needs the text encoder text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors (6.74 GB, Apache-2.0) or "
+        "text_encoders/umt5_xxl_fp16.safetensors (11.4 GB, Apache-2.0) and the VAE "
+        "vae/wan_2.1_vae.safetensors (254 MB, Apache-2.0)."
+    )

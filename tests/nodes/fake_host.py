@@ -58,6 +58,7 @@ def build_io() -> types.ModuleType:
     plain = ["Image", "Mask", "String", "Int", "Float", "Boolean", "Combo"]
     for name in [*plain, "Model", "Clip", "Vae", "Conditioning", "Latent"]:
         setattr(io, name, socket_type(name.upper()))
+    io.ClipVisionOutput = socket_type("CLIP_VISION_OUTPUT")
     io.Custom = socket_type
     dynamic = socket_type("COMFY_DYNAMICCOMBO_V3")
     dynamic.Option = lambda key, inputs: SimpleNamespace(key=key, inputs=inputs)

@@ -195,6 +195,42 @@ def test_a_depth_video_of_another_length_than_the_images_is_refused(host, clip):
         extract(host, {"source": "depth_video", "depth": depth_video(clip), "kind": "auto"}, images=clip[0][:5])
 
 
+@pytest.fixture(scope="module")
+def in_turbo(clip):
+    """The depth video in colors, near red."""
+    cv2 = pytest.importorskip("cv2")
+    gray = (depth_video(clip)[..., 0].numpy() * 255).round().astype(np.uint8)
+    colors = np.stack([cv2.applyColorMap(image, cv2.COLORMAP_TURBO)[..., ::-1] for image in gray])
+    return torch.from_numpy(colors.astype(np.float32) / 255)
+
+
+def test_a_depth_video_in_colors_is_read_back(host, clip, in_turbo):
+    gray = extract(host, {"source": "depth_video", "depth": depth_video(clip), "kind": "disparity"})[0]
+    found, _, report = extract(host, {"source": "depth_video", "depth": in_turbo, "kind": "disparity"})
+    assert np.abs(found.values - gray.values).max() < 0.01 and "colored by turbo" in report
+    with pytest.raises(UserError, match="depth video is colored by turbo.*no distances"):
+        extract(host, {"source": "depth_video", "depth": in_turbo, "kind": "depth"})
+
+
+def test_a_chunk_of_few_colors_is_read_as_the_first(host, in_turbo):
+    flat = in_turbo.clone()
+    flat[8:, :24] = flat[8:, 24:48]
+    manager, parts = Manager(8), []
+    for start in (0, 8):
+        images = torch.rand(8, 64, 96, 3)
+        source = {"source": "depth_video", "depth": flat[start : start + 8], "kind": "disparity"}
+        parts.append(extract(host, source, images=images, meta_batch=manager, stabilise=False)[0].values)
+    whole = extract(host, {"source": "depth_video", "depth": flat[:8], "kind": "disparity"}, stabilise=False)[0].values
+    assert np.array_equal(parts[0], whole) and np.array_equal(parts[1][:, 24:48], parts[1][:, :24])
+
+
+def test_depth_condition_reads_colors_back_and_says_so(host, clip, in_turbo):
+    gray, _ = run(host, "FullDiTDepth", images=depth_video(clip), kind="disparity").args
+    found, _ = run(host, "FullDiTDepth", images=in_turbo, kind="disparity").args
+    assert np.abs(found.values - gray.values).max() < 0.01
+    assert any("colored by turbo" in text for text in found.recipe["warnings"]) and "warnings" not in gray.recipe
+
+
 @pytest.mark.parametrize(("value", "says"), [(float("nan"), "NaN"), (0.5, "the same everywhere")])
 def test_a_depth_video_without_depth_is_refused(host, clip, value, says):
     video = torch.full_like(depth_video(clip), value)

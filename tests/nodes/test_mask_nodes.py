@@ -353,6 +353,19 @@ def test_a_reference_is_cropped_to_the_models_size(host):
     assert torch.equal(inverted[1], cover)
 
 
+def test_a_mask_of_the_background_is_noticed_and_the_switch_is_named(host):
+    """As Load Image gives it: white where the image is transparent."""
+    image = torch.rand(1, 60, 100, 3)
+    background = torch.ones(1, 60, 100)
+    background[:, 20:40, 10:30] = 0
+    for node, given in (("FullDiTCropReference", {}), ("FullDiTIdentity", {"name": "cup"})):
+        (said,) = run(host, node, image=image, mask=background, **given).kwargs["ui"]["text"]
+        assert "as masks of a background are: switch invert_mask" in said
+        assert run(host, node, image=image, mask=background, invert_mask=True, **given).kwargs["ui"]["text"] == [""]
+        assert run(host, node, image=image, mask=1 - background, **given).kwargs["ui"]["text"] == [""]
+        assert run(host, node, image=image, **given).kwargs["ui"]["text"] == [""]
+
+
 def test_without_a_mask_the_alpha_or_the_whole_image_is_the_reference(host):
     image = torch.rand(2, 40, 40, 4)
     image[..., 3] = 0

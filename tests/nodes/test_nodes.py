@@ -310,3 +310,23 @@ def test_the_preview_draws_a_row_for_each_condition(host):
 def test_the_preview_of_no_condition_is_refused(host):
     with pytest.raises(UserError, match="nothing to show"):
         run(host, "FullDiTPreview", conditions=conditions(host), layout="sheet", height=64)
+
+
+def test_load_video_model_says_where_to_put_a_model_and_where_to_get_it(host, tmp_path, monkeypatch):
+    """In the list, which the page shows, and before anything runs."""
+    import folder_paths
+
+    load = host.nodes["FullDiTLoadVideoModel"]
+    (names,) = (entry.options for entry in load.define_schema().inputs if entry.id == "model_name")
+    assert names == ["none in models/diffusion_models"]
+    first = load.validate_inputs(names[0])
+    assert "folder models/diffusion_models has no model yet" in first and "docs/models.md" in first
+    assert "wan2.1_bernini_1.3B_fp16.safetensors (2.84 GB, Apache-2.0) from https://huggingface.co/" in first
+    missing = load.validate_inputs("wan2.1_vace_1.3B_fp16.safetensors")
+    assert "There is no file 'wan2.1_vace_1.3B_fp16.safetensors'" in missing and "4.31 GB" in missing
+    assert "https" not in load.validate_inputs("mine.safetensors")
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(b"1")
+    monkeypatch.setattr(folder_paths, "get_full_path", lambda folder, name: str(file))
+    assert load.validate_inputs("mine.safetensors") is True
+    assert load.validate_inputs(None) is True  # the name comes from another node

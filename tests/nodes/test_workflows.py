@@ -26,6 +26,7 @@ STOCK = {
     "WanCameraImageToVideo",
     "ModelSamplingSD3",
     "VHS_LoadVideo",
+    "PrimitiveStringMultiline",
 }
 # What each graph feeds to Conditions.
 CONDITIONS = {
@@ -54,8 +55,36 @@ SHOWN = {
 }
 
 
+# The graphs for public models: what feeds Conditions, and the families of their loaders.
+PUBLIC = {
+    "fulldit_bernini": ({"identities.identity0", "identities.identity1", "model", "source_video"}, ["bernini-r"]),
+    "fulldit_phantom": ({"identities.identity0", "identities.identity1", "model"}, ["phantom"]),
+    "fulldit_three_models": (
+        {"identities.identity0", "identities.identity1", "depth"},
+        ["bernini-r", "vace", "phantom"],
+    ),
+    "fulldit_vace": ({"identities.identity0", "identities.identity1", "depth", "model"}, ["vace"]),
+}
+TITLE = 30  # height of a node's title bar, which stands above its position
+
+
+def read(name: str) -> dict:
+    """A shipped graph by its name."""
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def of_type(graph: dict, kind: str) -> list[dict]:
+    """The nodes of a type, in the order of their numbers."""
+    return [node for node in graph["nodes"] if node["type"] == kind]
+
+
+def notes_of(graph: dict) -> str:
+    """What all notes of a graph say."""
+    return "\n".join(node["widgets_values"][0] for node in of_type(graph, "MarkdownNote"))
+
+
 def test_every_shipped_workflow_is_known_here():
-    assert [path.stem for path in WORKFLOWS] == [*CONDITIONS, "fulldit_wan_fun_camera"]
+    assert [path.stem for path in WORKFLOWS] == sorted([*CONDITIONS, *PUBLIC, "fulldit_wan_fun_camera"])
     assert not [p for p in ROOT.iterdir() if p.name in ("example", "examples", "workflow", "example_workflows")]
 
 
@@ -86,7 +115,8 @@ def test_sockets_have_the_names_and_types_of_the_nodes(graph):
         assert [[o["type"], o["name"]] for o in node["outputs"]] == [[t, n or t] for t, n in known["outputs"]]
         names = set(known["inputs"]) | {name.split(" (")[0] for name in known["inputs"]}
         for entry in node.get("inputs", []):
-            name = entry["name"].rstrip("0123456789") if "identities." in entry["name"] else entry["name"]
+            grows = entry["name"].startswith(("identities.", "conditions."))
+            name = entry["name"].rstrip("0123456789") if grows else entry["name"]
             assert name in names, f"{node['type']} has no input {entry['name']}"
 
 
@@ -184,3 +214,122 @@ def test_wan_gets_its_size_from_one_node():
         if entry["name"] in ("width", "height", "length", "camera_conditions"):
             assert links[entry["link"]][1] == nodes["FullDiTCameraToPlucker"]["id"], entry["name"]
     assert "random weights" in nodes["MarkdownNote"]["widgets_values"][0]
+
+
+def box(node: dict) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a node with its title bar."""
+    (left, top), (width, height) = node["pos"], node["size"]
+    return left, top - TITLE, left + width, top + height
+
+
+def test_no_node_lies_on_another_and_every_group_holds_its_nodes(graph):
+    boxes = [(node["title"] if "title" in node else node["type"], *box(node)) for node in graph["nodes"]]
+    for at, (name, left, top, right, bottom) in enumerate(boxes):
+        for other, left2, top2, right2, bottom2 in boxes[:at]:
+            assert left >= right2 or left2 >= right or top >= bottom2 or top2 >= bottom, (name, other)
+        for group in graph["groups"]:
+            x, y, width, height = group["bounding"]
+            inside = x <= left and right <= x + width and y <= top and bottom <= y + height
+            outside = left >= x + width or right <= x or top >= y + height or bottom <= y
+            assert inside or outside, (name, group["title"])
+
+
+def test_what_the_page_offers_to_download_is_what_the_table_says(graph):
+    """The page shows the files of `properties.models` that are missing; their names, addresses and folders are those of
+    models/families, and the node is set to the same file."""
+    from comfyui_fulldit.models.families.matrix import FAMILIES
+
+    families = FAMILIES.values()
+    table = {file.name: file for family in families for variant in family.variants for file in variant.files}
+    for node in graph["nodes"]:
+        for model in node["properties"].get("models", []):
+            assert node["widgets_values"][0] == model["name"]
+            if model["name"] in table:
+                file = table[model["name"]]
+                assert model == {"name": file.name, "url": file.url, "directory": file.folder}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_workflows_say_what_they_download(name):
+    """Every loader offers its file, and a note has its folder, address, size and license."""
+    from comfyui_fulldit.models.families.matrix import FAMILIES
+
+    graph = read(name)
+    loaders = of_type(graph, "FullDiTLoadVideoModel")
+    assert [node["widgets_values"][1] for node in loaders] == PUBLIC[name][1]
+    files = {}
+    for family in PUBLIC[name][1]:
+        smallest = FAMILIES[family].variant(1536)
+        files |= {file.name: file for file in smallest.files}
+    offered = [model["name"] for node in graph["nodes"] for model in node["properties"].get("models", [])]
+    assert len(offered) == len(loaders) + 2 and set(offered) <= set(files)
+    for file in (files[offer] for offer in offered):
+        size = f"{file.bytes / 1e9:.2f} GB" if file.bytes >= 1e9 else f"{file.bytes / 1e6:.0f} MB"
+        assert f"- {file.folder}: [{file.name}]({file.url}), {size}, {file.license}\n" in notes_of(graph) + "\n"
+    assert "random weights" in notes_of(graph)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_workflows_lead_from_their_models_to_videos(name):
+    """Each loader's model reaches a sampler of its own, whose latent becomes a video; the rest is the models' own."""
+    graph = read(name)
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    feeds = {(link[3], link[4]): nodes[link[1]] for link in graph["links"]}
+
+    def source(node: dict, name: str) -> dict:
+        place = next(at for at, entry in enumerate(node["inputs"]) if entry["name"] == name)
+        return feeds[node["id"], place]
+
+    (conditions,) = of_type(graph, "FullDiTConditions")
+    assert {entry["name"] for entry in conditions["inputs"] if entry.get("link")} == PUBLIC[name][0]
+    assert all(source(conditions, f"identities.identity{slot}")["type"] == "FullDiTIdentity" for slot in (0, 1))
+    videos = of_type(graph, "VHS_VideoCombine")
+    samplers = [source(source(video, "images"), "samples") for video in videos]
+    loaders = [source(sampler, "model") for sampler in samplers]
+    assert [node["id"] for node in loaders] == [node["id"] for node in of_type(graph, "FullDiTLoadVideoModel")]
+    for sampler, video in zip(samplers, videos, strict=True):
+        assert source(sampler, "conditions") is conditions
+        assert source(sampler, "clip")["type"] == "CLIPLoader"
+        assert source(sampler, "vae") is source(source(video, "images"), "vae") is of_type(graph, "VAELoader")[0]
+        values = dict(zip(sampler_widgets(), sampler["widgets_values"], strict=False))
+        assert (values["steps"], values["cfg"], values["negative"]) == (0, -1, "")
+        assert values["sampler_name"] == values["scheduler"] == "auto"
+        assert values["leave_out"] == (name == "fulldit_three_models")
+        assert video["widgets_values"]["format"] == "video/h264-mp4" and video["widgets_values"]["frame_rate"] == 16
+    own = [0, 0, 0] if "model" in PUBLIC[name][0] else [81, 832, 480]
+    assert conditions["widgets_values"][:3] == own
+
+
+def sampler_widgets() -> list[str]:
+    """The widgets of the sampler in the page's order, which puts one of its own behind the seed."""
+    names = widgets_of("FullDiTSampler")
+    return [*names[: names.index("seed") + 1], "control_after_generate", *names[names.index("seed") + 1 :]]
+
+
+def test_berninis_prompt_names_its_references_and_its_source_video_is_off():
+    graph = read("fulldit_bernini")
+    prompt = of_type(graph, "FullDiTSampler")[0]["widgets_values"][0]
+    assert 0 < prompt.index("image0") < prompt.index("image1")
+    modes = {node["type"]: node["mode"] for node in graph["nodes"]}
+    assert modes.pop("VHS_LoadVideo") == 2 and set(modes.values()) == {0}
+    assert "Ctrl+M" in notes_of(graph)
+
+
+@pytest.mark.parametrize("name", sorted(set(PUBLIC) - {"fulldit_bernini"}))
+def test_other_prompts_describe_the_references_in_their_order(name):
+    graph = read(name)
+    kind = "PrimitiveStringMultiline" if name == "fulldit_three_models" else "FullDiTSampler"
+    prompt = of_type(graph, kind)[0]["widgets_values"][0]
+    names = [node["widgets_values"][0] for node in of_type(graph, "FullDiTIdentity")]
+    assert [prompt.index(name) for name in names] == sorted(prompt.index(name) for name in names)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_images_and_clips_that_public_workflows_ask_for_are_in_the_pack(name):
+    graph = read(name)
+    files = [node["widgets_values"][0] for node in of_type(graph, "LoadImage")]
+    files += [node["widgets_values"]["video"] for node in of_type(graph, "VHS_LoadVideo")]
+    assert len(files) == 2 + (name != "fulldit_phantom")
+    for file in files:
+        assert (ROOT / "assets" / file).is_file() and f"assets/{file}" in notes_of(graph)
+        assert f"`{file}`" in (ROOT / "assets" / "README.md").read_text(encoding="utf-8")

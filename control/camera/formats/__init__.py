@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...files import JsonObject, existing
+from ...files import JsonObject, existing, is_folder
 from ..trajectory import CameraTrajectory
 from .colmap import COLMAP, COLMAP_BINARY
 from .format import DEFAULT_ASPECT, DEFAULT_FRAMES, UNKNOWN_UNIT, Format, ReadOptions
@@ -99,8 +99,8 @@ def read_camera(
     cameras that points the other way than x right, y down, z forward, one of MIRRORS.
     Raises UserError for a missing, truncated or foreign file: its name, the line where there is one, what was expected.
     """
-    path = Path(path).expanduser()
-    source = Source(path if path.is_dir() else existing(path, "camera file"))
+    path = Path(os.path.expanduser(path))
+    source = Source(path if is_folder(path) else existing(path, "camera file"))
     try:
         trajectory = _read(source, ReadOptions(default_frames, aspect, camera, mirror))
         distance = float(abs(trajectory.c2w[:, :, 3]).max())

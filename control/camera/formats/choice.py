@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ...errors import UserError
-from .values import natural_sort_key
+from ...frame_order import natural_sort_key
 
 # Names that a sentence lists.
 _LISTED = 12

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import atomic_path
+from ...frame_order import natural_sort_key
 from .. import rotations
 from ..trajectory import CameraTrajectory, invert, make_poses
 from . import colmap_binary
@@ -25,7 +26,7 @@ from .frame_names import spread_by_names
 from .lens import check_projection, distortion_notes, nominal_size
 from .mirror import mirrored
 from .source import MAX_SCENE_BYTES, MAX_TEXT_BYTES, Source
-from .values import check_frames, excerpt, natural_sort_key
+from .values import check_frames, excerpt
 
 # Model name: number in binary files, number of parameters, number of focal lengths among them
 # (src/colmap/sensor/models.h; focal lengths come first, then the principal point).

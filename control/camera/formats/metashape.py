@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ...errors import UserError
+from ...frame_order import natural_sort_key
 from ..even_times import MAX_FRAMES
 from ..trajectory import CameraTrajectory
 from .choice import choose
@@ -21,7 +22,7 @@ from .frame_names import spread_by_names
 from .lens import check_projection, default_intrinsics, distortion_notes
 from .mirror import mirrored
 from .source import Source
-from .values import check_frames, excerpt, natural_sort_key
+from .values import check_frames, excerpt
 
 # About ten for a photo; a tag takes many times its text in memory.
 MAX_TAGS = 10 * MAX_FRAMES

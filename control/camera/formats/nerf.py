@@ -16,6 +16,7 @@ from einops import rearrange
 
 from ...errors import UserError
 from ...files import JsonObject, write_json
+from ...frame_order import natural_sort_key
 from ..even_times import spread_by_numbers
 from ..trajectory import CameraTrajectory
 from .axes import flip_camera_yz, to_4x4
@@ -24,7 +25,7 @@ from .format import DEFAULT_FPS, UNKNOWN_UNIT, Format, ReadOptions
 from .frame_names import spread_by_names
 from .lens import check_projection, default_intrinsics, distortion_notes, nominal_size
 from .mirror import mirrored
-from .values import frame_objects, frame_values, natural_sort_key, number, number_array, positive_number
+from .values import frame_objects, frame_values, number, number_array, positive_number
 
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
 _DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")

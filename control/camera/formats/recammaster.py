@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import write_json
+from ...frame_order import natural_sort_key
 from ..trajectory import CameraTrajectory, make_poses
 from .choice import choose
 from .format import METER, Format, ReadOptions
@@ -22,7 +23,7 @@ from .frame_names import spread_by_names
 from .lens import default_intrinsics
 from .mirror import mirrored
 from .source import Source
-from .values import check_frames, excerpt, natural_sort_key, number_array
+from .values import check_frames, excerpt, number_array
 
 # Unreal's x y z (forward, right, up) to OpenCV's (right, down, forward): mirrors, so both sides of a rotation change.
 OPENCV_FROM_UNREAL = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
@@ -101,11 +100,6 @@ def _as_float64(value: Any) -> np.ndarray | None:
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("frames" if entry is None else str(entry) for entry in shape) + ")"
-
-
-def natural_sort_key(name: str) -> list[tuple[int, int | str]]:
-    """Return a key that sorts 'frame10' behind 'frame9'."""
-    return [(1, int(part[:18])) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def excerpt(text: str) -> str:
