@@ -23,8 +23,8 @@ class FullDiTLoadCamera(io.ComfyNode):
             category="FullDiT/camera",
             description=(
                 "A camera path from ComfyUI's input folder: this pack's JSON, RealEstate10K and CameraCtrl text, "
-                "nerfstudio and Blender transforms.json, COLMAP, TUM, glTF, USD, FBX, ReCamMaster, VideoX-Fun, and "
-                "plain matrices. The content decides the format."
+                "nerfstudio and Blender transforms.json, COLMAP, Metashape, TUM, EuRoC and other tables, ViPE, LLFF, "
+                "glTF, USD, FBX, Nuke, ReCamMaster, VideoX-Fun, and plain matrices. The content decides the format."
             ),
             search_aliases=["camera path", "trajectory", "RealEstate10K", "camera poses", "COLMAP", "import camera"],
             inputs=[

@@ -91,6 +91,9 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
     def changed(**fields) -> bytes:
         return json.dumps({**value, **fields}).encode()
 
+    def keys(time: bytes) -> bytes:
+        return b'{"format":"fulldit-camera","version":1,"keys":[{"time":' + time + b"}]}"
+
     return {
         "empty": (b"", "empty"),
         "truncated json": (good[:-40].encode(), "truncated"),
@@ -102,6 +105,12 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "no frames": (changed(frames=[]), "list with one object"),
         "no keys": (b'{"format": "fulldit-camera", "version": 1, "keys": 3}', "list of objects"),
         "empty keys": (b'{"format": "fulldit-camera", "version": 1, "keys": []}', "at least one key"),
+        "a time that is null": (b'{"format":"fulldit-camera","version":1,"keys":[{"time":null}]}', "key 0 has no time"),
+        "a time of 400 digits": (keys(b"1" * 400), "'time' of camera key 0 is '1{60}'; a number expected"),
+        "a fov of 400 digits": (keys(b'0,"fov":' + b"1" * 400), "'fov' of camera key 0 is '1{60}'; a number expected"),
+        "a position of 400 digits": (keys(b'0,"position":[0,0,' + b"1" * 400 + b"]"), "three numbers expected"),
+        "a time of 5000 digits": (keys(b"1" * 5000), "its JSON is broken"),
+        "an ease of 400 letters": (keys(b'0,"ease":"' + b"e" * 400 + b'"'), "camera key 0 is 'e{60}': choose"),
         "no pose": (changed(frames=[{"intrinsics": [1, 1, 0.5, 0.5]}]), "no 'c2w'"),
         "text as fps": (changed(fps="fast"), "'fps'"),
         "nan": (changed(fps=None), "'fps'"),
@@ -133,8 +142,9 @@ def _npy(array: np.ndarray, pickled: bool = False) -> bytes:
 def test_a_broken_file_is_refused_with_its_reason(tmp_path, what):
     content, says = broken_files()[what]
     (tmp_path / "broken").write_bytes(content)
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=says) as error:
         read_camera(tmp_path / "broken")
+    assert "\n" not in str(error.value) and len(str(error.value)) < len(str(tmp_path)) + 900, "one sentence"
 
 
 def test_missing_files_folders_and_unknown_extensions_are_refused(tmp_path):

@@ -58,6 +58,38 @@ VALUES = (None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1e308, -1e308, 0.5, "", "x
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 0x7FF8000000000000)
 
 
+CHUNK = (
+    '<?xml version="1.0"?><document><chunk label="a"><sensors><sensor id="0" type="frame">'
+    '<calibration class="adjusted"><resolution width="200" height="100"/><f>50</f><cx>1</cx><k1>0.1</k1>'
+    "</calibration></sensor></sensors><cameras>"
+    '<camera sensor_id="0" label="f1"><transform>1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>'
+    '<camera sensor_id="0" label="f4"><transform>1 0 0 3 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>'
+    "</cameras></chunk><chunk/></document>"
+)
+LINES = "".join(f"{frame * 40000} 0.5 0.9 0.5 0.5 0 0 1 0 0 -{frame} 0 1 0 0 0 0 1 0\n" for frame in (0, 1, 2, 5))
+# Of formats that are read but not written here, and of texts in other dress.
+READ_ONLY = {
+    "table.csv": b"timestamp [ns],tx,ty,tz,qx,qy,qz,qw\n"
+    + b"".join(b"%d,1,2,3,0,0,0,1\n" % (10**7 * n) for n in (1, 2, 5)),
+    "shot.chan": b"".join(b"%d 1 2 5 %d 3 0 40\n" % (frame, frame) for frame in (1001, 1002, 1005)),
+    "metashape.xml": CHUNK.encode(),
+    "utf16.txt": LINES.encode("utf-16"),
+    "commas.csv": LINES.replace(".", ",").replace(" ", ";").encode(),
+}
+
+
+def read_only_seeds(folder: Path) -> list[tuple[str, Path]]:
+    """Whole files of READ_ONLY, of LLFF and of ViPE."""
+    files = [folder / name for name in (*READ_ONLY, "poses_bounds.npy", "vipe.npz")]
+    for name, content in READ_ONLY.items():
+        (folder / name).write_bytes(content)
+    row = [0, 1, 0, 0, 100, 1, 0, 0, 7, 200, 0, 0, -1, 8, 50, 0.5, 9]
+    np.save(folder / "poses_bounds.npy", np.array([row, row], np.float64))
+    lens = np.tile([100.0, 100, 100, 50], (3, 1))
+    np.savez(folder / "vipe.npz", data=np.tile(np.eye(4), (3, 1, 1)), inds=np.array([0, 1, 4]), intrinsics=lens)
+    return [(file.name, file) for file in files]
+
+
 def seeds(folder: Path, slow: bool) -> list[tuple[str, Path]]:
     """Whole files of every format, by name: what is written here, and what Blender wrote. slow: USD and FBX alone."""
     found = []
@@ -77,6 +109,7 @@ def seeds(folder: Path, slow: bool) -> list[tuple[str, Path]]:
     )
     if not slow:
         found.append(("fulldit", folder / "fulldit_keys.json"))
+        found += read_only_seeds(folder)
     for name, entry in FORMATS.items():
         if entry.writable and bool(entry.requires) == slow:
             target = folder / f"{name}{entry.extensions[0]}"

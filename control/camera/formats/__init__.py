@@ -68,8 +68,8 @@ FORMATS: dict[str, Format] = {
     "colmap_binary": COLMAP_BINARY,
     "metashape": METASHAPE,
     "realestate10k": REALESTATE,
-    "chan": CHAN,
     "table": TABLE,
+    "chan": CHAN,
     "tum": TUM,
     "kitti": KITTI,
 }

@@ -20,6 +20,7 @@ from .source import Source
 from .values import number_rows
 
 COLUMNS = "frame tx ty tz rx ry rz and the vertical field of view (Nuke .chan)"
+ORDER_ASSUMED = "Its angles were taken in Nuke's usual rotation order ZXY: a .chan file does not say which it has."
 
 
 def _matches(source: Source) -> bool:
@@ -54,7 +55,8 @@ def _read(source: Source, options: ReadOptions) -> CameraTrajectory:
             )
         fy = 0.5 / np.tan(np.radians(fov) / 2)
         intrinsics = np.stack([fy / options.aspect, fy, np.full_like(fy, 0.5), np.full_like(fy, 0.5)], 1)
-    return spread_by_numbers(CameraTrajectory(c2w, intrinsics, unit=UNKNOWN_UNIT), rows[:, 0])
+    notes = (ORDER_ASSUMED,) if ((rows[:, 4:7] != 0).sum(1) > 1).any() else ()
+    return spread_by_numbers(CameraTrajectory(c2w, intrinsics, unit=UNKNOWN_UNIT, notes=notes), rows[:, 0])
 
 
 CHAN = Format(
