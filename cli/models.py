@@ -15,6 +15,7 @@ from ..models.families.detect import detect_file
 from ..models.families.family import FACETS, Family, ModelFile
 from ..models.families.matrix import FAMILIES, belonging_files, model_files
 from ..models.weights.downloads import RemoteFile, RemoteModel, download_file, resolve
+from ..models.weights.shards import shard_paths
 
 Result = dict[str, Any]
 
@@ -27,9 +28,14 @@ def list_families() -> Result:
 def describe_file(path: str) -> Result:
     """Return what a file of weights is, what it takes, and which files belong to it.
 
-    Raises UserError for files that are missing, pickled, cut short, or no safetensors.
+    Raises UserError for files that are missing, pickled, cut short, or no safetensors, and for a FullDiT checkpoint
+    whose config cannot be used.
     """
     found = detect_file(path)
+    if "fulldit" in found.candidates:
+        from ..models.weights.checkpoint import read_config
+
+        read_config(shard_paths(path)[0])
     families = [FAMILIES[found.likely]] if found.likely else [FAMILIES[name] for name in found.candidates]
     belonging = [(family, belonging_files(family, found.dim, Path(path).name)) for family in families]
     return {

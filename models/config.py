@@ -59,7 +59,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, 10**4),
     "guidance": (0, 1000),
     "shift": (0.001, 1000),
-    "first_frame_pass": (0, 1),
+    "first_frame_pass": (0, 0.999),
 }
 MOST_PATCH = 64  # a side of a patch
 
@@ -193,7 +193,12 @@ class FullDiTConfig:
     def sampling_values(
         self, steps: int | None = None, guidance: float | None = None, first_frame_pass: float | None = None
     ) -> tuple[int, float, float]:
-        """Return the three, the checkpoint's own value where one is None."""
+        """Return the three, the checkpoint's own value where one is None. Raises UserError for one out of its range."""
+        given = {"steps": steps, "guidance": guidance, "first_frame_pass": first_frame_pass}
+        for name, value in given.items():
+            low, high = RANGES[name]
+            if value is not None and not low <= value <= high:
+                raise UserError(f"{name} = {value} was asked for, but it must lie between {low:g} and {high:g}.")
         return (
             self.steps if steps is None else steps,
             self.guidance if guidance is None else guidance,

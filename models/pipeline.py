@@ -96,10 +96,12 @@ class Pipeline:
 
         streams: those of `conditions` where they were encoded before. callback(step, denoised) is called after every
         step. The noise is drawn on the CPU, so a seed means the same clip on every device up to rounding. Raises
-        UserError as `encode` does.
+        UserError as `encode` does, and for sampling values out of their ranges.
         """
         config, video = self.config, conditions.video
         steps, guidance, first_frame_pass = config.sampling_values(steps, guidance, first_frame_pass)
+        for scale in (condition_guidance or {}).values():
+            config.sampling_values(guidance=scale)
         seconds = {}
         start = time.perf_counter()
         if streams is None:

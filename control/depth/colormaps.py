@@ -124,10 +124,14 @@ def decode(image: np.ndarray, colormap: Colormap) -> np.ndarray:
     result = np.empty(image.shape[:-1], np.float32)
     # Frame by frame, so that a long clip's differences are not in memory at once.
     for number in np.ndindex(image.shape[:-3]):
-        colors = image[number].reshape(-1, 3).astype(np.float32, copy=False)
+        # A frame has far fewer colors of 8 bits than pixels, and a colormap no more than these can tell apart.
+        bytes_of = np.round(image[number] * 255).clip(0, 255).astype(np.uint32)
+        packed = (bytes_of[..., 0] << 16) | (bytes_of[..., 1] << 8) | bytes_of[..., 2]
+        known, where = np.unique(packed.ravel(), return_inverse=True)
+        colors = np.stack([known >> 16, known >> 8 & 255, known & 255], -1).astype(np.float32) / 255
         place, distance = _nearest(colors, colormap)
         place[distance > UNKNOWN] = np.nan
-        result[number] = place.reshape(image.shape[-3:-1])
+        result[number] = place[where.ravel()].reshape(packed.shape)
     return result
 
 

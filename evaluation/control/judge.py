@@ -210,8 +210,14 @@ class Judge:
         measured.values["identity_accuracy"] = _mean(right)
 
     def agreement(self, clip: np.ndarray, conditions: Conditions) -> dict[str, Any]:
-        """Return rounded figures of the conditions that are present, for reports: {} where none is."""
+        """Return rounded figures of the conditions that are present, for reports: {} where none is.
+
+        Of a single identity no accuracy is told: it is one look that is right or wrong, and at times right by chance
+        where no condition was given at all. Only the mean over many scenes says something (`benchmark.py`).
+        """
         names = [name for condition in conditions.names for name in OF_CONDITION.get(condition, ())]
+        if sum(identity.mask_video is not None for identity in identities_of(conditions)) < 2:
+            names = [name for name in names if name != "identity_accuracy"]
         if not names:
             return {}
         measured = self.measure(clip, conditions)

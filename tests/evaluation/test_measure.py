@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from comfyui_fulldit.control.conditions import CameraCondition, Conditions, VideoSize
+from comfyui_fulldit.control.conditions import CameraCondition, Conditions, IdentityCondition, VideoSize
 from comfyui_fulldit.control.fit import Fit
-from comfyui_fulldit.evaluation.control.judge import METRICS, Judge
+from comfyui_fulldit.evaluation.control.judge import METRICS, Judge, identities_of
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
 from comfyui_fulldit.scenes import HELD_OUT_SEED
 
@@ -35,6 +35,18 @@ def test_what_is_not_asked_is_not_measured(judge, scenes):
     assert {name for name, value in found.items() if value is not None} == {"smoothness", "dynamic_degree"}
     assert judge.agreement(scenes[0].frames, Conditions(VideoSize(5, 64, 96))) == {}
     assert set(judge.agreement(scenes[0].frames, scenes[0].conditions.only(["depth"]))) == {"depth_mae"}
+
+
+def test_accuracy_of_a_single_identity_is_one_look_and_not_told(judge, scenes):
+    one, two = scenes
+    assert [len(identities_of(scene.conditions)) for scene in scenes] == [1, 2]
+    assert set(judge.agreement(one.frames, one.conditions.only(["identity"]))) == {"mask_iou"}
+    assert set(judge.agreement(two.frames, two.conditions.only(["identity"]))) == {"mask_iou", "identity_accuracy"}
+    assert judge.measure(one.frames, one.conditions).values["identity_accuracy"] is not None, "for the mean of many"
+    (known, other) = two.conditions.get(IdentityCondition).identities
+    half = replace(two.conditions.get(IdentityCondition), identities=(known, replace(other, mask_video=None)))
+    conditions = Conditions(two.conditions.video, (half,))
+    assert set(judge.agreement(two.frames, conditions)) == {"mask_iou"}, "one that is looked at"
 
 
 def test_a_failed_estimate_is_a_static_camera_and_is_counted(judge, scenes):

@@ -141,3 +141,12 @@ def test_a_file_that_is_there_is_neither_asked_about_nor_fetched(table_hub, mode
 def test_what_cannot_be_fetched_is_said(table_hub, capsys, arguments, words):
     assert words in refused(arguments, capsys)
     assert not table_hub.questions
+
+
+def test_a_checkpoint_whose_config_cannot_be_used_is_not_told_what_it_takes(tmp_path, capsys):
+    path = tmp_path / "bad.safetensors"
+    for core, says in (({"num_layers": 10**9}, "num_layers = 1000000000"), ({"dim": -2}, "dim = -2")):
+        write_tensors(path, {"x": torch.zeros(1)}, {"config": json.dumps({"transformer": core, "fulldit": {}})})
+        assert says in refused([str(path)], capsys)
+    write_tensors(path, {"x": torch.zeros(1)}, {"config": json.dumps({"transformer": {}, "fulldit": {}})})
+    assert main(["models", str(path)]) == 0 and "FullDiT" in capsys.readouterr().out

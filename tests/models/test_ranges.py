@@ -163,3 +163,21 @@ def test_formats_of_layers_that_cannot_be_read_are_left_out(tmp_path, tensor):
     path = tmp_path / "a.safetensors"
     write_tensors(path, {"blocks.0.q.comfy_quant": tensor}, {})
     assert METADATA not in with_layer_formats([path], parse_header(path))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"steps": 0},
+        {"steps": 10**12},
+        {"guidance": float("nan")},
+        {"guidance": float("inf")},
+        {"first_frame_pass": float("nan")},
+        {"first_frame_pass": 1.0},
+    ],
+)
+def test_sampling_values_that_cannot_be_are_refused_by_name_before_sampling(values):
+    (name,) = values
+    with pytest.raises(UserError, match=f"(?i)^{name} = .* was asked for, but it must lie between"):
+        small().sampling_values(**values)
+    assert small().sampling_values(7, 0.0, 0.5) == (7, 0.0, 0.5)
