@@ -5,5 +5,5 @@ into what the network reads; pipeline.py puts all of it together; devices.py pic
 
 `backbone/` is the transformer, `conditioning/` how conditions become tokens, `sampling/` the way from noise to a
 latent. `vae/` turns frames into latents. `families/` holds configs by name. `weights/` reads and writes files.
-`estimators/` see depth, cameras and identities in a video.
+`estimators/` see depth, cameras and identities in a video; `rendering/` shows it from other cameras.
 """

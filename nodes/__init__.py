@@ -6,8 +6,8 @@ apply.py (for stock samplers), sampler.py (our sampler), preview.py (conditions 
 assets).
 
 Cameras: camera.py (presets), camera_path.py (the editor), camera_files.py (load and save), camera_video.py (estimate
-from a video), camera_transform.py (edit a path), camera_preview.py (a path as images), camera_to.py and camera_from.py
-(to and from sockets of other nodes).
+from a video), camera_transform.py (edit a path), camera_preview.py (a path as images), render_along.py (an image or a
+clip, seen along a path), camera_to.py and camera_from.py (to and from sockets of other nodes).
 
 Identities: identity.py (who, and where), mask_painter.py (the painter and the track editor), mask_propagate.py (masks
 followed through a video), mask_sam3.py (SAM 3's masks), identity_map.py (the map as images), crop_reference.py (one

@@ -56,6 +56,7 @@ class FullDiTExtension(ComfyExtension):
         from .mask_sam3 import FullDiTMasksFromTrack
         from .pair_experts import FullDiTPairExperts
         from .preview import FullDiTPreview
+        from .render_along import FullDiTRenderAlong
         from .sampler import FullDiTSampler
 
         return [
@@ -71,6 +72,7 @@ class FullDiTExtension(ComfyExtension):
             FullDiTCameraFromVideo,
             FullDiTTransformCamera,
             FullDiTCameraPreview,
+            FullDiTRenderAlong,
             FullDiTCameraToPlucker,
             FullDiTCameraToTracks,
             FullDiTCameraToLoad3D,

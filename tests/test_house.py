@@ -61,6 +61,7 @@ OTHER_ARITHMETIC = {
     "nodes/depth_images.py": {"step=16": HINT},
     "nodes/inputs.py": {"step=16": HINT},
     "nodes/preview.py": {"step=16": HINT},
+    "nodes/render_along.py": {"step=16": HINT},
     "training/estimators/estimator_clips.py": {
         "size[0] // 8": "size of the noise's blotches",
         "size[1] // 8": "size of the noise's blotches",

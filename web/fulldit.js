@@ -9,6 +9,7 @@ const REPORTING = [
   "FullDiTConditions", "FullDiTLoadCamera", "FullDiTSaveCamera", "FullDiTCameraFromVideo", "FullDiTCameraPreview",
   "FullDiTIdentity", "FullDiTCropReference", "FullDiTPropagateMask", "FullDiTMasksFromTrack", "FullDiTIdentityMap",
   "FullDiTExtractDepth", "FullDiTDepthAlong", "FullDiTDepthAgreement", "FullDiTDepthPictures",
+  "FullDiTRenderAlong",
 ];
 
 const LINE = 15, GAP = 4, MOST = 260; // pixels: a line of 12 px text, the gap behind a sentence, the tallest text

@@ -1,8 +1,8 @@
 """Camera movement: trajectories, presets, splines through keyframes, and the file formats of other programs.
 
-trajectory.py is the path itself, with the composition and inversion of poses. rotations.py converts rotations,
-interpolate.py makes poses between poses, even_times.py brings poses with times of their own to even steps, plucker.py
-makes the rays of every pixel.
+trajectory.py is the path itself, with the composition and inversion of poses. lens.py fits its lens to an image,
+rotations.py converts rotations, interpolate.py makes poses between poses, even_times.py brings poses with times of
+their own to even steps, plucker.py makes the rays of every pixel.
 
 presets.py makes movements by name, sequence.py several movements from one line of text, shake.py a handheld camera;
 easing.py spreads a movement over its time, edit.py transforms a path. splines.py leads a path through keyframes

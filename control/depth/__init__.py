@@ -5,7 +5,8 @@ brings the whole clip to one range, which measure.py finds in bounded memory. ch
 those before it; align.py fits its scale and shift, pack.py stores its state as JSON.
 
 stabilize.py removes flicker with the flow of scene_flow.py, flicker.py measures it. geometry.py carries depth along a
-camera path, along_camera.py makes a clip of that, agreement.py checks that a path and a depth clip belong together.
+camera path, along_camera.py makes a clip of that, scale.py says at which distances its values are. agreement.py checks
+that a path and a depth clip belong together.
 
 readers.py reads clips in files of any kind; files.py reads sequences of renderers, depth cameras and datasets, whose
 numbers conventions.py explains and whose images image_formats.py opens: exr.py (exr_header.py is the beginning of such

@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ..camera.trajectory import UNIT, CameraTrajectory
-from ..errors import UserError
-from .geometry import depth_along, in_camera_unit
+from ..camera.trajectory import CameraTrajectory
+from .geometry import depth_along
 from .normalize import DepthClip
+from .scale import DepthScale, describe_offset
 
 NOTABLE_HOLES = 0.3  # share of the last frame
-
-
-@dataclass(frozen=True, eq=False)
-class FirstFrame:
-    """Depth (H, W) of a clip's first frame; disparity = value * extent + bottom, as 1 / depth.
-
-    assumed: whether the far end is where `offset` puts it, since the clip does not say what is infinitely far.
-    """
-
-    depth: np.ndarray
-    extent: float
-    bottom: float
-    assumed: bool
-
-    @classmethod
-    def of(cls, clip: DepthClip, camera: CameraTrajectory, offset: float = 0.1) -> FirstFrame:
-        """Return the first frame of a clip, in the unit of its distances where its recipe knows them.
-
-        offset: else, how far the clip's far end is from infinity, in shares of its range. Raises UserError for an
-        offset that is not above 0, and for relative depth with a camera that has a unit of its own.
-        """
-        recipe = clip.recipe
-        assumed = recipe.get("kind") != "depth" or recipe.get("scope") == "per frame"
-        if assumed:
-            if not 0 < offset < np.inf:
-                raise UserError(f"the offset is {offset}; a number above 0 was expected: it puts the far end")
-            if camera.unit != UNIT:
-                raise UserError(
-                    f"the camera moves in {camera.unit} but the depth is relative, without a unit: give metric"
-                    f" depth, or a path in units of the {UNIT}"
-                )
-            extent, bottom = 1.0, float(offset)
-        else:
-            bottom, top = (float(end) for end in recipe["range"])
-            extent = top - bottom
-        disparity = clip.values[0].astype(np.float64) * extent + bottom
-        with np.errstate(divide="ignore"):
-            return cls(1 / np.maximum(disparity, 0), extent, bottom, assumed)
-
-    def normalize(self, depth: np.ndarray, factor: float) -> np.ndarray:
-        """Return depth (H, W), times `factor` in the camera's unit, as values of the clip; NaN stays."""
-        values: np.ndarray = np.clip((factor / depth - self.bottom) / self.extent, 0, 1)
-        return values
 
 
 class CarriedDepth(NamedTuple):
@@ -73,21 +29,26 @@ def carry_clip(
 ) -> CarriedDepth:
     """Return the first frame of `clip` carried along a camera path, normalized as that clip is.
 
-    offset: see `FirstFrame.of`. Holes take the farther one of what is known to both sides, since what a camera uncovers
-    lies behind. Raises UserError as `FirstFrame.of` and `in_camera_unit` do.
+    offset: see `DepthScale.of`. Holes take the farther one of what is known to both sides, since what a camera uncovers
+    lies behind. Raises UserError as `DepthScale.of` does.
     """
     camera = camera.relative()
-    first = FirstFrame.of(clip, camera, offset)
-    _, factor = in_camera_unit(first.depth, camera)
-    carried, holes = depth_along(first.depth, camera, step)
-    values = np.empty(carried.shape, np.float32)
-    for frame, (depth, hole) in enumerate(zip(carried, holes, strict=True)):
-        values[frame] = first.normalize(depth, factor)
-        values[frame] = fill_behind(np.where(hole, np.nan, values[frame]))
+    scale = DepthScale.of(clip, camera, offset)
+    carried, holes = depth_along(scale.distances(clip.values[0]), camera, step)
+    return CarriedDepth(filled_clip(carried, holes, clip, scale), holes, _describe(holes, scale.offset))
+
+
+def filled_clip(depth: np.ndarray, holes: np.ndarray, clip: DepthClip, scale: DepthScale) -> DepthClip:
+    """Return depth (F, H, W) in the path's unit, seen along it, as values like those of the clip that it comes from.
+
+    holes (F, H, W) bool: what is not seen; there, and where depth is NaN, `fill_behind` says what is taken instead.
+    """
+    values = np.empty(depth.shape, np.float32)
+    for frame, (seen, hole) in enumerate(zip(depth, holes, strict=True)):
+        values[frame] = fill_behind(np.where(hole, np.nan, scale.normalize(seen)))
     share = round(float(holes.mean()), 6)
     recipe = {key: value for key, value in clip.recipe.items() if key not in ("warnings", "unknown", "sky")}
-    carried_clip = DepthClip(values, {**recipe, "along": "a camera path", "holes": share})
-    return CarriedDepth(carried_clip, holes, _describe(holes, offset if first.assumed else None))
+    return DepthClip(values, {**recipe, "along": "a camera path", "holes": share})
 
 
 def _describe(holes: np.ndarray, offset: float | None) -> list[str]:
@@ -100,10 +61,7 @@ def _describe(holes: np.ndarray, offset: float | None) -> list[str]:
     elif last > NOTABLE_HOLES:
         report.append("Much of the last frame is made up: take a shorter path, or depth of a later frame as well.")
     if offset is not None:
-        report.append(
-            f"The depth does not say what is infinitely far; its far end was put {offset:g} of its range before that."
-            " If the image moves too much or too little, change the offset, or give metric depth."
-        )
+        report.append(describe_offset(offset))
     report.append("Objects that move by themselves stand still here: one frame does not show how they move.")
     return report
 

@@ -11,6 +11,7 @@ from einops import rearrange, repeat
 
 from ...control.camera import CameraTrajectory, presets, sockets
 from ...control.camera.easing import apply_easing
+from ...control.camera.lens import fit_lens
 from ...control.camera.motion_range import CameraMotionRange
 from ...control.camera.plucker import plucker_embedding
 from ...control.errors import UserError
@@ -73,21 +74,11 @@ def from_clip(images: ImageTensor, moving: MaskTensor | None, fps: float, fov: f
 def fit_to_video(trajectory: CameraTrajectory, width: int, height: int, frames: int) -> CameraTrajectory:
     """Return the path for a video of this size: spread over `frames`, its image center-cropped to the video's aspect.
 
-    An image that is too high loses above and below (the horizontal field of view stays), one that is too wide at its
-    sides, as CameraCtrl and core's Wan Fun nodes crop.
+    See `fit_lens`.
     """
     if trajectory.frames != frames:
         trajectory = trajectory.resample(frames)
-    intrinsics = trajectory.intrinsics.copy()
-    own_aspect = intrinsics[:, 1] / intrinsics[:, 0]  # width / height of the lens's image: pixels are square
-    ratio = own_aspect / (width / height)
-    # Focal lengths count in widths and heights: the side that is cut gets shorter, so its focal length grows.
-    crop_x, crop_y = np.maximum(ratio, 1), np.maximum(1 / ratio, 1)
-    intrinsics[:, 0] *= crop_x
-    intrinsics[:, 1] *= crop_y
-    intrinsics[:, 2] = 0.5 + (intrinsics[:, 2] - 0.5) * crop_x
-    intrinsics[:, 3] = 0.5 + (intrinsics[:, 3] - 0.5) * crop_y
-    return trajectory.replace(intrinsics=intrinsics, pixel_aspect=1.0)
+    return trajectory.replace(intrinsics=fit_lens(trajectory.intrinsics, width, height), pixel_aspect=1.0)
 
 
 def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, length: int, scale: float = 1.0) -> Tensor:

@@ -53,6 +53,7 @@ NODES = [
     "FullDiTPairExperts",
     "FullDiTPreview",
     "FullDiTPropagateMask",
+    "FullDiTRenderAlong",
     "FullDiTSampler",
     "FullDiTSaveCamera",
     "FullDiTTransformCamera",

@@ -1,0 +1,11 @@
+"""What a camera sees along a path, rendered from an image or a clip and its depth. On any device, without a network.
+
+depth_clip.py is the whole of it for what sockets carry: depth in any unit in, a report out; along.py does the same with
+distances. views.py says where one camera's pixels are in another. surface.py makes small squares of depth, splat.py
+finds the square that each pixel sees, places.py the place in it and its color. workers.py works on frames side by side.
+"""
+
+from .along import Rendering, render_along
+from .depth_clip import RenderedClip, render_clip
+
+__all__ = ["RenderedClip", "Rendering", "render_along", "render_clip"]
