@@ -207,7 +207,8 @@ def test_a_still_depth_image_is_held_only_where_that_is_asked(host):
 
 
 def test_other_proportions_are_cropped_and_said(host):
-    square = run(host, "FullDiTDepth", images=torch.rand(FRAMES, 32, 32, 3), kind="disparity")[0]
+    gray = torch.rand(FRAMES, 32, 32, 1).expand(-1, -1, -1, 3)
+    square = run(host, "FullDiTDepth", images=gray, kind="disparity")[0]
     made = conditions(host, depth=square)
     assert made.get(DepthCondition).clip.values.shape == (FRAMES, HEIGHT, WIDTH)
     assert made.warnings() == ["The depth clip is 32x32 and was cropped to the proportions of 48x32."]
