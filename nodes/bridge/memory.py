@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+WINDOW = "fulldit_window"  # in the options of a conditioning entry: the latent frames that a context window has
+
 # Latents that join the sequence as tokens, by their keys in conditioning and among the model's conds.
 REFERENCES = ("context_latents", "time_dim_concat")
 
@@ -29,14 +31,17 @@ def count_references(inner: Any) -> None:
         shapes: dict[str, list[int]] = of_core(model(), **kwargs)
         for name in REFERENCES:
             if kwargs.get(name) is not None:
-                shapes[name] = _joint_shape(kwargs[name])
+                shapes[name] = _joint_shape(kwargs[name], kwargs.get(WINDOW))
         return shapes
 
     inner.extra_conds_shapes = extra_conds_shapes
 
 
-def _joint_shape(latents: torch.Tensor | Iterable[torch.Tensor]) -> list[int]:
-    """The shape (1, C, n) of one latent with as many elements as these (B, C, T, h, w) together."""
+def _joint_shape(latents: torch.Tensor | Iterable[torch.Tensor], window: int | None) -> list[int]:
+    """The shape (1, C, n) of one latent with as many elements as these (B, C, T, h, w), each cut to a window."""
     several = [latents] if isinstance(latents, torch.Tensor) else list(latents)
-    channels = several[0].shape[1] if several else 0
-    return [1, channels, sum(latent.shape[0] * math.prod(latent.shape[2:]) for latent in several)]
+    channels, elements = several[0].shape[1] if several else 0, 0
+    for latent in several:
+        frames = latent.shape[2] if window is None else min(latent.shape[2], window)
+        elements += latent.shape[0] * frames * math.prod(latent.shape[3:])
+    return [1, channels, elements]

@@ -21,7 +21,7 @@ from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
 from .registry import driver_of, facts_of
 from .spans import spans
 from .uni3c import align_uni3c
-from .windows import check_windows
+from .windows import check_windows, tell_window
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,7 @@ def plan(model: Any, vae: Any, taken: Accepted, request: Request, settings: Sett
         _check_text(conditioning, facts)
         _check_areas(conditioning, taken)
     made, second = driver.plan(model, vae, request, facts, settings), second_of(model)
+    made = replace(made, passes=tell_window(made.model, made.passes))
     frames = facts.geometry.latent_frames(request.conditions.video.frames)
     align_uni3c(made.model, frames, made.trim)
     if second is None:

@@ -5,12 +5,15 @@ Core slices the slot away with the frames before a window, so that every window 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from comfy.context_windows import ContextFuseMethods, IndexListContextHandler, IndexListContextWindow
 
 from ...control.errors import UserError
+from ..bridge.memory import WINDOW
+from .plan import Conditioning
 
 HANDLER = "context_handler"  # in a MODEL's options, where core's context window nodes put it
 TIME = 2  # the axis of the frames in a latent
@@ -132,3 +135,18 @@ def check_windows(model: Any, spans: int) -> None:
             "The context windows split the prompts over the windows (split_conds_to_windows), but conditions with a "
             "start or end make several of one prompt: turn that off, or let every condition hold from 0 to 1."
         )
+
+
+def tell_window(model: Any, passes: Mapping[str, Conditioning]) -> Mapping[str, Conditioning]:
+    """Return the passes with the length of the windows of a MODEL, if it has any, for the estimate of memory.
+
+    Core estimates before it cuts what is read beside the noise: a long source video counted whole would leave hardly
+    any weight on the GPU.
+    """
+    handler = model.model_options.get(HANDLER)
+    if handler is None or getattr(handler, "dim", TIME) != TIME:
+        return passes
+    length = handler.context_length
+    return {
+        name: [[text, {**options, WINDOW: length}] for text, options in entries] for name, entries in passes.items()
+    }

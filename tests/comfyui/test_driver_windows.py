@@ -156,6 +156,20 @@ def test_windows_act_when_the_conditions_were_applied_before(model):
     assert difference(predict(again, noise)[0], predict(once, noise)[0]) < 1e-6
 
 
+def test_a_source_counts_in_the_estimate_of_memory_as_long_as_a_window(model, tmp_path):
+    """What is needed is that of a video as long as the window, whatever the length of the whole."""
+    import comfy.sampler_helpers as helpers
+
+    needed = []
+    plain = load(write_wan(tmp_path / "plain.safetensors"), "bernini-r")
+    for frames in (21, 81):
+        plan = plan_of(windowed(plain), conditions([identity(1)], source=2, frames=frames)).plan
+        conds = {name: helpers.convert_cond(entries) for name, entries in plan.passes.items()}
+        shape = [*plan.latent["samples"].shape[:2], 3, *plan.latent["samples"].shape[3:]]  # as core cuts the noise
+        needed.append(helpers.estimate_memory(plan.model, shape, conds))
+    assert needed[0] == needed[1]
+
+
 def test_windows_over_another_axis_than_time_are_left_alone(model):
     """Core's node stands at axis 0, the batch, until someone sets it."""
     model = windowed(model)
