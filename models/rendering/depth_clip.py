@@ -88,8 +88,8 @@ def _describe_holes(shares: np.ndarray) -> list[str]:
         report.append(f"In frame {blank[0]} the camera has left all that the source shows: take a shorter path.")
     elif len(many):
         report.append(
-            f"From frame {many[0]} on, more than {NOTABLE_HOLES:.0%} are holes, which a model has to make up: take a"
-            " shorter path if it drifts."
+            f"Holes are more than {NOTABLE_HOLES:.0%} in {len(many)} of the frames, first in frame {many[0]}: a model"
+            " has to make them up. Take a shorter path if it drifts."
         )
     return report
 

@@ -154,11 +154,13 @@ def _between_nearer(disparity: Tensor) -> Tensor:
     rows = band_rows(width, disparity.device)
     for start in range(0, height, rows):
         band = slice(start, min(start + rows, height))
-        limit = _nearer_than(disparity[band])
-        nearer = {
-            (down, right): padded[2 + down + band.start : 2 + down + band.stop, 2 + right : 2 + right + width] > limit
+        beside = {
+            (down, right): padded[2 + down + band.start : 2 + down + band.stop, 2 + right : 2 + right + width]
             for down, right in BESIDE
         }
-        for one, other in SIDES:
-            result[band] |= nearer[one].logical_and(nearer[other])
+        # In the direction in which the farther one of both sides is nearest.
+        nearest = torch.minimum(*(beside[side] for side in SIDES[0]))
+        for one, other in SIDES[1:]:
+            nearest = torch.maximum(nearest, torch.minimum(beside[one], beside[other]))
+        torch.gt(nearest, _nearer_than(disparity[band]), out=result[band])
     return result

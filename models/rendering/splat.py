@@ -122,8 +122,9 @@ def _draw(buffer: Tensor, squares: _Squares, view: View, size: Size) -> None:
     limit = scale * (0.5 + MARGIN)
     off_u = ray_u.add_(disparity, alpha=view.origin[0]).addcmul_(squares.u.expand_as(x), scale, value=-1).abs_()
     off_v = ray_v.add_(disparity, alpha=view.origin[1]).addcmul_(squares.v.expand_as(x), scale, value=-1).abs_()
-    seen = (off_u <= limit).logical_and_(off_v <= limit).logical_and_(disparity >= 0).logical_and_(squares.wide > 0)
-    place = y.long().mul_(size[1]).add_(x.long()).masked_fill_(seen.logical_not_(), len(buffer) - 1)
+    inside = torch.minimum(limit.sub_(torch.maximum(off_u, off_v, out=off_u)), disparity, out=off_v)
+    seen = (inside >= 0).logical_and_(squares.wide > 0)
+    place = y.int().mul_(size[1]).add_(x.int()).masked_fill_(seen.logical_not_(), len(buffer) - 1).long()
     # The bits of floats from 0 on are ordered as the floats are: disparity first, then the number.
     order = disparity.view(torch.int32).long().bitwise_left_shift_(32).bitwise_or_(squares.number)
     buffer.scatter_reduce_(0, place.view(-1), order.view(-1), "amax")

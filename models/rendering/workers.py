@@ -24,12 +24,21 @@ def work_through(
     What step or work raises ends it; what is in work by then is still finished.
     """
     step = step or _nothing
-    workers = min(torch.get_num_threads(), MOST_WORKERS, count) if device.type == "cpu" else 1
+    threads = torch.get_num_threads()
+    workers = min(threads, MOST_WORKERS, count) if device.type == "cpu" else 1
     if workers < 2:
         for number in range(count):
             work(number)
             step()
         return
+    torch.set_num_threads(1)  # of each worker
+    try:
+        _side_by_side(work, count, workers, step)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _side_by_side(work: Callable[[int], None], count: int, workers: int, step: Callable[[], object]) -> None:
     inference = torch.is_inference_mode_enabled()  # holds for a thread, as the absence of gradients does
 
     def work_here(number: int) -> None:

@@ -387,7 +387,7 @@ def test_a_camera_that_leaves_what_is_shown_is_said():
     gone = " ".join(render_clip(square()[0], depth, path((0, 0, 0), (0, 0, 0), pans=(0, 120))).report)
     assert "In frame 1 the camera has left all that the source shows" in gone
     much = " ".join(render_clip(square()[0], depth, path((0, 0, 0), (0, 0, 0), pans=(0, 40))).report)
-    assert "From frame 1 on, more than 30% are holes" in much
+    assert "Holes are more than 30% in 1 of the frames, first in frame 1" in much
     clip = square()[0].expand(2, -1, -1, -1)
     long = DepthClip(np.repeat(depth.values, 2, 0), depth.recipe)
     still = path((0, 0, 0), (0, 0, 0))

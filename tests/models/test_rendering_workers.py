@@ -24,7 +24,11 @@ def scene() -> tuple[torch.Tensor, torch.Tensor, CameraTrajectory]:
 
 @pytest.fixture
 def three_threads(monkeypatch):
+    """As where torch uses three threads; gives the numbers that it is set to."""
+    numbers: list[int] = []
     monkeypatch.setattr(workers.torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(workers.torch, "set_num_threads", numbers.append)
+    return numbers
 
 
 def test_frames_are_in_work_side_by_side(three_threads):
@@ -62,7 +66,7 @@ def test_what_is_raised_ends_the_work(three_threads, ends):
 
     with pytest.raises(KeyError):
         workers.work_through(work, 100, CPU, step)
-    assert len(begun) < 20
+    assert len(begun) < 20 and three_threads == [1, 3]
 
 
 def test_the_result_is_that_of_one_frame_after_another(three_threads, monkeypatch):
