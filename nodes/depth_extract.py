@@ -100,13 +100,14 @@ def _sources() -> list[io.DynamicCombo.Option]:
                 _int("start", 0, 0, 1_000_000, "The first file to take, counted from 0."),
                 _int("count", 0, 0, 1_000_000, "How many files to take. 0: all."),
                 _int("longest", 1280, 0, 8192, "Files with a longer side than this are scaled down. 0: never.", 16),
-                _float(
+                io.Float.Input(
                     "per_meter",
-                    0.0,
-                    0.0,
-                    1e6,
-                    1.0,
-                    "Steps of the numbers per meter (TUM and ICL-NUIM: 5000). 0: as the convention says.",
+                    default=0.0,
+                    min=0.0,
+                    max=1e6,
+                    step=1.0,
+                    optional=True,  # prompts that were saved before it existed lack it
+                    tooltip="Steps of the numbers per meter (TUM and ICL-NUIM: 5000). 0: as the convention says.",
                 ),
             ],
         ),
