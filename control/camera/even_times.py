@@ -20,6 +20,8 @@ MAX_FRAMES = 100_000
 SAMPLING_FPS = 24.0
 # Rounded or jittering stamps lie within this share of a step from where they belong.
 _JITTER = 0.1
+# Every eighth or ninth frame of a video: steps that differ by no more than this factor leave nothing out.
+_MILD = 1.5
 # As many frames as may come of a file with few poses, when only the numbers in its names ask for them.
 _FRAMES_UNASKED = 1000
 # Gaps that a note names one by one.
@@ -70,8 +72,11 @@ def spread_by_seconds(path: CameraTrajectory, seconds: np.ndarray) -> CameraTraj
         missing = int(slots[-1]) + 1 - len(slots)
         said = f"The camera file has no poses from {_list_text(gaps)} ({missing} frames): they were filled in."
         return _sample(path, slots, np.arange(slots[-1] + 1), _rounded_fps(slots[-1] / span, path.fps), said)
-    fps = max(SAMPLING_FPS, 1 / step) if step > 0 else SAMPLING_FPS
-    count = _check_count(int(min(span * fps, 1e9) + 0.5) + 1, span)
+    if steps.max() <= _MILD * steps.min():  # no gap: as many poses as there are, at even steps
+        count = len(seconds)
+    else:
+        fps = max(SAMPLING_FPS, 1 / step) if step > 0 else SAMPLING_FPS
+        count = _check_count(int(min(span * fps, 1e9) + 0.5) + 1, span)
     fps = (count - 1) / span
     said = (
         f"The poses of the camera file are {steps.min():.2g} to {steps.max():.2g} s apart: they were brought to even"

@@ -172,3 +172,15 @@ def test_the_warnings_of_the_condition_say_what_was_filled_in(tmp_path):
     (tmp_path / "a.tum").write_text(tum(HOLED))
     condition = CameraCondition(trajectory=read_camera(tmp_path / "a.tum", frames=5).relative().scaled(0.5))
     assert any("filled in" in warning for warning in condition.warnings())
+
+
+def test_steps_of_eight_and_nine_frames_keep_their_number_of_poses():
+    """As RealEstate10K's stamps are where a video was thinned out: no pose is missing, so none is added."""
+    steps = np.array([8] * 8 + [9] * 7) / 29.97
+    seconds = np.concatenate([[0.0], np.cumsum(steps)])
+    c2w = np.tile(np.eye(3, 4), (16, 1, 1))
+    c2w[:, 2, 3] = seconds  # one unit per second
+    even = spread_by_seconds(CameraTrajectory(c2w, np.tile([1.0, 1.0, 0.5, 0.5], (16, 1))), seconds)
+    assert even.frames == 16 and even.fps == pytest.approx(15 / seconds[-1])
+    np.testing.assert_allclose(np.diff(even.c2w[:, 2, 3]), seconds[-1] / 15, rtol=1e-9)
+    assert any("apart" in note for note in even.notes)
