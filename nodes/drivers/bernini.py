@@ -25,9 +25,9 @@ from ...control.identity import Identity
 from ...models.families.family import Settings
 from ...models.families.notes import Note
 from ...models.sampling.guidance import Guidance, Projection, Term
-from .common import empty_latent, ready_model
+from .common import core_options, empty_latent, ready_model
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request
-from .prepare import CachedVAE, depth_video, identities_of, references, source_video
+from .prepare import CachedVAE, depth_video, has_depth, has_source, identities_of, references, source_video
 from .spans import over_spans, spans
 from .strengths import one_strength, say_on_or_off, say_one_strength
 from .wan import DEPTH_KEYS, depth_keys, pad_references
@@ -62,7 +62,7 @@ class BerniniDriver(Driver):
         return notes if len(ranges) < 2 else [_moving(note) for note in notes]
 
     def _depth_note(self, note: Note, conditions: Conditions, facts: ModelFacts) -> Note:
-        if note.facet != "depth" or facts.has_depth_lora or source_video(conditions) is None:
+        if note.facet != "depth" or facts.has_depth_lora or not has_source(conditions):
             return note
         sentence = "Bernini-R reads depth only in place of a source video, and there is one."
         return dataclasses.replace(note, how="refused", sentence=sentence)
@@ -144,16 +144,16 @@ class BerniniDriver(Driver):
 
 def task_of(conditions: Conditions, facts: ModelFacts) -> str:
     """Return the authors' name of the task that the conditions make."""
-    given = ("r" if identities_of(conditions) else "") + ("v" if base_video(conditions, facts) is not None else "")
+    given = ("r" if identities_of(conditions) else "") + ("v" if _base_name(conditions, facts) else "")
     return f"{given or 't'}2v"
 
 
 def base_video(conditions: Conditions, facts: ModelFacts) -> torch.Tensor | None:
     """Return the video that is edited: the source, or the depth in its place where no LoRA reads it; or None."""
-    source = source_video(conditions)
-    if source is not None or facts.has_depth_lora:
-        return source
-    return depth_video(conditions)
+    name = _base_name(conditions, facts)
+    if name == "source":
+        return source_video(conditions)
+    return depth_video(conditions) if name == "depth" else None
 
 
 def guidance_of(task: str, scales: Mapping[str, float]) -> Guidance:
@@ -183,9 +183,9 @@ def guidance_of(task: str, scales: Mapping[str, float]) -> Guidance:
 
 def _base_name(conditions: Conditions, facts: ModelFacts) -> str:
     """Which condition is the video that is edited; empty where none is."""
-    if source_video(conditions) is not None:
+    if has_source(conditions):
         return "source"
-    return "depth" if base_video(conditions, facts) is not None else ""
+    return "depth" if has_depth(conditions) and not facts.has_depth_lora else ""
 
 
 def _scales(request: Request, settings: Settings, facts: ModelFacts) -> dict[str, float]:
@@ -204,10 +204,8 @@ def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video
     base = base_video(held, facts) if video else None
     pictures = references(held) if images else []
     size = held.video
-    blank: Conditioning = [[torch.zeros(1, 1, 1), {}]]
-    made = BerniniConditioning.execute(
-        blank,
-        blank,
+    options = core_options(
+        BerniniConditioning,
         encoder,
         size.width,
         size.height,
@@ -218,9 +216,7 @@ def _core_keys(held: Conditions, encoder: CachedVAE, facts: ModelFacts, *, video
         reference_images={f"reference_image_{index:02d}": image for index, image in enumerate(pictures)},
         ref_max_size=LONGEST_SIDE,
     )
-    keys = depth_keys(held, encoder, facts)
-    options = made.args[0][0][1]
-    return {**keys, **({KEY: options[KEY]} if KEY in options else {})}
+    return {**depth_keys(held, encoder, facts), **({KEY: options[KEY]} if KEY in options else {})}
 
 
 def _reference_size(height: int, width: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ channels are zeros in the model's own space, absent CLIP vision features zeros, 
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +18,11 @@ from comfy_extras.nodes_wan import Wan22FunControlToVideo, WanCameraImageToVideo
 from ...control.conditions import CameraCondition, Conditions
 from ...models.families.family import Settings
 from ...models.families.notes import Note
-from ...models.sampling.guidance import Guidance, Term
 from ..sockets.cameras import to_wan_embedding
-from .common import empty_latent, ready_model
-from .plan import Conditioning, Driver, ModelFacts, Plan, Request
-from .prepare import CachedVAE, depth_video, identities_of, padded_references, source_video
-from .spans import over_spans, spans
+from .common import core_options, ready_model, two_passes
+from .plan import Driver, ModelFacts, Plan, Request
+from .prepare import CachedVAE, depth_video, has_source, identities_of, padded_references, source_video
+from .spans import spans
 from .strengths import say_on_or_off
 
 CLIP_VISION = (1, 257, 1280)  # tokens and width of the features of an image
@@ -41,21 +41,11 @@ class FunDriver(Driver):
         def keys(held: Conditions) -> Mapping[str, Any]:
             return {**self.keys(held, encoder, facts), **vision}
 
-        scale = request.scales.get("text", settings.scales["text"])
-        return Plan(
-            model=ready_model(model, settings),
-            passes={
-                "p": over_spans(request.positive, parts, keys, KEYS),
-                "n": over_spans(request.negative, parts, keys, KEYS),
-            },
-            guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(request.conditions.video, facts.geometry),
-            stock=("p", "n"),
-        )
+        return two_passes(ready_model(model, settings), request, facts, settings, parts, keys, KEYS)
 
+    @abstractmethod
     def keys(self, held: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
         """Return what core's node makes of the conditions of a span."""
-        raise NotImplementedError
 
 
 class FunCameraDriver(FunDriver):
@@ -66,15 +56,15 @@ class FunCameraDriver(FunDriver):
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return the notes of the matrix; a camera needs a start image."""
         notes = say_on_or_off(super().accept(conditions, facts), conditions, ["camera", "source"])
-        return notes if source_video(conditions) is not None else [_without_start(note) for note in notes]
+        return notes if has_source(conditions) else [_without_start(note) for note in notes]
 
     def keys(self, held: Conditions, encoder: CachedVAE, facts: ModelFacts) -> dict[str, Any]:
         """Return the start image's channels and the rays, at the video's own size."""
         video, camera = held.video, held.get(CameraCondition)
         path = camera.trajectory if camera is not None and camera.active else None
         rays = None if path is None else to_wan_embedding(path, video.width, video.height, video.frames, 1.0)
-        made = WanCameraImageToVideo.execute(
-            *_blank(),
+        return core_options(
+            WanCameraImageToVideo,
             encoder,
             video.width,
             video.height,
@@ -83,7 +73,6 @@ class FunCameraDriver(FunDriver):
             start_image=_start_image(held),
             camera_conditions=rays,
         )
-        return _taken(made)
 
 
 class FunControlDriver(FunDriver):
@@ -100,11 +89,8 @@ class FunControlDriver(FunDriver):
         """Return the channels of the control video and the start image, and the reference."""
         video, control, start = held.video, depth_video(held), _start_image(held)
         size = (video.width, video.height, video.frames, 1)
-        if facts.in_channels > WITHOUT_MASK:
-            made = Wan22FunControlToVideo.execute(*_blank(), encoder, *size, start_image=start, control_video=control)
-        else:
-            made = WanFunControlToVideo.execute(*_blank(), encoder, *size, start_image=start, control_video=control)
-        keys = _taken(made)
+        node = Wan22FunControlToVideo if facts.in_channels > WITHOUT_MASK else WanFunControlToVideo
+        keys = core_options(node, encoder, *size, start_image=start, control_video=control)
         if identities_of(held) and facts.has_reference_layer:
             keys["reference_latents"] = [encoder.encode(padded_references(held)[0])]
         return keys
@@ -114,16 +100,6 @@ def _start_image(held: Conditions) -> torch.Tensor | None:
     """The first frame of the source video, as an IMAGE."""
     source = source_video(held)
     return None if source is None else source[:1]
-
-
-def _blank() -> tuple[Conditioning, Conditioning]:
-    return [[torch.zeros(1, 1, 1), {}]], [[torch.zeros(1, 1, 1), {}]]
-
-
-def _taken(made: Any) -> dict[str, Any]:
-    """The keys that core's node put into its conditioning."""
-    options = made.args[0][0][1]
-    return {key: options[key] for key in KEYS if key in options}
 
 
 def _vision(model: Any, request: Request) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -94,7 +95,7 @@ def second_of(model: Any) -> Any:
     return getattr(model, "attachments", {}).get(SECOND)
 
 
-class Driver:
+class Driver(ABC):
     """How one family takes conditions, in core's conditioning keys. Stateless: one instance per family."""
 
     family: str  # its row of the matrix
@@ -153,9 +154,9 @@ class Driver:
             )
         return said
 
+    @abstractmethod
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Encode what the conditions need and return the plan."""
-        raise NotImplementedError
 
 
 def _by_render(note: Note) -> Note:

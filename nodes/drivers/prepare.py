@@ -87,6 +87,23 @@ def reference_canvas(conditions: Conditions) -> torch.Tensor:
     return to_tensor(white_canvas(images, video.height, video.width)[None])
 
 
+def has_depth(conditions: Conditions) -> bool:
+    """Return whether there is a depth that has an effect, without making images of it."""
+    depth = conditions.get(DepthCondition)
+    return depth is not None and depth.active
+
+
+def has_source(conditions: Conditions) -> bool:
+    """Return whether there is a source video that has an effect."""
+    source = conditions.get(SourceCondition)
+    return source is not None and source.active
+
+
+def has_region(conditions: Conditions) -> bool:
+    """Return whether an identity that has an effect has a mask video."""
+    return any(one.mask_video is not None for one in identities_of(conditions))
+
+
 def depth_video(conditions: Conditions) -> torch.Tensor | None:
     """Return the depth as a gray IMAGE, near bright; None without depth."""
     depth = conditions.get(DepthCondition)

@@ -19,12 +19,11 @@ from ...control.errors import UserError
 from ...models.families.family import Settings
 from ...models.families.notes import Note
 from ...models.geometry import LatentGeometry
-from ...models.sampling.guidance import Guidance, Term
 from ..bridge.camera_wan import POSES
-from .common import empty_latent, ready_model
+from .common import ready_model, two_passes
 from .plan import Driver, ModelFacts, Plan, Request
-from .prepare import CachedVAE, source_video
-from .spans import over_spans, spans
+from .prepare import CachedVAE, has_source, source_video
+from .spans import spans
 from .strengths import say_on_or_off
 
 # Paths without a length in meters are in distances of the subject; its scenes show people from about so far.
@@ -38,20 +37,20 @@ class ReCamMasterDriver(Driver):
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return the notes of the matrix, with the scale of the path; a camera and a source video need one another."""
-        path, has_source = _path(conditions), source_video(conditions) is not None
+        path, with_source = _path(conditions), has_source(conditions)
         notes = say_on_or_off(super().accept(conditions, facts), conditions, ["camera", "source"])
-        return [_noted(note, path, has_source) for note in notes]
+        return [_noted(note, path, with_source) for note in notes]
 
     def tokens(self, conditions: Conditions, facts: ModelFacts) -> dict[str, int]:
         """Return the tokens of the source video: as many as the video's own."""
         video, geometry = conditions.video, facts.geometry
-        if source_video(conditions) is None:
+        if not has_source(conditions):
             return {}
         return {"source": geometry.tokens(geometry.latent_size(video.frames, video.height, video.width))}
 
     def check(self, conditions: Conditions) -> None:
         """Raise UserError without a source video or without a camera path."""
-        if source_video(conditions) is None or _path(conditions) is None:
+        if not has_source(conditions) or _path(conditions) is None:
             raise UserError(
                 "ReCamMaster shows a source video from a new camera path, so it needs both: connect camera and "
                 "source_video to Conditions."
@@ -71,17 +70,7 @@ class ReCamMasterDriver(Driver):
                 POSES: pose_numbers(_path(held), conditions.video.frames, facts.geometry),
             }
 
-        scale = request.scales.get("text", settings.scales["text"])
-        return Plan(
-            model=ready_model(model, settings),
-            passes={
-                "p": over_spans(request.positive, parts, keys),
-                "n": over_spans(request.negative, parts, keys),
-            },
-            guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(conditions.video, facts.geometry),
-            stock=("p", "n"),
-        )
+        return two_passes(ready_model(model, settings), request, facts, settings, parts, keys, ())
 
 
 def pose_numbers(path: CameraTrajectory | None, frames: int, geometry: LatentGeometry) -> torch.Tensor:
@@ -108,8 +97,8 @@ def _path(conditions: Conditions) -> CameraTrajectory | None:
     return camera.trajectory if camera is not None and camera.active else None
 
 
-def _noted(note: Note, path: CameraTrajectory | None, has_source: bool) -> Note:
-    if note.facet == "camera" and not has_source:
+def _noted(note: Note, path: CameraTrajectory | None, with_source: bool) -> Note:
+    if note.facet == "camera" and not with_source:
         sentence = "ReCamMaster moves the camera of a source video, and there is none."
         return dataclasses.replace(note, how="refused", sentence=sentence)
     if note.facet == "source" and path is None:

@@ -15,11 +15,19 @@ from comfy_extras.nodes_wan import WanVaceToVideo
 from ...control.conditions import Conditions
 from ...models.families.family import Settings
 from ...models.families.notes import Note
-from ...models.sampling.guidance import Guidance, Term
-from .common import empty_latent, ready_model
-from .plan import Conditioning, Driver, ModelFacts, Plan, Request
-from .prepare import CachedVAE, depth_video, identities_of, reference_canvas, region_mask, source_video
-from .spans import over_spans, spans
+from .common import core_options, ready_model, two_passes
+from .plan import Driver, ModelFacts, Plan, Request
+from .prepare import (
+    CachedVAE,
+    depth_video,
+    has_region,
+    has_source,
+    identities_of,
+    reference_canvas,
+    region_mask,
+    source_video,
+)
+from .spans import spans
 from .strengths import one_strength, say_one_strength
 from .windows import keep_slot
 
@@ -35,9 +43,9 @@ class VaceDriver(Driver):
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return the notes of the matrix; a region needs a source video, and a source video a region."""
-        notes = super().accept(conditions, facts)
-        has_source, has_mask = source_video(conditions) is not None, region_mask(conditions) is not None
-        return [_needs_other(note, has_source, has_mask) for note in say_one_strength(notes, conditions, READ, "VACE")]
+        notes = say_one_strength(super().accept(conditions, facts), conditions, READ, "VACE")
+        with_source, with_mask = has_source(conditions), has_region(conditions)
+        return [_needs_other(note, with_source, with_mask) for note in notes]
 
     def reads_whole_frames(self, conditions: Conditions) -> bool:
         """Return True: without conditions it reads gray frames."""
@@ -55,27 +63,14 @@ class VaceDriver(Driver):
         ready = ready_model(model, settings)
         if lead:
             keep_slot(ready, lead)
-        scale = request.scales.get("text", settings.scales["text"])
-        return Plan(
-            model=ready,
-            passes={
-                "p": over_spans(request.positive, parts, keys, KEYS),
-                "n": over_spans(request.negative, parts, keys, KEYS),
-            },
-            guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(conditions.video, facts.geometry, lead),
-            stock=("p", "n"),
-            trim=lead,
-        )
+        return two_passes(ready, request, facts, settings, parts, keys, KEYS, lead)
 
 
 def _core_keys(held: Conditions, encoder: CachedVAE, with_canvas: bool) -> dict[str, Any]:
     """What core's own node makes of the conditions; the canvas stays, empty, where no identity holds."""
-    video, mask = held.video, region_mask(held)
-    blank: Conditioning = [[torch.zeros(1, 1, 1), {}]]
-    made = WanVaceToVideo.execute(
-        blank,
-        blank,
+    video = held.video
+    options = core_options(
+        WanVaceToVideo,
         encoder,
         video.width,
         video.height,
@@ -83,10 +78,9 @@ def _core_keys(held: Conditions, encoder: CachedVAE, with_canvas: bool) -> dict[
         1,
         one_strength(held, READ),
         control_video=control_video(held),
-        control_masks=mask if source_video(held) is not None else None,
+        control_masks=region_mask(held) if has_source(held) else None,
         reference_image=reference_canvas(held) if with_canvas else None,
     )
-    options = made.args[0][0][1]
     return {key: options[key] for key in KEYS}
 
 
@@ -100,12 +94,12 @@ def control_video(held: Conditions) -> torch.Tensor | None:
     return torch.lerp(source, inside, mask[..., None])
 
 
-def _needs_other(note: Note, has_source: bool, has_mask: bool) -> Note:
+def _needs_other(note: Note, with_source: bool, with_mask: bool) -> Note:
     """The note of a mask without a source video, and of a source video without a mask: refused."""
-    if note.facet == "mask" and not has_source:
+    if note.facet == "mask" and not with_source:
         sentence = "VACE takes no who-is-where; with a source video the masks are the region that it paints anew."
         return dataclasses.replace(note, how="refused", sentence=sentence)
-    if note.facet == "source" and not has_mask:
+    if note.facet == "source" and not with_mask:
         sentence = "VACE paints a region of a source video anew, so it needs an identity with a mask video as well."
         return dataclasses.replace(note, how="refused", sentence=sentence)
     return note

@@ -16,11 +16,10 @@ from comfy.patcher_extension import WrappersMP
 from ...control.conditions import Conditions
 from ...models.families.family import Settings
 from ...models.families.notes import Note
-from ...models.sampling.guidance import Guidance, Term
-from .common import empty_latent, ready_model
+from .common import ready_model, two_passes
 from .plan import Driver, ModelFacts, Plan, Request
 from .prepare import CachedVAE, depth_video
-from .spans import over_spans, spans
+from .spans import spans
 from .strengths import say_on_or_off
 
 PAD_KEY = "fulldit_pad_references"
@@ -40,18 +39,8 @@ class WanDriver(Driver):
         def keys(conditions: Conditions) -> Mapping[str, Any]:
             return depth_keys(conditions, encoder, facts)
 
-        scale = request.scales.get("text", settings.scales["text"])
         replaced = DEPTH_KEYS if facts.has_depth_lora else ()
-        return Plan(
-            model=ready_model(model, settings),
-            passes={
-                "p": over_spans(request.positive, parts, keys, replaced),
-                "n": over_spans(request.negative, parts, keys, replaced),
-            },
-            guidance=Guidance("n", (Term(scale, "p", "n", name="text"),)),
-            latent=empty_latent(request.conditions.video, facts.geometry),
-            stock=("p", "n"),
-        )
+        return two_passes(ready_model(model, settings), request, facts, settings, parts, keys, replaced)
 
 
 class DepthLoraDriver(WanDriver):
