@@ -1,7 +1,7 @@
 """Run by ComfyUI-Manager after cloning: report what the nodes need, and install the small packages that are missing.
 
 Standard library only and safe to run again. torch is never touched: ComfyUI brings its own, and another build would
-break it. OpenCV is left alone when any provider of `cv2` is present, because two providers overwrite one another.
+break it. OpenCV is left alone when `cv2` is there, whoever provides it, because two providers overwrite one another.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ SMALL_PACKAGES = {  # module -> the name that pip knows
     "numpy": "numpy",
     "huggingface_hub": "huggingface_hub",
 }
-CV2_PROVIDERS = (
-    "opencv-python",
-    "opencv-python-headless",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-)
 
 
 def missing_packages() -> list[str]:
@@ -33,21 +27,15 @@ def missing_packages() -> list[str]:
 
 def cv2_providers() -> list[str]:
     """Return the installed distributions that provide `cv2`, each as `name version`."""
-    providers = []
-    for name in CV2_PROVIDERS:
-        try:
-            providers.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return providers
+    names = sorted(set(importlib.metadata.packages_distributions().get("cv2", [])))
+    return [f"{name} {importlib.metadata.version(name)}" for name in names]
 
 
 def report_cv2(providers: list[str]) -> None:
-    """Print where `cv2` comes from, and how to keep it."""
+    """Print where `cv2` comes from."""
     print(f"FullDiT: OpenCV comes from {', '.join(providers)}; it is kept as it is.")
     if len(providers) > 1:
         print("FullDiT: several packages provide cv2; if `import cv2` fails, keep one and reinstall it.")
-    print("FullDiT: to keep it, install the rest of requirements.txt without its line opencv-python.")
 
 
 def pip_install(packages: list[str]) -> int:

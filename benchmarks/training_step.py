@@ -52,7 +52,7 @@ def trainers(config: str, folder: Path) -> dict[str, Trainer]:
     vae_path = Path(embedded_path("fulldit_mini_vae"))
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=pick_dtype(device))
-    write_shards(vae, folder / "data", config_of(settings.model), clips=8, shard=8, device=device)
+    write_shards(vae, folder / "data", config_of(settings), clips=8, shard=8, device=device)
     return {
         f"{precision}, {attention}": Trainer(
             replace(settings, precision=precision, attention=attention),

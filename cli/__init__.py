@@ -1,14 +1,19 @@
 """The `fulldit` command: parses, calls, prints. The work is in the rooms it calls.
 
-parser.py defines the commands and their options, checks.py what is refused of them before any work. commands.py holds
-the function of each command. generate.py makes a clip and its report. models.py says which model takes which control,
-what a file is, and fetches files. doctor.py reports what works on this machine.
+__main__.py runs it as a module. parser.py defines the commands and their options, checks.py what is refused of them
+before any work. commands.py holds the function of each command, options.py reads what conditions they are given.
+generate.py makes a clip and its report, long_clip.py one by windows, key_frames.py one in two levels, upscale.py a
+larger one, clock.py takes the time, videos.py judges and fits finished videos and keeps conditions in a folder.
+models.py says which model takes which control, what a file is, and fetches files. tune.py tunes a model. dataset.py
+makes, filters, annotates and encodes datasets, with the options of dataset_parser.py; bench_parser.py has those of what
+is measured. doctor.py reports what works on this machine.
 
 Exit codes: 0 done, 2 for something the user can mend (one line says what), 130 for Ctrl-C.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import warnings
@@ -22,6 +27,9 @@ __all__ = ["build_parser", "main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be in another encoding than the terminal
     args = build_parser().parse_args(arguments)
     warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
     try:
@@ -40,7 +48,3 @@ def main(arguments: list[str] | None = None) -> int:
     elif args.show is not None:
         args.show(args, result)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

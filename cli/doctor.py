@@ -20,7 +20,8 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "av": "av",
     "scipy": "scipy",
-    "accelerate": "accelerate",
+    "transformers": "transformers",
+    "sentencepiece": "sentencepiece",
 }
 WEIGHTS = ("fulldit_mini", "fulldit_mini_vae", "fulldit_mini_estimators")
 

@@ -6,19 +6,37 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from ..control.camera.formats import FORMATS
 from ..control.conditions import CONDITIONS
 from ..control.fit import SpaceFit, TimeFit
+from ..control.fit_video import TimeMode
 from . import commands
+from .bench_parser import add_bench
+from .dataset_parser import add_dataset
 
-FAMILIES = ("seen", "unseen")
+OVERLAP = "frames that neighboring windows share (default: about half)"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the whole command line. A parsed command has `work`, `json` and `show` (what prints the result)."""
     parser = argparse.ArgumentParser(prog="fulldit", description="Video under camera, identity and depth control.")
     added = parser.add_subparsers(dest="command", required=True)
-    for add in (_generate, _train, _bench, _targets, _gallery, _scene, _models, _doctor):
+    for add in (
+        _generate,
+        _agreement,
+        _fit,
+        _upscale,
+        _export,
+        _describe,
+        _train,
+        _tune,
+        _models,
+        _convert,
+        _doctor,
+    ):
         add(added)
+    add_bench(added, _command)
+    add_dataset(added, _command)
     return parser
 
 
@@ -33,14 +51,6 @@ def _command(
     p.set_defaults(work=work, show=show)
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     return p
-
-
-def _add_measured(p: argparse.ArgumentParser) -> None:
-    """Add what a command that measures weights takes."""
-    p.add_argument("--family", default="seen", choices=FAMILIES, help="unseen: what training never shows")
-    p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
-    p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
 
 
 def _add_conditions(p: argparse.ArgumentParser) -> None:
@@ -64,15 +74,9 @@ def _add_conditions(p: argparse.ArgumentParser) -> None:
         )
 
 
-def _generate(added: Any) -> None:
-    def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
-        for path in result["files"].values():
-            print(path)
-
-    p = _command(added, "generate", commands.generate, "Generate a video under any combination of conditions.", show)
-    p.add_argument("--demo", action="store_true", help="the files in assets/ for whatever is not given, and --compare")
-    p.add_argument("--prompt", help="what the video shows")
-    _add_conditions(p)
+def _add_fit(p: argparse.ArgumentParser) -> None:
+    """Add how conditions are brought to the video, and the folder that they may come from."""
+    p.add_argument("--bundle", metavar="FOLDER", help="all conditions from a folder that `fulldit export` wrote")
     p.add_argument(
         "--fit-time",
         default=TimeFit.REFUSE.value,
@@ -85,6 +89,32 @@ def _generate(added: Any) -> None:
         choices=[fit.value for fit in SpaceFit],
         help="a lens or clip of other proportions: refuse, stretch, crop or pad (default: crop)",
     )
+
+
+def _add_video(p: argparse.ArgumentParser, own: str) -> None:
+    _add_size(p, own)
+    p.add_argument("--fps", type=float, help=f"frames per second of the video (default: the camera file's, else {own})")
+
+
+def _add_size(p: argparse.ArgumentParser, own: str) -> None:
+    p.add_argument("--frames", type=int, help=f"length of the video (default: {own})")
+    p.add_argument("--height", type=int, help=f"height in pixels (default: {own})")
+    p.add_argument("--width", type=int, help=f"width in pixels (default: {own})")
+
+
+def _generate(added: Any) -> None:
+    def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+        for path in result["files"].values():
+            print(path)
+
+    p = _command(added, "generate", commands.generate, "Generate a video under any combination of conditions.", show)
+    p.add_argument("--demo", action="store_true", help="the files in assets/ for whatever is not given, and --compare")
+    p.add_argument(
+        "--prompt", help="what the video shows; a story has time spans: '0-2s: a red ball | 2s-end: a blue ball'"
+    )
+    p.add_argument("--story", metavar="FILE", help="a story as text or JSON, instead of --prompt")
+    _add_conditions(p)
+    _add_fit(p)
     p.add_argument("--seed", type=int, help="default: 0")
     p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
     p.add_argument("--guidance", type=float, help="classifier-free guidance (default: the checkpoint's)")
@@ -94,82 +124,177 @@ def _generate(added: Any) -> None:
         metavar="SHARE",
         help="share of the steps that settle the first frame; the rest follows from it (default: the checkpoint's)",
     )
+    p.add_argument("--window", type=int, metavar="FRAMES", help="for long clips: so many frames at a time, 4k+1")
+    p.add_argument("--overlap", type=int, metavar="FRAMES", help=OVERLAP)
+    p.add_argument(
+        "--upscale", type=int, metavar="FACTOR", help="then the video once more with sides so much longer: 2"
+    )
+    p.add_argument("--upsampler", metavar="FILE", help="the upsampler checkpoint of --upscale")
+    p.add_argument(
+        "--key-frames",
+        type=int,
+        metavar="N",
+        help="for long clips: every N-th frame first, as a clip of its own, then what lies between",
+    )
     p.add_argument("--compare", action="store_true", help="the same seed with each condition taken away, in the sheet")
-    p.add_argument("--frames", type=int, help="length of the video (default: the checkpoint's)")
-    p.add_argument("--height", type=int, help="height in pixels (default: the checkpoint's)")
-    p.add_argument("--width", type=int, help="width in pixels (default: the checkpoint's)")
-    p.add_argument("--checkpoint", metavar="FILE", help="generator and text encoder (default: the embedded ones)")
-    p.add_argument("--vae", metavar="FILE", help="VAE (default: the embedded one)")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    _add_video(p, "the checkpoint's")
+    p.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="generator and text encoder (default: the embedded ones; fulldit_mini_few_steps: their faster kin)",
+    )
+    p.add_argument("--model", metavar="FILE", help="a plain Wan text-to-video model, with --condition-file and --vae")
+    p.add_argument("--condition-file", metavar="FILE", help="what makes a FullDiT of the Wan model")
+    p.add_argument("--low-noise-model", metavar="FILE", help="the other expert, where --model is the high-noise one")
+    p.add_argument("--low-noise-condition-file", metavar="FILE", help="what belongs to the low-noise expert")
+    _add_files(p)
     p.add_argument("--out", default="outputs/generate", metavar="FOLDER")
     p.add_argument("--json", action="store_true", help="print the report")
 
 
+def _print_report(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    for line in [*result.get("lines", []), *result.get("report", [])]:
+        print(line)
+
+
+def _agreement(added: Any) -> None:
+    text = "What was asked of a finished video, and what came out, as an image and JSON."
+    p = _command(added, "agreement", commands.agreement, text, _print_report)
+    p.add_argument("video", metavar="VIDEO", help="a video or a folder of images, with a frame per frame asked for")
+    _add_conditions(p)
+    _add_fit(p)
+    _add_video(p, "the embedded model's")
+    p.add_argument(
+        "--estimators",
+        default="auto",
+        choices=("auto", "embedded", "connected"),
+        help="embedded: those of this pack; connected: only what --found-... gives; auto: embedded for small videos",
+    )
+    p.add_argument("--found-camera", metavar="FILE", help="the camera path of the finished video")
+    p.add_argument("--found-depth", metavar="FILE", help="the depth of the finished video")
+    p.add_argument(
+        "--found-mask",
+        action="append",
+        metavar="FILE",
+        help="masks of an identity in the finished video, in the order of the identities; - for none",
+    )
+    p.add_argument("--out", default="outputs/agreement", metavar="FOLDER")
+    p.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _fit(added: Any) -> None:
+    text = "A video at another size, length and frame rate, and what that cost."
+    p = _command(added, "fit", commands.fit, text, _print_report)
+    p.add_argument("video", metavar="VIDEO", help="a video or a folder of images")
+    p.add_argument("to", metavar="FILE", help="the video to write (.mp4)")
+    _add_size(p, "its own, made to fit")
+    p.add_argument("--fps", type=float, help="frames per second of the result (default: its own)")
+    p.add_argument("--source-fps", type=float, help="frames per second of the video (default: what its file says)")
+    p.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="where the result begins (default: 0)")
+    p.add_argument(
+        "--time",
+        default=TimeMode.SPEED.value,
+        choices=[mode.value for mode in TimeMode],
+        help="which moment each new frame shows (default: keep_speed)",
+    )
+    p.add_argument("--fit-space", default=SpaceFit.CROP.value, choices=[fit.value for fit in SpaceFit])
+    p.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
+def _upscale(added: Any) -> None:
+    text = "A video with longer sides, by an upsampler checkpoint and windows over time."
+    p = _command(added, "upscale", commands.upscale, text, _print_report)
+    p.add_argument("video", metavar="VIDEO", help="a video or a folder of images")
+    p.add_argument("to", metavar="FILE", help="the video to write (.mp4)")
+    p.add_argument(
+        "--checkpoint", required=True, metavar="FILE", help="the upsampler: training.md says how to make one"
+    )
+    p.add_argument("--factor", type=int, default=2, help="how many times as long the sides become (default: 2)")
+    p.add_argument("--prompt", default="", help="what the video shows")
+    p.add_argument("--noise", type=float, default=0.0, help="0..1: the more, the more is made anew (default: 0)")
+    p.add_argument("--fps", type=float, help="frames per second of the video (default: what its file says)")
+    p.add_argument("--seed", type=int, help="default: 0")
+    p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
+    p.add_argument("--guidance", type=float, help="classifier-free guidance (default: the checkpoint's)")
+    p.add_argument("--window", type=int, metavar="FRAMES", help="so many frames at a time (default: as it was trained)")
+    p.add_argument("--overlap", type=int, metavar="FRAMES", help=OVERLAP)
+    _add_files(p)
+    p.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
+def _add_files(p: argparse.ArgumentParser) -> None:
+    """Add what a checkpoint runs with."""
+    p.add_argument("--text-encoder", metavar="FILE", help="the Wan model's UMT5; needs transformers and sentencepiece")
+    p.add_argument("--vae", metavar="FILE", help="VAE (default: the embedded one)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+
+
+def _export(added: Any) -> None:
+    text = "All conditions in one folder: the camera for other programs, masks and depth as images, a manifest."
+    p = _command(added, "export", commands.export, text, _print_report)
+    _add_conditions(p)
+    _add_fit(p)
+    _add_video(p, "the embedded model's")
+    p.add_argument("to", metavar="FOLDER", help="the folder to write, which must not exist")
+    formats = [name for name, entry in FORMATS.items() if entry.writable]
+    p.add_argument("--camera-format", default="transforms", choices=formats, help="the camera file for other programs")
+    p.add_argument("--no-videos", action="store_true", help="no MP4 beside the images")
+    p.add_argument("--json", action="store_true", help="print what was written as JSON")
+
+
+def _describe(added: Any) -> None:
+    def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+        print(result.get("request", result["camera"]))
+
+    text = "A camera path in plain words; with --prompt, what to ask a language model for a full caption."
+    p = _command(added, "describe", commands.describe, text, show)
+    _add_conditions(p)
+    _add_fit(p)
+    _add_video(p, "the embedded model's")
+    p.add_argument("--prompt", help="a short prompt: print the request for a caption that agrees with the conditions")
+    p.add_argument(
+        "--form", default="structured", choices=("structured", "paragraph"), help="of the caption (default: structured)"
+    )
+    p.add_argument("--json", action="store_true", help="print both as JSON")
+
+
 def _train(added: Any) -> None:
     text = "Train: VAE, data, generator, estimators, or all of them; resumes where it stopped."
-    p = _command(added, "train", commands.train, text)
+    p = _command(added, "train", commands.train, text, _print_report)
     p.add_argument("stage", choices=("all", "vae", "data", "generator", "estimators"))
     p.add_argument("--config", default="cpu", help="cpu, gpu, debug, or a JSON file of the stage")
     p.add_argument("--out", metavar="FOLDER", help="default: runs/CONFIG")
     p.add_argument("--ship", action="store_true", help="copy the finished weights to checkpoints/")
+    p.add_argument(
+        "--dry-run", action="store_true", help="of the generator: memory, traffic and time of a step, by computation"
+    )
+    p.add_argument("--ranks", type=int, default=1, help="of --dry-run: so many processes are simulated (default: 1)")
+    p.add_argument("--clips", type=int, help="of --dry-run: clips of each process at a time (default: the config's)")
     p.add_argument("--json", action="store_true", help="print the result")
 
 
-def _bench(added: Any) -> None:
-    text = "Measure how well a checkpoint obeys, or how well the tools work, on held-out scenes."
-    p = _command(added, "bench", commands.bench, text)
-    p.add_argument(
-        "what",
-        choices=tuple(commands.BENCHMARKS),
-        help="camera: files, rays, paths from video; depth: flicker, chunks, memory; masks: in-betweens and masks"
-        " carried along a video",
-    )
-    _add_measured(p)
-    p.add_argument("--scenes", type=int, help="default: 16, for masks 4")
-    p.add_argument("--steps", type=int, default=10)
-    p.add_argument("--full", action="store_true", help="64 scenes at the default steps, resumable")
-    p.add_argument("--masks", default="exact", choices=("exact", "painted"), help="painted: painted masks besides")
-    p.add_argument("--first-frame-pass", type=float, metavar="SHARE", help="as of generate (default: the checkpoint's)")
-    p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
-    p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
-    p.add_argument("--json", metavar="FILE", help="write the figures here")
-
-
-def _targets(added: Any) -> None:
-    text = "Which targets a result of `bench control` meets, as a table."
-    p = _command(added, "targets", commands.targets, text)
-    p.add_argument("result", metavar="FILE", help="what bench control --json wrote")
-    p.add_argument("--unseen", metavar="FILE", help="what it wrote for --family unseen")
-    p.add_argument("--json", action="store_true", help="print the targets as JSON")
-
-
-def _gallery(added: Any) -> None:
-    text = "Held-out scenes as images and animations, with each condition taken away."
-    p = _command(added, "gallery", commands.gallery, text, _print_folder)
-    _add_measured(p)
-    p.add_argument("--scenes", type=int, default=4, help="so many as they come")
-    p.add_argument("--pool", type=int, default=16, help="the worst of so many are shown as well")
-    p.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
-    p.add_argument("--out", default="outputs/gallery", metavar="FOLDER")
-    p.add_argument("--json", action="store_true", help="print what was written")
-
-
-def _scene(added: Any) -> None:
-    text = "Render a scene of the procedural world and its conditions to files."
-    p = _command(added, "scene", commands.scene, text, _print_folder)
+def _tune(added: Any) -> None:
+    text = "Tune a model on one video under its conditions, or on a folder of videos; goes on where it stopped."
+    p = _command(added, "tune", commands.tune, text, _print_report)
+    p.add_argument("video", metavar="VIDEO", help="a video; or a folder of videos with texts, or with a manifest.jsonl")
+    p.add_argument("--prompt", help="what the one video shows")
+    _add_conditions(p)
+    _add_fit(p)
+    _add_video(p, "the checkpoint's")
+    p.add_argument("--checkpoint", metavar="FILE", help="what to begin with (default: the embedded one)")
+    p.add_argument("--model", metavar="FILE", help="begin with a plain Wan instead, with --vae and --text-encoder")
+    p.add_argument("--condition-file", metavar="FILE", help="go on from what makes a FullDiT of the Wan model")
+    p.add_argument("--text-encoder", metavar="FOLDER", help="the Wan model's UMT5, as transformers loads it")
+    p.add_argument("--vae", metavar="FILE", help="VAE of the model (default: the embedded one)")
+    p.add_argument("--steps", type=int, default=200, help="how long it learns (default: 200)")
+    p.add_argument("--learning-rate", type=float, help="default: 0.005, for a Wan 0.0001")
+    p.add_argument("--rank", type=int, default=16, help="of the LoRA (default: 16)")
+    p.add_argument("--batch", type=int, default=2, help="clips in each step (default: 2)")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--frames", type=int, default=17)
-    p.add_argument("--height", type=int, default=64)
-    p.add_argument("--width", type=int, default=96)
-    p.add_argument("--camera", action="append", metavar="KIND", help="draw the movement from these kinds only")
-    p.add_argument("--objects", type=int, help="exactly so many objects, 0 to 3")
-    p.add_argument("--family", default="seen", choices=FAMILIES, help="unseen: what training never shows")
-    p.add_argument("--out", default="outputs/scene", metavar="FOLDER")
-    p.add_argument("--json", action="store_true", help="print what was written")
-
-
-def _print_folder(args: argparse.Namespace, result: dict[str, Any]) -> None:
-    print(args.out)
+    p.add_argument("--tokenizers", action="store_true", help="train the condition tokenizers too; new ones always are")
+    p.add_argument("--anew", action="store_true", help="do not go on from an earlier run in the folder")
+    p.add_argument("--out", default="runs/tuned", metavar="FOLDER", help="of the run; the file is FOLDER.safetensors")
+    p.add_argument("--json", action="store_true", help="print what was learned as JSON")
 
 
 def _models(added: Any) -> None:
@@ -186,6 +311,19 @@ def _models(added: Any) -> None:
     p.add_argument("--to", metavar="FOLDER", help="ComfyUI's models folder, for --get")
     p.add_argument("--yes", action="store_true", help="do not ask before the download")
     p.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _convert(added: Any) -> None:
+    def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+        print(result["path"])
+
+    text = "Write a Wan or FullDiT in another layout: ours and ComfyUI's, or that of diffusers."
+    p = _command(added, "convert", commands.convert, text, show)
+    p.add_argument("source", metavar="FILE", help="the model: its file, its parts or their folder")
+    p.add_argument("to", metavar="TO", help="what to write: a .safetensors file (native), or a folder (diffusers)")
+    p.add_argument("--layout", required=True, choices=("native", "diffusers"))
+    p.add_argument("--condition-file", metavar="FILE", help="put this onto the Wan first: a whole FullDiT is written")
+    p.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def _doctor(added: Any) -> None:

@@ -75,12 +75,16 @@ class CameraCondition(Condition):
         distance = np.linalg.norm(path.c2w[:, :, 3], axis=1).max()
         angle = np.degrees(np.arccos(np.clip(path.c2w[:, 2, 2], -1, 1)).max())
         if distance > FAR:
+            moves = (
+                f"{distance:.1f} times the {UNIT}" if path.unit == UNIT else f"by {distance:.1f} in {path.unit_name}"
+            )
             warnings.append(
-                f"The camera moves {distance:.1f} times the {path.unit}; if this was not meant, the path is in another"
-                " unit and needs scaling."
+                f"The camera moves {moves}; if this was not meant, the path is in another unit and needs scaling."
             )
         if distance > 1e-6 and path.unit != UNIT:
-            warnings.append(f"The camera's lengths are in {path.unit} unit; the model takes the {UNIT}.")
+            warnings.append(
+                f"The camera's lengths are in {path.unit_name}; FullDiT models take them in units of the {UNIT}."
+            )
         if angle > AWAY:
             warnings.append(f"The camera turns by {angle:.0f} degrees, away from everything in the first frame.")
         return warnings
@@ -113,7 +117,7 @@ def fit_lens(path: CameraTrajectory, video: VideoSize, fit: SpaceFit) -> tuple[C
     if fit is SpaceFit.REFUSE:
         raise UserError(
             f"the camera's lens sees {proportions}, the video is {video.aspect:.3g}:1: give the same proportions, or"
-            f" choose a fit in space (crop, pad or stretch)"
+            f" set `fit_space` to crop, pad or stretch"
         )
     scale = np.stack([np.maximum(ratio, 1), np.maximum(1 / ratio, 1)], 1)
     if fit is SpaceFit.PAD:

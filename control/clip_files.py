@@ -15,11 +15,15 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from .array_files import map_array, read_archive
 from .errors import UserError
 from .files import existing, is_folder
 from .fit import Fit, TimeFit, fit_indices, fit_size
 from .limits import check_pixels
 from .media import IMAGES, clip_notes, count_frames, iterate_video, read_image, to_gray
+
+# The arrays of a .npz file that are taken for its clip where it holds others too.
+CLIP_NAMES = ("masks", "mask", "depth", "depths")
 
 
 class Frames(Protocol):
@@ -107,23 +111,49 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGES and not is_folder(path)
 
 
-def _open_array(path: Path) -> ClipFile:
+def open_array(path: Path) -> np.ndarray:
+    """Return the numbers (F, H, W) of a .npy file, or of a .npz file that holds one array, or one of CLIP_NAMES.
+
+    Raises UserError for an array of another shape or kind, and for a file that is truncated or not an array.
+    """
     existing(path, "array")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"the array '{path}' is truncated or not a NumPy array of numbers ({error})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != 3 or not array.size:
-        raise UserError(f"the array '{path}' holds no numbers of shape (frames, height, width)")
+        array = _read_packed(path) if path.suffix.lower() == ".npz" else map_array(path)
+    except UserError as error:
+        raise UserError(f"the array '{path}' cannot be read: {error.clause}") from error
+    if array.ndim == 2:  # one image
+        array = array[None]
+    if array.ndim == 4 and 1 in (array.shape[1], array.shape[3]):  # a channel of its own, as torch and NumPy have it
+        array = array[:, 0] if array.shape[1] == 1 else array[..., 0]
+    if array.ndim != 3 or not array.size:
+        raise UserError(f"the array '{path}' has shape {array.shape}; (frames, height, width) was expected")
     check_pixels(array.shape[1], array.shape[2], f"a frame of the array '{path}'")
-    return ClipFile(ArrayFrames(array))
+    return array
+
+
+def as_clip(array: np.ndarray) -> ClipFile:
+    """Return an array (F, H, W) as a clip; one frame holds for a whole clip."""
+    return ClipFile(ArrayFrames(array), still=len(array) == 1)
+
+
+def _read_packed(path: Path) -> np.ndarray:
+    """Return the array of a .npz file. Raises UserError where it holds several, and none has a name of CLIP_NAMES."""
+    arrays = read_archive(path)
+    named = [name for name in CLIP_NAMES if name in arrays]
+    if len(arrays) > 1 and not named:
+        raise UserError(f"it holds the arrays {', '.join(list(arrays)[:8])}: keep one, or call it 'masks' or 'depth'")
+    return arrays[named[0]] if named else next(iter(arrays.values()))
 
 
 def _open_video(path: Path) -> ClipFile:
     return ClipFile(VideoFrames(path, count_frames(path)), warnings=clip_notes(path))
 
 
-ARRAY = Reader("a NumPy array .npy (frames, height, width)", lambda path: path.suffix.lower() == ".npy", _open_array)
+ARRAY = Reader(
+    "a NumPy array .npy or .npz (frames, height, width)",
+    lambda path: path.suffix.lower() in (".npy", ".npz"),
+    lambda path: as_clip(open_array(path)),
+)
 IMAGE = Reader(
     "one image for the whole clip",
     is_image,

@@ -12,12 +12,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from .errors import UserError
 from .fit import Fit
+from .limits import check_rate
 from .strength import check_strength
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 class VideoSize:
     """The video that is to be made: `frames` frames of `height` x `width` pixels at `fps` frames per second.
 
-    Raises UserError for a number that is not above 0. Whether a model can make it is the model's to say
-    (`models/geometry.py`).
+    Raises UserError for a number that is not above 0, and a rate that no video has. Whether a model can make it is the
+    model's to say (`models/geometry.py`).
     """
 
     frames: int
@@ -41,6 +42,7 @@ class VideoSize:
         for name in ("frames", "height", "width", "fps"):
             if not getattr(self, name) > 0:
                 raise UserError(f"the video's {name} is {getattr(self, name)}; a number above 0 was expected")
+        check_rate(self.fps, "the video")
 
     @property
     def aspect(self) -> float:
@@ -89,9 +91,22 @@ class Condition(ABC):
         return self.strength != 0
 
     @property
+    def parts(self) -> tuple[Any, ...]:
+        """What of it has a `strength`, `start` and `end` of its own: several things, or the condition itself."""
+        return (self,)
+
+    def with_parts(self, parts: Sequence[Any]) -> Condition | None:
+        """Return the condition with these of its parts alone; None without any."""
+        return self if parts else None
+
+    @property
     def fps(self) -> float | None:
         """Frames per second that the condition itself states, or None."""
         return None
+
+    def join(self, other: Condition) -> Condition:
+        """Return this condition and another of its class as one. Raises UserError where a video takes only one."""
+        raise UserError(f"the condition '{self.name}' was given twice: give at most one of each kind")
 
     def validate(self, video: VideoSize) -> None:
         """Raise UserError unless the condition belongs to a video of this size, with what to do about it."""
@@ -148,8 +163,8 @@ def check_frames(count: int, video: VideoSize, what: str) -> None:
     """Raise UserError unless `what`, which has `count` frames, has exactly the video's."""
     if count != video.frames:
         raise UserError(
-            f"{what} has {count} frames, the video {video.frames}: give one per frame, or choose a fit in time"
-            f" (resample or hold)"
+            f"{what} has {count} frames, the video {video.frames}: set `fit_time` to resample or hold, or give one per"
+            f" frame"
         )
 
 

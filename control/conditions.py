@@ -9,10 +9,14 @@ from typing import TypeVar
 
 from .camera_condition import CameraCondition
 from .condition import CONDITIONS, Condition, VideoSize, digest_of
+from .control_video_condition import ControlVideoCondition
 from .depth_condition import DepthCondition
 from .errors import UserError
 from .fit import Fit
 from .identity_condition import IdentityCondition
+from .known_frames_condition import KnownFramesCondition
+from .lowres_condition import LowResCondition
+from .sound_condition import SoundCondition
 from .source_condition import SourceCondition
 
 T = TypeVar("T", bound=Condition)
@@ -22,8 +26,12 @@ __all__ = [
     "CameraCondition",
     "Condition",
     "Conditions",
+    "ControlVideoCondition",
     "DepthCondition",
     "IdentityCondition",
+    "KnownFramesCondition",
+    "LowResCondition",
+    "SoundCondition",
     "SourceCondition",
     "VideoSize",
     "load_conditions",
@@ -34,8 +42,8 @@ __all__ = [
 class Conditions:
     """Any subset of conditions for one video, at most one of each kind, in the order of the registry.
 
-    notes: sentences about what was done to make them fit. Raises UserError for two conditions of one kind, and for a
-    class that is not registered.
+    notes: sentences about what was done to make them fit. Two of one class become one where the class can (`join`).
+    Raises UserError where it cannot, and for a class that is not registered.
     """
 
     video: VideoSize
@@ -47,11 +55,10 @@ class Conditions:
             if CONDITIONS.get(getattr(item, "name", "")) is not type(item):
                 known = ", ".join(CONDITIONS)
                 raise UserError(f"An object of the class {type(item).__name__} is not a condition; known are {known}")
-        names = [item.name for item in self.items]
-        if len(set(names)) < len(names):
-            raise UserError(f"the conditions are {', '.join(names)}: give at most one of each kind")
-        order = list(CONDITIONS)
-        object.__setattr__(self, "items", tuple(sorted(self.items, key=lambda item: order.index(item.name))))
+        items: dict[str, Condition] = {}
+        for item in self.items:
+            items[item.name] = items[item.name].join(item) if item.name in items else item
+        object.__setattr__(self, "items", tuple(items[name] for name in CONDITIONS if name in items))
         object.__setattr__(self, "notes", tuple(self.notes))
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 1500  # of an error
+
 
 class UserError(ValueError):
     """Something the user gave cannot be used.
@@ -12,7 +14,10 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str):
-        self.clause = str(message).strip()
+        text = str(message).strip()
+        # What came may be a text or a list without end: its beginning, and what to do, are enough.
+        long = len(text) > MOST_CHARACTERS
+        self.clause = f"{text[: MOST_CHARACTERS // 2]} ... {text[-MOST_CHARACTERS // 2 :]}" if long else text
         text = self.clause[:1].upper() + self.clause[1:]
         super().__init__(text if text.endswith((".", "!", "?", ".)")) else f"{text}.")
 
@@ -22,3 +27,12 @@ def need(module: str, what: str, extra: str = "standalone") -> UserError:
     return UserError(
         f"{what} needs the library '{module}', which is not installed: pip install 'comfyui-fulldit[{extra}]'"
     )
+
+
+def shorten(value: object) -> str:
+    """Return a value as an error shows it: never longer than a line."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits, or nested without end
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -67,13 +67,13 @@ def fit_indices(count: int, frames: int, fit: TimeFit, what: str) -> tuple[np.nd
     if count == frames:
         return np.arange(frames), []
     if fit is TimeFit.RESAMPLE:
-        return indices(count, frames), [f"{_capital(what)} has {count} frames: it was resampled to {frames}."]
+        return indices(count, frames), [f"{_capital(what)} has {_count(count)}: it was resampled to {frames}."]
     if fit is TimeFit.HOLD:
         said = f"the last is held until frame {frames}" if count < frames else f"it was cut after frame {frames}"
-        return np.minimum(np.arange(frames), count - 1), [f"{_capital(what)} has {count} frames: {said}."]
+        return np.minimum(np.arange(frames), count - 1), [f"{_capital(what)} has {_count(count)}: {said}."]
     raise UserError(
-        f"{what} has {_count(count)}, the video {frames}: give one per frame, or choose a fit in time"
-        f" ({TimeFit.RESAMPLE.value} or {TimeFit.HOLD.value})"
+        f"{what} has {_count(count)}, the video {frames}: set `fit_time` to {TimeFit.RESAMPLE.value} or"
+        f" {TimeFit.HOLD.value}, or give one per frame"
     )
 
 
@@ -108,7 +108,7 @@ def fit_size(
     if fit is SpaceFit.REFUSE:
         raise UserError(
             f"{what} is {own_width}x{own_height} (width x height), the video {width}x{height}: give the same"
-            f" proportions, or choose a fit in space (crop, pad or stretch)"
+            f" proportions, or set `fit_space` to crop, pad or stretch"
         )
     if fit is SpaceFit.CROP:
         return resize_clip(_cropped(clip, ratio), height, width), [

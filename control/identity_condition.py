@@ -46,6 +46,15 @@ class IdentityCondition(Condition):
         """Whether any identity has a strength above 0."""
         return any(identity.strength != 0 for identity in self.identities)
 
+    @property
+    def parts(self) -> tuple[Identity, ...]:
+        """The identities."""
+        return self.identities
+
+    def with_parts(self, parts: Sequence[Identity]) -> IdentityCondition | None:
+        """Return the condition with these identities; None without any."""
+        return dataclasses.replace(self, identities=tuple(parts)) if parts else None
+
     def validate(self, video: VideoSize) -> None:
         """Raise UserError unless every mask video belongs to the video, and names are told apart.
 

@@ -55,6 +55,29 @@ def read_header(data: bytes) -> ImageHeader | None:
         return None
 
 
+def is_cut_short(data: bytes) -> bool:
+    """Return whether a PNG or JPEG image ends before it says it does; decoders fill the rest, or make room for it."""
+    if data[:2] == b"\xff\xd8":
+        return data.find(b"\xff\xd9", max(0, len(data) - 1024)) < 0
+    if data[:8] != _PNG:
+        return False
+    offset = 8
+    while offset + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        offset += 12 + int(length)
+        if kind == b"IEND":
+            return offset > len(data)
+    return True
+
+
+def png_transparent_gray(data: bytes) -> int | None:
+    """Return the gray level that a gray PNG marks as transparent; None for others. Decoders leave it to the reader."""
+    if data[:8] != _PNG or data[25:26] != b"\0":
+        return None
+    start = data.find(b"tRNS", 33, data.find(b"IDAT"))
+    return int.from_bytes(data[start + 4 : start + 6], "big") if start > 0 else None
+
+
 def png_palette(path: Path) -> list[int] | None:
     """Return the colors of a PNG image that has a palette, as 0xrrggbb; None for any other file."""
     data = path.read_bytes()
@@ -136,6 +159,8 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
         raise struct.error("not a TIFF")
     word, count, size = ("I", "H", 12) if version == 42 else ("Q", "Q", 20)
     (start,) = struct.unpack_from(f"{order}{word}", data, 4 if version == 42 else 8)
+    if start > len(data):  # struct counts in 63 bits
+        raise struct.error("the directory is missing")
     (entries,) = struct.unpack_from(f"{order}{count}", data, start)
     first, tags = start + struct.calcsize(count), {}
     for at in range(first, min(first + entries * size, len(data)), size):

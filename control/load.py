@@ -10,6 +10,8 @@ identity: 'name=image,mask=file,track=file'; all but the image may be left out. 
 depth: a video, a folder of images, one image for all frames, .npy (F, H, W), or EXR, 16-bit PNG, PGM and PFM of a
     renderer or a dataset: depth/readers.py.
 source: a video, a folder of images, or one image for all frames.
+control: 'kind=file' with the same files, or 'kind=detect:file', which makes the control video of the footage in the
+    file; 'strength=0.8', 'start=0' and 'end=0.6' may follow. The kinds: control_video/kinds.py.
 
 `load_...` return what is loaded; `read_...` return it with warnings about what was done to fit it to the video.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,8 @@ from .camera import CameraTrajectory
 from .camera.formats import read_camera
 from .camera.sequence import is_sequence, sequence
 from .clip_files import choose_frames, fit_frames, open_color_clip, pick_frames
+from .control_video.detect import detect
+from .control_video.kinds import ControlVideo, check_kind
 from .depth import DepthClip, normalize_stream
 from .depth.readers import open_depth_clip
 from .errors import UserError
@@ -194,8 +198,63 @@ def read_source(
 
     The file is read a frame at a time. Raises UserError, naming the file, for whatever cannot be used.
     """
-    what = f"the source video '{os.fspath(path)}'"
+    return _read_color_clip(path, frames, height, width, fit, f"the source video '{os.fspath(path)}'")
+
+
+def read_lowres(
+    path: str | os.PathLike[str], frames: int, fit: Fit = DEFAULT_FIT, what: str = "the low-resolution video"
+) -> tuple[np.ndarray, list[str]]:
+    """Return a low-resolution video (frames, h, w, 3), 0..1, at its own size, and warnings.
+
+    Raises UserError, naming the file, for whatever cannot be used.
+    """
+    what = f"{what} '{os.fspath(path)}'"
+    clip = open_color_clip(Path(os.path.expanduser(path)))
+    chosen, warnings = choose_frames(clip, frames, fit.time, what)
+    return np.stack(list(pick_frames(clip.frames, chosen))), [*clip.warnings, *warnings]
+
+
+def _read_color_clip(
+    path: str | os.PathLike[str], frames: int, height: int, width: int, fit: Fit, what: str
+) -> tuple[np.ndarray, list[str]]:
     clip = open_color_clip(Path(os.path.expanduser(path)))
     chosen, warnings = choose_frames(clip, frames, fit.time, what)
     fitted, more = fit_frames(pick_frames(clip.frames, chosen), frames, height, width, fit, what, (3,))
     return fitted, [*clip.warnings, *warnings, *more]
+
+
+_WEIGHTS = re.compile(r"(,(strength|start|end)=[^,]*)+$")
+_DETECT = "detect:"
+
+
+def read_control_video(
+    spec: str, frames: int, height: int, width: int, fit: Fit = DEFAULT_FIT, strength: float = 1.0
+) -> tuple[ControlVideo, list[str]]:
+    """Return a control video from its specification (see the top of this file), and what was done to fit it.
+
+    strength: where the specification has none. Raises UserError for anything else.
+    """
+    kind, equals, rest = spec.partition("=")
+    if not equals:
+        raise UserError(f"the control video '{spec}' has no kind: write it as kind=file, for example canny=edges.mp4")
+    check_kind(kind.strip())
+    found = _WEIGHTS.search(rest)
+    file = (rest if found is None else rest[: found.start()]).strip()
+    weights = {"strength": strength, "start": 0.0, "end": 1.0, **_numbers("" if found is None else found[0], kind)}
+    is_footage = file.startswith(_DETECT)
+    what = f"the control video '{file}'"
+    images, warnings = _read_color_clip(file.removeprefix(_DETECT), frames, height, width, fit, what)
+    video = detect(kind.strip(), images) if is_footage else ControlVideo(kind.strip(), images)
+    return replace(video, strength=weights["strength"], start=weights["start"], end=weights["end"]), warnings
+
+
+def _numbers(text: str, kind: str) -> dict[str, float]:
+    """Return the numbers in ',strength=0.8,start=0'."""
+    numbers = {}
+    for part in text.split(",")[1:]:
+        name, _, value = part.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError as error:
+            raise UserError(f"the {name} of the control video '{kind}' is '{value}'; a number was expected") from error
+    return numbers

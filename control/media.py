@@ -18,10 +18,10 @@ from einops import repeat
 from .errors import UserError
 from .files import atomic_path, existing, is_folder
 from .frame_order import list_frames, missing_frames
-from .image_header import read_header
+from .image_header import is_cut_short, png_transparent_gray, read_header
 from .images import indices, resize
 from .libraries import opencv, pyav
-from .limits import MOST_BYTES, check_pixels
+from .limits import MOST_BYTES, check_pixels, check_rate
 from .video_file import open_video
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -52,11 +52,7 @@ def decode_image(path: Path) -> np.ndarray:
     """
     cv2 = opencv(PURPOSE)
     data = path.read_bytes()
-    # OpenCV fills the missing part of a truncated file with gray and reports nothing.
-    truncated = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]) or (
-        data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]
-    )
-    if truncated:
+    if is_cut_short(data):  # of which OpenCV reports nothing
         raise UserError(f"the image '{path}' is truncated: write or download it again")
     header, image = read_header(data), None
     if header is not None:
@@ -66,6 +62,13 @@ def decode_image(path: Path) -> np.ndarray:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if header is None or image is None:
         raise UserError(f"'{path}' is not an image that can be read: {', '.join(IMAGES)} were expected")
+    level = png_transparent_gray(data)
+    if level is not None and image.ndim == 2:
+        # Of fewer than 8 bits a pixel is spread over all levels, as the decoder does.
+        bits = min(data[24], 8 * image.dtype.itemsize)
+        level = level * np.iinfo(image.dtype).max // (2**bits - 1)
+        alpha = np.where(image == level, 0, np.iinfo(image.dtype).max).astype(image.dtype)
+        image = np.stack([image, image, image, alpha], -1)
     return header.upright(image)
 
 
@@ -161,6 +164,19 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     return len(images_in(path) if is_folder(path) else open_video(Path(path)))
 
 
+def video_rate(path: str | os.PathLike[str]) -> float:
+    """Return the mean frames per second of a video file. Raises UserError for a file that does not say them."""
+    av = pyav()
+    try:
+        with av.open(str(existing(path, "video")), metadata_errors="replace") as container:
+            rate = container.streams.video[0].average_rate if container.streams.video else None
+    except av.error.FFmpegError as error:
+        raise UserError(f"'{path}' cannot be read as a video ({error.__class__.__name__})") from error
+    if not rate:
+        raise UserError(f"'{path}' does not say its frames per second: give them")
+    return float(rate)
+
+
 def clip_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return sentences about how a video or a folder of images is read. Raises UserError as `count_frames` does."""
     if not is_folder(path):
@@ -178,6 +194,12 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     return images
 
 
+def check_video_name(path: Path) -> None:
+    """Raise UserError unless the ending is that of a video that is written."""
+    if path.suffix.lower() not in VIDEOS:
+        raise UserError(f"'{path.name}' does not end as a video does: use .mp4")
+
+
 def write_video(path: str | os.PathLike[str], frames: np.ndarray | Iterable[np.ndarray], fps: float = 8.0) -> None:
     """Write frames (F, H, W, 3) or (F, H, W), float 0..1 or uint8, as H.264 in yuv420p (mp4), crf 12.
 
@@ -187,10 +209,8 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray | Iterable[np.n
     """
     av = pyav()
     path = Path(path)
-    if path.suffix.lower() not in VIDEOS:
-        raise UserError(f"'{path.name}' does not end as a video does: use .mp4")
-    if not fps > 0:
-        raise UserError(f"{fps} frames per second were asked for; a positive number was expected")
+    check_video_name(path)
+    check_rate(fps, "the video that is to be written")
     with atomic_path(path) as temporary:
         try:
             with av.open(str(temporary), "w") as container:

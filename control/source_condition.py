@@ -9,15 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from .annotated_clip import AnnotatedClip
+from .checked_frames import checked_frames
 from .condition import Condition, VideoSize, check_frames, check_sides, digest_of, register
 from .errors import UserError
 from .fit import Fit, TimeFit, fit_clip
-from .identity.slots import check_range
 from .load import read_source
 
 NAME = "the source video"
-# So far beyond 0..1 may values lie that bicubic or Lanczos resizing has left: they are clipped.
-OVERSHOOT = 0.25
 
 
 @register
@@ -25,28 +24,22 @@ OVERSHOOT = 0.25
 class SourceCondition(Condition):
     """A video that the new one starts from: to be shot again, edited, or kept outside of a region.
 
-    frames: (F, H, W, 3), 0..1, one per frame of the video. fps: its frames per second, where they are known. No FullDiT
-    checkpoint takes it, so it has no entry that makes tokens of it; some public models do. Raises UserError for another
-    shape, NaN, and values far outside 0..1.
+    frames: (F, H, W, 3), 0..1, one per frame of the video, each at the same moment. fps: its frames per second, where
+    they are known. FullDiT checkpoints that were trained with it take it, and so do some public models. Raises
+    UserError for another shape, NaN, and values far outside 0..1.
     """
 
     name: ClassVar[str] = "source"
     order: ClassVar[int] = 40
-    help: ClassVar[str] = "a video, image folder or image that the new video starts from; for public models in ComfyUI"
+    help: ClassVar[str] = "a video, image folder or image that the new video starts from: to be shot again or edited"
 
     frames: np.ndarray
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        frames = np.asarray(self.frames, np.float32)
-        if frames.ndim != 4 or frames.shape[3] != 3 or min(frames.shape) < 1:
-            raise UserError(f"{NAME} has shape {frames.shape}; (frames, height, width, 3) was expected")
-        check_range(frames, NAME, OVERSHOOT)
-        if frames.min() < 0 or frames.max() > 1:
-            frames = frames.clip(0, 1)
+        object.__setattr__(self, "frames", checked_frames(self.frames, NAME))
         if self.fps is not None and not self.fps > 0:
             raise UserError(f"{NAME} has {self.fps} frames per second; a number above 0 was expected")
-        object.__setattr__(self, "frames", frames)
 
     def validate(self, video: VideoSize) -> None:
         """Raise UserError unless there is one frame of the video's size per frame."""
@@ -65,6 +58,11 @@ class SourceCondition(Condition):
     def digest(self) -> str:
         """Return the hash of the frames."""
         return digest_of(self.strength, self.start, self.end, self.frames)
+
+    @classmethod
+    def of_clip(cls, clip: AnnotatedClip) -> SourceCondition | None:
+        """Return a video that the clip could have been made from; None where there is none."""
+        return None if clip.source is None else cls(frames=clip.source(), fps=clip.fps)
 
     @classmethod
     def load(

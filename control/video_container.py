@@ -20,7 +20,7 @@ def is_cut_short(path: Path) -> bool:
         start = file.read(12)
         if start[4:8] in (b"ftyp", b"wide", b"free", b"skip", *_NEEDED):
             return _boxes_end(file, size) > size
-        if start[:4] == b"RIFF":
+        if start[:4] == b"RIFF" and len(start) >= 8:
             (length,) = struct.unpack_from("<I", start, 4)
             return 8 + int(length) > size and length != 2**32 - 1  # which stands for not known
         if int.from_bytes(start[:4], "big") == _EBML:

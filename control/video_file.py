@@ -22,6 +22,9 @@ from .video_container import is_cut_short
 
 # By so much of a step may frames stand off even times: what rounding and a camera's clock do.
 UNEVEN = 0.5
+Orientation = tuple[bool, int, int]  # whether rows and columns change places, then the steps along both: 1 or -1
+# By quarters of a turn, counterclockwise.
+_QUARTERS: tuple[Orientation, ...] = ((False, 1, 1), (True, -1, 1), (False, -1, -1), (True, 1, -1))
 # The transfer curves of HDR (ITU-T H.273).
 _HDR = {16: "PQ", 18: "HLG"}
 
@@ -42,12 +45,14 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         times = np.bincount(self.order)
-        seen = 0
+        seen, orientation = 0, None
         for frame, _ in _decode(self.path):
+            # Of the first frame: PyAV keeps a frame that was asked for what lies beside it until the next collection.
+            orientation = orientation or _orientation(frame)
             repeats = int(times[seen]) if seen < len(times) else 0
             seen += 1
             if repeats:
-                image = _upright(_pixels(frame), frame)
+                image = _upright(_pixels(frame), orientation)
                 for _ in range(repeats):
                     yield image
         if seen < len(times):
@@ -120,7 +125,10 @@ def _decode(path: Path) -> Iterator[tuple[Any, Fraction | None]]:
                 raise UserError(f"'{path}' has no images in it: a video was expected")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            height, width = stream.codec_context.height, stream.codec_context.width
+            codec = stream.codec_context
+            if codec is None:
+                raise UserError(f"the video '{path}' is of a codec that cannot be read: convert it to H.264")
+            height, width = codec.height, codec.width
             if height and width:  # else the decoder is what finds out
                 check_pixels(height, width, f"the video '{path}'")
             for packet in container.demux(stream):
@@ -148,19 +156,25 @@ def _pixels(frame: Any) -> np.ndarray:
     return pixels
 
 
-def _upright(image: np.ndarray, frame: Any) -> np.ndarray:
-    """Return pixels (H, W, ...) turned as the frame's display matrix says, by quarters of a turn and mirrors."""
-    marks = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+def _orientation(frame: Any) -> Orientation:
+    """Return how frames of a video are turned upright, as the display matrix of one says."""
+    try:
+        marks = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # PyAV has no name for some data beside it, such as EXIF
+        return _QUARTERS[round(getattr(frame, "rotation", 0) / 90) % len(_QUARTERS)]
     if not marks:
-        return image
+        return _QUARTERS[0]
     (a, b, _), (c, d, _), _ = np.frombuffer(marks[0][:36], np.int32).reshape(3, 3)
     # A pixel at (x, y) is shown at (a x + c y, b x + d y).
-    if abs(int(a)) + abs(int(d)) < abs(int(b)) + abs(int(c)):
-        image = image.swapaxes(0, 1)
-        down, right = b, c
-    else:
-        down, right = d, a
-    return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+    swaps = abs(int(a)) + abs(int(d)) < abs(int(b)) + abs(int(c))
+    down, right = (b, c) if swaps else (d, a)
+    return swaps, -1 if down < 0 else 1, -1 if right < 0 else 1
+
+
+def _upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
+    """Return pixels (H, W, ...) turned by quarters of a turn and mirrors."""
+    swaps, down, right = orientation
+    return (image.swapaxes(0, 1) if swaps else image)[::down, ::right]
 
 
 def _notes(frame: Any, pixel: Fraction | None, what: str) -> list[str]:

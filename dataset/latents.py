@@ -13,26 +13,24 @@ import bisect
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from ..control.errors import UserError
 from ..control.identity.slots import SLOTS
-from ..models.conditioning.condition_streams import Stream
 from ..models.conditioning.encoder import VideoEncoder, encode_frames
-from ..models.conditioning.registry import ENTRIES
-from ..models.conditioning.streams import CONDITION_OF, STREAMS
 from ..models.config import FullDiTConfig
-from ..models.encode import encode_conditions
 from ..models.vae import VAE
 from ..models.vae.vae_file import fingerprint
 from ..models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 from ..scenes import HELD_OUT_SEED, Clips, WorldOptions, render
+from ..scenes.world import WORLD_VERSION
+from .clip_source import STREAM, ClipSource, stream_order, stream_tensors
 from .text_rows import text_rows
 
 PRESENT = "present"
-STREAM = "stream."  # before the key of a stream among a shard's tensors
 
 
 @torch.no_grad()
@@ -48,9 +46,10 @@ def encode_clips(vae: VideoEncoder, batches: Iterable[Clips], config: FullDiTCon
     rows: list[dict[str, torch.Tensor]] = []
     for clips in batches:
         parts.append(_whole_clips(vae, clips))
-        rows += [_streams_of(vae, clips, index, config) for index in range(len(clips))]
+        shown = [clips.conditions(index, config.conditions, config.streams) for index in range(len(clips))]
+        rows += [stream_tensors(conditions, vae, config) for conditions in shown]
     samples = {key: data for row in rows for key, data in row.items()}
-    keys = sorted(samples, key=_order)
+    keys = sorted(samples, key=stream_order)
     tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     for key in keys:
         empty = torch.zeros_like(samples[key])
@@ -71,22 +70,6 @@ def _whole_clips(vae: VideoEncoder, clips: Clips) -> dict[str, torch.Tensor]:
     }
 
 
-def _streams_of(vae: VideoEncoder, clips: Clips, index: int, config: FullDiTConfig) -> dict[str, torch.Tensor]:
-    """The streams of one clip by their keys, without the batch axis."""
-    conditions = clips.conditions(index).only(config.conditions)
-    streams = encode_conditions(conditions, vae, config).streams
-    return {s.key: s.data[0].to("cpu", None if s.is_vector else torch.bfloat16).contiguous() for s in streams}
-
-
-def _name(key: str) -> str:
-    """The stream's name in its key: 'reference' of 'reference.0'."""
-    return key.partition(".")[0]
-
-
-def _order(key: str) -> tuple[int, str]:
-    return list(STREAMS).index(_name(key)), key
-
-
 def write_shards(
     vae: VAE,
     folder: Path,
@@ -98,13 +81,14 @@ def write_shards(
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] | None = None,
     several: int = 0,
+    world: int = WORLD_VERSION,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
-    Size and conditions are those of `config`. The last `several` clips (counted in whole shards) show at least two
-    objects: only these teach which reference belongs where. `report(clips, clips per second)` is called after every
-    shard. Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE or
-    size.
+    Size and conditions are those of `config`; `world` is the world's version. The last `several` clips (counted in
+    whole shards) show at least two objects: only these teach which reference belongs where. `report(clips, clips per
+    second)` is called after every shard. Returns the number of clips in the folder. Raises UserError when the folder
+    holds latents of another VAE or size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     metadata = _metadata(vae, config)
@@ -117,7 +101,9 @@ def write_shards(
             continue
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
-        options = WorldOptions(objects=(2, SLOTS)) if index * shard >= clips - several else None
+        options = WorldOptions(version=world)
+        if index * shard >= clips - several:
+            options = replace(options, objects=(2, SLOTS))
         batches = (
             render(seeds[at : at + batch], **size, device=device, options=options) for at in range(0, len(seeds), batch)
         )
@@ -154,7 +140,7 @@ def check_shard(path: Path, vae_fingerprint: str | None) -> dict[str, str]:
     return metadata
 
 
-class EncodedClips:
+class EncodedClips(ClipSource):
     """The clips of a folder of shards, in memory (about 55 KB a clip at 17 x 64 x 96).
 
     keys: of the streams that any clip has, in the order of the registry.
@@ -168,11 +154,8 @@ class EncodedClips:
         self._shards: list[dict[str, torch.Tensor]] = []
         self._shard_keys: list[list[str]] = []
         self._starts: list[int] = [0]
-        self._present = torch.zeros(0, 0, dtype=torch.bool)  # (clips, keys)
+        self.present = torch.zeros(0, 0, dtype=torch.bool)  # (clips, keys)
         self.rescan()
-
-    def __len__(self) -> int:
-        return self._starts[-1]
 
     def rescan(self) -> int:
         """Take in the shards that came since; return the number of clips."""
@@ -185,9 +168,9 @@ class EncodedClips:
             self._shard_keys.append(json.loads(metadata["streams"]))
             self._paths.append(path)
             self._starts.append(self._starts[-1] + self._shards[-1]["video"].shape[0])
-        self.keys = tuple(sorted({key for keys in self._shard_keys for key in keys}, key=_order))
+        self.keys = tuple(sorted({key for keys in self._shard_keys for key in keys}, key=stream_order))
         tables = [self._present_in(number) for number in range(len(self._shards))]
-        self._present = torch.cat(tables) if tables else torch.zeros(0, 0, dtype=torch.bool)
+        self.present = torch.cat(tables) if tables else torch.zeros(0, 0, dtype=torch.bool)
         return len(self)
 
     def _present_in(self, number: int) -> torch.Tensor:
@@ -202,52 +185,21 @@ class EncodedClips:
         rows = []
         for index in indices:
             shard = bisect.bisect_right(self._starts, index) - 1
-            rows.append(self._shards[shard][name][index - self._starts[shard]])
+            tensors = self._shards[shard]
+            if name not in tensors:
+                raise UserError(f"the clips in {self.folder} have no {name}")
+            rows.append(tensors[name][index - self._starts[shard]])
         return torch.stack(rows)
-
-    def has(self, key: str, indices: Sequence[int]) -> bool:
-        """Return whether all clips `indices` have the stream with this key."""
-        return bool(self._present[list(indices), self.keys.index(key)].all())
-
-    def _columns(self, condition: str) -> list[int]:
-        return [number for number, key in enumerate(self.keys) if CONDITION_OF[_name(key)] == condition]
-
-    def patterns(self, conditions: Iterable[str]) -> torch.Tensor:
-        """Return (clips,) which streams of these conditions each clip has, as a bit pattern; 0 where it lacks one.
-
-        Clips of one pattern can be a micro-batch: they have the same streams.
-        """
-        pattern, complete = torch.zeros(len(self), dtype=torch.int64), torch.ones(len(self), dtype=torch.bool)
-        bits = 0
-        for name in (name for name in ENTRIES if name in set(conditions)):
-            present = self._present[:, self._columns(name)]
-            complete &= present.any(1)
-            pattern += (present.long() << (bits + torch.arange(present.shape[1]))).sum(1)
-            bits += present.shape[1]
-        return torch.where(complete, pattern, 0)
-
-    def streams(self, indices: Sequence[int], conditions: Iterable[str], without: Iterable[str] = ()) -> list[Stream]:
-        """Return the streams of these conditions for the clips `indices`, which must all have the same ones.
-
-        without: names of streams that are left out. Raises ValueError for clips of several patterns.
-        """
-        wanted, left_out, streams = set(conditions), set(without), []
-        for number, key in enumerate(self.keys):
-            if CONDITION_OF[_name(key)] not in wanted or _name(key) in left_out:
-                continue
-            present = self._present[list(indices), number]
-            if present.any() and not present.all():
-                raise ValueError(f"Not all clips of the micro-batch have the stream {key}: draw clips of one pattern.")
-            if present.all():
-                slot = key.partition(".")[2]
-                data = self.get(STREAM + key, indices).float()
-                streams.append(Stream(_name(key), data, slot=int(slot) if slot else None))
-        return streams
 
 
 def write_held_out(
-    vae: VAE, folder: Path, clips: int, config: FullDiTConfig, device: torch.device | str = "cpu"
+    vae: VAE,
+    folder: Path,
+    clips: int,
+    config: FullDiTConfig,
+    device: torch.device | str = "cpu",
+    world: int = WORLD_VERSION,
 ) -> EncodedClips:
     """Encode clips that are never trained on, for the held-out losses and the sample sheets."""
-    write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device)
+    write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device, world=world)
     return EncodedClips(folder, fingerprint(vae))

@@ -11,14 +11,14 @@ from ..models.conditioning.encoder import encode_frames
 from ..models.config import FullDiTConfig
 from ..models.vae import VAE
 from ..models.vae.latent import denormalize_latent
-from .latents import EncodedClips
+from .clip_source import ClipSource
 
 # Distance from an empty map's latent above which a position of the latent belongs to an object: half of a full color's.
 PAINTED = 5.0
 
 
 @torch.no_grad()
-def channel_weights(vae: VAE, clips: EncodedClips, power: float, count: int = 16) -> torch.Tensor:
+def channel_weights(vae: VAE, clips: ClipSource, power: float, count: int = 4) -> torch.Tensor:
     """Return what an error in each latent channel does to the image, to the `power`, with mean 1: (C,).
 
     Latents have unit variance in every channel, whether it carries the scene or the last traces of a texture, and the

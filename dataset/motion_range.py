@@ -7,11 +7,13 @@ import numpy as np
 
 from ..control.camera.motion_range import CameraMotionRange, measure_motion_range
 from ..control.camera.trajectory import CameraTrajectory
-from .latents import EncodedClips
+from .clip_source import ClipSource
 
 
-def of_clips(clips: EncodedClips, fps: float, most: int = 2048) -> CameraMotionRange:
-    """The reach of encoded clips, at `fps` frames per second; of more than `most`, of so many evenly spread ones."""
-    some = np.unique(np.linspace(0, len(clips) - 1, min(len(clips), most)).astype(int)).tolist()
+def of_clips(clips: ClipSource, fps: float, most: int = 2048) -> CameraMotionRange:
+    """The reach of encoded clips that have a camera, at `fps` frames per second; of more than `most`, of so many evenly
+    spread ones."""
+    known = clips.patterns(("camera",)).nonzero()[:, 0].numpy()
+    some = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), most)).astype(int))].tolist()
     paths = zip(clips.get("c2w", some).numpy(), clips.get("intrinsics", some).numpy(), strict=True)
     return measure_motion_range(CameraTrajectory(poses, lens, fps=fps) for poses, lens in paths)

@@ -11,7 +11,7 @@ def text_rows(texts: Sequence[str], length: int = 256) -> torch.Tensor:
     """Return (N, length) uint8: UTF-8, cut at `length`, padded with zeros."""
     rows = torch.zeros(len(texts), length, dtype=torch.uint8)
     for row, text in zip(rows, texts, strict=True):
-        data = text.encode()[:length]
+        data = text.encode(errors="replace")[:length]
         row[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else row[:0]
     return rows
 

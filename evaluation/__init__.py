@@ -1,5 +1,6 @@
 """How good it is, in numbers.
 
-metrics.py holds plain functions on arrays, held_out_scenes.py scenes that no training sees. `control/` measures how
-well a video obeys its conditions, `tools/` how well the tools for camera, masks and depth work.
+held_out_scenes.py holds scenes that no training sees. `control/` measures how well a video obeys its conditions,
+`tools/` how well the tools for camera, masks and depth work, `speed/` how fast the networks are. What looks at a single
+video is in `models/estimators`.
 """

@@ -8,14 +8,15 @@ ours.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 from ..control.condition import VideoSize
-from ..control.errors import UserError
-from .conditioning.registry import ENTRIES, streams_of
+from ..control.errors import UserError, shorten
+from .conditioning.registry import ENTRIES
 from .conditioning.streams import STREAMS
 from .geometry import WAN_2_1, LatentGeometry, Size3
 
@@ -60,8 +61,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "guidance": (0, 1000),
     "shift": (0.001, 1000),
     "first_frame_pass": (0, 0.999),
+    "token_selection": (0.01, 1),
 }
 MOST_PATCH = 64  # a side of a patch
+
+# Of FullDiT's own conditions: what a model has that says nothing else, as all earlier checkpoints and presets do.
+FIRST_STREAMS = ("camera", "reference", "identity_map", "depth")
 
 # Fields of earlier checkpoints under the names that they have now.
 _RENAMED = {"anchor": "first_frame_pass", "vae": "vae_fingerprint"}
@@ -74,10 +79,15 @@ class FullDiTConfig:
     temporal_compression, spatial_compression: of the VAE (`LatentGeometry`). attention: 'decoupled' (conditions attend
     to conditions, computed once) or 'full' (every token to every token). slots: how many identities. streams: names of
     the registry (conditioning/registry.py). patches: (name, (frames, rows, columns)) of the streams that are cut
-    otherwise than the registry says, for a token budget of one's own. joint_text: words join the sequence instead of
-    being read by cross-attention. frames, height, width, fps: the clip it was trained on. vae_fingerprint: of the
-    autoencoder. text: kind of text encoder ('bytes' or 'umt5'). steps, guidance, shift and first_frame_pass are
-    defaults of sampling.
+    otherwise than the registry says, for a token budget of one's own; those that share a tokenizer go by its name.
+    reference_positions: references lie 'before' the clip in time, or at its start as a 'source' each, which turns their
+    positions further (Bernini-R). joint_text: words join the sequence instead of being read by cross-attention.
+    condition_blocks: numbers of the blocks that condition tokens go through and in which the video reads them (none:
+    all). token_selection: share of the condition tokens that each of these takes. Both are FullDiT2's (2506.04213) and
+    belong to 'decoupled' attention. frames, height, width, fps: the clip it was trained on. vae_fingerprint: of the
+    autoencoder. text: kind of text encoder ('bytes' or 'umt5'). times: the lowest and highest flow time of its
+    training, not all for one of a pair of experts. steps, guidance, shift and first_frame_pass are defaults of
+    sampling.
     """
 
     dim: int = 192
@@ -98,15 +108,19 @@ class FullDiTConfig:
     spatial_compression: int = WAN_2_1.spatial
     attention: str = "decoupled"
     slots: int = 3
-    streams: tuple[str, ...] = tuple(STREAMS)
+    streams: tuple[str, ...] = FIRST_STREAMS
     patches: tuple[tuple[str, Size3], ...] = ()
+    reference_positions: str = "before"
     joint_text: bool = False
+    condition_blocks: tuple[int, ...] = ()
+    token_selection: float = 1.0
     frames: int = 17
     height: int = 64
     width: int = 96
     fps: float = 8.0
     vae_fingerprint: str = ""
     text: str = "bytes"
+    times: tuple[float, float] = (0.0, 1.0)
     steps: int = 20
     guidance: float = 3.0
     shift: float = 3.0
@@ -116,7 +130,9 @@ class FullDiTConfig:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:  # NaN is in no range
-                raise UserError(f"The config has {name} = {value!r}, but it must lie between {low:g} and {high:g}.")
+                raise UserError(
+                    f"The config has {name} = {shorten(value)}, but it must lie between {low:g} and {high:g}."
+                )
         self._check_lists()
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise UserError(
@@ -127,18 +143,24 @@ class FullDiTConfig:
                 f"The config has freq_dim = {self.freq_dim}, but it must be even: a sine and a cosine each."
             )
         if self.model_type != "t2v":
-            raise UserError(f"The config has model_type {self.model_type!r}, but only 't2v' is supported.")
+            raise UserError(f"The config has model_type {shorten(self.model_type)}, but only 't2v' is supported.")
         if self.attention not in ("decoupled", "full"):
-            raise UserError(f"The config has attention {self.attention!r}: choose 'decoupled' or 'full'.")
+            raise UserError(f"The config has attention {shorten(self.attention)}: choose 'decoupled' or 'full'.")
+        if self.reference_positions not in ("before", "source"):
+            raise UserError(
+                f"The config has reference_positions {shorten(self.reference_positions)}: choose 'before' or 'source'."
+            )
         if self.text not in ("bytes", "umt5"):
-            raise UserError(f"The config has text {self.text!r}: choose 'bytes' or 'umt5'.")
+            raise UserError(f"The config has text {shorten(self.text)}: choose 'bytes' or 'umt5'.")
         self._check_streams()
+        self._check_context()
 
     def _check_lists(self) -> None:
         """Make tuples of lists. Raises UserError for one whose entries are not what they should be."""
         if not _is_patch(self.patch_size):
             raise UserError(
-                f"The config has patch_size {self.patch_size!r}, but it must be three sizes from 1 to {MOST_PATCH}."
+                f"The config has patch_size {shorten(self.patch_size)}, but it must be three sizes from 1 to"
+                f" {MOST_PATCH}."
             )
         object.__setattr__(self, "patch_size", tuple(self.patch_size))
         object.__setattr__(self, "streams", tuple(self.streams))
@@ -148,32 +170,91 @@ class FullDiTConfig:
             patches = None
         if patches is None or not all(isinstance(name, str) and _is_patch(patch) for name, patch in patches):
             raise UserError(
-                f"The config has patches {self.patches!r}, but they must be pairs of a stream and three sizes from 1 "
-                f'to {MOST_PATCH}, like ["depth", [1, 2, 2]].'
+                f"The config has patches {shorten(self.patches)}, but they must be pairs of a stream and three sizes "
+                f'from 1 to {MOST_PATCH}, like ["depth", [1, 2, 2]].'
             )
         object.__setattr__(self, "patches", patches)
+        if not _is_span(self.times):
+            raise UserError(
+                f"The config has times {shorten(self.times)}, but they must be two numbers from 0 to 1, the first of "
+                f"them 0 or the second 1."
+            )
+        object.__setattr__(self, "times", tuple(self.times))
 
     def _check_streams(self) -> None:
         odd = [name for name in self.streams if not isinstance(name, str)]
         if odd:
             raise UserError(
-                f"The config has the condition stream {odd[0]!r}, but streams are names: {', '.join(STREAMS)}."
+                f"The config has the condition stream {shorten(odd[0])}, but streams are names: {', '.join(STREAMS)}."
             )
-        unknown = [name for name in (*self.streams, *dict(self.patches)) if name not in STREAMS]
+        tokenizers = {kind.tokenizer for kind in STREAMS.values()}
+        unknown = [name for name in self.streams if name not in STREAMS]
+        unknown += [name for name in dict(self.patches) if name not in tokenizers]
+        added = [name for name in dict(self.patches) if name in STREAMS and STREAMS[name].is_added]
+        if added:
+            raise UserError(
+                f"The config has patches of {added[0]!r}, but that is added to the video's tokens and cut as they are."
+            )
         if unknown:
             raise UserError(
-                f"The config has the condition streams {', '.join(unknown)}, which this version does not know "
+                f"The config has the condition streams {', '.join(unknown)[:200]}, which this version does not know "
                 f"(it knows {', '.join(STREAMS)}). Update ComfyUI-FullDiT."
             )
 
+    def _check_context(self) -> None:
+        """Make a tuple of `condition_blocks`. Raises UserError for blocks that are not there, and where conditions are
+        read as the modes of FullDiT2 cannot have it."""
+        blocks = tuple(self.condition_blocks)
+        whole = all(type(number) is int and 0 <= number < self.num_layers for number in blocks)
+        if not whole or list(blocks) != sorted(set(blocks)):
+            raise UserError(
+                f"The config has condition_blocks {shorten(self.condition_blocks)}, but they must be increasing numbers"
+                f" of its blocks, from 0 to {self.num_layers - 1}; none of them stands for all."
+            )
+        object.__setattr__(self, "condition_blocks", blocks)
+        if self.reads_less and (self.attention != "decoupled" or self.joint_text):
+            raise UserError(
+                "The config has condition_blocks or a token_selection below 1, which belong to conditions that are "
+                "computed apart from video and text: set attention to 'decoupled' and joint_text to false, or leave "
+                "both out."
+            )
+
+    @property
+    def reads_less(self) -> bool:
+        """Whether some blocks take no condition tokens, or not all of them."""
+        return bool(self.condition_blocks) or self.token_selection < 1
+
+    @property
+    def blocks_of_conditions(self) -> tuple[int, ...]:
+        """The numbers of the blocks that condition tokens go through."""
+        return self.condition_blocks or tuple(range(self.num_layers))
+
+    def selected(self, tokens: int) -> int:
+        """Return how many of so many condition tokens a block takes: at least one, where there are any."""
+        return min(tokens, max(1, math.ceil(self.token_selection * tokens - 1e-9)))
+
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The conditions whose streams are all there."""
-        return tuple(name for name in ENTRIES if all(stream in self.streams for stream in streams_of(name)))
+        """The conditions that it takes (`ConditionEntry.is_known`)."""
+        return tuple(name for name, entry in ENTRIES.items() if entry.is_known(self.streams))
+
+    @property
+    def expert(self) -> str:
+        """Which of a pair of experts it is, 'high-noise' or 'low-noise'; '' for a model of all times."""
+        if self.times == (0, 1):
+            return ""
+        return "high-noise" if self.times[1] == 1 else "low-noise"
+
+    def sharing(self, tokenizer: str) -> tuple[str, ...]:
+        """Return the streams that share a tokenizer, in the order of their vectors in it; none for one's own."""
+        return tuple(name for name in self.streams if STREAMS[name].shared == tokenizer)
 
     def patch_of(self, name: str) -> Size3:
         """Return how the latent of the stream `name` is cut into tokens: (frames, rows, columns)."""
-        return dict(self.patches).get(name, STREAMS[name].patch)
+        kind = STREAMS[name]
+        if kind.is_added:
+            return self.patch_size
+        return dict(self.patches).get(kind.tokenizer, kind.patch)
 
     @cached_property
     def geometry(self) -> LatentGeometry:
@@ -235,14 +316,48 @@ class FullDiTConfig:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise UserError(
-                f"The config has fields that this version does not know: {', '.join(unknown)}. Update ComfyUI-FullDiT."
+                f"The config has fields that this version does not know: {', '.join(unknown)[:200]}. Update"
+                " ComfyUI-FullDiT."
             )
         for name, value in values.items():
             expected = type(known[name].default)
             allowed = {tuple: (list, tuple), float: (int, float)}.get(expected, expected)
             if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
-                raise UserError(f"The config has {name} = {value!r}, but it must be of type {expected.__name__}.")
+                raise UserError(
+                    f"The config has {name} = {shorten(value)}, but it must be of type {expected.__name__}."
+                )
         return cls(**values)
+
+
+def check_experts(high: FullDiTConfig, low: FullDiTConfig) -> None:
+    """Raise UserError unless two models are the high-noise and the low-noise expert of one pair."""
+    for place, config in (("high", high), ("low", low)):
+        if not config.expert:
+            raise UserError(
+                f"The {place}-noise model takes conditions at all times, so it is not one of a pair of experts: use it "
+                f"by itself, or take the condition file that was trained for the {place}-noise expert."
+            )
+    if (high.expert, low.expert) != ("high-noise", "low-noise"):
+        raise UserError(
+            f"The condition file of the high-noise model is that of a {high.expert} expert, and that of the low-noise "
+            f"model of a {low.expert} one: exchange the models, or choose the files of both."
+        )
+    if high.times[0] > low.times[1]:
+        raise UserError(
+            f"The high-noise expert was trained down to the time {high.times[0]:g} and the low-noise one up to "
+            f"{low.times[1]:g}: nothing takes the times between. Choose condition files of one pair."
+        )
+    if high.encoding_key != low.encoding_key or high.vae_fingerprint != low.vae_fingerprint:
+        raise UserError(
+            f"The experts read other conditions (high noise: {', '.join(high.streams)}; low noise: "
+            f"{', '.join(low.streams)}), cut otherwise or of another VAE. Choose condition files of one pair."
+        )
+
+
+def _is_span(times: Any) -> bool:
+    """Return whether a value is a lower and a higher time, of which one is an end of all times."""
+    pair = isinstance(times, (list, tuple)) and len(times) == 2 and all(type(t) in (int, float) for t in times)
+    return pair and 0 <= times[0] < times[1] <= 1 and (times[0] == 0 or times[1] == 1)
 
 
 def _is_patch(patch: Any) -> bool:

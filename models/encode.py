@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 import torch
 
-from ..control.conditions import Conditions, IdentityCondition
+from ..control.conditions import Conditions, IdentityCondition, VideoSize
 from ..control.errors import UserError
 from .conditioning.condition_streams import ConditionStreams, Stream
 from .conditioning.encoder import Encoder, TokenCounter, VideoEncoder
 from .conditioning.registry import ENTRIES
 from .config import FullDiTConfig
+
+SAME_RATE = 0.01  # share by which a frame rate may miss the trained one without a word
+FAR_BEYOND = 4  # times the tokens of the trained clips, from which on a checkpoint makes nothing that is of use
 
 
 def check_conditions(conditions: Conditions, config: FullDiTConfig) -> None:
@@ -20,6 +23,7 @@ def check_conditions(conditions: Conditions, config: FullDiTConfig) -> None:
     config.geometry.check(video.frames, video.height, video.width)
     conditions.validate()
     check_names(conditions.names, config)
+    _check_streams(conditions, config)
     identity = conditions.get(IdentityCondition)
     if identity is not None and len(identity.identities) > config.slots:
         surplus = len(identity.identities) - config.slots
@@ -33,14 +37,25 @@ def check_names(names: Iterable[str], config: FullDiTConfig) -> None:
     """Raise UserError where a checkpoint with this config does not take one of the conditions, with what does."""
     for name in names:
         if name not in config.conditions:
-            other = (
-                "load a checkpoint that was trained with it"
-                if name in ENTRIES
-                else "use a public model that takes it, in ComfyUI (docs/models.md)"
-            )
+            other = "load a checkpoint that was trained with it, or " if name in ENTRIES else ""
             raise UserError(
                 f"This checkpoint does not take the condition {name!r} (its streams: {', '.join(config.streams)}). "
-                f"Remove the condition, or {other}."
+                f"Remove the condition, or {other}use a public model that takes it, in ComfyUI (docs/models.md)."
+            )
+
+
+def _check_streams(conditions: Conditions, config: FullDiTConfig) -> None:
+    """Raise UserError where a condition comes with a stream that a checkpoint with this config does not know."""
+    counter = TokenCounter(config.geometry, conditions.video)
+    for condition in conditions.items:
+        entry = ENTRIES[condition.name]
+        streams = entry.encode(condition, counter) if entry.any_of else []
+        unknown = [stream.name for stream in streams if stream.name not in config.streams]
+        if unknown:
+            known = [stream.name for stream in entry.streams if stream.name in config.streams]
+            raise UserError(
+                f"This checkpoint does not take {', '.join(map(repr, unknown))} of the condition {condition.name!r}, "
+                f"only {', '.join(known)}. Remove it, or load a checkpoint that was trained with it."
             )
 
 
@@ -93,4 +108,24 @@ def trained_range_warnings(conditions: Conditions, config: FullDiTConfig) -> lis
         warnings.append(
             f"The video is {video.width}x{video.height}; the model was trained on {trained.width}x{trained.height}."
         )
-    return warnings
+    if abs(conditions.fps / trained.fps - 1) > SAME_RATE:
+        told = "" if "camera" in conditions.names else " Without a camera it is not told so."
+        warnings.append(
+            f"The video has {conditions.fps:g} frames per second; the model was trained on {trained.fps:g}.{told}"
+        )
+    return warnings + far_beyond_warnings(video, config)
+
+
+def far_beyond_warnings(video: VideoSize, config: FullDiTConfig) -> list[str]:
+    """Return a sentence about a video so large or long that a checkpoint makes nothing of it, and takes very long."""
+    factor = _tokens(video, config) / _tokens(config.video, config)
+    if factor < FAR_BEYOND:
+        return []
+    return [
+        f"That is {factor:.0f} times the tokens of the clips that it was trained on: it takes at least so many times "
+        f"as long, and what comes out is hardly a video. Take the model's own size and length."
+    ]
+
+
+def _tokens(video: VideoSize, config: FullDiTConfig) -> int:
+    return config.geometry.tokens(config.geometry.latent_size(video.frames, video.height, video.width))

@@ -34,6 +34,10 @@ class LatentGeometry:
         """Return how many latent frames hold `frames` frames."""
         return (frames - 1) // self.temporal + 1
 
+    def middle_frame(self, index: int) -> float:
+        """Return the middle of the frames that latent frame `index` holds, in frames; the first holds one."""
+        return max(0.0, self.temporal * index - (self.temporal - 1) / 2)
+
     def latent_size(self, frames: int, height: int, width: int) -> Size3:
         """Return (T, h, w) of the latent of a video."""
         return self.latent_frames(frames), height // self.spatial, width // self.spatial

@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from ..control.camera import presets
 from ..control.camera.easing import EASING_NAMES
 from . import inputs
+from .followed import follow
 from .sockets.cameras import COMBINATION, from_movement
-from .sockets.types import Camera, DynamicChoice
+from .sockets.types import Camera, DynamicChoice, HostModel
 
 
 def _option(name: str) -> io.DynamicCombo.Option:
@@ -83,6 +84,7 @@ class FullDiTCameraPreset(io.ComfyNode):
                     tooltip="Horizontal field of view in degrees. The embedded model was trained on 35 to 75.",
                 ),
                 inputs.aspect("Width divided by height of the video.", advanced=True, optional=True),
+                inputs.followed_model(),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path.")],
         )
@@ -96,5 +98,8 @@ class FullDiTCameraPreset(io.ComfyNode):
         ease: str,
         fov: float = 50.0,
         aspect: float = 1.5,
+        model: HostModel | None = None,
     ) -> io.NodeOutput:
-        return io.NodeOutput(from_movement(movement, frames, fps, ease, fov, aspect))
+        own = follow(model)
+        path = from_movement(movement, own.frames_of(frames), own.fps_of(fps), ease, fov, own.aspect_of(aspect))
+        return io.NodeOutput(path, ui=own.message())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..control.camera import splines
 from . import inputs
+from .followed import follow
 from .page.backdrop import save_backdrop
-from .sockets.types import AnyGeometry, Camera, ImageTensor, TensorDict
+from .page.temporary import losses
+from .sockets.types import AnyGeometry, Camera, HostModel, ImageTensor, TensorDict
 
 # An arc to the right around the subject: three keys that look at it.
 START_STATE = (
@@ -54,9 +58,15 @@ class FullDiTCameraPath(io.ComfyNode):
                     tooltip="From Depth Anything 3 or MoGe: after a run, the editor shows it as a point cloud. "
                     "Does not change the path.",
                 ),
+                inputs.followed_model(),
             ],
             outputs=[Camera.Output(display_name="camera", tooltip="The camera path, relative to its first camera.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        """Return another number when the files that the page shows are gone, so that the node runs again."""
+        return losses()
 
     @classmethod
     def validate_inputs(cls, path: str | None) -> bool | str:
@@ -72,8 +82,11 @@ class FullDiTCameraPath(io.ComfyNode):
         aspect: float = 1.5,
         image: ImageTensor | None = None,
         geometry: TensorDict | None = None,
+        model: HostModel | None = None,
     ) -> io.NodeOutput:
-        camera = splines.path_from_editor_state(path, frames, fps, aspect)
+        own = follow(model)
+        camera = splines.path_from_editor_state(path, own.frames_of(frames), own.fps_of(fps), own.aspect_of(aspect))
         if image is None and geometry is None:
-            return io.NodeOutput(camera)
-        return io.NodeOutput(camera, ui={"fulldit_backdrop": [save_backdrop(image, geometry)]})
+            return io.NodeOutput(camera, ui=own.message())
+        backdrop = {"fulldit_backdrop": [save_backdrop(image, geometry)]}
+        return io.NodeOutput(camera, ui={**(own.message() or {}), **backdrop})

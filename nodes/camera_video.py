@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from . import inputs
+from .downstream import check_length
 from .sockets.cameras import from_clip
 from .sockets.types import Camera, ImageTensor, MaskTensor
 
@@ -19,8 +20,8 @@ class FullDiTCameraFromVideo(io.ComfyNode):
             display_name="Camera from Video (FullDiT)",
             category="FullDiT/camera",
             description=(
-                "Estimates how the camera of a clip moved, on the CPU and without a download. The report says how well "
-                "the points agree, which frames failed, and what cannot be known (the scale)."
+                "Estimates how the camera of a clip moved, on the CPU and without a download. The report says how sure "
+                "every pose is, names the frames to doubt, and says what cannot be known (the scale)."
             ),
             search_aliases=["camera tracking", "match move", "structure from motion", "SfM", "camera solve", "pose"],
             inputs=[
@@ -45,13 +46,14 @@ class FullDiTCameraFromVideo(io.ComfyNode):
                     default="sift",
                     advanced=True,
                     optional=True,
-                    tooltip="sift: OpenCV. colmap: thorough and slower; needs pycolmap installed.",
+                    tooltip="sift: OpenCV. colmap: its global mapping, slower; needs pycolmap 4.",
                 ),
             ],
             outputs=[
                 Camera.Output(display_name="camera", tooltip="The path, one pose per frame."),
                 io.String.Output(display_name="report", tooltip="How reliable the path is, and what is uncertain."),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
@@ -64,6 +66,7 @@ class FullDiTCameraFromVideo(io.ComfyNode):
         moving: MaskTensor | None = None,
         method: str = "sift",
     ) -> io.NodeOutput:
+        check_length(cls, len(images), "the video")
         estimate = from_clip(images, moving, fps, fov, method)
         report = estimate.report()
         return io.NodeOutput(estimate.trajectory, report, ui={"text": [report]})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from comfy_api.latest import io
@@ -17,70 +15,26 @@ from ..control.conditions import (
     DepthCondition,
     IdentityCondition,
     SourceCondition,
-    VideoSize,
 )
 from ..control.depth import DepthClip
 from ..control.errors import UserError
 from ..control.fit import Fit, SpaceFit, TimeFit
 from ..control.identity.slots import MOST_IDENTITIES, Identity
+from ..control.strength import check_strength
 from . import inputs
 from .sockets import types
 from .sockets.arrays import to_images
 
-if TYPE_CHECKING:
-    from ..models.config import FullDiTConfig
-
 MAX_OTHERS = 8
-OWN = "0 takes the connected model's own."
-
-
-def _weight(name: str, what: str, optional: bool = False) -> list[io.Float.Input]:
-    """The strength and range of a condition.
-
-    optional: also the strength, out of sight until it is wanted. Saved workflows hold the values of widgets by their
-    places, and the page puts optional ones behind all others: an input that came later has to be optional and last.
-    """
-
-    def share(end: str, default: float, tooltip: str) -> io.Float.Input:
-        return io.Float.Input(
-            f"{name}_{end}",
-            default=default,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=True,
-            optional=True,
-            tooltip=tooltip,
-        )
-
-    return [
-        io.Float.Input(
-            f"{name}_strength",
-            default=1.0,
-            min=0.0,
-            max=5.0,
-            step=0.05,
-            tooltip=f"Strength of {what}; 0 leaves it out.",
-            **({"advanced": True, "optional": True} if optional else {}),
-        ),
-        share("start", 0.0, f"{what[:1].upper()}{what[1:]} has an effect from this share of sampling on."),
-        share("end", 1.0, f"{what[:1].upper()}{what[1:]} has an effect up to this share of sampling."),
-    ]
-
-
-def _growing(id: str, template: Any, prefix: str, most: int, tooltip: str) -> io.Autogrow.Input:
-    return io.Autogrow.Input(
-        id,
-        template=io.Autogrow.TemplatePrefix(template, prefix=prefix, min=1, max=most),
-        optional=True,
-        tooltip=tooltip,
-    )
+MOST = {"frames": 1025, "width": 4096, "height": 4096}
+NOT_CONNECTED = object()
+OWN = "0: that of the connected model or source video, else of the embedded model."
 
 
 def identity_inputs(tooltip: str, most: int) -> io.Autogrow.Input:
     """Return sockets for identities that grow with use, up to `most`."""
     template = types.Identity.Input("identity", optional=True, tooltip="The first takes slot 0, and so on.")
-    return _growing("identities", template, "identity", most, tooltip)
+    return inputs.growing("identities", template, "identity", most, tooltip)
 
 
 class FullDiTConditions(io.ComfyNode):
@@ -104,20 +58,27 @@ class FullDiTConditions(io.ComfyNode):
                     "connected.",
                     MOST_IDENTITIES,
                 ),
-                types.Depth.Input("depth", optional=True, tooltip="A depth clip with one image per frame."),
+                types.Depth.Input(
+                    "depth",
+                    optional=True,
+                    tooltip=(
+                        "A depth clip with one image per frame. With both a camera and a source video: the depth of "
+                        "that video, for models that render it along the camera."
+                    ),
+                ),
                 # A step of 4 would make the page round 17 to 16, since 0 has a meaning too.
                 io.Int.Input(
                     "frames",
-                    default=17,
+                    default=0,
                     min=0,
                     max=1025,
                     tooltip=f"Length of the video, such as 17: a multiple of 4, plus 1. {OWN}",
                 ),
                 io.Int.Input(
-                    "width", default=96, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
+                    "width", default=0, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
                 ),
                 io.Int.Input(
-                    "height", default=64, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
+                    "height", default=0, min=0, max=4096, step=16, tooltip=f"In pixels, a multiple of 16. {OWN}"
                 ),
                 io.Boolean.Input(
                     "spread",
@@ -125,8 +86,8 @@ class FullDiTConditions(io.ComfyNode):
                     advanced=True,
                     tooltip="Kept for older workflows: the same as fit_time resample.",
                 ),
-                *_weight("camera", "the camera"),
-                *_weight("depth", "the depth"),
+                *inputs.weight("the camera", "camera"),
+                *inputs.weight("the depth", "depth"),
                 io.Combo.Input(
                     "fit_time",
                     options=[fit.value for fit in TimeFit],
@@ -149,7 +110,7 @@ class FullDiTConditions(io.ComfyNode):
                     optional=True,
                     tooltip="The model that will sample. Size, token count and warnings are then for this model.",
                 ),
-                _growing(
+                inputs.growing(
                     "conditions",
                     types.Condition.Input("condition", optional=True, tooltip="From a node that makes a condition."),
                     "condition",
@@ -160,17 +121,51 @@ class FullDiTConditions(io.ComfyNode):
                     "source_video",
                     optional=True,
                     tooltip=(
-                        "The video that the new one starts from, one image per frame. For public models; FullDiT "
-                        "models refuse it."
+                        "The video that the new one starts from, one image per frame. For public models, and for "
+                        "FullDiT models that were trained with it."
                     ),
                 ),
-                *_weight("source", "the source video", optional=True),
+                *inputs.weight("the source video", "source", optional=True),
             ],
             outputs=[
                 types.Conditions.Output(display_name="conditions", tooltip="For FullDiT Sampler or Apply Conditions.")
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        frames: int | None,
+        width: int | None,
+        height: int | None,
+        model: object = NOT_CONNECTED,
+        camera_start: float | None = 0.0,
+        camera_end: float | None = 1.0,
+        depth_start: float | None = 0.0,
+        depth_end: float | None = 1.0,
+        identities: object = None,
+        conditions: object = None,
+    ) -> bool | str:
+        """Refuse a size that the embedded model cannot have, and ranges of sampling without a step, before any work.
+
+        A linked input is None here, so what a connected model takes is checked when the node runs. The host gives
+        sockets that grow whether they are asked for or not.
+        """
+
+        def check() -> None:
+            for name, value in (("frames", frames), ("width", width), ("height", height)):
+                if value is not None and not 0 <= value <= MOST[name]:
+                    raise UserError(f"{name} is {value}; a number from 0 to {MOST[name]} was expected")
+            for what, start, end in (("the camera", camera_start, camera_end), ("the depth", depth_start, depth_end)):
+                if start is not None and end is not None:
+                    check_strength(1.0, start, end, what)
+            if model is NOT_CONNECTED and frames is not None and width is not None and height is not None:
+                from .asked_video import asked_video
+
+                asked_video(frames, width, height)
+
+        return inputs.validity(check)
 
     @classmethod
     def execute(
@@ -189,15 +184,22 @@ class FullDiTConditions(io.ComfyNode):
         source_video: types.ImageTensor | None = None,
         **weights: float,
     ) -> io.NodeOutput:
+        from .asked_video import asked_video, budget, described_size
         from .page.token_budget import describe_budget
 
+        # The host passes on what a prompt without a page names, sockets beyond the last included.
+        unknown = (name for name in weights if name.rpartition("_")[2] not in ("strength", "start", "end"))
+        takes = f"up to {MOST_IDENTITIES} identities and up to {MAX_OTHERS} other conditions"
+        inputs.refuse_beyond(unknown, "Conditions", takes)
         source = None if source_video is None else to_images(source_video, "the source video")
         items = [*_known(camera, inputs.connected(identities), depth, source, weights), *inputs.connected(conditions)]
         fit = Fit.of(fit_space, TimeFit.RESAMPLE.value if spread else fit_time)
-        made = Conditions(_video(frames, width, height, model), tuple(items)).fitted(fit)
-        counts, warnings = _budget(made, model)
+        video, followed = asked_video(frames, width, height, model, source)
+        made = Conditions(video, tuple(items)).fitted(fit)
+        counts, warnings, others = budget(made, model)
         # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
-        return io.NodeOutput(made, ui={"text": [describe_budget(counts, warnings)]})
+        text = describe_budget(counts, [*described_size(followed, video), *warnings], others)
+        return io.NodeOutput(made, ui={**(followed.message() or {}), "text": [text]})
 
 
 def _known(
@@ -223,45 +225,3 @@ def _known(
     if source is not None:
         items.append(SourceCondition(frames=source, **weight("source")))
     return items
-
-
-def _video(frames: int, width: int, height: int, model: types.HostModel | None) -> VideoSize:
-    """The video's size and rate, where a 0 stands for the model's own; without a model, the embedded one's rate."""
-    if model is not None:
-        from .drivers.run import check_size, own_video
-
-        own = own_video(model)
-        video = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
-        check_size(model, video)
-        return video
-    config = _any_config()
-    if not (frames and width and height):
-        raise UserError(
-            f"The video is {frames} frames of {width}x{height}; a 0 stands for the model's own: connect model, or set"
-            f" the number"
-        )
-    config.geometry.check(frames, height, width)
-    return VideoSize(frames, height, width, config.fps)
-
-
-def _budget(conditions: Conditions, model: types.HostModel | None) -> tuple[Mapping[str, int], list[str]]:
-    """Tokens of the video and of each stream, and sentences: with a model, what becomes of each condition in it."""
-    if model is not None:
-        from .drivers.run import describe
-
-        described = describe(model, conditions)
-        return described.tokens, [*conditions.warnings(), *described.lines]
-    from ..models.encode import count_tokens
-
-    config = _any_config()
-    left_out = [name for name in conditions.names if name not in config.conditions]
-    said = [f"The {name} has no tokens: it is for public models; FullDiT models refuse it." for name in left_out]
-    return count_tokens(conditions.only(config.conditions), config), [*conditions.warnings(), *said]
-
-
-def _any_config() -> FullDiTConfig:
-    """The embedded model's config with every condition that there is: what a model takes is said once it is known."""
-    from ..models.conditioning.streams import STREAMS
-    from ..models.families.presets import PRESETS
-
-    return dataclasses.replace(PRESETS["mini-cpu"], streams=tuple(STREAMS), slots=MOST_IDENTITIES)

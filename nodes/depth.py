@@ -27,9 +27,12 @@ class FullDiTDepth(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTDepth",
-            display_name="Depth Condition (FullDiT)",
+            display_name="Depth from Depth Images (FullDiT)",
             category="FullDiT/depth",
-            description="A depth clip as a condition: near = 1, far = 0, normalized over the whole clip.",
+            description=(
+                "For depth images that you have already: a depth clip as a condition, near = 1, far = 0, normalized "
+                "over the whole clip. Extract Depth from Video makes depth where there is none."
+            ),
             search_aliases=["depth map", "depth video", "disparity", "normalize depth"],
             inputs=[
                 io.Image.Input("images", tooltip="One depth image per frame of the video."),

@@ -10,6 +10,7 @@ from ..control.camera import CameraTrajectory
 from ..control.depth.conventions import CONVENTIONS
 from . import folders
 from .bridge.depth_anything import model_names
+from .downstream import check_length
 from .page.depth_preview import show_depth
 from .sockets.arrays import to_gray_images
 from .sockets.types import AnyGeometry, Camera, Depth, DynamicChoice, ImageTensor, MetaBatch
@@ -17,6 +18,7 @@ from .sockets.types import AnyGeometry, Camera, Depth, DynamicChoice, ImageTenso
 if TYPE_CHECKING:
     from .sockets.meta_batch import MetaBatchManager
 
+ESTIMATED = ("embedded", "depth_anything_v2")  # the sources whose depth has a frame for each image, and takes long
 KINDS = ["auto", "disparity", "inverted", "depth"]
 
 
@@ -47,7 +49,7 @@ def _sources() -> list[io.DynamicCombo.Option]:
                     options=["no", "ask", "yes"],
                     default="no",
                     tooltip="If the model's files are missing. no: nothing is downloaded. ask: an error shows "
-                    "size, license and SHA-256. yes: they are downloaded.",
+                    "size, license and SHA-256. yes: they are downloaded (Small alone: it is pinned).",
                 ),
             ],
         ),
@@ -149,11 +151,11 @@ class FullDiTExtractDepth(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="FullDiTExtractDepth",
-            display_name="Extract Depth (FullDiT)",
+            display_name="Extract Depth from Video (FullDiT)",
             category="FullDiT/depth",
             description=(
-                "Depth of a video without flicker: from an estimator, Depth Anything 3 or MoGe geometry, a depth "
-                "video, a renderer's EXR or PNG files, or a procedural scene."
+                "For a video that has no depth yet: depth without flicker from an estimator, Depth Anything 3 or MoGe "
+                "geometry, a depth video, a renderer's EXR or PNG files, or a procedural scene."
             ),
             search_aliases=["depth estimation", "Depth Anything", "MoGe", "EXR depth", "z pass", "depth video"],
             inputs=[
@@ -198,7 +200,7 @@ class FullDiTExtractDepth(io.ComfyNode):
                 io.Image.Output(display_name="preview", tooltip="The same as images: near is bright."),
                 io.String.Output(display_name="report", tooltip="What was done, what is uncertain, and the recipe."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
 
@@ -222,6 +224,8 @@ class FullDiTExtractDepth(io.ComfyNode):
     ) -> io.NodeOutput:
         from .sockets.depth_clip import extract_depth
 
+        if images is not None and meta_batch is None and source.get("source") in ESTIMATED:
+            check_length(cls, len(images), "the video")
         hidden = getattr(cls, "hidden", None)  # not there where the node runs outside a graph
         result = extract_depth(
             source,

@@ -12,16 +12,20 @@ class FullDiTExtension(ComfyExtension):
         """Add the routes of the page's mask painter to the server, and the marks on models that core takes for Wan."""
         from .bridge.camera_wan import register_camera_wan
         from .bridge.tags import register_tags
-        from .page.routes import register
+        from .page import routes, video_size
 
-        register()
+        routes.register()
+        video_size.register()
         register_tags()
         register_camera_wan()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node of this pack, in the order of the menu."""
+        from .agreement_report import FullDiTAgreementReport
         from .apply import FullDiTApply
+        from .bundle import FullDiTExportConditions, FullDiTImportConditions
         from .camera import FullDiTCameraPreset
+        from .camera_describe import FullDiTDescribeCamera
         from .camera_files import FullDiTLoadCamera, FullDiTSaveCamera
         from .camera_from import (
             FullDiTCameraFromGeometry,
@@ -39,15 +43,22 @@ class FullDiTExtension(ComfyExtension):
         )
         from .camera_transform import FullDiTTransformCamera
         from .camera_video import FullDiTCameraFromVideo
+        from .compare import FullDiTCompare
         from .conditions import FullDiTConditions
+        from .control_video import FullDiTControlVideo
         from .crop_reference import FullDiTCropReference
         from .depth import FullDiTDepth
         from .depth_along import FullDiTDepthAgreement, FullDiTDepthAlong
         from .depth_extract import FullDiTExtractDepth
         from .depth_images import FullDiTDepthPictures
+        from .enhance_prompt import FullDiTEnhancePrompt
         from .example import FullDiTExample
+        from .fit_video import FullDiTFitVideo
+        from .guard import guarded
         from .identity import FullDiTIdentity
         from .identity_map import FullDiTIdentityMap
+        from .key_frames import FullDiTBetweenKeyFrames, FullDiTKeyFrames
+        from .known_frames import FullDiTKnownFrames
         from .load import FullDiTLoad
         from .load_video_model import FullDiTLoadVideoModel, FullDiTModelFamily
         from .lora import FullDiTLoadLora
@@ -58,13 +69,18 @@ class FullDiTExtension(ComfyExtension):
         from .preview import FullDiTPreview
         from .render_along import FullDiTRenderAlong
         from .sampler import FullDiTSampler
+        from .sound import FullDiTSound
+        from .story import FullDiTStory
+        from .train import FullDiTTrainConditions
+        from .upscale_video import FullDiTUpscaleVideo
 
-        return [
+        nodes = [
             FullDiTLoad,
             FullDiTLoadVideoModel,
             FullDiTModelFamily,
             FullDiTPairExperts,
             FullDiTLoadLora,
+            FullDiTTrainConditions,
             FullDiTCameraPreset,
             FullDiTCameraPath,
             FullDiTLoadCamera,
@@ -72,6 +88,7 @@ class FullDiTExtension(ComfyExtension):
             FullDiTCameraFromVideo,
             FullDiTTransformCamera,
             FullDiTCameraPreview,
+            FullDiTDescribeCamera,
             FullDiTRenderAlong,
             FullDiTCameraToPlucker,
             FullDiTCameraToTracks,
@@ -93,9 +110,23 @@ class FullDiTExtension(ComfyExtension):
             FullDiTDepthAlong,
             FullDiTDepthAgreement,
             FullDiTDepthPictures,
+            FullDiTKnownFrames,
+            FullDiTControlVideo,
+            FullDiTSound,
             FullDiTConditions,
+            FullDiTKeyFrames,
+            FullDiTBetweenKeyFrames,
+            FullDiTEnhancePrompt,
+            FullDiTStory,
             FullDiTApply,
             FullDiTSampler,
+            FullDiTUpscaleVideo,
             FullDiTPreview,
+            FullDiTCompare,
+            FullDiTAgreementReport,
+            FullDiTFitVideo,
+            FullDiTExportConditions,
+            FullDiTImportConditions,
             FullDiTExample,
         ]
+        return [guarded(node) for node in nodes]

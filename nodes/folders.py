@@ -12,12 +12,20 @@ from pathlib import Path
 
 import folder_paths
 
+from ..control.bundle import is_bundle
+from ..control.bundle.manifest import MANIFEST
 from ..control.depth.image_formats import ENDINGS as DEPTH_EXTENSIONS
-from ..control.errors import UserError
+from ..control.errors import UserError, shorten
+from ..control.files import MOST_NAME_BYTES, is_path
 from ..control.frame_order import natural_sort_key
 
 DEPTH_ONLY = tuple(extension for extension in DEPTH_EXTENSIONS if extension != ".png")
+MOST_NAME = 1000  # characters of a name with its folders
+NUMBERED = "_00001_.json"  # what a file has behind its prefix
 MAX_DEPTH = 3  # levels of folders below the input folder that are searched
+IN_OUTPUT = " [output]"  # how the host marks names of the output folder
+CLIPS = "manifest.jsonl"  # names what belongs to the clips of a folder
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 COLMAP_IMAGES = ("images.txt", "images.bin")
 COLMAP_OTHERS = ("cameras", "points3d", "rigs", "frames")  # COLMAP writes these beside the images file
 
@@ -91,21 +99,103 @@ def depth_sequence(name: str) -> Path:
     return path
 
 
-def new_output_file(prefix: str, extension: str) -> Path:
-    """Return a path in the output folder that does not exist yet: `prefix` (folders allowed), a number, the extension.
+def bundles() -> list[str]:
+    """Return the folders of exported conditions: those of the output folder, marked as the host marks them, then those
+    of the input folder."""
+    found = [f"{name}{IN_OUTPUT}" for name in _bundles_in(Path(folder_paths.get_output_directory()))]
+    return [*found, *_bundles_in(_input_folder())]
 
-    Raises UserError for a prefix that leads out of the output folder.
-    """
+
+def bundle(name: str) -> Path:
+    """Return the folder behind an entry of `bundles`. Raises UserError if it is gone, or lies outside of them."""
+    _check_name(name)
+    base, where = _input_folder(), "input"
+    if name.endswith(IN_OUTPUT):
+        base, where, name = Path(folder_paths.get_output_directory()), "output", name.removesuffix(IN_OUTPUT)
+    base = base.resolve()
+    path = (base / name).resolve()
+    if not name.strip() or not path.is_relative_to(base):
+        raise UserError(f"'{name}' is not a folder of ComfyUI's {where} folder: export conditions, then press R.")
+    if not is_bundle(path):
+        raise UserError(f"There is no folder '{name}' with a manifest.json in ComfyUI's {where} folder: press R.")
+    return path
+
+
+def bundle_modified(path: Path) -> int:
+    """Return when the newest file of a bundle was modified, in nanoseconds."""
+    return max(file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file())
+
+
+def clip_folders() -> list[str]:
+    """Return the folders of the input folder that hold videos or a manifest."""
+    found = [
+        folder.as_posix()
+        for folder, names in _walk_input_folder()
+        if folder.parts and any(name == CLIPS or name.lower().endswith(VIDEOS) for name in names)
+    ]
+    return sorted(found, key=natural_sort_key)
+
+
+def clip_folder(name: str) -> Path:
+    """Return the folder behind an entry of `clip_folders`. Raises UserError if it is gone, or lies outside."""
+    path = _inside_input_folder(name)
+    if not path.is_dir():
+        raise UserError(
+            f"There is no folder '{name}' in ComfyUI's input folder ({_input_folder()}). Put videos there and press R."
+        )
+    return path
+
+
+def clip_folder_fingerprint(name: str) -> str:
+    """Return a text that changes when a file of a folder of clips does."""
+    files = sorted(path for path in clip_folder(name).rglob("*") if path.is_file())
+    return "|".join(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files)
+
+
+def training_folder(name: str) -> Path:
+    """Return the folder of a training with this name, in the output folder."""
+    return Path(folder_paths.get_output_directory()) / "fulldit" / "training" / name
+
+
+def check_output_prefix(prefix: str) -> None:
+    """Raise UserError for a prefix that leads out of the output folder, and for what no file can be called."""
+    _check_name(prefix)
+    _check_name(f"{prefix}{NUMBERED}")
     base = Path(folder_paths.get_output_directory()).resolve()
     if not (base / prefix).resolve().is_relative_to(base) or not Path(prefix).name:
         raise UserError(f"The prefix '{prefix}' leads out of ComfyUI's output folder: use a name inside of it.")
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, str(base))
+
+
+def new_output_file(prefix: str, extension: str) -> Path:
+    """Return a path in the output folder that does not exist yet: `prefix` (folders allowed), a number, the extension.
+
+    Raises UserError for a prefix that leads out of the output folder, and where its folders cannot be made.
+    """
+    check_output_prefix(prefix)
+    base = Path(folder_paths.get_output_directory()).resolve()
+    try:
+        folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, str(base))
+    except OSError as error:  # one of its folders is a file, or may not be written to
+        raise UserError(
+            f"The folder of '{prefix}' cannot be made in ComfyUI's output folder ({error.strerror}): choose another."
+        ) from error
     return Path(folder) / f"{name}_{counter:05}_{extension}"
+
+
+def new_output_folder(prefix: str) -> Path:
+    """Return a folder in the output folder that does not exist yet. Raises UserError as `new_output_file` does."""
+    file = new_output_file(prefix, "")
+    return file.with_name(file.name.rstrip("_"))
 
 
 def relative_to_output(path: Path) -> str:
     """Return a path of the output folder as the page shows it: relative, with forward slashes."""
     return path.resolve().relative_to(Path(folder_paths.get_output_directory()).resolve()).as_posix()
+
+
+def _bundles_in(base: Path) -> list[str]:
+    found = [folder.as_posix() for folder, names in _walk(base) if MANIFEST in names and is_bundle(base / folder)]
+    return sorted((name for name in found if name != "."), key=natural_sort_key)
 
 
 def _input_folder() -> Path:
@@ -114,15 +204,28 @@ def _input_folder() -> Path:
 
 def _walk_input_folder() -> Iterator[tuple[Path, list[str]]]:
     """Yield every searched folder, relative to the input folder, with its files. Hidden names are left out."""
-    base = _input_folder()
+    return _walk(_input_folder())
+
+
+def _walk(base: Path) -> Iterator[tuple[Path, list[str]]]:
     for root, subfolders, files in os.walk(base):
         folder = Path(root).relative_to(base)
         subfolders[:] = [] if len(folder.parts) >= MAX_DEPTH else sorted(n for n in subfolders if not n.startswith("."))
         yield folder, [name for name in files if not name.startswith(".")]
 
 
+def _check_name(name: object) -> None:
+    """Raise UserError for what no file can be called."""
+    if not isinstance(name, str) or len(name) > MOST_NAME or not is_path(name):
+        raise UserError(
+            f"{shorten(name)} is not a file name: a text of at most {MOST_NAME} characters was expected, with at most"
+            f" {MOST_NAME_BYTES} bytes between two slashes."
+        )
+
+
 def _inside_input_folder(name: str) -> Path:
     """Return the path behind a name. Raises UserError unless it lies inside of the input folder, links resolved."""
+    _check_name(name)
     base = _input_folder().resolve()
     path = (base / name).resolve()
     if not path.is_relative_to(base) or path == base:

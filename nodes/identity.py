@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..control.identity import Identity as Slot
 from ..control.identity.mask_input import fit_mask, inverted_mask_warning
+from ..control.strength import check_strength
 from . import inputs
 from .sockets.arrays import to_images, to_masks
 from .sockets.types import Identity, ImageTensor, MaskTensor
@@ -69,6 +70,13 @@ class FullDiTIdentity(io.ComfyNode):
             ],
             outputs=[Identity.Output(display_name="identity", tooltip="For Conditions.")],
         )
+
+    @classmethod
+    def validate_inputs(cls, strength: float | None, start: float | None = 0.0, end: float | None = 1.0) -> bool | str:
+        """Refuse a range of sampling without a step before anything runs; a linked number is not known yet."""
+        if strength is None or start is None or end is None:
+            return True
+        return inputs.validity(lambda: check_strength(strength, start, end, "the identity"))
 
     @classmethod
     def execute(

@@ -64,7 +64,9 @@ class FullDiTIdentityMap(io.ComfyNode):
         track2: MaskTensor | None = None,
         track3: MaskTensor | None = None,
         images: ImageTensor | None = None,
+        **beyond: object,
     ) -> io.NodeOutput:
+        inputs.refuse_beyond(beyond, "Identity Map Preview", f"up to {SLOTS} identities, as FullDiT models do")
         preview = preview_identities(inputs.connected(identities), (track1, track2, track3), images, opacity)
         message = image_and_text(preview.shown, preview.report, cls)
         return io.NodeOutput(to_tensor(preview.map), to_tensor(preview.overlay), preview.report, ui=message)

@@ -36,9 +36,9 @@ class FullDiTLoadVideoModel(io.ComfyNode):
             display_name="Load Video Model (FullDiT)",
             category="FullDiT",
             description=(
-                "Loads a public video model (Bernini-R, VACE, Phantom, ReCamMaster, Wan and Wan Fun) and says what it "
-                "is, which conditions it takes and which files belong to it. Unlike ComfyUI's Load Diffusion Model it "
-                "also reads files of diffusers and models in several parts."
+                "Loads a public video model (Bernini-R, VACE, Phantom, ReCamMaster, OmniCamera, SCAIL-2, Wan and Wan "
+                "Fun) and says what it is, which conditions it takes and which files belong to it. Unlike ComfyUI's "
+                "Load Diffusion Model it also reads files of diffusers and models in several parts."
             ),
             search_aliases=["Wan", "VACE", "Phantom", "Bernini", "diffusion model loader"],
             inputs=[

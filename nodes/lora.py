@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from . import inputs
 from .bridge import paths
 
 
@@ -49,6 +50,11 @@ class FullDiTLoadLora(io.ComfyNode):
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept
         )
+
+    @classmethod
+    def validate_inputs(cls, lora: str | None) -> bool | str:
+        """Refuse a file that is missing before anything runs; None where it comes from another node."""
+        return lora is None or inputs.validity(lambda: paths.lora_file(lora))
 
     @classmethod
     def execute(cls, model: object, lora: str, strength: float) -> io.NodeOutput:

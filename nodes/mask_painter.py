@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..control.identity import paint
 from ..control.identity.slots import SLOTS
 from ..control.identity.state import state_from_json
 from . import inputs
+from .followed import follow
 from .page.painter import edit_tracks, paint_masks
+from .page.temporary import losses
 from .sockets.arrays import to_tensor
-from .sockets.types import ImageTensor, MaskTensor
+from .sockets.types import HostModel, ImageTensor, MaskTensor
 
 
 def _outputs() -> list[io.Output]:
@@ -57,11 +61,17 @@ class FullDiTMaskPainter(io.ComfyNode):
                     "Width of the masks if no images are connected.",
                     "Height of the masks if no images are connected.",
                 ),
+                inputs.followed_model(" Connected images go first."),
             ],
             outputs=_outputs(),
             is_output_node=True,  # can be run alone, to bring the frames to the page
             has_intermediate_output=True,  # the page hears of the frames again where the result was kept
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        """Return another number when the files that the page shows are gone, so that the node runs again."""
+        return losses()
 
     @classmethod
     def validate_inputs(cls, masks: str | None) -> bool | str:
@@ -70,10 +80,18 @@ class FullDiTMaskPainter(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, masks: str, frames: int, width: int, height: int, images: ImageTensor | None = None
+        cls,
+        masks: str,
+        frames: int,
+        width: int,
+        height: int,
+        images: ImageTensor | None = None,
+        model: HostModel | None = None,
     ) -> io.NodeOutput:
-        result = paint_masks(masks, frames, width, height, images)
-        return io.NodeOutput(*map(to_tensor, result.tracks), result.report, ui=result.message)
+        own = follow(model if images is None else None)
+        result = paint_masks(masks, own.frames_of(frames), *own.size_of(width, height), images)
+        message = {**(own.message() or {}), **result.message}
+        return io.NodeOutput(*map(to_tensor, result.tracks), result.report, ui=message)
 
 
 class FullDiTEditTrack(io.ComfyNode):
@@ -127,6 +145,11 @@ class FullDiTEditTrack(io.ComfyNode):
             is_output_node=True,  # can be run alone, to bring the track to the page
             has_intermediate_output=True,  # the page hears of it again where the result was kept
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        """Return another number when the files that the page shows are gone, so that the node runs again."""
+        return losses()
 
     @classmethod
     def validate_inputs(cls, masks: str | None) -> bool | str:

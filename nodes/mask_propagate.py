@@ -49,7 +49,7 @@ class FullDiTPropagateMask(io.ComfyNode):
             outputs=[
                 io.Mask.Output(display_name="track", tooltip="One mask per frame, for Identity or Edit Masks."),
                 io.String.Output(
-                    display_name="report", tooltip="Where the object was lost, and which frames to check."
+                    display_name="report", tooltip="Where the object was lost, which frames to check, and why."
                 ),
             ],
             has_intermediate_output=True,  # its text is sent again where its result was kept

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from comfy_api.latest import io
 
 from ..control.camera import CameraTrajectory
 from ..control.depth import DepthClip
 from ..control.identity.preview import tile_frames
+from ..control.limits import check_pixels
 from .page.messages import image_and_text
 from .progress import progress
 from .sockets.arrays import to_images, to_tensor
 from .sockets.types import Camera, Depth, ImageTensor
-
-if TYPE_CHECKING:
-    import torch
-
-WORKING_MEMORY = 2**29  # bytes, on a GPU
 
 
 class FullDiTRenderAlong(io.ComfyNode):
@@ -94,36 +88,27 @@ class FullDiTRenderAlong(io.ComfyNode):
         soft_edges: bool = True,
     ) -> io.NodeOutput:
         from ..models.rendering import render_clip
+        from .bridge.rendering import rendering_device
 
         frames = to_images(images, "the image")
+        size = _size(width, height, frames.shape[1], frames.shape[2])
+        check_pixels(*size, "the result, by the proportions of the image,")
         with progress(camera.frames) as step:
             result = render_clip(
                 to_tensor(frames),
                 depth,
                 camera,
-                _size(width, height, frames.shape[1], frames.shape[2]),
+                size,
                 source_path=clip_camera,
                 offset=offset,
                 soft_edges=soft_edges,
-                device=_device(),
+                device=rendering_device(),
                 step=step,
             )
         shown = "\n".join(result.report)
         report = f"{shown}\nHoles of each frame in %: {' '.join(f'{100 * share:.3g}' for share in result.shares)}."
         message = image_and_text(tile_frames(result.images.numpy()), shown, cls)
         return io.NodeOutput(result.images, result.holes.float(), result.depth, report, ui=message)
-
-
-def _device() -> torch.device:
-    """Return the host's GPU with room to work, else the CPU: other devices lack the z-buffer's 64-bit maximum."""
-    import comfy.model_management as management
-    import torch
-
-    device = torch.device(management.get_torch_device())
-    if device.type != "cuda":
-        return torch.device("cpu")
-    management.free_memory(WORKING_MEMORY, device)
-    return device
 
 
 def _side(name: str) -> io.Int.Input:

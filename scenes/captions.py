@@ -3,9 +3,10 @@ color, no place and no camera movement, so that these must come from the other c
 
 from __future__ import annotations
 
-from .world import SceneObject, SceneSpec
+from .scene_object import SceneObject
+from .world import SceneSpec
 
-_MOTION_VERBS = {"slide": "slides", "spin": "spins", "bounce": "bounces", "circle": "circles"}
+_MOTION_VERBS = {"slide": "slides", "spin": "spins", "bounce": "bounces", "circle": "circles", "hop": "hops"}
 
 
 def _noun_phrase(item: SceneObject, with_colors: bool) -> str:
@@ -21,7 +22,7 @@ def _sentence(scene: SceneSpec, with_colors: bool) -> str:
         return f"An empty scene{place}."
     phrases = []
     for item in scene.objects:
-        verb = _MOTION_VERBS.get(item.motion)
+        verb = item.gait or _MOTION_VERBS.get(item.motion)
         phrases.append(_noun_phrase(item, with_colors) + (f" that {verb}" if verb else ""))
     text = phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
     return text[0].upper() + text[1:] + place + "."

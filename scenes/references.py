@@ -13,8 +13,10 @@ from torch import Tensor
 from ..control.camera.rotations import PAN_AXIS, about_axis, look_at_rotation
 from ..control.camera.trajectory import make_poses
 from .cameras import CameraPath
+from .figures import pose
+from .scene_object import SceneObject
 from .trace import Tracer
-from .world import SceneObject, SceneSpec
+from .world import SceneSpec
 
 # The share of the frame's height or width that the object fills: what `control.identity.reference_image` leaves
 # with its margin of 6 %, so that a reference looks the same in training and from a user's image.
@@ -67,7 +69,8 @@ class _Studio:
         eye = np.array([[0.0, -np.sin(angle), -np.cos(angle)]]) * _DISTANCE * float(np.linalg.norm(self.item.half_size))
         path = CameraPath("static", 1, make_poses(look_at_rotation(-eye), eye), np.array([intrinsics]))
         rotation = about_axis(PAN_AXIS, np.array([self.item.reference_turn]))
-        still = replace(self.item, center=np.zeros((1, 3)), rotation=rotation)
+        joints = None if self.item.joints is None else pose("", np.zeros(1))
+        still = replace(self.item, center=np.zeros((1, 3)), rotation=rotation, joints=joints)
         surroundings = replace(self.scene.surroundings, sun=_SUN / np.linalg.norm(_SUN))
         tracer = Tracer(SceneSpec(self.scene.seed, 1, (still,), surroundings, path), self.device)
         color, _, slot = tracer.cast(tracer.camera_rays(height, width), height, with_background=False)

@@ -15,13 +15,22 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from .bodies import Body
 from .palette import COLORS, RGB
-from .patterns import GROUND_PATTERNS, OBJECT_PATTERNS, UNSEEN_GROUND_PATTERNS, UNSEEN_OBJECT_PATTERNS
-from .solids import MISS, SOLIDS, Triple
-from .world import SceneObject, SceneSpec, Wall
+from .patterns import (
+    COARSE_OBJECT_PATTERNS,
+    GROUND_PATTERNS,
+    OBJECT_PATTERNS,
+    SOFT_GROUND_PATTERNS,
+    UNSEEN_GROUND_PATTERNS,
+    UNSEEN_OBJECT_PATTERNS,
+)
+from .scene_object import SceneObject
+from .solids import MISS, SOLIDS, Hit, Triple
+from .world import SceneSpec, Wall
 
 FAR = 40.0
-_OBJECT_PATTERNS = {**OBJECT_PATTERNS, **UNSEEN_OBJECT_PATTERNS}
+_OBJECT_PATTERNS = {**OBJECT_PATTERNS, **COARSE_OBJECT_PATTERNS, **UNSEEN_OBJECT_PATTERNS}
 _GROUND_PATTERNS = {**GROUND_PATTERNS, **UNSEEN_GROUND_PATTERNS}
 _AMBIENT, _SUNLIT, _SHADOW = 0.52, 0.50, 0.55
 # Four points of a rotated grid, in pixels from the center.
@@ -84,7 +93,8 @@ class _TracedObject:
         def put(value: np.ndarray | Tensor | RGB) -> Tensor:
             return torch.as_tensor(value, dtype=torch.float32).to(device)
 
-        self.hit = SOLIDS[item.solid]
+        self.body = None if item.joints is None else Body(item.joints, device)
+        self.hit = SOLIDS.get(item.solid)
         self.pattern = _OBJECT_PATTERNS[item.pattern]
         self.first_color, self.second_color = (put(COLORS[name]) for name in item.colors)
         half = torch.as_tensor(item.half_size)
@@ -95,6 +105,23 @@ class _TracedObject:
         self.center = put(item.center)
         self.inverse_half = [float(1 / h) for h in half]
         self.squared_radius = float(half.max() ** 2 if item.solid in _ROUND_SOLIDS else (half**2).sum())
+        if self.body is not None:
+            self.squared_radius = (self.body.reach * float(half.max())) ** 2
+
+    def first_hit(self, o: Triple, d: Triple, frame: Tensor) -> Hit:
+        """Return the first hit of rays (N,) in unit coordinates, of the frames `frame` (N,)."""
+        if self.body is not None:
+            return self.body.hit(o, d, frame)
+        assert self.hit is not None
+        return self.hit(o, d)
+
+    def texture(self, point: Triple, frame: Tensor) -> Triple:
+        """Return where points (N,) of the surface lie in the pattern: of a figure, where they are when it rests."""
+        if self.body is None:
+            return point
+        rest = Body.at_rest(frame.device)
+        x, y, z = self.body.carried(torch.stack(point, -1), frame, rest, torch.zeros_like(frame)).unbind(1)
+        return x, y, z
 
     def local(self, origin: Tensor, direction: Triple, frame: Tensor) -> tuple[Triple, Triple]:
         """Return origins and directions of rays (N,) in unit coordinates. `origin` is (T,3), one per frame."""
@@ -228,7 +255,7 @@ class Tracer:
         near_sphere = (along > 0) & (along * along > squared_length * rays.per_ray(outside))
         index = near_sphere.nonzero().squeeze(1)
         o, d = item.local(rays.origin, _take_triple(rays.direction, index), _take(rays.frame, index))
-        t, normal = item.hit(o, d)
+        t, normal = item.first_hit(o, d, _take(rays.frame, index))
         keep = (t < _take(nearest, index)).nonzero().squeeze(1)
         t = _take(t, keep)
         px, py, pz = (_take(o[i], keep) + t * _take(d[i], keep) for i in range(3))
@@ -236,7 +263,7 @@ class Tracer:
 
     def _object_color(self, item: _TracedObject, hits: Hits, frame: Tensor) -> Tensor:
         """Return the lit two-color pattern (3,n) at hits in frames (n,)."""
-        share = item.pattern(*hits.point)
+        share = item.pattern(*item.texture(hits.point, frame))
         sun = torch.einsum("tij,j->ti", item.to_local, self.sun)
         facing = _dot(hits.normal, _per_frame(sun, frame))
         nx, ny, nz = (hits.normal[i] * item.inverse_half[i] for i in range(3))
@@ -271,7 +298,8 @@ class Tracer:
         x, _, z = rays.points(t, index)
         frame, t = _take(rays.frame, index), _take(t, index)
         cosine, sine = math.cos(s.angle) / s.cell, math.sin(s.angle) / s.cell
-        share = _GROUND_PATTERNS[s.pattern](cosine * x + sine * z + s.offset[0], cosine * z - sine * x + s.offset[1])
+        patterns = SOFT_GROUND_PATTERNS if s.soft else _GROUND_PATTERNS
+        share = patterns[s.pattern](cosine * x + sine * z + s.offset[0], cosine * z - sine * x + s.offset[1])
         # Cells of fewer than a few pixels fade into their mean: they would flicker, and no VAE would keep them.
         camera_height = -rays.origin[:, 1]
         pixel = _take(1 / (s.cell * height * self.intrinsics[:, 1] * camera_height), frame) * t * t
@@ -293,7 +321,7 @@ class Tracer:
             part = _take(frame, index)
             dx, dy, dz = _take_triple(offset, index)
             o = item.rotated((-dx, -dy, -dz), part)
-            t, _ = item.hit(o, _per_frame(item.to_local @ self.sun, part))
+            t, _ = item.first_hit(o, _per_frame(item.to_local @ self.sun, part), part)
             light[index] = torch.where(t < MISS, _SHADOW, light[index])
         return light
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import numpy as np
+
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
@@ -13,14 +15,6 @@ def load(name: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_condition_cache_measures_every_variant():
-    result = load("condition_cache").measure("debug", rounds=1)
-    assert set(result["ratio_to_plain"]) >= {"plain", "cached", "recomputed", "full"}
-    assert result["ratio_to_plain"]["plain"] == 1
-    assert all(value > 0 for value in result["seconds"].values())
-    assert result["tokens"]["reference"] > 0 and result["cache_bytes"]["keys_values"] > 0
 
 
 def test_training_step_measures_every_precision_and_attention():
@@ -40,3 +34,38 @@ def test_rendering_measures_every_variant_and_its_peer_shows_the_same_scene():
     ours = benchmark.render_along(image, depth, path, linear=False)
     both = ~ours.holes[2].numpy() & (points > 0).all(-1)
     assert both.mean() > 0.5 and abs(points - ours.images[2].numpy())[both].mean() < 0.03
+
+
+def test_dataset_annotation_measures_the_pipeline_beside_the_floor():
+    result = load("dataset_annotation").measure(1, 64, 96)
+    assert set(result["pipeline"]) >= {"depth_mae", "mask_iou"} and set(result["floor"]) >= {"depth_mae", "mask_iou"}
+    assert result["pipeline"]["depth_mae"] < 60 and result["floor"]["mask_iou"] > 0.2
+    assert 0 <= result["cameras_kept"] <= result["cameras_found"] <= 1 and result["clips_per_second"] > 0
+
+
+def test_long_clips_find_a_seam_where_windows_meet_and_none_where_there_is_none():
+    benchmark = load("long_clips")
+    borders = benchmark.border_frames(benchmark.Windows(3, 1), 21)
+    # Six latent frames hold the frames 0, 1-4, 5-8, ...: windows of the latent frames 0-2, 2-4 and 3-5.
+    assert borders.tolist() == [5, 9, 17]
+    even = np.arange(21.0)[:, None, None, None] * np.ones((1, 2, 2, 3))
+    assert benchmark.seams(even, borders) == {"seam": 1.0, "seam_of_all": 1.0, "latent_steps": 1.0}
+    jump = even + (np.arange(21) >= 9)[:, None, None, None]
+    assert benchmark.seams(jump, borders)["seam"] > 1.2
+    steps = np.repeat([0.0, 0.1, 0.3], 32)[:, None, None, None] * np.ones((1, 2, 2, 3))
+    assert benchmark.drift(steps) == [25.5, 76.5] and benchmark.drift(even) == []
+
+
+def test_long_clips_measures_one(tmp_path):
+    result = load("long_clips").measure((13,), window=9, overlap=4, steps=1)
+    clip = result["clips"]["13"]
+    assert clip["peak_memory_mb"] > 50 and clip["seam"] > 0 and clip["of_the_scene"]["seam"] > 0
+    assert result["memory_ratio"] == 1
+
+
+def test_one_shot_measures_a_tuned_model_beside_the_one_before(tmp_path):
+    benchmark = load("one_shot")
+    options = benchmark.TuneOptions(steps=2, batch=1, rank=2)
+    result = benchmark.measure(7, options, steps=1, others=1, out=tmp_path / "run")
+    assert set(result["before"]) == set(result["after"]) > {"all conditions", "camera", "prompt alone", "rot_err"}
+    assert result["steps"] == 2 and all(value > 0 for value in result["after"].values())

@@ -6,9 +6,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-from comfyui_fulldit.cli import main
+from comfyui_fulldit.cli import build_parser, main
 from comfyui_fulldit.cli.commands import ASSETS
+from comfyui_fulldit.cli.options import conditions_of
+from comfyui_fulldit.control.conditions import CameraCondition
+from comfyui_fulldit.control.media import read_video, video_rate
+from comfyui_fulldit.models.conditioning.camera_features import CAMERA_MEAN, CAMERA_SCALE, camera_features
+from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.weights.checkpoint import embedded_path
 
 needs_weights = pytest.mark.skipif(
@@ -39,6 +45,8 @@ def test_generate_with_every_kind_of_condition(tmp_path, capsys):
     assert report["asked"]["conditions"] == ["camera", "identity", "depth"]
     assert set(report["seconds"]) >= {"conditions", "sampling", "decoding", "total"}
     assert report["peak_memory_mb"] > 0
+    assert set(report["files"]) == {"video", "sheet", "comparison", "report"}
+    assert (out / "comparison.mp4").stat().st_size > 500
     assert (out / "video.mp4").stat().st_size > 500 and (out / "sheet.png").stat().st_size > 5000
 
 
@@ -199,3 +207,86 @@ def test_names_that_no_file_can_have_are_refused_in_one_line(arguments, capsys):
     assert main(arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("fulldit: ") and lines[0].endswith(".")
+
+
+@needs_weights
+def test_a_story_and_a_frame_rate_reach_the_report_and_the_video(tmp_path, capsys):
+    out, story = tmp_path / "out", "fade 0.1s | 0-0.2s: a red ball | 0.2-end: a blue cube"
+    arguments = ["generate", "--prompt", story, "--camera", "orbit_left:25", "--fps", "12"]
+    assert main([*arguments, *SMALL, "--json", "--out", str(out)]) == 0
+    asked = json.loads(capsys.readouterr().out)["asked"]
+    assert asked["fps"] == 12 and [span["text"] for span in asked["prompt"]["spans"]] == ["a red ball", "a blue cube"]
+    assert any("12 frames per second" in text and "Without" not in text for text in asked["warnings"])
+    assert video_rate(out / "video.mp4") == pytest.approx(12)
+
+
+@needs_weights
+def test_a_story_of_one_span_is_the_prompt_and_one_of_two_is_not(tmp_path):
+    clips = []
+    for prompt in ("a red ball", "0-end: a red ball", "0-0.25s: a red ball | 0.25s-end: a blue cube"):
+        clips.append(tmp_path / str(len(clips)))
+        assert main(["generate", "--prompt", prompt, *SMALL, "--out", str(clips[-1])]) == 0
+    plain, one, two = (read_video(clip / "video.mp4") for clip in clips)
+    assert np.array_equal(plain, one) and not np.array_equal(plain, two)
+
+
+@needs_weights
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prompt", "0-9s: a red ball"], ("9 s", "fit_time")),
+        (["--prompt", "0-0.2s: a | 0.4-0.6s: b"], ("gap from 0.2 to 0.4 s",)),
+        (["--prompt", "a", "--story", "missing.json"], ("--story and --prompt",)),
+        (["--story", "missing.json"], ("missing.json",)),
+        (["--fps", "0"], ("--fps is 0",)),
+        (["--fps", "12", "--camera", str(ASSETS / "camera.json")], ("--fps is 12", "8")),
+    ],
+)
+def test_a_story_or_a_frame_rate_that_does_not_fit_is_refused(tmp_path, capsys, arguments, words):
+    command = [word for word in SMALL if word not in ("--fit-time", "resample")]
+    if "--camera" in arguments:
+        command = ["--quiet", "--steps", "1"]
+    line = refused(["generate", *arguments, *command], tmp_path / "out", capsys)
+    assert all(word in line for word in words), line
+
+
+def test_the_frame_rate_reaches_the_camera_token():
+    """The seconds of the last pose are what the network reads of the frame rate."""
+    args = build_parser().parse_args(["generate", "--camera", "pan_left", "--fps", "12"])
+    camera = conditions_of(args, PRESETS["mini-cpu"]).get(CameraCondition).trajectory
+    c2w, lens = (torch.from_numpy(np.array(values))[None] for values in (camera.c2w, camera.intrinsics))
+    seconds = camera_features(c2w, lens, camera.fps)[0, -1, -1] * CAMERA_SCALE[-1] + CAMERA_MEAN[-1]
+    assert seconds.item() == pytest.approx(16 / 12)
+
+
+@needs_weights
+def test_a_long_clip_by_windows_is_written_while_it_is_decoded(tmp_path, capsys):
+    out = tmp_path / "out"
+    size = ["--frames", "13", "--height", "32", "--width", "32", "--steps", "1", "--quiet", "--json"]
+    arguments = ["generate", "--prompt", "a ball", "--camera", "orbit_left", "--window", "9", "--overlap", "4"]
+    assert main([*arguments, *size, "--out", str(out)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["sampling"]["window"] == [3, 1] and report["measured"] == {}
+    assert not any("frames; the model was trained" in text for text in report["asked"]["warnings"])
+    assert read_video(out / "video.mp4").shape == (13, 32, 32, 3) and (out / "sheet.png").stat().st_size > 2000
+
+
+@needs_weights
+def test_one_window_gives_the_clip_that_none_gives(tmp_path):
+    clips = [tmp_path / "whole", tmp_path / "window"]
+    for clip, more in zip(clips, ([], ["--window", "17"]), strict=True):
+        assert main(["generate", "--prompt", "a ball", "--camera", "pan_left", *SMALL, *more, "--out", str(clip)]) == 0
+    assert np.array_equal(*(read_video(clip / "video.mp4") for clip in clips))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--window", "9", "--compare"], "--window and --compare"),
+        (["--overlap", "4"], "give --window too"),
+        pytest.param(["--window", "8"], "take 5 or 9", marks=needs_weights),
+        pytest.param(["--window", "9", "--overlap", "3"], "take 4", marks=needs_weights),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(tmp_path, capsys, arguments, words):
+    assert words in refused(["generate", *SMALL, *arguments], tmp_path / "out", capsys)

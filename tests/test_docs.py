@@ -21,7 +21,7 @@ PAGES = [
     *sorted((ROOT / "web" / "docs").glob("*.md")),
 ]
 # Options in the documents that belong to other programs.
-FOREIGN_OPTIONS = {"--num_processes"}
+FOREIGN_OPTIONS = {"--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-endpoint", "--url"}
 # British spellings, and words that this project has replaced by those of the field.
 OLD_WORDS = re.compile(
     r"\b(colours?|coloured|grey|centred?|neighbours?|neighbouring|behaviour|metres|cancelled|pictures?|remarks?"
@@ -49,7 +49,7 @@ def commands_of(page: Path) -> list[str]:
     text = text_of(page)
     lines = re.findall(r"`(fulldit [^`]+)`", " ".join(text.split()))
     for block in re.findall(r"(?ms)^```sh\n(.*?)^```", text):
-        lines += [line.split("#")[0] for line in block.replace("\\\n", " ").splitlines() if "accelerate" not in line]
+        lines += [line.split("#")[0] for line in block.replace("\\\n", " ").splitlines() if "torchrun" not in line]
     commands = [match[1] for line in lines if (match := re.search(r"(?:^|/)fulldit (.*)", line))]
     return [command for command in commands if "STAGE" not in command and "--help" not in command]
 
@@ -148,3 +148,26 @@ def test_the_page_on_architecture_shows_the_imports_that_are_allowed():
     rows = re.findall(r"(?m)^\| `(\w+)/` \| (.*) \|$", text)
     assert {room: set(re.findall(r"`(\w+)/`", targets)) for room, targets in rows} == arrows
     assert all(f"`{file}`" in text for file in exceptions)
+
+
+def rows_of(heading: str) -> dict[str, tuple[str, str]]:
+    """The cells behind the name in the table of a section of docs/formats.md, by the name."""
+    section = text_of(ROOT / "docs" / "formats.md").split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
+    return {name: (kept, dropped) for name, kept, dropped in rows}
+
+
+def test_the_table_of_formats_lists_every_reader_with_what_it_keeps():
+    from comfyui_fulldit.control.camera.formats import FORMATS
+    from comfyui_fulldit.control.depth.readers import DEPTH_READERS
+    from comfyui_fulldit.control.identity.mask_files import MASK_READERS
+
+    cameras = rows_of("Camera files")
+    assert list(cameras) == list(FORMATS)
+    for name, entry in FORMATS.items():
+        assert set(cameras[name][0].split(", ")) == set(entry.preserves), name
+    assert list(rows_of("Masks")) == list(MASK_READERS)
+    assert list(rows_of("Depth")) == list(DEPTH_READERS)
+    assert all(
+        dropped.strip() for heading in ("Camera files", "Masks", "Depth") for _, dropped in rows_of(heading).values()
+    )

@@ -24,8 +24,12 @@ ARROWS = {
     "nodes": {"view", "models", "control"},
     "cli": {"training", "evaluation", "dataset", "view", "models", "scenes", "control"},
 }
-# One source of Extract Depth is a scene of the procedural world.
-EXCEPTIONS = {"nodes/sockets/depth_sources.py": {"scenes"}}
+# One source of Extract Depth is a scene of the procedural world; one node trains.
+EXCEPTIONS = {
+    "nodes/sockets/depth_sources.py": {"scenes"},
+    "nodes/bridge/training.py": {"training"},
+    "nodes/train.py": {"training"},
+}
 ROOMS = tuple(ARROWS)
 HOST = {
     "comfy",
@@ -202,14 +206,18 @@ def test_nothing_large_but_the_weights():
     )
     files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     weights = sum(p.stat().st_size for p in files if p.suffix == ".safetensors")
-    assert weights <= 32 * 2**20
+    assert weights <= 48 * 2**20
     for path in files:
         if path.suffix != ".safetensors":
             assert path.stat().st_size <= 2 * 2**20, path
 
 
 def test_requirements_have_no_upper_pins():
-    names = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    names = [
+        line.split(";")[0].strip()
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and line[0] != "#"
+    ]
     assert names == [
         "torch",
         "safetensors",

@@ -15,7 +15,8 @@ from comfyui_fulldit.cli import main
 from comfyui_fulldit.control import condition as control_condition
 from comfyui_fulldit.control import conditions as control_conditions
 from comfyui_fulldit.dataset.latents import EncodedClips, write_shards
-from comfyui_fulldit.evaluation.control.benchmark import condition_sets
+from comfyui_fulldit.evaluation.control.trials import trials_of
+from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
 from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning import registry, streams
@@ -110,10 +111,12 @@ def test_a_training_batch_brings_it_from_rendered_clips(checkpoint, tmp_path):
     assert loss.shape == (2,) and torch.isfinite(loss).all() and not torch.equal(loss, without)
 
 
-def test_the_benchmark_generates_every_set_with_it(brightness):
-    config = replace(PRESETS["debug"], streams=tuple(streams.STREAMS))
-    sets = condition_sets(config.conditions)
-    assert len(sets) == 16 and ("brightness",) in sets and ("camera", "identity", "depth", "brightness") in sets
+def test_the_benchmark_tries_it_alone_and_with_the_camera(brightness):
+    taken = ("camera", "reference", "identity_map", "depth", "source", "known", "brightness")
+    trials = trials_of(replace(PRESETS["debug"], streams=taken))
+    assert trials[-1].name == "brightness" and trials[-1].sets == (("brightness",), ("camera", "brightness"))
+    (scene,) = held_out_scenes(1, 5, 32, 48, names=())
+    assert isinstance(trials[-1].make(scene), brightness)
 
 
 def test_checkpoints_without_it_refuse_it(brightness):
@@ -128,5 +131,6 @@ def test_checkpoints_without_it_refuse_it(brightness):
 
 
 def test_the_registries_hold_it_once(brightness):
-    assert list(control_condition.CONDITIONS) == ["camera", "identity", "depth", "source", "brightness"]
-    assert list(registry.ENTRIES) == ["camera", "identity", "depth", "brightness"], "the source has no tokens"
+    ours = ["camera", "identity", "depth", "source", "known", "control", "sound", "lowres"]
+    assert list(control_condition.CONDITIONS) == [*ours, "brightness"]
+    assert list(registry.ENTRIES) == list(control_condition.CONDITIONS)

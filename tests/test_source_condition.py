@@ -1,4 +1,4 @@
-"""A condition without tokens, the source video: all that goes over the registries copes, and FullDiT refuses it."""
+"""The source video, which a checkpoint takes that was trained with it: those that were not refuse it by name."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from comfyui_fulldit.scenes import render
 from comfyui_fulldit.training.generator.batches import parse_subset
 from comfyui_fulldit.view.sheet import condition_frames
 
+WITHOUT = "fulldit_mini_few_steps"  # takes camera, identities and depth alone
 needs_weights = pytest.mark.skipif(
-    not embedded_path("fulldit_mini").exists() or not embedded_path("fulldit_mini_vae").exists(),
+    not embedded_path(WITHOUT).exists() or not embedded_path("fulldit_mini_vae").exists(),
     reason="the embedded weights are not in this checkout",
 )
 CONFIG = PRESETS["mini-cpu"]
@@ -42,17 +43,23 @@ def source(video: VideoSize) -> SourceCondition:
     return SourceCondition(frames=np.full((video.frames, video.height, video.width, 3), 0.25, np.float32))
 
 
-def test_it_is_a_condition_that_becomes_no_tokens():
-    assert "source" in CONDITIONS and "source" not in ENTRIES
+def test_it_is_a_condition_that_the_presets_do_not_have():
+    assert "source" in CONDITIONS and "source" in ENTRIES
     assert CONFIG.conditions == ("camera", "identity", "depth")
     assert not any("source" in names for names in condition_sets(CONFIG.conditions))
 
 
 @pytest.mark.parametrize("use", [check_conditions, count_tokens])
-def test_every_checkpoint_refuses_it_and_says_what_takes_it(use):
+def test_a_checkpoint_without_it_refuses_it_and_says_what_takes_it(use):
     conditions = Conditions(CONFIG.video, (source(CONFIG.video),))
-    with pytest.raises(UserError, match="does not take the condition 'source'.*public model that takes it, in ComfyUI"):
+    with pytest.raises(UserError, match="does not take the condition 'source'.*trained with it, or use a public model"):
         use(conditions, CONFIG)
+
+
+def test_it_lies_beside_the_video_token_by_token():
+    config = dataclasses.replace(CONFIG, streams=(*CONFIG.streams, "source"))
+    counts = count_tokens(Conditions(config.video, (source(config.video),)), config)
+    assert counts["source"] == counts["video"]
 
 
 def test_a_condition_with_tokens_is_still_said_to_need_another_checkpoint():
@@ -62,11 +69,13 @@ def test_a_condition_with_tokens_is_still_said_to_need_another_checkpoint():
         check_conditions(conditions, dataclasses.replace(CONFIG, streams=("depth",)))
 
 
-def test_scenes_do_not_have_one_and_training_refuses_it_by_name():
-    assert render([0], 5, 32, 48).conditions(0).names == ("camera", "identity", "depth")
-    assert parse_subset("camera+depth") == ("camera", "depth")
-    with pytest.raises(UserError, match="'source', but only camera, identity, depth can be trained"):
-        parse_subset("camera+source")
+def test_every_scene_has_one_where_it_is_wanted():
+    clips = render([0], 5, 32, 48)
+    assert "source" in clips.conditions(0).names
+    assert clips.conditions(0, ["depth", "camera"]).names == ("camera", "depth")
+    assert parse_subset("camera+source") == ("camera", "source")
+    with pytest.raises(UserError, match="'smell', but only camera, identity, depth, source, known"):
+        parse_subset("camera+smell")
 
 
 def test_the_command_line_has_its_options():
@@ -77,13 +86,21 @@ def test_the_command_line_has_its_options():
 
 @needs_weights
 def test_the_command_line_refuses_it_before_its_file_is_read(tmp_path, capsys):
-    arguments = ["generate", "--quiet", "--source", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "out")]
-    assert main(arguments) == 2
+    arguments = ["generate", "--quiet", "--checkpoint", WITHOUT, "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--source", str(tmp_path / "missing.mp4")]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("fulldit: This checkpoint does not take the condition 'source'")
     assert "docs/models.md" in line and "missing.mp4" not in line and not (tmp_path / "out").exists()
-    assert main(["generate", "--quiet", "--source-guidance", "2", "--out", str(tmp_path / "out")]) == 2
+    assert main([*arguments, "--source-guidance", "2"]) == 2
     assert "'source', but this condition is not present" in capsys.readouterr().err
+
+
+@needs_weights
+def test_the_command_line_refuses_known_frames_too(tmp_path, capsys):
+    arguments = ["generate", "--quiet", "--known", f"{tmp_path}/a.png,frames=first", "--known", f"{tmp_path}/b.png"]
+    assert main([*arguments, "--checkpoint", WITHOUT, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("fulldit: This checkpoint does not take the condition 'known'") and "a.png" not in line
 
 
 @needs_weights

@@ -6,14 +6,18 @@ files are OUT/fulldit_mini_vae.safetensors, OUT/fulldit_mini.safetensors and OUT
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ..control.errors import UserError
-from ..control.files import atomic_path
+from ..control.files import DiskFullError, atomic_path, remove_parts
+from ..control.folder_lock import folder_lock
 from .common.settings import config_path, read_settings
 
 STAGES = ("vae", "data", "generator", "estimators")
@@ -34,7 +38,8 @@ def run(
     `config` is cpu, gpu or debug, or a file of the stage. `ship` copies the finished weights to the repository's
     checkpoints/. `minutes` and `clips` replace the budgets of the generator and of the data. A stage that SIGTERM
     stopped is the last one.
-    Raises UserError when a stage is unknown or what it builds on is missing.
+    Raises UserError when a stage is unknown or what it builds on is missing, and where another training is at work in
+    `out`; DiskFullError, with the last good state, where there is no more room.
     """
     if stage not in (*STAGES, "all"):
         raise UserError(f"There is no stage {stage!r}. Choose one of: all, {', '.join(STAGES)}.")
@@ -44,15 +49,50 @@ def run(
     paths = {name: config_path("generator" if name == "data" else name, config) for name in stages}
     out = Path(out)
     results: dict[str, dict[str, Any]] = {}
-    for name in stages:
-        start = time.perf_counter()
-        report = run_stage(name, paths[name], out, resume, minutes, clips)
-        results[name] = {**report, "seconds": round(time.perf_counter() - start, 1)}
-        if ship and name in WEIGHTS:
-            results[name]["shipped"] = str(ship_weights(out / f"{WEIGHTS[name]}.safetensors"))
-        if not report.get("finished", True):
-            break
+    with only_training_in(out):
+        for name in stages:
+            start = time.perf_counter()
+            try:
+                report = run_stage(name, paths[name], out, resume, minutes, clips)
+            except DiskFullError as error:
+                raise DiskFullError(f"{error.clause}. {last_good_state(name, out)}") from error
+            results[name] = {**report, "seconds": round(time.perf_counter() - start, 1)}
+            if ship and name in WEIGHTS:
+                results[name]["shipped"] = str(ship_weights(out / f"{WEIGHTS[name]}.safetensors"))
+            if not report.get("finished", True):
+                break
     return results
+
+
+@contextmanager
+def only_training_in(out: Path) -> Iterator[None]:
+    """Hold the folder for one training, and remove the part files that killed ones left in it.
+
+    Of several processes that train one model, the first holds it for all. Raises UserError where another training does.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:  # as torchrun numbers them
+        yield
+        return
+    began = time.time()
+    with folder_lock(out, "another training"):
+        for folder in (out, *(path for path in out.iterdir() if path.is_dir())):
+            remove_parts(folder, began)
+        yield
+
+
+def last_good_state(stage: str, out: Path) -> str:
+    """Return a sentence about what of a stage is whole on the disk, and how to go on from it."""
+    from .common.state import saved_step
+
+    again = "run the same command again"
+    states = [path for folder in out.glob(f"{stage}*") for path in folder.glob("*state.safetensors")]
+    if states:
+        newest = max(states, key=lambda path: path.stat().st_mtime_ns)
+        return f"The state of step {saved_step(newest)} is whole in '{newest}': {again}, and it goes on from there."
+    shards = len(list((out / "data").glob("shard_*.safetensors")))
+    if shards and stage == "data":
+        return f"{shards} shards of clips are whole in '{out / 'data'}': {again}, and it goes on behind them."
+    return f"Nothing was saved yet: {again}, and it begins anew."
 
 
 def run_stage(
@@ -75,7 +115,9 @@ def run_stage(
         written = train_estimators(config, out / "estimators", resume=resume)
         return {"weights": str(keep(written, out / f"{WEIGHTS[name]}.safetensors"))}
 
-    vae = needed_vae(out)
+    from .generator.settings import GeneratorSettings
+
+    vae = needed_vae(out, read_settings(config, GeneratorSettings).vae)
     if name == "data":
         return {"clips": encode_data(config, vae, out / "data", clips)}
     from .generator.train_generator import train_generator
@@ -85,12 +127,17 @@ def run_stage(
     return {"weights": str(export), **{key: value for key, value in record.items() if key != "settings"}}
 
 
-def needed_vae(out: Path) -> Path:
-    """Return the VAE of this run, else the one in checkpoints/. Raises UserError where there is neither."""
-    from ..models.weights.checkpoint import embedded_path
+def needed_vae(out: Path, name: str = "") -> Path:
+    """Return the VAE of this run, else the file or the one in checkpoints/ that the config names (empty: the shipped
+    generator's).
+
+    Raises UserError where there is neither.
+    """
+
+    from ..models.weights.checkpoint import named_path
 
     own = out / f"{WEIGHTS['vae']}.safetensors"
-    path = own if own.exists() else embedded_path(WEIGHTS["vae"])
+    path = own if own.exists() else named_path(name or WEIGHTS["vae"])
     if not Path(path).exists():
         raise UserError(f"There is no VAE yet: neither {own} nor {path}. Run the stage 'vae' first.")
     return Path(path)
@@ -112,11 +159,12 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     if settings.data is None:
         raise UserError(f"The config {config}: data is missing; expected the clips to encode, such as {{'clips': 64}}.")
     data = settings.data if clips is None else replace(settings.data, clips=clips)
-    model = config_of(settings.model)
+    model = config_of(settings)
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=compute_dtype(settings.precision, device))
-    write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device)
-    return write_shards(vae, folder, model, device=device, report=print_rate, **asdict(data))
+    if settings.held_out_clips:
+        write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device, settings.world)
+    return write_shards(vae, folder, model, device=device, report=print_rate, world=settings.world, **asdict(data))
 
 
 def print_rate(count: int, rate: float) -> None:

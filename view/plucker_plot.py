@@ -31,13 +31,20 @@ def draw_plucker_frames(rays: np.ndarray) -> np.ndarray:
 
 
 def draw_plucker_sheet(rays: np.ndarray, columns: int = 6, width: int = 720) -> np.ndarray:
-    """Draw `columns` evenly spaced frames of Plücker rays (F, 6, H, W), moments above directions: `(H', width, 3)`."""
+    """Draw evenly spaced frames of Plücker rays (F, 6, H, W), moments above directions: `(H', width, 3)`.
+
+    There are `columns` of them, or as many as there is room for. Raises UserError for another shape, and where there
+    is no room for one.
+    """
     clip = draw_plucker_frames(rays)
-    picks = np.unique(np.round(np.linspace(0, len(clip) - 1, columns)).astype(int))
     ray_height, ray_width = rays.shape[2:]
-    margin, gap, head = 78, 5, 22
-    cell_width = max(8, (width - margin - gap) // columns - gap)
-    cell_height = max(8, round(cell_width * ray_height / ray_width))
+    margin, gap, head, smallest = 78, 5, 22, 8
+    columns = min(columns, (width - margin - gap) // (smallest + gap))
+    if columns < 1:
+        raise UserError(f"the sheet is {width} pixels wide; {margin + 2 * gap + smallest} or more were expected")
+    picks = np.unique(np.round(np.linspace(0, len(clip) - 1, columns)).astype(int))
+    cell_width = (width - margin - gap) // columns - gap
+    cell_height = max(smallest, round(cell_width * ray_height / ray_width))
     page = Canvas(head + 2 * (cell_height + gap), width)
     for row, title in enumerate(("moment", "direction")):
         page.text(title, 8, head + row * (cell_height + gap) + cell_height / 2 + 4, size=0.40)

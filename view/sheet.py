@@ -11,14 +11,27 @@ from typing import Any
 import numpy as np
 
 from ..control.camera.trajectory import CameraTrajectory
-from ..control.conditions import CameraCondition, Conditions, DepthCondition, IdentityCondition, SourceCondition
+from ..control.conditions import (
+    CameraCondition,
+    Conditions,
+    ControlVideoCondition,
+    DepthCondition,
+    IdentityCondition,
+    KnownFramesCondition,
+    LowResCondition,
+    SoundCondition,
+    SourceCondition,
+    VideoSize,
+)
 from ..control.errors import UserError
 from ..control.identity.slots import SLOT_COLORS, identity_map, reference_image
 from ..control.images import resize_clip
 from ..control.libraries import opencv
 from .colors import INK, NOW, PAPER, PATH, SUBJECT, to_bytes
+from .sound_plot import draw_loudness
 
 FINE = 4  # the view from above is drawn so many times larger and averaged down: smooth lines at any size
+MOST_ASPECT = 6.0  # of a cell: a strip of one pixel would make a sheet that no memory holds
 GAP, MARGIN = 4, 168  # of a contact sheet, in pixels: between the cells, and for the titles
 
 
@@ -136,13 +149,40 @@ def _source_rows(condition: SourceCondition, frames: int, height: int, width: in
     return [("source", resize_clip(condition.frames, height, width))]
 
 
+def _known_rows(condition: KnownFramesCondition, frames: int, height: int, width: int) -> list[Row]:
+    own = VideoSize(frames, *condition.images.shape[1:3])
+    return [("known", resize_clip(condition.shown(own), height, width))]
+
+
+def _control_rows(condition: ControlVideoCondition, frames: int, height: int, width: int) -> list[Row]:
+    return [(video.kind.replace("_", " "), resize_clip(video.frames, height, width)) for video in condition.videos]
+
+
+def _sound_rows(condition: SoundCondition, frames: int, height: int, width: int) -> list[Row]:
+    return [("sound", draw_loudness(condition.values, height, width))]
+
+
+def _lowres_rows(condition: LowResCondition, frames: int, height: int, width: int) -> list[Row]:
+    return [("low resolution", resize_clip(condition.frames, height, width))]
+
+
 # How a condition is drawn, by its name; one without an entry has no row. Each function takes its own class.
 DRAWN: dict[str, Callable[[Any, int, int, int], list[Row]]] = {
     "camera": _camera_rows,
     "identity": _identity_rows,
     "depth": _depth_rows,
     "source": _source_rows,
+    "known": _known_rows,
+    "control": _control_rows,
+    "sound": _sound_rows,
+    "lowres": _lowres_rows,
 }
+
+
+def cell_width(clip: np.ndarray, height: int) -> int:
+    """Return how wide frames (F, H, W, 3) are drawn at a height: in their proportions, up to MOST_ASPECT."""
+    aspect = float(clip.shape[2] / clip.shape[1])
+    return round(height * min(max(aspect, 1 / MOST_ASPECT), MOST_ASPECT))
 
 
 def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: int = 96) -> np.ndarray:
@@ -153,7 +193,7 @@ def contact_sheet(rows: list[tuple[str, np.ndarray]], columns: int = 6, height: 
     if not rows:
         raise UserError("A contact sheet needs at least one clip, but there is none.")
     cv2 = opencv("drawing")
-    width = max(1, round(height * rows[0][1].shape[2] / rows[0][1].shape[1]))
+    width = cell_width(rows[0][1], height)
     # Bytes, since OpenCV 5 writes text on nothing else.
     page = np.empty((GAP + len(rows) * (height + GAP), MARGIN + columns * (width + GAP), 3), np.uint8)
     page[:] = np.round(np.multiply(PAPER, 255))

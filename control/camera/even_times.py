@@ -24,6 +24,8 @@ _JITTER = 0.1
 _MILD = 1.5
 # As many frames as may come of a file with few poses, when only the numbers in its names ask for them.
 _FRAMES_UNASKED = 1000
+# Share of a step that poses of one clip are apart at least.
+_APART = 0.2
 # Gaps that a note names one by one.
 _GAPS_NAMED = 4
 
@@ -129,11 +131,21 @@ def _sample(path: CameraTrajectory, times: np.ndarray, at: np.ndarray, fps: floa
 
 
 def _increasing(path: CameraTrajectory, times: np.ndarray) -> tuple[CameraTrajectory, np.ndarray]:
-    """Return the path and its times without poses at the time of the pose before; unchanged where times run back."""
+    """Return the path and its times in their order, without poses at the time of the pose before.
+
+    Unchanged where times begin again.
+    """
     steps = np.diff(times)
     if not (steps > 0).any() or (steps > 0).all():
         return path, times
     if (steps < 0).any():
+        order = np.argsort(times, kind="stable")
+        apart = np.diff(times[order])
+        # Times that begin again, as of two clips, would lie closer to each other than the poses of one.
+        if apart.min() > _APART * apart.mean():
+            said = "The poses of the camera file were not in the order of their times: they were sorted."
+            ordered = path.replace(c2w=path.c2w[order], intrinsics=path.intrinsics[order], notes=(*path.notes, said))
+            return ordered, times[order]
         said = "The times of the camera file do not increase: its poses were taken as evenly spaced."
         return path.replace(notes=(*path.notes, said)), times
     kept = np.concatenate([[True], steps > 0])

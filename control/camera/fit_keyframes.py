@@ -94,6 +94,12 @@ def preset_editor_states() -> dict[str, JsonObject]:
     return states
 
 
+def trajectory_to_editor_state(trajectory: CameraTrajectory) -> str:
+    """Return the text of the editor's state whose keyframes fit a trajectory; see `fit_keyframes`."""
+    keys = [_to_json(keyframe) for keyframe in fit_keyframes(trajectory)]
+    return json.dumps({"format": "fulldit-camera", "version": 1, "ease": "linear", "turns": "fluid", "keys": keys})
+
+
 def _to_json(keyframe: Keyframe) -> JsonObject:
     value: JsonObject = {"time": round(keyframe.time, 6), "position": list(keyframe.position)}
     if keyframe.target is not None:

@@ -52,6 +52,15 @@ class CameraMotionRange:
             for name, value in values.items()
         }
 
+    def joined(self, other: CameraMotionRange) -> CameraMotionRange:
+        """Return the range of the clips of both."""
+        values: dict[str, Any] = {"clips": self.clips + other.clips}
+        for field in dataclasses.fields(self)[:-1]:
+            ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            both = isinstance(ours, tuple)
+            values[field.name] = (min(ours[0], theirs[0]), max(ours[1], theirs[1])) if both else max(ours, theirs)
+        return CameraMotionRange(**values)
+
     @classmethod
     def from_json(cls, value: Any) -> CameraMotionRange:
         """Return the range that `to_json` wrote. Raises UserError for any other value."""

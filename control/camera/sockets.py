@@ -161,11 +161,21 @@ def from_da3_geometry(
     trajectory = w2c.replace(c2w=invert(w2c.c2w))
     if depth is None:
         return trajectory
+    return trajectory.scaled(1 / median_depth(depth)).replace(unit=UNIT)
+
+
+def median_depth(depth: np.ndarray) -> float:
+    """Return the median of the first of depth maps (F, H, W), where it is known: positive and finite.
+
+    Raises UserError for other shapes, and a map of which nothing is known.
+    """
+    if np.ndim(depth) != 3 or not np.size(depth):
+        raise UserError(f"the geometry's depth has shape {np.shape(depth)}; (frames, height, width) was expected")
     first = np.asarray(depth[0], np.float64)
-    valid = first[np.isfinite(first) & (first > 0)]
-    if not valid.size:
+    known = first[np.isfinite(first) & (first > 0)]
+    if not known.size:
         raise UserError("the geometry's first depth map is empty, so distances have no unit")
-    return trajectory.scaled(1 / float(np.median(valid))).replace(unit=UNIT)
+    return float(np.median(known))
 
 
 def _checked_da3_cameras(extrinsics: np.ndarray, intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ UNIT = "median depth of the first frame"
 TOLERANCE = 1e-2
 # In image widths: a longer focal length was given in pixels.
 MAX_FOCAL = 50
+MOST_FPS = 100_000  # beyond any camera: the number stands for something else
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,11 @@ class CameraTrajectory:
     def __post_init__(self) -> None:
         c2w = _checked_poses(self.c2w)
         intrinsics = _checked_intrinsics(self.intrinsics, len(c2w))
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise UserError(f"{self.fps} frames per second were given for the camera; a positive number was expected")
+        if not 0 < self.fps <= MOST_FPS:  # NaN is in no range
+            raise UserError(
+                f"{self.fps} frames per second were given for the camera; a number above 0, at most {MOST_FPS:,}, was "
+                f"expected"
+            )
         if not (np.isfinite(self.pixel_aspect) and self.pixel_aspect > 0):
             raise UserError(f"the pixel aspect is {self.pixel_aspect}; a positive number was expected")
         c2w.flags.writeable = False
@@ -60,6 +64,11 @@ class CameraTrajectory:
     def frames(self) -> int:
         """The number of poses."""
         return len(self.c2w)
+
+    @property
+    def unit_name(self) -> str:
+        """The unit of length as a noun in a sentence, also where it is 'an unknown'."""
+        return f"{self.unit} unit" if self.unit.startswith(("a ", "an ")) else self.unit
 
     def w2c(self) -> np.ndarray:
         """Return the world-to-camera matrices (F, 3, 4): the inverses of the poses."""
@@ -157,7 +166,7 @@ class CameraTrajectory:
 def _as_floats(values: ArrayLike, name: str) -> np.ndarray:
     try:
         return np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"the {name} are not a regular array of numbers: every frame needs the same count") from error
 
 

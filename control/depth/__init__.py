@@ -10,8 +10,9 @@ that a path and a depth clip belong together.
 
 readers.py reads clips in files of any kind; files.py reads sequences of renderers, depth cameras and datasets, whose
 numbers conventions.py explains and whose images image_formats.py opens: exr.py (exr_header.py is the beginning of such
-an image, exr_channels.py finds the depth among its channels), png.py, netpbm.py. colormaps.py reads depth back that was
-shown in colors. convert.py takes the geometry of other nodes and makes the control images of other models.
+an image, exr_channels.py finds the depth among its channels), png.py, netpbm.py. whole_numbers.py tells distances from
+nearness by their range, colormaps.py reads depth back that was shown in colors. convert.py takes the geometry of other
+nodes and makes the control images of other models.
 """
 
 from .normalize import DepthClip, measure_depth, normalize_depth, normalize_stream, to_disparity

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import existing
-from ..limits import MOST_PIXELS
+from ..limits import is_readable
 
 MAGIC = 20000630
 COMPRESSIONS = ("none", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB")
@@ -143,7 +143,7 @@ def _part(attributes: dict[str, bytes], number: int, version: int, table: int) -
 def _window(data: bytes) -> Window:
     window = Window(*struct.unpack("<4i", data))
     height, width = window.size
-    if not (height > 0 and width > 0 and height * width <= MOST_PIXELS):
+    if not is_readable(height, width):
         raise ValueError(f"a size of {width} x {height}")
     return window
 

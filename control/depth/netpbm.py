@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import existing
-from ..limits import MOST_PIXELS
+from ..limits import is_readable
 
 HEAD_BYTES = 4096
 # Words of the header are parted by white space; a comment reaches to the end of its line.
@@ -43,6 +43,11 @@ def netpbm_bits(path: Path) -> int:
     """Return the bits of a pixel of a PGM image: 8 or 16; 0 for the floats of a PFM."""
     head = _read_head(path)
     return 0 if head.magic == "Pf" else 8 if head.largest < SIXTEEN_BITS else 16
+
+
+def netpbm_largest(path: Path) -> float:
+    """Return the largest number that a PGM image says it has."""
+    return _read_head(path).largest
 
 
 def read_netpbm(path: Path, as_shares: bool) -> np.ndarray:
@@ -89,7 +94,7 @@ def _read_head(path: Path) -> _Head:
     except ValueError as error:
         raise UserError(f"the beginning of '{path.name}' is damaged ({error}): {expected} was expected") from error
     fine = largest != 0 and np.isfinite(largest) if words[0] == "Pf" else 1 <= largest <= 65535
-    if width < 1 or height < 1 or width * height > MOST_PIXELS or not fine:
+    if not is_readable(height, width) or not fine:
         raise UserError(
             f"'{path.name}' says it is {width} x {height} up to {words[3]}: no depth frame is; write it again"
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..libraries import opencv
-from ..limits import MOST_PIXELS
+from ..limits import is_readable
 
 START = b"\x89PNG\r\n\x1a\n"
 # By so much of the largest value the channels of an image may differ and still count as gray.
@@ -36,7 +36,7 @@ def png_size(path: Path) -> tuple[int, int]:
         end = file.read(12)
     if end[4:8] != b"IEND":
         raise UserError(f"the PNG image '{path}' is cut short: write or copy it again")
-    if not 0 < height * width <= MOST_PIXELS:
+    if not is_readable(height, width):
         raise UserError(f"the PNG image '{path}' says it has {width} x {height} pixels, too many for a depth frame")
     return height, width
 

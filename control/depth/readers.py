@@ -19,9 +19,12 @@ from .colormaps import DecodedFrames, few_frames, recognize
 from .conventions import find_convention
 from .files import DepthFiles, open_depth
 from .image_formats import ENDINGS
-from .png import png_bits
+from .netpbm import netpbm_bits, netpbm_largest, read_netpbm
+from .png import png_bits, read_png
+from .whole_numbers import WholeNumbers, judge_numbers
 
 READ_AS = {"depth": "metres", "auto": "disparity"}  # the convention in which a kind of numbers is read
+FINE_BITS = 16
 DISTANCES = ("Z", "DEPTH", "SCENEDEPTH", "WORLDDEPTH")  # channels of an EXR image that renderers write as distances
 
 
@@ -29,8 +32,9 @@ DISTANCES = ("Z", "DEPTH", "SCENEDEPTH", "WORLDDEPTH")  # channels of an EXR ima
 class DepthReader:
     """One kind of file.
 
-    description: in words. kind: what its numbers are where the user says 'auto'; 'auto' again leaves that to the values
-    (see `normalize_depth`). open: the clip in a file, whose numbers are of a kind.
+    description: in words. open: the clip in a file, whose numbers are of a kind. kind: what they are where the user
+    says 'auto'; 'auto' again leaves that to `open`, which may tell by the file, or to the values (see
+    `normalize_depth`).
     """
 
     description: str
@@ -52,7 +56,8 @@ def open_depth_clip(
         return _open_stated(file, kind, convention, channel)
     reader = choose_reader(DEPTH_READERS, file)
     kind = reader.kind if kind == "auto" else kind
-    return replace(reader.open(file, kind), kind=kind)
+    clip = reader.open(file, kind)
+    return clip if kind == "auto" else replace(clip, kind=kind)
 
 
 def _open_stated(file: Path, kind: str, convention: str, channel: str | None) -> ClipFile:
@@ -76,12 +81,39 @@ def _open_stated(file: Path, kind: str, convention: str, channel: str | None) ->
 
 def _open_rendered(path: Path, kind: str) -> ClipFile:
     files = open_depth(path, READ_AS.get(kind, kind))
+    if kind in ("disparity", "inverted") and _is_distance(files.channel):
+        raise UserError(
+            f"the EXR channel '{files.channel}' of '{path.name}' holds distances by its name, but is said to be"
+            f" '{kind}': say 'auto' or 'depth', or state the channel too where it really is"
+        )
     return _of_files(path, files, kind)
+
+
+def _open_whole(path: Path, kind: str) -> ClipFile:
+    """Open PNG or netpbm images; of 16 bits, the range of their numbers says whether they are distances."""
+    if kind != "auto":
+        return _open_rendered(path, kind)
+    files = open_depth(path, READ_AS[kind])
+    ending, numbers = files.paths[0].suffix.lower(), WholeNumbers(False)
+    if ending == ".png":
+        numbers, kind = judge_numbers(files.paths, read_png), "disparity"
+    elif netpbm_bits(files.paths[0]) == FINE_BITS:
+        largest = netpbm_largest(files.paths[0])
+        numbers = judge_numbers(files.paths, lambda file: read_netpbm(file, as_shares=False), largest)
+    if numbers.are_distances:
+        files, kind = open_depth(path, "millimetres"), "depth"
+    clip = _of_files(path, files, kind)
+    said = (numbers.sentence,) if numbers.sentence else ()
+    return replace(clip, kind=kind, warnings=(*clip.warnings, *said))
+
+
+def _is_distance(channel: str | None) -> bool:
+    return (channel or "").upper().split(".")[-1] in DISTANCES
 
 
 def _of_files(path: Path, files: DepthFiles, kind: str) -> ClipFile:
     warnings = files.warnings
-    if kind == "disparity" and (files.channel or "").upper().split(".")[-1] in DISTANCES:
+    if kind == "disparity" and _is_distance(files.channel):
         said = (
             f"The EXR channel '{files.channel}' holds distances by its name, but was read as disparity (near is large)."
         )
@@ -103,7 +135,7 @@ def _is_exr(path: Path) -> bool:
 
 def _is_fine_png(path: Path) -> bool:
     first = _first_rendered(path)
-    return first is not None and first.suffix.lower() == ".png" and png_bits(first) == 16
+    return first is not None and first.suffix.lower() == ".png" and png_bits(first) == FINE_BITS
 
 
 def _is_netpbm(path: Path) -> bool:
@@ -137,10 +169,14 @@ DEPTH_READERS: dict[str, DepthReader] = {
         "depth",
     ),
     "png16": DepthReader(
-        "PNG of 16 bits, one file or a numbered sequence: near is bright", _is_fine_png, _open_rendered, "disparity"
+        "PNG of 16 bits, one file or a numbered sequence: near is bright, unless its numbers are a depth camera's",
+        _is_fine_png,
+        _open_whole,
     ),
     "netpbm": DepthReader(
-        "PGM or PFM, one file or a numbered sequence: a PGM's near is bright", _is_netpbm, _open_rendered
+        "PGM or PFM, one file or a numbered sequence: a PGM's near is bright, unless its numbers are a depth camera's",
+        _is_netpbm,
+        _open_whole,
     ),
     "image": _in_any_color(IMAGE),
     "folder": _in_any_color(FOLDER),

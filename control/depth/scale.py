@@ -37,7 +37,7 @@ class DepthScale:
         extent, bottom, assumed = _range(clip.recipe, offset)
         if assumed and camera.unit != UNIT:
             raise UserError(
-                f"the camera moves in {camera.unit} but the depth is relative, without a unit: give metric"
+                f"the camera moves in {camera.unit_name} but the depth is relative, without a unit: give metric"
                 f" depth, or a path in units of the {UNIT}"
             )
         plain = cls(extent, bottom, 1.0, offset if assumed else None)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..ranges import format_ranges
 from .mask_input import masks_by_frame
 from .propagate import propagate
-from .report import NamedMasklet, describe_presence, format_ranges, masklet_report
+from .report import NamedMasklet, describe_presence, masklet_report
 
 
 def follow(
@@ -30,9 +31,15 @@ def follow(
     several = "s" * (len(keys) != 1)
     source = f"the mask{several} at frame{several} {format_ranges([*keys])}"
     lines = [f"{frame_count} frame{'s' * (frame_count != 1)} from {source}: found {describe_presence(masklet)}."]
-    followed = np.array([number not in keys and result.trust[number] > 0 for number in range(frame_count)])
-    if followed.any():
-        lines.append(f"The movement seen in the video vouches for {result.trust[followed].mean():.0%} of these masks.")
+    followed = [number for number in range(frame_count) if number not in keys and masklet[number].max() > 0.5]
+    if followed:
+        trust = result.trust[followed]
+        worst = followed[int(trust.argmin())]
+        looks = format_ranges(result.doubtful) if result.doubtful else "none"
+        lines.append(
+            f"Trust in the followed masks: mean {trust.mean():.0%}, least {trust.min():.0%} (frame {worst}). Frames to"
+            f" look at: {looks}."
+        )
     # A masklet that was lost has gaps: that is said once, in the words that tell what to do.
     odd = [line for line in masklet_report([NamedMasklet("mask", masklet)]) if not (result.lost and " gaps" in line)]
     return masklet, "\n".join([*lines, *warnings, *result.warnings, *odd])

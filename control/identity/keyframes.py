@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..camera.easing import EASING_NAMES, apply_easing
-from ..errors import UserError
+from ..errors import UserError, shorten
 from ..files import JsonObject
 from . import shape_json
 from .inbetween import Between, Form
-from .shape_json import read_numbers, shorten
+from .shape_json import read_numbers
 from .shapes import Shape, rasterize
 
 HOLD = "hold"

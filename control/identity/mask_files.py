@@ -17,17 +17,17 @@ from ..clip_files import (
     FOLDER,
     VIDEO,
     ClipFile,
-    Reader,
     choose_frames,
     choose_reader,
     fit_frames,
     is_image,
     pick_frames,
 )
-from ..errors import UserError
 from ..fit import Fit
 from ..media import clip_notes, images_in
-from .mask_images import open_mask_images, split_choice
+from .labels import split_choice
+from .mask_clips import open_array_masks, open_video_masks
+from .mask_images import open_mask_images
 from .slots import check_range
 
 
@@ -48,24 +48,13 @@ def _open_folder(path: Path, choice: str | None) -> ClipFile:
     return ClipFile(open_mask_images(images_in(path), str(path), choice), warnings=clip_notes(path))
 
 
-def _without_labels(reader: Reader) -> MaskReader:
-    """Return a reader of clips as one of masks, in which no object can be chosen."""
-
-    def open_clip(path: Path, choice: str | None) -> ClipFile:
-        if choice is not None:
-            raise UserError(f"'{path}' holds no labels, so there is no object '{choice}' in it: leave '#{choice}' out")
-        return reader.open(path)
-
-    return MaskReader(reader.description, reader.matches, open_clip)
-
-
 MASK_READERS: dict[str, MaskReader] = {
     "image": MaskReader(
         "one mask for the whole clip: white, an alpha channel in use, or labels", is_image, _open_image
     ),
-    "array": _without_labels(ARRAY),
+    "array": MaskReader(f"{ARRAY.description}: 0 to 1, 0 and 255, or labels", ARRAY.matches, open_array_masks),
     "folder": MaskReader("a folder of masks: white, an alpha channel in use, or labels", FOLDER.matches, _open_folder),
-    "video": _without_labels(VIDEO),
+    "video": MaskReader("a video: white, or labels as numbers or flat colors", VIDEO.matches, open_video_masks),
 }
 
 

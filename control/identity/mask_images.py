@@ -1,28 +1,29 @@
-"""Masks in image files: white on black, an alpha channel, or labels, where each object has a number or a color.
-
-Annotators write labels: a palette (DAVIS, VOC), small gray numbers (0 and 1, or one for each object), or flat colors.
-One object of several is chosen behind the file's name: 'masks.png#2', 'masks.png#ff0000'.
-"""
+"""Masks in image files: white on black, an alpha channel, or labels (labels.py) as palettes, numbers or colors."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
 from ..image_header import png_palette
 from ..media import decode_image, read_image, to_gray
+from .labels import (
+    MOST_LABEL,
+    MOST_OBJECTS,
+    VOID,
+    ColorCounter,
+    FlatColors,
+    choose,
+    numbered_objects,
+    refuse_choice,
+    split_choice,
+)
 
-# Gray images with no number above these are labels: as masks they would be black.
-MOST_LABEL = {np.dtype(np.uint8): 31, np.dtype(np.uint16): 255}
-MOST_OBJECTS = 32  # an image of more colors is a picture
-VOID = "255"  # the number of the pixels that an annotator left open
-_CHOICE = re.compile(r"(.+)#(\d{1,5}|[0-9a-f]{6})", re.IGNORECASE)
+SAMPLE = 20_000  # pixels of each image in lossy colors that are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +34,6 @@ class LabelImage:
     objects: dict[str, int]
 
 
-def split_choice(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Return the file of a name such as 'masks.png#2', and the object that it chooses; None where it chooses none."""
-    text = os.path.expanduser(os.fspath(path))
-    found = None if os.path.exists(text) else _CHOICE.fullmatch(text)
-    return (Path(found[1]), found[2].lower()) if found else (Path(text), None)
-
-
 def read_labels(path: Path) -> LabelImage | None:
     """Return the labels in an image file; None where it is a picture or a mask in white. Raises as `read_image`."""
     pixels = decode_image(path)
@@ -47,7 +41,7 @@ def read_labels(path: Path) -> LabelImage | None:
         if np.ptp(pixels[..., 3]):
             return None  # cut out by its alpha channel
         pixels = pixels[..., :3]
-    if pixels.dtype not in MOST_LABEL:
+    if pixels.dtype not in (np.uint8, np.uint16):
         return None
     palette = png_palette(path)
     flat = pixels.ndim == 2 or not np.ptp(pixels, axis=2).any()
@@ -60,10 +54,14 @@ def read_labels(path: Path) -> LabelImage | None:
 
 
 def _numbered(gray: np.ndarray) -> LabelImage | None:
-    if gray.max() > MOST_LABEL[gray.dtype]:
-        return None
     codes = gray.astype(np.int32)
-    return LabelImage(codes, {str(value): int(value) for value in np.unique(codes) if value})
+    values = np.unique(codes)
+    if not values.any():
+        return LabelImage(codes, {})
+    if len(values) == 1 and values[0] > MOST_LABEL[8 * gray.dtype.itemsize]:
+        return None  # one gray over the whole image is how strong the mask is
+    objects = numbered_objects(values.tolist(), 8 * gray.dtype.itemsize)
+    return None if objects is None else LabelImage(codes, objects)
 
 
 def _colored(codes: np.ndarray, palette: Sequence[int] | None) -> LabelImage | None:
@@ -78,19 +76,23 @@ def _colored(codes: np.ndarray, palette: Sequence[int] | None) -> LabelImage | N
     common = np.unique(edge, return_counts=True)
     # Black is the background; without it, the first of a palette, or what there is most of along the edge.
     background = 0 if 0 in present else palette[0] if palette else int(common[0][common[1].argmax()])
-    names = {code: str(palette.index(code)) if palette else f"{code:06x}" for code in present}
-    return LabelImage(codes, {name: code for code, name in names.items() if code != background and name != VOID})
+    # A damaged image may point beyond its palette: such a color has no number, as without one.
+    names = {code: str(palette.index(code)) if palette and code in palette else f"{code:06x}" for code in present}
+    return LabelImage(codes, {name: code for code, name in names.items() if code != background and name != str(VOID)})
 
 
 @dataclass(frozen=True, eq=False)
 class MaskImages:
     """The masks (H, W), 0..1, of image files; what they are was told by all of them together.
 
-    means: 'white', 'alpha', or the name of an object in label images.
+    means: 'white', 'alpha', or the name of an object. colors: of lossy label images, whose objects these are. faint:
+    whether all alpha is so low that it counts as 0 and 1.
     """
 
     paths: tuple[Path, ...]
     means: str
+    colors: FlatColors | None = None
+    faint: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -100,9 +102,14 @@ class MaskImages:
             yield self._read(path)
 
     def _read(self, path: Path) -> np.ndarray:
+        if self.colors is not None:
+            flat: np.ndarray = self.colors.codes(read_image(path)) == self.colors.objects[self.means]
+            return flat.astype(np.float32)
         if self.means in ("white", "alpha"):
             image = read_image(path)
             mask: np.ndarray = image[..., 3] if self.means == "alpha" and image.shape[2] == 4 else to_gray(image)
+            if self.faint:
+                mask = (mask > 0).astype(np.float32)
             return mask
         labels = read_labels(path)
         if labels is None or self.means not in labels.objects:
@@ -121,24 +128,26 @@ def open_mask_images(paths: Sequence[Path], name: str, choice: str | None = None
     labels = [read_labels(path) for path in paths]
     objects = {key for found in labels if found is not None for key in found.objects}
     if all(found is not None for found in labels) and objects:
-        return MaskImages(tuple(paths), _chosen(objects, name, choice))
-    if choice is not None:
-        raise UserError(f"'{name}' holds no labels, so there is no object '{choice}' in it: leave '#{choice}' out")
-    alpha = any(image.shape[2] == 4 and image[..., 3].min() < 1 for image in map(read_image, paths))
+        return MaskImages(tuple(paths), choose(objects, name, choice))
+    alphas = [image[..., 3] for image in map(read_image, paths) if image.shape[2] == 4]
+    alpha = any(values.min() < 1 for values in alphas)
+    if alpha and max(values.max() for values in alphas) <= MOST_LABEL[8] / 255:
+        refuse_choice(name, choice)
+        return MaskImages(tuple(paths), "alpha", faint=True)
+    colors = None if alpha else _lossy_colors(paths)
+    if colors is not None:
+        return MaskImages(tuple(paths), choose(colors.objects, name, colors.name_of(choice)), colors)
+    refuse_choice(name, choice)
     return MaskImages(tuple(paths), "alpha" if alpha else "white")
 
 
-def _chosen(objects: set[str], name: str, choice: str | None) -> str:
-    known = sorted(objects, key=lambda key: (len(key), key))
-    shown = ", ".join(known[:MOST_OBJECTS])
-    if choice is None and len(known) > 1:
-        raise UserError(
-            f"'{name}' shows {len(known)} objects ({shown}): choose one behind its name,"
-            f" as '{Path(name).name}#{known[0]}'"
-        )
-    if choice is not None and choice not in objects:
-        raise UserError(f"'{name}' shows no object '{choice}': choose one of {shown}")
-    return choice or known[0]
+def _lossy_colors(paths: Sequence[Path]) -> FlatColors | None:
+    """Return the flat colors of images that a lossy format has blurred; None for pictures and masks in white."""
+    counter = ColorCounter()
+    for path in paths:
+        pixels = read_image(path)[..., :3].reshape(-1, 3) * 255
+        counter.add(pixels[:: max(1, len(pixels) // SAMPLE)])
+    return counter.flat_colors()
 
 
 def read_mask_image(path: str | os.PathLike[str]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import UserError
 from ..fit import SAME_ASPECT
 from ..images import resize
-from .report import format_ranges
+from ..ranges import format_ranges
 from .slots import check_range
 
 # A mask marks the background where so much of the image's edge is white, and so much of the image is not.

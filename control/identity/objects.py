@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..images import resampling_matrix
-from .report import NamedMasklet, describe_presence, format_ranges, masklet_report
+from ..ranges import format_ranges
+from .report import NamedMasklet, describe_presence, masklet_report
 
 ORDERS = ("given", "area", "seen", "left")
 # How many pixels a byte holds.

@@ -199,6 +199,18 @@ def propagation_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * share)), max(1, round(width * share))
 
 
+@dataclass(frozen=True, eq=False)
+class FollowedKeys:
+    """New keys that carry a mask along a part of a video.
+
+    trust (F,): for every frame of the part, the share of its mask that the video vouches for, as `Propagation` has it.
+    """
+
+    keys: tuple[MaskKey, ...]
+    trust: np.ndarray
+    warnings: tuple[str, ...]
+
+
 def propagate_keys(
     frames: np.ndarray,
     masks: Mapping[int, np.ndarray],
@@ -206,8 +218,8 @@ def propagate_keys(
     first: int = 0,
     progress: Callable[[int, int], object] | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> tuple[tuple[MaskKey, ...], list[str]]:
-    """Return new keys, besides those of `masks`, that carry a mask along a part of a video, and warnings.
+) -> FollowedKeys:
+    """Return new keys, besides those of `masks`, that carry a mask along a part of a video.
 
     frames: (F, H, W, 3), 0..1 or bytes. masks: by frame, (h, w) of any size. accuracy: as for `select_keyframes`.
     first: the number of the first frame, in the frames of the keys. progress(done, total) is called as the work goes
@@ -217,10 +229,10 @@ def propagate_keys(
     # Following a frame takes about as long as choosing a key, of which there are fewer.
     counter = _Counter(2 * count, progress)
     keys = {int(at): resize(np.asarray(mask, np.float32), height, width) for at, mask in masks.items()}
-    masklet, result = propagate(frames, keys, progress=counter.step, cancel=cancel)
+    masklet, result = propagate(frames, keys, progress=counter.step, cancel=cancel, first=first)
     selected = select_keyframes(masklet, accuracy, progress=counter.step, cancel=cancel).keys
     new = tuple(replace(key, frame=key.frame + first) for key in selected if key.frame not in keys)
-    return new, list(result.warnings)
+    return FollowedKeys(new, result.trust, result.warnings)
 
 
 class _Counter:

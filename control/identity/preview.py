@@ -125,9 +125,12 @@ def _describe_slots(slots: Sequence[Named | None], frames: int, height: int, wid
 
 
 def tile_frames(images: np.ndarray, most: int = 6, columns: int = 3, cell: int = 240, gap: int = 6) -> np.ndarray:
-    """Return up to `most` frames of a clip (F, H, W, 3), evenly taken, as one image in rows of `columns`."""
-    chosen = sorted(set(indices(len(images), min(most, len(images))).tolist()))
-    columns = min(columns, len(chosen))
+    """Return up to `most` frames of a clip (F, H, W, 3), evenly taken, as one image of full rows, `columns` at most."""
+    count = min(most, len(images))
+    while count > columns and not _row_length(count, columns):
+        count -= 1  # 5 frames would leave a cell empty: 4 are shown
+    chosen = sorted(set(indices(len(images), count).tolist()))
+    columns = _row_length(len(chosen), columns) or len(chosen)
     height = max(1, round(cell * images.shape[1] / images.shape[2]))
     rows = -(-len(chosen) // columns)
     page = np.zeros((rows * (height + gap) - gap, columns * (cell + gap) - gap, 3), np.float32)
@@ -135,3 +138,8 @@ def tile_frames(images: np.ndarray, most: int = 6, columns: int = 3, cell: int =
         top, left = place // columns * (height + gap), place % columns * (cell + gap)
         page[top : top + height, left : left + cell] = np.clip(resize(images[number], height, cell), 0, 1)
     return page
+
+
+def _row_length(count: int, columns: int) -> int:
+    """Return the most columns, but at least 2, that `count` cells fill without a rest; 0 if there are none."""
+    return next((length for length in range(min(columns, count), 1, -1) if count % length == 0), 0)

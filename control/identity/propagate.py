@@ -1,8 +1,8 @@
 """Masks of a few frames carried along a video: each frame's mask is the one before, moved by optical flow and cut anew.
 
-From a provided mask (a key) the walk goes forward and back in time. At each frame the mask is moved along the flow;
-then a band along its edge, and what the flow does not vouch for, is decided by color (`color_cut`). Between two keys
-both walks are blended by their distances, weighted by how near each key is.
+From a provided mask (a key) a walk (`walk`) goes forward and back in time. Between two keys both walks are blended by
+their distances, weighted by how near each key is. Where color and flow disagree over many frames, and color cannot tell
+the object from its surroundings, the walk whose area is the likelier one is kept.
 
 Shapes: F frames, H height, W width.
 """
@@ -15,30 +15,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from .clip_flow import TRUSTED, Clip, Frames, Step, opencv
-from .color_cut import MIN_PIXELS, Anchor, Moved, cut_by_color, surroundings
+from ..ranges import name_frames
+from .clip_flow import Clip, Frames
+from .color_cut import surroundings
+from .doubts import doubt_sentences
+from .evidence import DOUBTED, NOTHING, Evidence
 from .inbetween import signed_distance
-from .report import format_ranges
 from .slots import check_range
+from .walk import Walk
 
-# A cut that keeps less than this of what the flow vouches for, or makes the mask so many times larger, is rejected; the
-# moved mask is kept then.
-MIN_KEPT, MAX_GROWTH = 0.6, 1.7
-# Two frames of which one, moved along the flow, is still so many gray levels from the other belong to two shots.
-SHOT_CHANGE_LEVELS = 30.0
+# Over so many doubted frames color and flow are compared.
+_MANY = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Propagation:
     """How a masklet came about.
 
-    keys: frames whose mask was provided. trust (F,): the share of each mask that the flow vouches for, 1 at keys, 0
-    where there is no mask. lost: frames at which the object was lost. cuts: frames that begin a new shot. warnings:
-    sentences.
+    keys: frames whose mask was provided. trust (F,): how much can be relied on each mask, 0..1: 1 at keys, 0 where
+    there is none. doubtful: frames to look at. lost: frames at which the object was lost. cuts: frames that begin a new
+    shot. warnings: sentences, which name these frames.
     """
 
     keys: tuple[int, ...]
     trust: np.ndarray
+    doubtful: tuple[int, ...]
     lost: tuple[int, ...]
     cuts: tuple[int, ...]
     warnings: tuple[str, ...]
@@ -50,22 +51,32 @@ def propagate(
     refine: bool = True,
     progress: Callable[[], object] | None = None,
     cancel: Callable[[], bool] | None = None,
+    first: int = 0,
 ) -> tuple[np.ndarray, Propagation]:
     """Return the masklet (F, H, W), float32 0..1, of what `masks` show in some frames of a video, and a report.
 
     frames: (F, H, W, 3), 0..1 or bytes, or a `Clip`, which several objects of one video share. masks: by frame, each
     (H, W); a black one says that the object is out of the image from there on (and, if it is the first, until there).
     refine: cut each mask anew by color. progress is called after every frame; when cancel returns True, UserError is
-    raised. Besides the masklet, memory does not grow with the clip. At the keys, the masklet is exactly their masks.
-    Raises UserError for masks of another size or at frames that are not there, and where all are empty.
+    raised. first: the number that the sentences give to the first frame. Besides the masklet, memory does not grow with
+    the clip. At the keys, the masklet is exactly their masks. Raises UserError for masks of another size or at frames
+    that are not there, and where all are empty.
     """
     clip = frames if isinstance(frames, Clip) else Clip(frames)
     work = _Propagator(clip, _checked(masks, clip), refine, progress, cancel)
+    work.numbered_from = first
     work.run()
     lost = sorted(number for number in work.lost if not work.masklet[number].any())
     cuts = sorted(work.cuts)
-    warnings = tuple(_warnings(work.trust, lost, cuts))
-    return work.masklet, Propagation(tuple(sorted(work.keys)), work.trust, tuple(lost), tuple(cuts), warnings)
+    doubtful = tuple(work.doubted(range(len(clip))))
+    warnings = [
+        *_warnings([first + number for number in lost], [first + number for number in cuts]),
+        *doubt_sentences({first + number: work.evidence[number] for number in doubtful}),
+        *work.remarks,
+    ]
+    return work.masklet, Propagation(
+        tuple(sorted(work.keys)), work.trust, doubtful, tuple(lost), tuple(cuts), tuple(warnings)
+    )
 
 
 def _checked(masks: Mapping[int, np.ndarray], clip: Clip) -> dict[int, np.ndarray]:
@@ -105,6 +116,9 @@ class _Propagator:
         self.progress, self.cancel = progress, cancel
         self.masklet = np.zeros(clip.shape, np.float32)
         self.trust = np.zeros(len(clip))
+        self.evidence: dict[int, Evidence] = {}
+        self.remarks: list[str] = []
+        self.numbered_from = 0
         self.lost: set[int] = set()
         self.cuts: set[int] = set()
 
@@ -134,26 +148,80 @@ class _Propagator:
         return key is not None and bool(self.keys[key].max() > 0.5)
 
     def _walk_forward(self, start: int, between: range, last_pass: bool) -> None:
-        walk = _Walk(self.clip, start, self.keys[start], self.refine)
+        walk = self._walk(start, self.refine)
         for number in between:
-            self.masklet[number], self.trust[number] = self._advance(walk, number)
+            self._store(number, *self._advance(walk, number))
             self._report_progress(int(last_pass))
+        if self._rough_is_better(start, between):
+            walk = self._walk(start, refine=False)
+            for number in between:
+                self._store(number, *self._advance(walk, number))
         self.lost |= walk.lost
         self.cuts |= walk.cuts
 
     def _walk_backward(self, end: int, between: range, blended_from: int | None) -> None:
-        walk = _Walk(self.clip, end, self.keys[end], self.refine)
+        walk = self._walk(end, self.refine)
         for number in reversed(between):
-            result = self._advance(walk, number)
-            if blended_from is not None:
-                share = (end - number) / (end - blended_from)
-                result = _blend(result, (self.masklet[number], float(self.trust[number])), share)
-            self.masklet[number], self.trust[number] = result
+            mask, evidence = self._advance(walk, number)
+            if blended_from is None:
+                self._store(number, mask, evidence)
+            else:
+                self._blend(number, mask, evidence, (end - number) / (end - blended_from))
             self._report_progress(1)
+        if blended_from is None and self._rough_is_better(end, between[::-1]):
+            walk = self._walk(end, refine=False)
+            for number in reversed(between):
+                self._store(number, *self._advance(walk, number))
         self.lost |= walk.lost
         self.cuts |= {number + 1 for number in walk.cuts}
 
-    def _advance(self, walk: _Walk, number: int) -> tuple[np.ndarray, float]:
+    def _walk(self, start: int, refine: bool) -> Walk:
+        return Walk(self.clip, start, self.keys[start], refine)
+
+    def _store(self, number: int, mask: np.ndarray, evidence: Evidence) -> None:
+        self.masklet[number], self.trust[number], self.evidence[number] = mask, evidence.trust, evidence
+
+    def _blend(self, number: int, mask: np.ndarray, evidence: Evidence, share: float) -> None:
+        """Blend the backward walk's mask into a frame that holds the forward one's, which keeps `share` of it."""
+        trusts = evidence.trust, float(self.trust[number])
+        result = _blend((mask, trusts[0]), (self.masklet[number], trusts[1]), share)
+        self.masklet[number], self.trust[number] = result
+        if share < 0.5:
+            self.evidence[number] = evidence
+
+    def _rough_is_better(self, start: int, numbers: range) -> bool:
+        """Return whether flow alone does better from `start` on, where the masks that color cut are doubted.
+
+        It does if half as many of its masks are doubted or fewer, and their areas are nearer to the expected ones. Only
+        asked where colors do not tell the object from its surroundings: elsewhere they are the better judge. Which of
+        the two was kept is remarked.
+        """
+        doubted = self.doubted(numbers)
+        if not self.refine or len(doubted) < _MANY or any(self.evidence[n].color is not None for n in doubted):
+            return False
+        walk = self._walk(start, refine=False)
+        fine, rough, distrusted = [], [], 0
+        for number in numbers:
+            evidence, own = self._advance(walk, number)[1], self.evidence[number]
+            distrusted += evidence.trust < DOUBTED
+            if number in doubted:
+                fine.append(abs(np.log(own.growth)))
+                # Flow drags what is beside the object along: the cut mask's inside is the better judge of its growth.
+                rough.append(abs(np.log(max(evidence.area, 1e-3) * own.growth / own.area)))
+        better = 2 * distrusted <= len(doubted) and bool(np.mean(rough) < np.mean(fine))
+        kept = "Flow alone was kept" if better else "The cut by color was kept"
+        names = name_frames([self.numbered_from + number for number in doubted])
+        self.remarks.append(
+            f"In {names} the colors of the object and of its surroundings are alike, so color and flow were compared."
+            f" {kept}, the likelier of the two."
+        )
+        return better
+
+    def doubted(self, numbers: range) -> list[int]:
+        """Return those of the frames (sorted) that have a mask which is not to be relied on."""
+        return [n for n in sorted(numbers) if self.trust[n] < DOUBTED and self.evidence.get(n, NOTHING) is not NOTHING]
+
+    def _advance(self, walk: Walk, number: int) -> tuple[np.ndarray, Evidence]:
         if self.cancel is not None and self.cancel():
             raise UserError("following the mask was stopped")
         return walk.advance(number)
@@ -162,99 +230,6 @@ class _Propagator:
         if self.progress is not None:
             for _ in range(count):
                 self.progress()
-
-
-class _Walk:
-    """One way through the clip from a key, a frame at a time."""
-
-    def __init__(self, clip: Clip, start: int, mask: np.ndarray, refine: bool):
-        self.clip, self.at, self.mask = clip, start, mask
-        self.initial_area = float((mask > 0.5).sum())
-        self.lost: set[int] = set()
-        self.cuts: set[int] = set()
-        self.ended = False
-        self.anchor = Anchor.of(clip.image(start), mask) if refine else None
-
-    def advance(self, number: int) -> tuple[np.ndarray, float]:
-        """Return the mask (H, W) of the neighboring frame `number`, and how much of it the flow vouches for."""
-        old, self.at = self.at, number
-        if self.ended:
-            return self._lose(number), 0.0
-        step = self.clip.step(old, number)
-        if step.difference > SHOT_CHANGE_LEVELS:
-            self.cuts.add(number)
-            return self._lose(number), 0.0
-        moved = _move(step, self.clip.flow_size, self.mask)
-        mask = self._sharpened(number, moved)
-        # A few pixels that cling to something are not the object, unless it was as small from the beginning.
-        if (mask > 0.5).sum() < max(1, min(MIN_PIXELS, 0.1 * self.initial_area)):
-            return self._lose(number), moved.trust
-        self.mask = np.zeros(self.clip.shape[1:], np.float32)
-        self.mask[moved.part] = mask
-        return self.mask, moved.trust
-
-    def _sharpened(self, number: int, moved: Moved) -> np.ndarray:
-        """Return the moved mask (h, w) with its edge cut by color, or steepened where colors are not used."""
-        if self.anchor is None:
-            return np.clip((moved.mask - 0.5) * 2 + 0.5, 0, 1)
-        inside = moved.mask > 0.5
-        if inside.sum() < MIN_PIXELS:
-            return moved.mask
-        cut = cut_by_color(self.clip.image(number, moved.part), moved, self.anchor)
-        vouched = inside & (moved.confidence == TRUSTED)
-        kept = (cut > 0.5)[vouched].mean() if vouched.sum() >= MIN_PIXELS else 1.0
-        return cut if kept > MIN_KEPT and (cut > 0.5).sum() < MAX_GROWTH * inside.sum() else moved.mask
-
-    def _lose(self, number: int) -> np.ndarray:
-        """End the walk; return an empty mask (H, W)."""
-        self.lost.add(number)
-        self.ended = True
-        self.mask = np.zeros(self.clip.shape[1:], np.float32)
-        return self.mask
-
-
-def _move(step: Step, flow_size: tuple[int, int], mask: np.ndarray) -> Moved:
-    """Return a mask (H, W) moved by a step whose flow has `flow_size`, cropped to its surroundings."""
-    cv2 = opencv()
-    if not (mask > 0.5).any():
-        return Moved(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.uint8), (slice(0, 1), slice(0, 1)))
-    height, width = mask.shape
-    scale = np.array([flow_size[1] / width, flow_size[0] / height], np.float32)
-    top, bottom, left, right = _reached_box(step, flow_size, mask, scale)
-    x, y = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-    small_x, small_y = (x + 0.5) * scale[0] - 0.5, (y + 0.5) * scale[1] - 0.5
-    border = cv2.BORDER_REPLICATE
-    back = cv2.remap(step.back, small_x, small_y, cv2.INTER_LINEAR, borderMode=border) / scale
-    confidence = cv2.remap(step.confidence, small_x, small_y, cv2.INTER_NEAREST, borderMode=border)
-    shifted = cv2.remap(mask, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=border)
-    moved = Moved(shifted, confidence, (slice(top, bottom), slice(left, right)))
-    if not (shifted > 0.5).any():
-        return moved
-    rows, columns = surroundings(shifted, moved.widening)
-    part = slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
-    return Moved(shifted[rows, columns], confidence[rows, columns], part)
-
-
-def _reached_box(
-    step: Step, flow_size: tuple[int, int], mask: np.ndarray, scale: np.ndarray
-) -> tuple[int, int, int, int]:
-    """Return top, bottom, left and right of where the flow carries a mask (H, W), with room for its edge.
-
-    scale (2,): the flow's pixels per pixel of the mask, x and y.
-    """
-    cv2 = opencv()
-    height, width = mask.shape
-    inside = mask > 0.5
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    small = cv2.resize(mask, flow_size[::-1], interpolation=cv2.INTER_AREA) > 0.25
-    shifts = step.forth[small] / scale if small.any() else np.zeros((1, 2), np.float32)
-    low, high = np.percentile(shifts, [2, 98], axis=0)
-    margin = 0.2 * np.sqrt(inside.sum()) + 12
-    left = int(np.clip(columns[0] + low[0] - margin, 0, width - 1))
-    right = int(np.clip(columns[-1] + high[0] + margin + 1, left + 1, width))
-    top = int(np.clip(rows[0] + low[1] - margin, 0, height - 1))
-    bottom = int(np.clip(rows[-1] + high[1] + margin + 1, top + 1, height))
-    return top, bottom, left, right
 
 
 def _blend(
@@ -274,11 +249,8 @@ def _blend(
     return mask, (1 - share) * back_trust + share * forth_trust
 
 
-def _warnings(trust: np.ndarray, lost: Sequence[int], cuts: Iterable[int]) -> list[str]:
+def _warnings(lost: Sequence[int], cuts: Iterable[int]) -> list[str]:
     warnings = [f"Frame {number} begins a new shot; masks do not cross shots: paint one after it." for number in cuts]
     if lost:
-        warnings.append(f"The object was lost in frames {format_ranges(lost)}: paint it there, or leave it out.")
-    doubtful = np.flatnonzero((trust > 0) & (trust < 0.5))
-    if len(doubtful):
-        warnings.append(f"In frames {format_ranges(doubtful)} most of the mask rests on color alone: look at them.")
+        warnings.append(f"The object was lost in {name_frames(lost)}: paint it there, or leave it out.")
     return warnings

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ..ranges import format_ranges
+
 # An object that covers less of the image than this share is too small for the model to show; a mask that covers more
 # than the other is more likely a background.
 MIN_SHARE, MAX_SHARE = 0.002, 0.95
@@ -140,10 +142,3 @@ def describe_presence(masklet: np.ndarray) -> str:
     if not present:
         return "in no frame"
     return f"in frame{'s' * (len(present) > 1)} {format_ranges(present)}, {area[area > 0].mean():.1%} of the image"
-
-
-def format_ranges(numbers: Sequence[int] | np.ndarray) -> str:
-    """Return sorted whole numbers as text: [3, 4, 5, 9] is '3-5, 9'."""
-    numbers = np.asarray(numbers)
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, shorten
 from ..files import JsonObject
 from .shapes import KINDS, Bitmap, Box, Brush, Ellipse, Polygon, Shape, decode_runs
 
@@ -136,9 +136,3 @@ def read_numbers(
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def shorten(value: object) -> str:
-    """Return a value as an error shows it: never longer than a line."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

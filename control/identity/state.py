@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, shorten
 from .keyframes import MOST_FRAMES, MaskKey, Masklet, key_from_json, key_to_json
-from .shape_json import MOST_PIXELS, Json, read_numbers, shorten
+from .shape_json import MOST_PIXELS, Json, read_numbers
 
 FORMAT, VERSION = "fulldit-masks", 1
 # The colors of new slots: those of the identity map (slots.SLOT_COLORS), then some that are told apart from them.

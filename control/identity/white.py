@@ -27,19 +27,31 @@ def on_white(identity: Identity, index: int = 0) -> np.ndarray:
     Where it has a mask (the first image) or an alpha channel (the others), the identity is cut out by it and the image
     cropped to what it covers, with a small margin. Without one it is the whole image.
     """
+    return _cropped(identity, index)[0]
+
+
+def label_on_white(identity: Identity, color: Sequence[float], index: int = 0) -> np.ndarray:
+    """Return where `on_white` shows the identity: an image of its size (H, W, 3), in this color on white."""
+    inside = _cropped(identity, index)[1]
+    return np.where(inside[..., None], np.asarray(color, np.float32), np.float32(WHITE))
+
+
+def _cropped(identity: Identity, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a reference on white (H, W, 3), cropped to the identity, and where the identity is in it (H, W)."""
     image = identity.images[index]
     if index == 0 and identity.mask is not None:
         image = np.concatenate([image, np.clip(identity.mask, 0, 1)[..., None]], 2)
     laid: np.ndarray = np.clip(lay_on(image, WHITE), 0, 1)
-    inside = image[..., 3:] > 0.5
+    inside = image[..., 3:].max(2, initial=0) > 0.5
     if not inside.any():  # it has no mask, or an alpha that hides all of it
-        return laid
-    inside = inside[..., 0]
+        return laid, np.ones(laid.shape[:2], bool)
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     margin = round(MARGIN * max(rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]))
     # The margin may reach beyond the image, where everything is white.
     wide = np.pad(laid, ((margin, margin), (margin, margin), (0, 0)), constant_values=WHITE)
-    return wide[rows[0] : rows[-1] + 1 + 2 * margin, columns[0] : columns[-1] + 1 + 2 * margin]
+    where = np.pad(inside, margin)
+    part = np.s_[rows[0] : rows[-1] + 1 + 2 * margin, columns[0] : columns[-1] + 1 + 2 * margin]
+    return wide[part], where[part]
 
 
 def pad_white(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -7,25 +7,25 @@ was taken away. Everything follows from the weights and the numbers asked: the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...control.ablations import ablations
 from ...control.errors import UserError
 from ...control.files import atomic_path, write_json
 from ...control.images import resize
 from ...control.media import write_image
 from ...control.progress import Progress, quiet
+from ...models.estimators.judge import OF_CONDITION, Judge, Measured
 from ...models.pipeline import Pipeline
 from ...view.animation import write_animation
 from ...view.canvas import Canvas
 from ...view.sheet import condition_frames, contact_sheet
 from ..held_out_scenes import FAMILIES, HeldOutScene, held_out_scenes
-from .ablations import ablations
-from .judge import OF_CONDITION, Judge, Measured
-from .ratios import excess
+from .ratios import OWN, excess
 
 ALL_CONDITIONS = "all conditions"
 CELL = 96  # pixels that a cell is high, at least
@@ -84,7 +84,7 @@ def run_gallery(
     how = dict(zip(("steps", "guidance", "first_frame_pass"), config.sampling_values(steps, guidance), strict=True))
     pool = max(scenes, pool)
     seen = look_at_scenes(pipeline, judge, pool, family, how, progress)
-    for condition in OF_CONDITION if pool > 1 else ():
+    for condition in OWN if pool > 1 else ():
         max(seen, key=lambda one: badness(one, condition)).worst.append(condition)
     chosen = [one for one in seen if one.number < scenes or one.worst]
     out = Path(out)
@@ -127,8 +127,17 @@ def look_at_scenes(
     config = pipeline.config
     seen = []
     with progress(pool, "gallery: looking") as step:
-        scenes = held_out_scenes(pool, config.frames, config.height, config.width, family=family)
+        scenes = held_out_scenes(
+            pool,
+            config.frames,
+            config.height,
+            config.width,
+            family=family,
+            names=config.conditions,
+            kinds=config.streams,
+        )
         for number, scene in enumerate(scenes):
+            scene = replace(scene, conditions=scene.conditions.only(config.conditions))
             one = Shown(number, scene, judge.measure(scene.frames, scene.conditions))
             generate(pipeline, judge, one, {ALL_CONDITIONS: scene.conditions.names}, how)
             seen.append(one)
@@ -195,12 +204,14 @@ def board(one: Shown, title: str) -> np.ndarray:
     cell = (round(height * scale), round(width * scale))
     asked = condition_frames(one.scene.conditions, *cell)
     references = [clip for name, clip in asked if name.startswith("reference")]
-    by_name = dict(asked)
+    by_name, own = dict(asked), ("camera", "who is where", "depth")
+    further = [(name, clip) for name, clip in asked if name not in own and not name.startswith("reference")]
     above: list[tuple[str, np.ndarray | None]] = [
-        ("camera path", by_name["camera"]),
+        ("camera path", by_name.get("camera")),
         (f"{len(references)} references" if len(references) > 1 else "reference", side_by_side(references, *cell)),
         ("who is where", by_name.get("who is where")),
-        ("depth", by_name["depth"]),
+        ("depth", by_name.get("depth")),
+        *further,
         ("ground truth", one.scene.frames),
     ]
     below: list[tuple[str, np.ndarray | None]] = list(one.clips.items())

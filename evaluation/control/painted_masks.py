@@ -9,6 +9,7 @@ bounce for example, is lost, as it is for a person who looks at every eighth fra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,11 @@ from ...control.conditions import Conditions, IdentityCondition
 from ...control.identity.keyframes import MaskKey, Masklet
 from ...control.identity.shapes import Polygon
 from ...control.libraries import opencv
+from ...models.estimators import metrics
+from ...models.estimators.judge import identities_of
 
+# The sets that are generated again with painted masks: identities alone, and everything.
+PAINTED_ALONE = "identity"
 EVERY = 8
 CORNERS = 16
 LEAST_SHARE = 0.05
@@ -91,3 +96,19 @@ def _fewer(cv2: Any, contour: np.ndarray, corners: int) -> np.ndarray:
         low, high = (low, middle) if few else (middle, high)
     corner_points: np.ndarray = cv2.approxPolyDP(contour, high, True)[:, 0].astype(np.float64)
     return corner_points
+
+
+def painted_sets(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the sets that are generated again with painted masks, of these conditions."""
+    return (PAINTED_ALONE,), tuple(names)
+
+
+def shared_area(one: Conditions, other: Conditions) -> float | None:
+    """Return the mean over the identities of the intersection over union of their two mask videos."""
+    shares: list[float | None] = []
+    for a, b in zip(identities_of(one), identities_of(other), strict=True):
+        if a.mask_video is not None and b.mask_video is not None:
+            first, second = a.mask_video > 0.5, b.mask_video > 0.5
+            either = int((first | second).sum())
+            shares.append(float((first & second).sum() / either) if either else None)
+    return metrics.mean_and_error(shares)[0]

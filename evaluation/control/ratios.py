@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from .. import metrics
-from .judge import HIGHER_IS_BETTER, METRICS, OF_CONDITION
+from ...models.estimators import metrics
+from ...models.estimators.judge import HIGHER_IS_BETTER, METRICS, OF_CONDITION
 
-OBEYED = tuple(name for names in OF_CONDITION.values() for name in names)
-GOVERNS = {name: condition for condition, names in OF_CONDITION.items() for name in names}
+# FullDiT's own conditions, of which every set is measured; of further ones trials are (trials.py).
+OWN = ("camera", "identity", "depth")
+OBEYED = tuple(name for condition in OWN for name in OF_CONDITION[condition])
+GOVERNS = {name: condition for condition in OWN for name in OF_CONDITION[condition]}
 QUALITY = ("smoothness", "dynamic_degree")
-ALL = "+".join(OF_CONDITION)
+ALL = "+".join(OWN)
 Figure: TypeAlias = dict[str, float | None]  # "ratio" or "mean", and "se"
 Ratios: TypeAlias = dict[str, Any]  # JSON: of `ratios`
 Record: TypeAlias = dict[str, Any]  # JSON: of a scene, see `benchmark.SceneRun.record`
@@ -38,13 +40,16 @@ def ratios(records: list[Record], painted: tuple[str, ...] = ()) -> Ratios:
     ones.
     """
     floors = [record["floor"]["values"] for record in records]
-    sets = [key for key in records[0]["results"]]
+    sets = list(dict.fromkeys(key for record in records for key in record["results"]))
 
     def values(key: str, metric: str) -> list[float | None]:
-        return [record["results"][key]["values"][metric] for record in records]
+        # Not every scene has every condition.
+        found = [record["results"].get(key) for record in records]
+        return [None if one is None else one["values"].get(metric) for one in found]
 
     def far(key: str, metric: str) -> list[float | None]:
-        return [excess(value, floor[metric], metric) for value, floor in zip(values(key, metric), floors, strict=True)]
+        pairs = zip(values(key, metric), floors, strict=True)
+        return [excess(value, floor.get(metric), metric) for value, floor in pairs]
 
     def ratio(above: list[float | None], below: list[float | None]) -> Figure:
         found, error = metrics.ratio_and_error(above, below)
@@ -66,8 +71,8 @@ def ratios(records: list[Record], painted: tuple[str, ...] = ()) -> Ratios:
         result["painted"] = {
             key: {
                 metric: ratio(
-                    [record["painted"]["results"][key]["values"][metric] for record in given],
-                    [record["results"][key]["values"][metric] for record in given],
+                    [record["painted"]["results"][key]["values"].get(metric) for record in given],
+                    [record["results"][key]["values"].get(metric) for record in given],
                 )
                 for metric in METRICS
             }

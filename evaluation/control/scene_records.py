@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...control.files import atomic_path, room_for
+
 
 class SceneRecords:
     """The records `found` so far, by scene number. Those of another setting, and a line cut short, are left out."""
@@ -26,7 +28,8 @@ class SceneRecords:
                 self.found[entry["scene"]] = entry["record"]
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [head, *(self._line(number, record) for number, record in self.found.items())]
-        path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        with atomic_path(path) as part:
+            part.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
     @staticmethod
     def _line(number: int, record: dict[str, Any]) -> str:
@@ -36,7 +39,7 @@ class SceneRecords:
         """Keep the record of a scene, in memory and in the file."""
         self.found[number] = record
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
+            with room_for(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(self._line(number, record) + "\n")
 
     def remove(self) -> None:

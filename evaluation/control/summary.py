@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import metrics
-from .judge import HIGHER_IS_BETTER, METRICS
+from ...models.estimators import metrics
+from ...models.estimators.judge import HIGHER_IS_BETTER, METRICS
 from .ratios import ratios
+from .trial_figures import trial_figures
 
 # More is better, or (dynamic degree) more is what a condition is expected to bring.
 GAIN_IS_MORE = (*HIGHER_IS_BETTER, "smoothness", "dynamic_degree")
@@ -21,14 +22,20 @@ def key_of(names: Iterable[str]) -> str:
 def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return means, standard errors and paired improvements over the scenes.
 
-    `results`, `floor`, `paired`, `identity_swap`, `ratios` (ratios.py) and, where masks were painted, `painted`.
+    `results`, `floor`, `paired`, `identity_swap`, `ratios` (ratios.py) and, where masks were painted, `painted`;
+    `trials` (trial_figures.py), where nothing else was measured with empty `results` alone.
     """
-    keys = list(records[0]["results"])
-    results = {key: mean_figures([record["results"][key] for record in records]) for key in keys}
+    trials = trial_figures(records)
+    if not any(record["results"] for record in records):
+        return {"results": {}, "trials": trials}
+    keys = list(dict.fromkeys(key for record in records for key in record["results"]))
+    results = {
+        key: mean_figures([record["results"][key] for record in records if key in record["results"]]) for key in keys
+    }
     floor = mean_figures([record["floor"] for record in records])
     swaps = [float(record["swap"]) for record in records if record["swap"] is not None]
     mean, error, count = metrics.mean_and_error(swaps)
-    summary = {
+    summary: dict[str, Any] = {
         "results": results,
         "floor": floor,
         "paired": {
@@ -43,6 +50,7 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
         summary["painted"] = painted_figures(with_painted)
     painted_keys = tuple(with_painted[0]["results"]) if with_painted else ()
     summary["ratios"] = ratios(records, painted_keys)
+    summary["trials"] = trials
     return summary
 
 
@@ -61,7 +69,9 @@ def paired_gain(
     """Return the mean gain of a set over `none` in a metric, its error, and its share of the way to the floor."""
     sign = 1 if metric in GAIN_IS_MORE else -1
     pairs = [
-        (record["results"][key]["values"][metric], record["results"]["none"]["values"][metric]) for record in records
+        (record["results"][key]["values"].get(metric), record["results"]["none"]["values"].get(metric))
+        for record in records
+        if key in record["results"]
     ]
     gains = [sign * (with_it - without) for with_it, without in pairs if None not in (with_it, without)]
     mean, error, _ = metrics.mean_and_error(gains)
@@ -79,7 +89,7 @@ def mean_figures(measured: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean of every metric, `se`, the number of clips `n` and of clips with a failed estimate `n_failed`."""
     means, errors = {}, {}
     for metric in METRICS:
-        means[metric], errors[metric], _ = metrics.mean_and_error([one["values"][metric] for one in measured])
+        means[metric], errors[metric], _ = metrics.mean_and_error([one["values"].get(metric) for one in measured])
     return {
         **means,
         "se": errors,

@@ -6,6 +6,7 @@ from typing import Any
 
 from .ratios import Result, ratios_of_result
 from .targets import figure, targets, targets_table
+from .trial_table import trial_lines
 
 COLUMNS = (
     ("rot_err", "RotErr", "lower", 3),
@@ -20,13 +21,23 @@ COLUMNS = (
 
 
 def markdown_table(result: Result, unseen: Result | None = None) -> str:
-    """One row per set of conditions and the floor, means with standard errors; then gains over none, warnings, and the
-    targets. `unseen`: the result of the unseen family."""
+    """Everything: FullDiT's own conditions, trials of further ones, warnings, and the targets. `unseen`: the result of
+    the unseen family."""
+    lines = own_lines(result) if result["results"] else []
+    lines += trial_lines(result.get("trials", {}))
+    lines += ["", warnings(result, result["scenes"])]
+    approximate = "approximate" in (ratios_of_result(result) if result["results"] else {})
+    approximate = approximate or (unseen is not None and "ratios" not in unseen)
+    return "\n".join([*lines, "", "Targets:", "", targets_table(targets(result, unseen), approximate)])
+
+
+def own_lines(result: Result) -> list[str]:
+    """One row per set of FullDiT's own conditions and the floor, means with standard errors; then gains over none."""
     heads = [f"{title} ({better})" if better else title for _, title, better, _ in COLUMNS]
     lines = ["| conditions | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     rows = {**result["results"], "*ground truth (floor)*": result["floor"]}
     for name, row in rows.items():
-        cells = [figure(row[metric], row["se"][metric], digits) for metric, _, _, digits in COLUMNS]
+        cells = [figure(row.get(metric), row["se"].get(metric), digits) for metric, _, _, digits in COLUMNS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "Improvement over `none`, paired over scenes and seeds, and its share of the way to the floor:"]
     lines += ["", "| conditions | " + " | ".join(title for _, title, _, _ in COLUMNS[:6]) + " |", "|---" * 7 + "|"]
@@ -46,11 +57,7 @@ def markdown_table(result: Result, unseen: Result | None = None) -> str:
         lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
     if "painted" in result:
         lines += ["", *painted_lines(result)]
-    swap = result["identity_swap"]
-    failed = sum(row["n_failed"] for row in result["results"].values())
-    lines += ["", warnings(result, result["scenes"], swap, failed)]
-    approximate = "approximate" in ratios or (unseen is not None and "ratios" not in unseen)
-    return "\n".join([*lines, "", "Targets:", "", targets_table(targets(result, unseen), approximate)])
+    return lines
 
 
 def painted_lines(result: Result) -> list[str]:
@@ -72,14 +79,16 @@ def painted_lines(result: Result) -> list[str]:
     return lines
 
 
-def warnings(result: Result, scenes: dict[str, Any], swap: dict[str, Any], failed: int) -> str:
+def warnings(result: Result, scenes: dict[str, Any]) -> str:
     """What the figures are of, in a few sentences."""
-    exchanged = (
-        f"When two references are exchanged, the objects are in {figure(swap['share'], swap['se'], 2)} of"
-        f" {swap['n']} scenes."
-        if swap["n"]
-        else "No scene had two identities to exchange."
-    )
+    swap = result.get("identity_swap", {"n": 0})
+    failed = sum(row["n_failed"] for row in result["results"].values())
+    exchanged = "No two references were exchanged."
+    if swap["n"]:
+        exchanged = (
+            f"When two references are exchanged, the objects are in {figure(swap['share'], swap['se'], 2)} of"
+            f" {swap['n']} scenes."
+        )
     return (
         f"{scenes['count']} held-out scenes ({scenes['family']} family) of {scenes['frames']} frames,"
         f" {scenes['height']}x{scenes['width']}, {scenes['steps']} steps, guidance {scenes['guidance']:g},"

@@ -14,7 +14,9 @@ from typing import Any, TypedDict
 
 from ...control.errors import UserError
 from ...control.files import existing
+from ...models.estimators.judge import OWN_ERRORS
 from .ratios import ALL, GOVERNS, OBEYED, QUALITY, Figure, Ratios, Result, divided, ratios_of_result
+from .trial_figures import FIGURE_NAMES, TrialFigures
 
 NAMES = {
     "rot_err": "rotation (RotErr)",
@@ -23,12 +25,17 @@ NAMES = {
     "depth_mae": "depth MAE",
     "identity_accuracy": "identity accuracy",
     "mask_iou": "mask IoU",
+    "known_psnr": "PSNR of known frames",
+    "sound_match": "correlation of rise and loudness",
     "smoothness": "smoothness",
     "dynamic_degree": "dynamic degree",
+    **{name: f"own error of control videos ({name.removeprefix('own_error_')})" for name in OWN_ERRORS},
+    **FIGURE_NAMES,
 }
 LEFT = {"rot_err": 0.35, "trans_err": 0.35, "depth_mae": 0.4}
 AT_LEAST = {"identity_accuracy": 0.8, "mask_iou": 0.6}
 SWAP, TOGETHER, UNSEEN, PAINTED = 0.7, 1.25, 1.5, 0.9
+KNOWN_LOSS, KNOWN_CAMERA, RESHOT, SAME_SCENE, CONTROLLED = 1.0, 1.0, 0.5, 0.5, 0.4
 BOUNDS = {"smoothness": (0.98, None), "dynamic_degree": (0.7, 1.3)}
 CLIP, SECONDS, CORES, MIB = (25, 96, 160), 15, 2, 32
 GROUPS = {
@@ -36,6 +43,7 @@ GROUPS = {
     "together": "all conditions together",
     "unseen": "the unseen family (a result of `--family unseen`)",
     "painted": "painted masks (`--masks painted`)",
+    "further": "known frames, source videos and control videos",
     "quality": "smoothness and dynamic degree",
     "cost": "time and size",
 }
@@ -70,7 +78,8 @@ def read_result(path: str | Path) -> Result:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"the result '{path}' is not JSON ({error}): was it cut?") from error
     rows = result.get("results") if isinstance(result, dict) else None
-    if not isinstance(rows, dict) or not {"none", *GOVERNS.values(), ALL} <= set(rows) or "floor" not in result:
+    whole = isinstance(rows, dict) and {"none", *GOVERNS.values(), ALL} <= set(rows) and "floor" in result
+    if not whole and not (rows == {} and "trials" in result):
         raise UserError(f"'{path}' is no result of 'fulldit bench control --json'")
     if "anchor" in result["scenes"]:  # the name of earlier versions
         result["scenes"]["first_frame_pass"] = result["scenes"].pop("anchor")
@@ -102,6 +111,9 @@ def targets(result: Result, unseen: Result | None = None) -> list[Line]:
     """
     if unseen is not None:
         check_pair(result, unseen)
+    further = of_trials(result.get("trials", {}))
+    if not result["results"]:
+        return [*further, *of_size(result)]
     found = ratios_of_result(result)
     lines = []
     for metric, most in LEFT.items():
@@ -130,9 +142,40 @@ def targets(result: Result, unseen: Result | None = None) -> list[Line]:
             one = found.get("painted", {}).get(key, {}).get(metric, {"ratio": None, "se": None})
             text = f"{NAMES[metric]}, {given} given: painted masks, of exact ones"
             lines.append(line("painted", text, one["ratio"], one["se"], PAINTED))
+    lines += further
     for metric in QUALITY:
         lines += of_truth(found["truth"], metric)
     return [*lines, *of_size(result)]
+
+
+def of_trials(trials: dict[str, TrialFigures]) -> list[Line]:
+    """Trials of known frames, source videos and control videos, of a checkpoint that takes them."""
+    lines = []
+    for name, found in trials.items():
+        condition = name.split(".")[0]
+        both = f"camera+{condition}"
+        if condition == "known":
+            one = found["below"]["known"]["known_psnr"]
+            text = f"{name}: dB of {NAMES['known_psnr']} below what the VAE alone makes of them"
+            lines.append(line("further", text, one["mean"], one["se"], high=KNOWN_LOSS))
+            for metric, one in found["of_camera"].get(both, {}).items():
+                if metric == "cam_mc":
+                    text = f"{name}: {NAMES[metric]} with known frames, of camera alone"
+                    lines.append(line("further", text, one["ratio"], one["se"], high=KNOWN_CAMERA))
+        if name == "source.reshot" and both in found["left"]:
+            one = found["left"][both]["cam_mc"]
+            lines.append(
+                line("further", f"{name}: {NAMES['cam_mc']}: left of `none`", one["ratio"], one["se"], high=RESHOT)
+            )
+            for metric, one in found["of_other"][both].items():
+                text = f"{name}: distance from the truth, of {NAMES[metric]}"
+                lines.append(line("further", text, one["ratio"], one["se"], high=SAME_SCENE))
+        if condition == "control":
+            for metric, one in found["left"]["control"].items():
+                lines.append(
+                    line("further", f"{NAMES[metric]}: left of `none`", one["ratio"], one["se"], high=CONTROLLED)
+                )
+    return lines
 
 
 def of_excess(
@@ -191,6 +234,10 @@ def of_size(result: Result) -> list[Line]:
 
 def check_pair(seen: Result, unseen: Result) -> None:
     """Raise UserError unless the two results differ by the family alone."""
+    if seen["results"] and not unseen["results"]:
+        raise UserError(
+            "the unseen result has no sets of camera, identity and depth: measure it with the row 'own' too"
+        )
     families = (seen["scenes"]["family"], unseen["scenes"]["family"])
     if families != ("seen", "unseen"):
         raise UserError(f"the results are of the families {families[0]} and {families[1]}: give seen and unseen")
@@ -236,4 +283,5 @@ def run_targets(path: str | Path, unseen: str | Path | None = None) -> tuple[lis
     result = read_result(path)
     other = None if unseen is None else read_result(unseen)
     lines = targets(result, other)
-    return lines, targets_table(lines, any(one is not None and "ratios" not in one for one in (result, other)))
+    before = any(one is not None and one["results"] and "ratios" not in one for one in (result, other))
+    return lines, targets_table(lines, before)

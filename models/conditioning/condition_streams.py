@@ -80,7 +80,9 @@ class Stream:
 
     @property
     def tokens(self) -> int:
-        """How many tokens it becomes."""
+        """How many tokens of the sequence it becomes; none where they are added to the video's."""
+        if self.kind.is_added:
+            return 0
         if self.is_vector:
             return self.data.shape[1]
         return math.prod(-(-side // patch) for side, patch in zip(self.data.shape[2:], self.patch or (), strict=True))
@@ -158,6 +160,11 @@ class ConditionStreams:
         present = {stream.condition for stream in self.streams}
         return tuple(name for name in dict.fromkeys(CONDITION_OF.values()) if name in present)
 
+    @property  # no cached one: those of Python 3.11 have a lock, at which torch.compile breaks the graph
+    def joined(self) -> ConditionStreams:
+        """The streams whose tokens join the sequence."""
+        return self.subset(i for i, stream in enumerate(self.streams) if not stream.kind.is_added)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all data."""
@@ -166,7 +173,7 @@ class ConditionStreams:
     @property
     def batch(self) -> int:
         """The largest batch of a stream; others of batch 1 are shared."""
-        return max((stream.data.shape[0] for stream in self.streams), default=1)
+        return max([1, *(stream.data.shape[0] for stream in self.streams)])
 
     def subset(self, indices: Iterable[int]) -> ConditionStreams:
         """Return the streams with these indices."""

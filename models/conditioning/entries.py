@@ -10,9 +10,16 @@ import numpy as np
 import torch
 
 from ...control.camera_condition import CameraCondition
+from ...control.control_video import KINDS, ControlVideo
+from ...control.control_video_condition import ControlVideoCondition
 from ...control.depth_condition import DepthCondition
 from ...control.identity.slots import identity_map, reference_image
 from ...control.identity_condition import IdentityCondition
+from ...control.known_frames_condition import KnownFramesCondition
+from ...control.lowres_condition import LowResCondition
+from ...control.sound_condition import SoundCondition
+from ...control.source_condition import SourceCondition
+from ..sampling.flow import add_noise
 from .camera_features import POSE_FEATURES, camera_features, rebase_camera
 from .condition_streams import Stream
 from .encoder import Encoder
@@ -66,6 +73,52 @@ def encode_depth(condition: DepthCondition, encoder: Encoder) -> list[Stream]:
     return [Stream("depth", latent, strength=condition.strength, start=condition.start, end=condition.end)]
 
 
+def encode_source(condition: SourceCondition, encoder: Encoder) -> list[Stream]:
+    """Return the source video, moment by moment beside the new one."""
+    latent = encoder.encode_video(lambda: condition.frames)
+    return [Stream("source", latent, strength=condition.strength, start=condition.start, end=condition.end)]
+
+
+def encode_known(condition: KnownFramesCondition, encoder: Encoder) -> list[Stream]:
+    """Return what is known as a video, gray elsewhere, with the mask of what is known in further channels."""
+    video = encoder.video
+    latent = encoder.encode_video(lambda: condition.shown(video))
+    mask = encoder.encode_mask(lambda: condition.region(video))
+    data = torch.cat([latent, mask], 1)
+    return [Stream("known", data, strength=condition.strength, start=condition.start, end=condition.end)]
+
+
+def encode_control_videos(condition: ControlVideoCondition, encoder: Encoder) -> list[Stream]:
+    """Return one stream per control video, named as its kind."""
+    streams = []
+    for video in condition.videos:
+        if video.strength != 0:
+            latent = encoder.encode_video(partial(_frames, video))
+            streams.append(Stream(video.kind, latent, strength=video.strength, start=video.start, end=video.end))
+    return streams
+
+
+def _frames(video: ControlVideo) -> np.ndarray:
+    return video.frames
+
+
+def encode_sound(condition: SoundCondition, encoder: Encoder) -> list[Stream]:
+    """Return one vector per latent frame: the features of its frames; the first is one frame, held."""
+    step = encoder.geometry.temporal
+    features = np.concatenate([np.repeat(condition.features[:1], step - 1, 0), condition.features])
+    data = encoder.vector(torch.from_numpy(features.reshape(1, -1, step * features.shape[1]).copy()).float())
+    return [Stream("sound", data, strength=condition.strength, start=condition.start, end=condition.end)]
+
+
+def encode_lowres(condition: LowResCondition, encoder: Encoder) -> list[Stream]:
+    """Return the latent of the enlarged video, on its way to noise as far as the condition says."""
+    latent = encoder.encode_video(lambda: condition.enlarged(encoder.video))
+    if condition.noise:
+        drawn = torch.randn(latent.shape, generator=torch.Generator().manual_seed(condition.seed))
+        latent = add_noise(latent, drawn.to(latent), torch.tensor([condition.noise]))
+    return [Stream("lowres", latent, strength=condition.strength, start=condition.start, end=condition.end)]
+
+
 register_entry(
     ConditionEntry(
         CameraCondition, (StreamType("camera", "vector", features=POSE_FEATURES, rebase=rebase_camera),), encode_camera
@@ -82,3 +135,16 @@ register_entry(
     )
 )
 register_entry(ConditionEntry(DepthCondition, (StreamType("depth", "video"),), encode_depth))
+register_entry(ConditionEntry(SourceCondition, (StreamType("source", "video"),), encode_source))
+register_entry(ConditionEntry(KnownFramesCondition, (StreamType("known", "video", masked=True),), encode_known))
+# One patch embedding serves all control videos; what tells them apart is the vector of their kind.
+register_entry(
+    ConditionEntry(
+        ControlVideoCondition,
+        tuple(StreamType(kind, "video", shared="control") for kind in KINDS),
+        encode_control_videos,
+        any_of=True,
+    )
+)
+register_entry(ConditionEntry(SoundCondition, (StreamType("sound", "vector", features=2),), encode_sound))
+register_entry(ConditionEntry(LowResCondition, (StreamType("lowres", "video", placed="added"),), encode_lowres))

@@ -6,7 +6,7 @@ cache keys, encoding, training batches and the benchmark go over the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,19 @@ class ConditionEntry:
     """One condition as a network takes it: its class, its types of streams, and how one becomes the others.
 
     encode: the streams of a condition, by means of an `Encoder`. It must ask the encoder for every latent, so that the
-    same function counts tokens without a VAE.
+    same function counts tokens without a VAE. any_of: the condition comes with some of its streams at a time, and a
+    checkpoint that knows any of them takes it; else a checkpoint must know them all.
     """
 
     condition: type[Condition]
     streams: tuple[StreamType, ...]
     # The condition is an instance of the class above: each entry's function takes its own class.
     encode: Callable[[Any, Encoder], list[Stream]]
+    any_of: bool = False
+
+    def is_known(self, streams: Container[str]) -> bool:
+        """Return whether a checkpoint with these streams takes the condition."""
+        return (any if self.any_of else all)(stream.name in streams for stream in self.streams)
 
 
 ENTRIES: dict[str, ConditionEntry] = {}  # by the condition's name

@@ -1,4 +1,4 @@
-"""The two tokenizers that all conditions share.
+"""The two tokenizers that all conditions share, and all of a model's.
 
 Letters: B batch, n tokens, C channels, t h w frames and sides of a stream's latent, D width.
 """
@@ -11,6 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+
+from ...control.errors import UserError
+from ..config import FullDiTConfig
+from ..devices import without_autocast
+from .condition_streams import ConditionStreams, Stream
+from .streams import STREAMS
 
 
 def weight_dtype(layer: nn.Module) -> torch.dtype:
@@ -61,7 +67,7 @@ class VectorTokenizer(Tokenizer):
         )
 
     def forward(self, data: torch.Tensor, dtype: torch.dtype, slot: int | None = None) -> torch.Tensor:
-        with torch.autocast(data.device.type, enabled=False):
+        with without_autocast(data.device):
             tokens = self.net(data.to(weight_dtype(self.net[0])))
         return self.mark(tokens.to(dtype), slot)
 
@@ -90,6 +96,72 @@ class PatchTokenizer(Tokenizer):
         data = pad_to_patch(data, self.patch)
         tokens = self.patch_embedding(data.to(weight_dtype(self.patch_embedding))).to(dtype).flatten(2).transpose(1, 2)
         return self.mark(tokens, slot)
+
+
+def make_tokenizers(
+    config: FullDiTConfig, operations: Any = nn, device: Any = None, dtype: torch.dtype | None = None
+) -> nn.ModuleDict:
+    """Return the tokenizers of all streams that a config has, by the streams' names."""
+    # Their vectors are few and cast where they are used: formats for storage only (fp8) would blur them.
+    if dtype is not None and dtype.itemsize == 1:
+        dtype = torch.float32
+    tokenizers = nn.ModuleDict()
+    for name in config.streams:
+        kind = STREAMS[name]
+        if kind.tokenizer in tokenizers:
+            continue
+        slots = config.slots if kind.has_slots else len(config.sharing(kind.tokenizer))
+        common = (slots, operations, device, dtype)
+        if kind.kind == "vector":
+            features = kind.features * config.temporal_compression
+            tokenizers[kind.tokenizer] = VectorTokenizer(config.dim, features, *common)
+        else:
+            channels = config.in_dim + (config.temporal_compression if kind.masked else 0)
+            tokenizers[kind.tokenizer] = PatchTokenizer(config.dim, channels, config.patch_of(name), *common)
+    return tokenizers
+
+
+def embed_stream(tokenizers: nn.ModuleDict, config: FullDiTConfig, stream: Stream, dtype: torch.dtype) -> torch.Tensor:
+    """Return the tokens (B, n, D) of one stream. Raises UserError where the checkpoint does not take it."""
+    if stream.name not in config.streams:
+        has = ", ".join(config.streams) or "none"
+        raise UserError(
+            f"This checkpoint does not take the condition {stream.condition!r} (stream {stream.name!r}; it has "
+            f"{has}). Remove the condition, or load a checkpoint that was trained with it."
+        )
+    if stream.slot is not None and not 0 <= stream.slot < config.slots:
+        raise UserError(
+            f"An identity has the slot {stream.slot}, but the checkpoint has slots 0 to {config.slots - 1}."
+        )
+    if stream.kind.kind == "video" and stream.patch != config.patch_of(stream.name):
+        raise UserError(
+            f"The stream {stream.name!r} is cut into patches of {stream.patch}, but the checkpoint reads patches "
+            f"of {config.patch_of(stream.name)}. Encode the conditions with this checkpoint's config."
+        )
+    name = stream.kind.tokenizer
+    slot = config.sharing(name).index(stream.name) if stream.kind.shared else stream.slot
+    tokens: torch.Tensor = tokenizers[name](stream.data, dtype, slot)
+    return tokens
+
+
+def embed_added(
+    tokenizers: nn.ModuleDict, config: FullDiTConfig, conditions: ConditionStreams, dtype: torch.dtype
+) -> torch.Tensor | None:
+    """Return the sum (B, L, D) of all tokens that are added to the video's, each times its strength, or None.
+
+    With a patch embedding W of the video and one W' of such a stream, W x + W' y is what [W W'] makes of the channels
+    of x and y together. Raises UserError as `embed_stream` does, and for a latent of another size than the video's.
+    """
+    total: torch.Tensor | None = None
+    for stream in (stream for stream in conditions.streams if stream.kind.is_added):
+        if tuple(stream.data.shape[2:]) != conditions.latent_size:
+            raise UserError(
+                f"The latent of the stream {stream.name!r} is {tuple(stream.data.shape[2:])} (frames, height, width), "
+                f"but it is added to the video's, {conditions.latent_size}: give one of the same size."
+            )
+        tokens = stream.strength * embed_stream(tokenizers, config, stream, dtype)
+        total = tokens if total is None else total + tokens
+    return total
 
 
 def pad_to_patch(x: torch.Tensor, patch: Sequence[int]) -> torch.Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...control.errors import UserError
 from ...control.progress import Step
+from ..weights.tensor_file import check_finite
 from .depth_anything_keys import read_original
 from .frames import Canceled, batches, frame_tensors, stop_if
 
@@ -43,6 +44,7 @@ def load_depth_anything(folder: str | Path, device: torch.device | str = "cpu") 
     """
     folder = Path(folder)
     network = _load_original(folder) if folder.is_file() else _load_folder(folder)
+    check_finite(network.state_dict(), folder)
     dtype = torch.float16 if torch.device(device).type == "cuda" else torch.float32
     return network.to(device, dtype).eval().requires_grad_(False)
 

@@ -11,7 +11,8 @@ from .depth_anything import FILES
 CONFIG, WEIGHTS = FILES
 _UNPINNED = (RemoteFile(CONFIG), RemoteFile(WEIGHTS))
 
-# Small's figures are those of the hub's page for this revision. Base and Large are not for commercial use.
+# Small's figures are those of the hub's page for this revision. Those of Base and Large, which are not for commercial
+# use, are not known here: they are read where a user has them, but not downloaded.
 MODELS = {
     "Small": RemoteModel(
         "depth-anything/Depth-Anything-V2-Small-hf",
@@ -29,20 +30,40 @@ MODELS = {
 }
 
 
+def check_pinned(model: RemoteModel, parent: Path) -> None:
+    """Raise UserError for a model whose revision and checksums this version does not know: it is not downloaded.
+
+    What the hub says of a file beside the file itself shows that it came over whole, not that it is the right one.
+    """
+    if not model.is_resolved:
+        raise UserError(f"{model.repository} is not pinned, so it is not downloaded: {_by_hand(model, parent)}")
+
+
 def missing_model(model: RemoteModel, parent: Path, ask_hub: bool) -> UserError:
     """Return the error for a model that is not in `parent`: what it is, and how to get it.
 
     ask_hub: the hub may be asked for the figures that are not pinned; otherwise the network is left alone.
     """
-    unknown = ""
+    if model.is_resolved:
+        return UserError(
+            f"Depth Anything V2 is not in '{parent}'. Set download to 'yes' to fetch {model.describe()}, or put"
+            f" {CONFIG} and {WEIGHTS} of that repository there."
+        )
+    said = " Set download to 'ask' to see what the hub says of its size and SHA-256."
     if ask_hub:
         try:
-            model = resolve(model, timeout=5)
+            said = f" The hub lists now: {resolve(model, timeout=5).describe()}."
         except UserError as error:
-            unknown = f" What it is cannot be shown now: {error.clause}."
-    elif not model.is_resolved:
-        unknown = " Set download to 'ask' to see its size and SHA-256."
+            said = f" What it is cannot be shown now: {error.clause}."
     return UserError(
-        f"Depth Anything V2 is not in '{parent}'. Set download to 'yes' to fetch {model.describe()}, or put {CONFIG}"
-        f" and {WEIGHTS} of that repository there.{unknown}"
+        f"Depth Anything V2 is not in '{parent}', and {model.describe()} is not pinned:"
+        f" {_by_hand(model, parent)}.{said}"
+    )
+
+
+def _by_hand(model: RemoteModel, parent: Path) -> str:
+    return (
+        "this version knows no revision and SHA-256 of it to check a download against. Fetch"
+        f" {CONFIG} and {WEIGHTS} from https://huggingface.co/{model.repository} yourself, and put them into"
+        f" '{parent / model.folder}'"
     )

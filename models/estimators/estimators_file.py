@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...control.errors import UserError
-from ..weights.tensor_file import read_metadata, read_tensors, write_tensors
+from ..weights.tensor_file import check_finite, read_metadata, read_tensors, write_tensors
 from .camera import CameraNet
 from .identity import IdentityNet
 from .perception import Perception
@@ -62,6 +62,7 @@ def load_estimators(path: str | Path, device: torch.device | str = "cpu") -> Est
         if {key: tuple(value.shape) for key, value in stored.items()} != shapes:
             odd = sorted(set(stored) ^ set(own)) or sorted(k for k in own if own[k].shape != stored[k].shape)
             raise UserError(f"'{path}' does not fit this version: {name} differs in {', '.join(odd[:3])}.")
+        check_finite(stored, path)
         module.load_state_dict(stored, strict=False)
         module.to(device).eval().requires_grad_(False)
     try:

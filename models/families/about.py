@@ -8,7 +8,7 @@ from ...control.files import size_text
 from .family import FACETS, Family, ModelFile
 from .matrix import FACET_NAMES, ROLE_NAMES, belonging_files, in_words, other_models
 
-CELLS = {"native": "yes", "part": "in part", "rendered": "as images", "refused": "no", "ignored": "no"}
+CELLS = {"native": "yes", "part": "in part", "rendered": "by rendering", "refused": "no", "ignored": "no"}
 
 
 def about_family(family: Family, dim: int, file_name: str = "") -> list[str]:

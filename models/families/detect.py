@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..weights.condition_file import is_condition_file
 from ..weights.key_maps import PREFIXES, is_diffusers, to_wan
 from ..weights.shards import parse_headers, shard_paths
-from ..weights.tensor_file import PathLike
+from ..weights.tensor_file import PathLike, PickledFile
 from .matrix import FAMILIES, in_words
+from .pickled import explain_pickle
 from .quantization import quantization, with_layer_formats
 from .rules import Keys, rule_of
 
@@ -76,6 +78,8 @@ def detect(
     Nothing is raised: what is unknown has no family, and the sentence says what came.
     """
     metadata = metadata or {}
+    if is_condition_file(metadata):
+        return Detection(None, sentence=_condition_file(metadata))
     keys = Keys(to_wan(shapes))
     families, sign = _families(keys, metadata)
     guess = _guess(families, file_name) if len(families) > 1 else None
@@ -100,7 +104,10 @@ def detect_file(path: PathLike) -> Detection:
     Raises UserError for files that are missing, pickled, cut short, or no safetensors.
     """
     paths = shard_paths(path)
-    header = parse_headers(paths)
+    try:
+        header = parse_headers(paths)
+    except PickledFile as error:
+        raise explain_pickle(path, error) from error
     metadata = with_layer_formats(paths, header)
     return detect(header.shapes, metadata, _telling_name(Path(path)), header.dtypes)
 
@@ -166,11 +173,41 @@ def _known(found: Detection, keys: Keys, sign: str) -> str:
     if found.family == "wan-depth-lora":
         return f"This is Wan T2V with a control LoRA in it{details}, told by {sign}. Which control, it does not say."
     if found.family:
-        return f"This is {names[0]}{details}, told by {sign}."
+        return f"This is {names[0]}{details}, told by {sign}.{_unused(found, keys)}"
     start = f"This is {in_words(names, 'or')}{details}: {sign} are all that the file says"
     if found.guess:
         return f"{start}. By the file's name it is {FAMILIES[found.guess].name}, which is a guess: choose the family."
     return f"{start}, and its name says nothing either: choose the family."
+
+
+def _unused(found: Detection, keys: Keys) -> str:
+    """Return in words what a model made from ReCamMaster holds beside its weights."""
+    more = keys.beside_recammaster if found.family == "recammaster" else []
+    if not more:
+        return ""
+    return (
+        f" It also holds {len(more)} weights that ReCamMaster does not have, such as {sorted(more)[0]}: they are not"
+        f" used (Memory-V2V is made from it; its memory of earlier videos is not driven)."
+    )
+
+
+def _condition_file(metadata: Mapping[str, str]) -> str:
+    """Return what a condition file is in words."""
+    config = _config(metadata)
+    core, ours = (part if isinstance(part := config.get(name), dict) else {} for name in ("transformer", "fulldit"))
+    size = f"{core.get('num_layers', '?')} blocks of width {core.get('dim', '?')}"
+    streams = ", ".join(map(str, ours.get("streams") or ())) or "no streams"
+    base = metadata.get("base", "a plain Wan")
+    times = ours.get("times")
+    part = (
+        f"; of the times {times[0]} to {times[1]}"
+        if isinstance(times, list) and len(times) == 2 and times != [0, 1]
+        else ""
+    )
+    return (
+        f"This is a condition file, which makes a FullDiT of {base} ({size}; {streams}{part}). Load FullDiT takes it "
+        f"with that model, and fulldit generate with --model and --condition-file."
+    )
 
 
 def _unknown(keys: Keys) -> str:

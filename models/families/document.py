@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from ...control.files import size_text
 from . import model_files
 from .distilled import DISTILLED
-from .driven import SPAN
 from .family import FACETS, Family, ModelFile, Settings, Variant
 from .matrix import FAMILIES, ROLE_NAMES, families_that_take, in_words
+from .memory import CLASSES, memory_class, model_file, needed_bytes
+from .supports import SPAN
 
 _WIDTH = 118
 _COLUMNS = {
@@ -22,6 +23,8 @@ _COLUMNS = {
     "mask": "who is where",
     "depth": "depth",
     "source": "source video",
+    "known": "known frames",
+    "control": "control videos",
 }
 _WISHES = {
     "camera": "how the camera moves",
@@ -29,26 +32,54 @@ _WISHES = {
     "mask": "who is where (mask videos)",
     "depth": "the shapes of the scene (depth)",
     "source": "what an existing video becomes",
+    "known": "frames or regions that are there already (start, end, a clip to go on from, a region to keep)",
+    "control": "edges, poses, flow and the like (control videos)",
 }
-_HOW = {"native": "**yes**", "part": "in part", "rendered": "as images", "refused": "no", "ignored": "no"}
+_HOW = {"native": "**yes**", "part": "in part", "rendered": "by rendering", "refused": "no", "ignored": "no"}
 
 _INTRODUCTION = """
-You say once what you want: a camera path, people and things with reference images, masks of who is where, depth, a
-video to start from. FullDiT takes all but the last as tokens of one sequence. Public models, made from Wan 2.1 and
-2.2, take some of it in their own ways, and this pack hands it to them. What a model cannot take is refused by name
-before anything runs, never left out without a word.
+Find what you want to control, and under your GPU's memory the models that do it: in bold those that do it as you mean
+it, the others with a limit. Models of a smaller column run on your GPU too. Then get the files from the next table.
 """
 
+_COMPUTED = """
+The memory is **computed, not measured**: the weights (of the 14B models in 8 bits) and what ComfyUI counts for one pass
+of the model's own length, at its own size or at 832x480. References or a source video of full length come on top, about
+as much again as the pass; with less memory ComfyUI keeps a part of the weights in RAM, which is slower.
+"""
+
+_START = """
+Put the file into `ComfyUI/models/` and the folder that is named. Every Wan model needs a text encoder and a VAE beside
+it ([two more files](#what-every-wan-model-needs)). License and all other forms of a model stand in its section.
+"""
+
+_PROMISE = """
+You say once what you want: a camera path, people and things with reference images, masks of who is where, depth, a
+video to start from, frames that are known. FullDiT takes what a checkpoint was trained with as tokens of one sequence.
+Public models, made from Wan 2.1 and 2.2, take some of it in their own ways, and this pack hands it to them. What a
+model cannot take is refused by name before anything runs, never left out without a word.
+"""
+
+# Combinations of models, by the column that they stand in.
+_AT_ONCE = {
+    8: "the FullDiT miniature, in its own small world; VACE 1.3B, the camera by rendering",
+    24: "**VACE 14B with Uni3C** ([workflow](../workflows/fulldit_vace_uni3c.json)), some weights in RAM",
+}
+
 _CAMERA = """
-ReCamMaster and Wan Fun Camera read a camera path: the one over a source video, the other over a start image. *Depth
-along Camera* turns a path into a depth clip, and the models that take depth follow it. Phantom takes depth in part once
-the depth LoRA is on it. On the 14B models ComfyUI's *Apply Wan Uni3C ControlNet* moves the camera as a rendered video
-does, beside references and depth.
+ReCamMaster, OmniCamera and Wan Fun Camera read a camera path: over a source video, over one or none, and over a start
+image. VACE, Bernini-R and Wan Fun Control follow one by rendering: give a source video (or one image) and its depth
+beside the path, and what the camera sees of them is what the model starts from. *Render along Camera* shows the same
+images, holes and depth before you sample, and takes the path of a camera that moved in the source. *Depth along Camera*
+turns a path into a depth clip alone, and the models that take depth follow it. Phantom takes depth in part once the
+depth LoRA is on it. On the 14B models ComfyUI's *Apply Wan Uni3C ControlNet* moves the camera as a rendered video does,
+beside references and depth; where it is on a model, nothing else is rendered.
 """
 
 _WORDS = """
-**yes**: as you mean it. **in part**: with a limit, which the model's section names. **no**: refused. Memory is an
-estimate from the size of the weights.
+**yes**: as you mean it. **in part**: with a limit, which the model's section names. **by rendering**: through images
+that are made of it, with what the section says is needed. **no**: refused. Memory is that of the GPUs that they are
+meant for, an estimate from the size of the weights.
 """
 
 _SPANS = """
@@ -91,9 +122,15 @@ def document() -> str:
     driven = [family for family in FAMILIES.values() if family.driven]
     others = [family for family in FAMILIES.values() if not family.driven]
     parts = [
-        "# Which model takes which control",
+        "# Choose a model",
         _prose(_INTRODUCTION),
-        "## What do you want to control?",
+        _choice(),
+        _prose(_COMPUTED),
+        "## Which file?",
+        _prose(_START),
+        _first_files(driven),
+        "## Which model takes which control",
+        _prose(_PROMISE),
         _wishes(),
         _prose(_CAMERA),
         _overview(driven),
@@ -122,10 +159,58 @@ def document() -> str:
         "## Models that are only recognized",
         _prose(_RECOGNIZED),
         _table(("model", "what to know"), [(_link(family), family.sentence) for family in others]),
+        _prose("Files of these:"),
+        _file_table([(None, file) for family in others for file in family.files]),
         "## What is this file?",
         _prose(_DETECTION),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _choice() -> str:
+    """Return the table from what is wanted and the GPU's memory to the models."""
+    head = ("you want to control", *(f"{size} GB" for size in CLASSES))
+    rows: list[tuple[object, ...]] = []
+    for facet, wish in _WISHES.items():
+        cells: dict[int, list[str]] = {size: [] for size in CLASSES}
+        for family in families_that_take(facet):
+            for variant in family.variants if family.id != "fulldit" else ():
+                name = f"[{_name(family, variant)}](#{_anchor(family)})"
+                native = family.support(facet).how == "native"
+                cells[memory_class(variant)].append(f"**{name}**" if native else name)
+        if FAMILIES["fulldit"].support(facet).taken:
+            cells[CLASSES[0]].insert(0, f"[the miniature](#{_anchor(FAMILIES['fulldit'])})")
+        rows.append((wish, *(", ".join(cells[size]) or "-" for size in CLASSES)))
+    rows.append(("camera, identities and depth at once", *(_AT_ONCE.get(size, "-") for size in CLASSES)))
+    return _table(head, rows)
+
+
+def _first_files(driven: list[Family]) -> str:
+    """Return the table of the file to begin with of each model, with the memory that it takes."""
+    rows: list[tuple[object, ...]] = []
+    for family in driven:
+        for variant in family.variants:
+            file = model_file(variant)
+            if file is None:
+                continue
+            more = " and its low-noise expert" if any(one.role == "second expert" for one in variant.files) else ""
+            if family.id == "omnicamera":
+                more = " and the part that its section names"
+            rows.append(
+                (
+                    f"[{_name(family, variant)}](#{_anchor(family)})",
+                    f"[{file.name}]({file.url}){more}",
+                    size_text(file.bytes) if file.bytes else "-",
+                    f"{needed_bytes(variant) / 1e9:.1f} GB",
+                    file.folder,
+                )
+            )
+    return _table(("model", "file", "download", "GPU memory, computed", "folder"), rows)
+
+
+def _name(family: Family, variant: Variant) -> str:
+    """Return the name of a model with its size, once."""
+    return family.name if variant.name in family.name else f"{family.name} {variant.name}"
 
 
 def _wishes() -> str:
@@ -133,9 +218,12 @@ def _wishes() -> str:
     rows: list[tuple[object, ...]] = []
     for facet, wish in _WISHES.items():
         taking = families_that_take(facet)
-        names = [f"[{family.name}](#{_anchor(family)})" for family in taking if family.support(facet).how == "native"]
-        part = [f"[{family.name}](#{_anchor(family)})" for family in taking if family.support(facet).how != "native"]
-        rows.append((wish, in_words(names), in_words(part) or "-"))
+        links: dict[str, list[str]] = {"native": [], "part": [], "rendered": []}
+        for family in taking:
+            links[family.support(facet).how].append(f"[{family.name}](#{_anchor(family)})")
+        rendered = f"by rendering: {in_words(links['rendered'])}" if links["rendered"] else ""
+        part = "; ".join(filter(None, (in_words(links["part"]), rendered)))
+        rows.append((wish, in_words(links["native"]), part or "-"))
     return _table(("you want to control", "take", "in part"), rows)
 
 

@@ -9,62 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import model_files as files
+from .driven_fulldit import FULLDIT
 from .family import Family, Settings, Support, Variant
-
-# What start and end do, unless a family says otherwise.
-SPAN = "It takes part from start to end of the sampling; outside of that the model does not see it."
-ON_OR_OFF = "Only 0 (without) and 1 (with): the model knows nothing in between, so other values count as 1."
-SMALL = "about 8 GB"
-LARGE = "about 24 GB with 8-bit weights"
-
-FULLDIT = Family(
-    id="fulldit",
-    name="FullDiT",
-    takes={
-        "camera": Support(
-            "native",
-            "The path becomes one token per latent frame, so the camera moves as the path says.",
-            "How strongly the video listens to the path: 0 not at all, 1 as in training.",
-            SPAN,
-        ),
-        "identity": Support(
-            "native",
-            "Each reference becomes tokens of its own, up to as many as the checkpoint has slots (3).",
-            "One strength per identity: 0 not at all, 1 as in training.",
-            SPAN,
-        ),
-        "mask": Support(
-            "native",
-            "The mask videos become a map that says who is where; each slot of it is tied to its reference.",
-            "The strength of the identity that the mask belongs to.",
-            SPAN,
-        ),
-        "depth": Support(
-            "native",
-            "The depth clip becomes tokens that lie on the frames of the video.",
-            "How strongly the video listens to the depth: 0 not at all, 1 as in training.",
-            SPAN,
-        ),
-        "source": Support("refused", "It makes a video from nothing but text and conditions; it does not change one."),
-    },
-    variants=(
-        Variant(
-            "miniature",
-            dim=192,
-            layers=6,
-            settings=Settings(20, 3.0, {"text": 3.0}, sampler="euler", width=96, height=64, frames=17, fps=8.0),
-            memory="under 1 GB",
-        ),
-    ),
-    most_identities=3,
-    source="https://arxiv.org/abs/2503.19907",
-    notes=(
-        "The only model here that takes a camera path, several identities with their places, and depth together.",
-        "The miniature comes with this pack and knows its own small world. FullDiT weights of Wan's size are not"
-        " public: they have to be trained.",
-        "The settings are the checkpoint's own; a checkpoint that you trained brings others.",
-    ),
-)
+from .supports import LARGE, NO_CONTROL, NO_KNOWN, RENDERED_SPAN, SMALL, SPAN
 
 _T2V_1_3B = Settings(steps=50, shift=8.0, scales={"text": 6.0}, negative=files.NEGATIVE)
 
@@ -86,6 +33,8 @@ WAN_T2V = Family(
             "mask": "; it does not know who is where",
             "depth": ". With the depth control LoRA on the 1.3B model it takes depth",
             "source": "; it does not change a video",
+            "known": "; it takes no known frames",
+            "control": "; it takes no control videos",
         }.items()
     },
     variants=(
@@ -134,12 +83,16 @@ WAN_DEPTH_LORA = Family(
     name="Wan T2V 1.3B with the depth LoRA",
     takes={
         "camera": Support(
-            "refused", "It takes no camera path. Depth along Camera makes a depth clip of the path, which it does take."
+            "refused",
+            "It takes no camera path. Depth along Camera and Render along Camera make a depth clip of the path, which"
+            " it does take.",
         ),
         "identity": Support("refused", "It takes no reference images."),
         "mask": Support("refused", "It does not know who is where."),
         "depth": _DEPTH_BY_LORA,
         "source": Support("refused", "It makes a new video; it does not change one."),
+        "known": NO_KNOWN,
+        "control": NO_CONTROL,
     },
     variants=(
         Variant(
@@ -178,6 +131,8 @@ PHANTOM = Family(
         "mask": Support("refused", "It does not know who is where: say it in the prompt."),
         "depth": Support("refused", "It takes no depth. On the 1.3B model the depth control LoRA adds it."),
         "source": Support("refused", "It makes a new video; it does not change one."),
+        "known": NO_KNOWN,
+        "control": NO_CONTROL,
     },
     variants=(
         Variant(
@@ -214,14 +169,16 @@ PHANTOM = Family(
     unverified="References and the depth LoRA together.",
 )
 
-_ALONG = "Depth along Camera makes a depth clip of the path"
-
 BERNINI_R = Family(
     id="bernini-r",
     name="Bernini-R",
     takes={
         "camera": Support(
-            "refused", f"It takes no camera path. {_ALONG}, which it reads as a video to start from, untrained."
+            "rendered",
+            "The source video is rendered along the path and is then the video to change, whose black holes the prompt"
+            " asks it to fill. It needs a source video and its depth, and was not trained for this.",
+            "As that of the source video, whose own does not count.",
+            RENDERED_SPAN,
         ),
         "identity": Support(
             "native",
@@ -235,7 +192,7 @@ BERNINI_R = Family(
         "depth": Support(
             "part",
             "The depth clip is shown to it as the video to start from, which it was not trained for; only if no source"
-            " video is given.",
+            " video is given. With a source video and a camera path it is the depth of the source, for the render.",
             "As that of the source video.",
             SPAN,
         ),
@@ -246,6 +203,8 @@ BERNINI_R = Family(
             " or not: 0 or 1, and other values count as 1.",
             SPAN,
         ),
+        "known": NO_KNOWN,
+        "control": NO_CONTROL,
     },
     variants=(
         Variant(
@@ -288,7 +247,7 @@ BERNINI_R = Family(
             " so look at the result.",
         )
     },
-    unverified="A depth clip as the source video; streams and the depth LoRA together.",
+    unverified="A render with holes, or a depth clip, as the source video; streams and the depth LoRA together.",
 )
 
 _VACE_STRENGTH = "One strength for everything that it is given: where strengths differ, the largest counts."
@@ -298,7 +257,13 @@ VACE = Family(
     id="vace",
     name="VACE",
     takes={
-        "camera": Support("refused", f"It takes no camera path. {_ALONG}, which it follows as depth."),
+        "camera": Support(
+            "rendered",
+            "The source video is rendered along the path: what the camera sees of it is kept, its holes and what masks"
+            " of identities cover are painted anew. It needs a source video and its depth.",
+            _VACE_STRENGTH,
+            RENDERED_SPAN,
+        ),
         "identity": Support(
             "part",
             "All references share one white canvas of the size of the video. Up to 4 have a good size on it; from 5 on"
@@ -309,16 +274,36 @@ VACE = Family(
         "mask": Support(
             "part",
             "Only together with a source video: what any of the mask videos covers is painted anew, the rest stays."
-            " Without a source video it cannot be told who is where, and masks are refused.",
+            " Without a source video it cannot be told who is where, and masks are refused. With a camera path they are"
+            " masks of the new video, as the camera sees it.",
             _VACE_STRENGTH,
             SPAN,
         ),
         "depth": Support(
-            "native", "The depth clip is its control video: the new video has these shapes.", _VACE_STRENGTH, SPAN
+            "native",
+            "The depth clip is its control video: the new video has these shapes. With a source video and a camera path"
+            " it is the depth of the source, for the render.",
+            _VACE_STRENGTH,
+            SPAN,
         ),
         "source": Support(
             "part",
-            "Only together with mask videos of identities: what they cover is painted anew, the rest is kept.",
+            "Together with mask videos of identities: what they cover is painted anew, the rest is kept. Together with"
+            " a camera path and its depth: it is seen from that path. Not alone.",
+            _VACE_STRENGTH,
+            SPAN,
+        ),
+        "known": Support(
+            "native",
+            "The known frames and regions stand in its control video, and it makes the rest: between a first and a last"
+            " frame, behind a clip, inside or around a region.",
+            _VACE_STRENGTH,
+            SPAN,
+        ),
+        "control": Support(
+            "native",
+            "It is the control video, in the place of a depth clip: give one of them. With a source video and masks it"
+            " says what is painted inside of the masks.",
             _VACE_STRENGTH,
             SPAN,
         ),
@@ -342,12 +327,15 @@ VACE = Family(
         ),
     ),
     most_identities=8,
+    control_kinds=("scribble", "pose", "flow", "boxes"),
     source="https://github.com/ali-vilab/VACE",
     notes=(
-        "With Depth along Camera it covers camera, identities and depth in one run.",
+        "With a source video, its depth and a camera path, or with a depth clip from Depth along Camera or Render along"
+        " Camera, it covers camera, identities and depth in one run.",
         "The 14B model also makes 832x480.",
     ),
-    unverified="Several references on one canvas: whether they are kept apart.",
+    unverified="Several references on one canvas: whether they are kept apart; holes of a render: what it makes of"
+    " them.",
 )
 
 DRIVEN = (FULLDIT, BERNINI_R, VACE, PHANTOM, WAN_DEPTH_LORA, WAN_T2V)

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-# What a user can say about a video. "mask": who is where, a mask video per identity; "source": a video to start from.
-FACETS = ("camera", "identity", "mask", "depth", "source")
+# What a user can say about a video. "mask": who is where, a mask video per identity; "source": a video to start from;
+# "known": frames or regions of the video that are there already; "control": a control video of another kind than depth.
+FACETS = ("camera", "identity", "mask", "depth", "source", "known", "control")
 
 How = Literal["native", "part", "rendered", "ignored", "refused"]
+Role = Literal["model", "text encoder", "vae", "lora", "second expert", "clip vision", "control net"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class ModelFile:
     bytes: rounded, for the person who decides; the hub knows the exact number. 0 where it is not known here.
     """
 
-    role: Literal["model", "text encoder", "vae", "lora", "second expert", "clip vision"]
+    role: Role
     name: str
     repository: str
     path: str
@@ -95,9 +97,10 @@ class Variant:
 class Family:
     """One row of the matrix.
 
-    takes: by facet; one that is missing is refused. most_identities: how many references it reads. driven: whether this
+    takes: by facet; one that is missing is refused. most_identities: how many references it reads. control_kinds:
+    the kinds of control videos that it knows (`control/control_video/kinds.py`). driven: whether this
     pack has a driver for it; where not, `sentence` says what happens instead. with_depth_lora: what a depth control
-    LoRA on the model changes. unverified: what of it nobody here has seen.
+    LoRA on the model changes. unverified: what of it nobody here has seen. files: those of a family without variants.
     """
 
     id: str
@@ -105,12 +108,14 @@ class Family:
     takes: Mapping[str, Support]
     variants: tuple[Variant, ...] = ()
     most_identities: int = 0
+    control_kinds: tuple[str, ...] = ()
     driven: bool = True
     sentence: str = ""
     source: str = ""
     notes: tuple[str, ...] = field(default=())
     with_depth_lora: Mapping[str, Support] = field(default_factory=dict)
     unverified: str = ""
+    files: tuple[ModelFile, ...] = ()
 
     def support(self, facet: str, depth_lora: bool = False) -> Support:
         """Return what the family does with a facet. depth_lora: a depth control LoRA is on the model."""

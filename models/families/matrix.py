@@ -21,6 +21,8 @@ FACET_NAMES = {
     "mask": "masks of who is where",
     "depth": "a depth clip",
     "source": "a source video",
+    "known": "known frames",
+    "control": "control videos (edges, poses and the like)",
 }
 # Roles of files in the words of a sentence.
 ROLE_NAMES = {
@@ -30,6 +32,7 @@ ROLE_NAMES = {
     "text encoder": "text encoder",
     "vae": "VAE",
     "clip vision": "CLIP vision model",
+    "control net": "control net",
 }
 _OTHER_EXPERT = {"high": "low", "low": "high"}
 _BY_HOW = ("native", "part", "rendered")
@@ -47,14 +50,16 @@ def families_that_take(facet: str) -> list[Family]:
 
 
 def other_models(facet: str) -> str:
-    """Return a part of a sentence that names the models that take a facet: 'FullDiT and VACE; Bernini-R in part'.
+    """Return a part of a sentence that names the models that take a facet: 'FullDiT and VACE; Bernini-R in part; Wan
+    Fun Control by rendering'.
 
     Raises LookupError for a facet that does not exist.
     """
-    taking = families_that_take(facet)
-    whole = [family.name for family in taking if family.support(facet).how == "native"]
-    part = [family.name for family in taking if family.support(facet).how != "native"]
-    return "; ".join(filter(None, (in_words(whole), f"{in_words(part)} in part" if part else "")))
+    names: dict[str, list[str]] = {how: [] for how in _BY_HOW}
+    for family in families_that_take(facet):
+        names[family.support(facet).how].append(family.name)
+    endings = {"native": "", "part": " in part", "rendered": " by rendering"}
+    return "; ".join(f"{in_words(names[how])}{endings[how]}" for how in _BY_HOW if names[how])
 
 
 def in_words(names: list[str], last: str = "and") -> str:
@@ -81,5 +86,7 @@ def belonging_files(family: Family, dim: int, file_name: str = "") -> list[Model
 
 
 def model_files() -> dict[str, ModelFile]:
-    """Return every file of the driven families by its name."""
-    return {file.name: file for family in FAMILIES.values() for variant in family.variants for file in variant.files}
+    """Return every file of the families by its name."""
+    found = [file for family in FAMILIES.values() for variant in family.variants for file in variant.files]
+    found += [file for family in FAMILIES.values() for file in family.files]
+    return {file.name: file for file in found}

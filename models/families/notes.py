@@ -9,16 +9,18 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...control.conditions import Condition, Conditions, IdentityCondition
+from ...control.conditions import Condition, Conditions, ControlVideoCondition, IdentityCondition
 from ...control.errors import UserError
 from .family import FACETS, Family, How
 from .matrix import FACET_NAMES, other_models
+
+CONTROL = ControlVideoCondition.name
 
 
 @dataclass(frozen=True)
 class Note:
     """What becomes of one thing. facet: one of `family.FACETS`, or the name of another condition; subject: the identity
-    that it is about, where it is about one."""
+    or the kind of control video that it is about, where it is about one."""
 
     facet: str
     how: How
@@ -37,7 +39,8 @@ class Note:
 def facet_notes(conditions: Conditions, family: Family, depth_lora: bool = False) -> list[Note]:
     """Return one note for each condition, each identity and each mask video, as the matrix has them.
 
-    depth_lora: a depth control LoRA is on the model. Identities beyond the most that the family reads are refused.
+    depth_lora: a depth control LoRA is on the model. Identities beyond the most that the family reads are refused,
+    and so are control videos beyond one.
     """
     notes = []
     for item in conditions.items:
@@ -45,6 +48,8 @@ def facet_notes(conditions: Conditions, family: Family, depth_lora: bool = False
             continue
         if isinstance(item, IdentityCondition):
             notes += _identity_notes(item, family)
+        elif isinstance(item, ControlVideoCondition):
+            notes += _control_notes(item, family)
         else:
             support = family.support(item.name, depth_lora)
             notes.append(Note(item.name, support.how, support.sentence))
@@ -66,6 +71,24 @@ def _identity_notes(item: IdentityCondition, family: Family) -> list[Note]:
             notes.append(Note("identity", support.how, support.sentence, identity.name))
         if identity.mask_video is not None:
             notes.append(Note("mask", masks.how, masks.sentence, identity.name))
+    return notes
+
+
+def _control_notes(item: ControlVideoCondition, family: Family) -> list[Note]:
+    """One note for each control video; of the kinds that the family knows, all but the first are refused."""
+    support, read, notes = family.support(CONTROL), "", []
+    for video in item.videos:
+        if video.strength == 0:
+            continue
+        how, sentence = support.how, support.sentence
+        if support.taken and video.kind not in family.control_kinds:
+            known = ", ".join(family.control_kinds)
+            how, sentence = "refused", f"{family.name} was not trained on this kind, only on {known}."
+        elif support.taken and read:
+            how, sentence = "refused", f"{family.name} reads one control video at a time, here '{read}'."
+        else:
+            read = video.kind
+        notes.append(Note(CONTROL, how, sentence, video.kind))
     return notes
 
 
@@ -94,6 +117,7 @@ def leave_out(conditions: Conditions, notes: Sequence[Note]) -> tuple[Conditions
     facets = {note.facet for note in gone if not note.subject}
     names = {note.subject for note in gone if note.facet == "identity"}
     masks = {note.subject for note in gone if note.facet == "mask"}
+    kinds = {note.subject for note in gone if note.facet == CONTROL}
     items: list[Condition] = []
     for item in conditions.items:
         if item.name in facets:
@@ -107,6 +131,11 @@ def leave_out(conditions: Conditions, notes: Sequence[Note]) -> tuple[Conditions
             if not identities:
                 continue
             item = dataclasses.replace(item, identities=identities)
+        if isinstance(item, ControlVideoCondition):
+            videos = tuple(one for one in item.videos if one.kind not in kinds)
+            if not videos:
+                continue
+            item = dataclasses.replace(item, videos=videos)
         items.append(item)
     said = [
         dataclasses.replace(note, how="ignored", sentence=f"Left out. {note.sentence}") if note in gone else note

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _BLOCK = re.compile(r"^(?:controlnet_)?blocks\.(\d+)\.")
+_OF_RECAMMASTER = re.compile(
+    r"(blocks\.\d+\.(self_attn|cross_attn|ffn|norm3|modulation|cam_encoder|projector)"
+    r"|patch_embedding|text_embedding|time_embedding|time_projection|head)(\.|$)|scaled_fp8$"
+)
 _IMAGE = "img_emb.proj.0.bias"
 _WIDTH_5B = 3072
 _LORA_ENDINGS = (".lora_A.weight", ".lora_A.default.weight", ".lora_down.weight", ".lokr_w1", ".hada_w1_a")
@@ -66,6 +70,11 @@ class Keys:
         return self.has("head.modulation", "patch_embedding.weight")
 
     @cached_property
+    def beside_recammaster(self) -> list[str]:
+        """The weights that neither Wan nor ReCamMaster has."""
+        return [name for name in self.shapes if not _OF_RECAMMASTER.match(name)]
+
+    @cached_property
     def is_lora(self) -> bool:
         """Whether these are changes of weights instead of weights."""
         return any(name.endswith(_LORA_ENDINGS) for name in self.shapes)
@@ -100,8 +109,8 @@ CAMERA_LAYERS = ("blocks.0.cam_encoder.weight", "blocks.0.projector.weight")
 _SPECIAL = (
     Rule(
         ("omnicamera",),
-        lambda keys: keys.has(*CAMERA_LAYERS) and keys.dim == _WIDTH_5B,
-        "the camera layers in a model of 5B",
+        lambda keys: keys.has(*CAMERA_LAYERS) and not keys.has("blocks.1.cam_encoder.weight"),
+        "the camera layers in every fifth block",
     ),
     _key("recammaster", *CAMERA_LAYERS),
     _key("lingbot-world", "patch_embedding_wancamctrl.weight"),
@@ -132,6 +141,8 @@ _OF_CORE = (
     _key("scail-2", "patch_embedding_mask.weight"),
     _key("scail", "patch_embedding_pose.weight"),
     _key("wan-dancer", "patch_embedding_global.weight"),
+    _key("ltx", "adaln_single.emb.timestep_embedder.linear_1.bias", "patchify_proj.weight"),
+    _key("minimax-h3", "video_patch_proj.weight", "audio_patch_proj.weight"),
 )
 
 _PLAIN = (

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .family import FACETS, Family, Support
+from .family import FACETS, Family, ModelFile, Support
+from .model_files import UNI3C
 
 _DROPPED = "ComfyUI gives no error"
-_PATH = "Use ReCamMaster for a source video, FullDiT, or VACE with a depth clip from Depth along Camera"
+_PATH = (
+    "Use ReCamMaster for a source video, FullDiT, or VACE with a source video and its depth, or with a depth clip from"
+    " Depth along Camera or Render along Camera"
+)
 _PEOPLE = "For identities use Bernini-R or Phantom"
 
 
-def _row(id: str, name: str, sentence: str, reads: Mapping[str, str], source: str = "") -> Family:
+def _row(
+    id: str, name: str, sentence: str, reads: Mapping[str, str], source: str = "", files: tuple[ModelFile, ...] = ()
+) -> Family:
     """Return a family that nothing here drives. reads: what the model itself reads, by facet, in words."""
     takes = {
         facet: Support(
@@ -25,7 +31,7 @@ def _row(id: str, name: str, sentence: str, reads: Mapping[str, str], source: st
         )
         for facet in FACETS
     }
-    return Family(id, name, takes, driven=False, sentence=sentence, source=source)
+    return Family(id, name, takes, driven=False, sentence=sentence, source=source, files=files)
 
 
 UNDRIVEN = (
@@ -38,14 +44,6 @@ UNDRIVEN = (
         "https://huggingface.co/KwaiVGI/CamCloneMaster-Wan2.1",
     ),
     _row(
-        "omnicamera",
-        "OmniCamera",
-        f"{_DROPPED}: it loads this as Wan 2.2 TI2V 5B and leaves the camera layers out. The public file holds only a"
-        f" part of the weights. {_PATH}.",
-        {"camera": "a camera path or an example video", "source": "a video to be filmed anew"},
-        "https://huggingface.co/wykup316/OmniCamera",
-    ),
-    _row(
         "lingbot-world",
         "LingBot-World",
         f"{_DROPPED}: it loads this as a Wan model with a start image and leaves the camera layers out, so a camera"
@@ -56,15 +54,16 @@ UNDRIVEN = (
     _row(
         "stand-in",
         "Stand-In",
-        f"ComfyUI's LoRA loaders accept none of its keys, so it does nothing there. {_PEOPLE}.",
+        "It is published as a pickle, which is never opened here. Converted, it is no LoRA: ComfyUI's loaders accept"
+        f" none of its keys, so it does nothing there. {_PEOPLE}.",
         {"identity": "one face"},
         "https://huggingface.co/BowenXue/Stand-In",
     ),
     _row(
         "steadydancer",
         "SteadyDancer",
-        f"{_DROPPED}: it loads this as image-to-video and leaves the pose layers out. Use Wan-Animate or SCAIL-2 with"
-        " ComfyUI's own nodes.",
+        f"{_DROPPED}: it loads this as image-to-video and leaves the pose layers out. Use SCAIL-2, or"
+        " Wan-Animate with ComfyUI's own nodes.",
         {"identity": "one person, as a start image", "source": "a video whose poses it follows"},
         "https://huggingface.co/MCG-NJU/SteadyDancer-14B",
     ),
@@ -105,25 +104,14 @@ UNDRIVEN = (
         {"identity": "one person", "source": "a video whose poses it follows"},
     ),
     _row(
-        "scail-2",
-        "SCAIL-2",
-        "ComfyUI runs it with WanSCAILToVideo and SCAIL2ColoredMask. It is the one public model that is told by masks"
-        " who is where, for people and animals whose movements come from a video.",
-        {
-            "identity": "up to 6 references",
-            "mask": "a colored mask of who is where",
-            "source": "the video whose movements it follows",
-        },
-        "https://huggingface.co/zai-org/SCAIL-2",
-    ),
-    _row(
         "uni3c",
         "Uni3C",
         "It is a control net for the 14B models, not a model: ComfyUI loads it with ModelPatchLoader and"
         " WanUni3CControlnetApply (newer than ComfyUI 0.28), and it needs a video that is rendered along the camera"
-        f" path. {_PATH}.",
+        f" path, as Render along Camera makes it. {_PATH}.",
         {"camera": "a video rendered along the camera path"},
         "https://huggingface.co/ewrfcas/Uni3C",
+        (UNI3C,),
     ),
     _row(
         "s2v",
@@ -138,6 +126,33 @@ UNDRIVEN = (
         "WanDancer",
         "ComfyUI runs it with WanDancerVideo. It makes people dance to music, which Conditions does not hold.",
         {},
+    ),
+    _row(
+        "ltx",
+        "LTX",
+        "ComfyUI runs it with LTXVImgToVideo for a first image and LTXVAddGuide for guides. With one of Lightricks'"
+        " LoRAs (IC-LoRA, whose factor GetICLoRAParameters reads) such a guide is a depth clip, which Depth for Other"
+        " Models makes (union control), or a sheet of references (Ingredients). It takes no camera path, only LoRAs"
+        " of single movements. Companies above a size that its license names pay for it.",
+        {
+            "identity": "a sheet of references, with a LoRA",
+            "depth": "a depth clip, with a LoRA",
+            "source": "a video to start from",
+        },
+        "https://huggingface.co/Lightricks/LTX-2",
+    ),
+    _row(
+        "minimax-h3",
+        "MiniMax H3",
+        "ComfyUI runs it with MiniMaxH3ReferenceToVideo, which takes up to 9 reference images and 3 videos,"
+        " MiniMaxH3ImageToVideo and MiniMaxH3AddGuide. Depth by its control net needs MiniMaxH3FunControlNetApply,"
+        " which ComfyUI 0.33 does not have yet. It takes no camera path. Its license excludes some territories.",
+        {
+            "identity": "up to 9 reference images",
+            "depth": "a depth clip, with a control net",
+            "source": "up to 3 reference videos",
+        },
+        "https://huggingface.co/Comfy-Org/MiniMax-H3",
     ),
     _row(
         "causal-wan",

@@ -16,6 +16,8 @@ from ...control.depth.scale import DepthScale, describe_offset
 from .along import render_along
 from .views import Size
 
+STILL = "The clip's camera was taken to stand still: if it moves, connect its path."
+
 
 class RenderedClip(NamedTuple):
     """images (N, H, W, 3), black in holes. holes (N, H, W) bool. depth: as a clip, its holes filled with what is behind
@@ -66,11 +68,12 @@ def render_clip(
     )
     clip = filled_clip(rendering.depth.cpu().numpy(), rendering.holes.cpu().numpy(), depth, scale)
     shares = rendering.holes.float().mean((1, 2)).cpu().numpy()
-    report = [_count(rendering.holes), *_describe_holes(shares), *warnings, *_describe_scale(scale, path)]
+    report = [_count(rendering.holes), _describe_holes(shares), *hole_warnings(shares), *warnings]
+    report += _describe_scale(scale, path)
     if len(frames) == 1:
         report.append("Objects that move by themselves stand still here: one image does not show how they move.")
     elif source_path is None:
-        report.append("The clip's camera was taken to stand still: if it moves, connect its path.")
+        report.append(STILL)
     return RenderedClip(rendering.images, rendering.holes, clip, shares, report)
 
 
@@ -79,26 +82,29 @@ def _count(holes: Tensor) -> str:
     return f"{frames} frame{'s' * (frames != 1)} of {width}x{height}."
 
 
-def _describe_holes(shares: np.ndarray) -> list[str]:
-    """Return sentences about the shares of holes in frames (N,)."""
-    worst = int(shares.argmax())
-    report = [f"{shares.mean():.1%} are holes, at most {shares[worst]:.1%}, in frame {worst}."]
+def hole_warnings(shares: np.ndarray) -> list[str]:
+    """Return a sentence about a camera that leaves what the source shows, by the shares of holes in frames (N,)."""
     blank, many = np.flatnonzero(shares == 1), np.flatnonzero(shares > NOTABLE_HOLES)
     if len(blank):
-        report.append(f"In frame {blank[0]} the camera has left all that the source shows: take a shorter path.")
-    elif len(many):
-        report.append(
+        return [f"In frame {blank[0]} the camera has left all that the source shows: take a shorter path."]
+    if len(many):
+        return [
             f"Holes are more than {NOTABLE_HOLES:.0%} in {len(many)} of the frames, first in frame {many[0]}: a model"
             " has to make them up. Take a shorter path if it drifts."
-        )
-    return report
+        ]
+    return []
+
+
+def _describe_holes(shares: np.ndarray) -> str:
+    worst = int(shares.argmax())
+    return f"{shares.mean():.1%} are holes, at most {shares[worst]:.1%}, in frame {worst}."
 
 
 def _describe_scale(scale: DepthScale, path: CameraTrajectory) -> list[str]:
     """Return sentences about the distances that were used."""
-    report = [scale.describe(path.unit)]
+    report = [scale.describe(path.unit_name)]
     if scale.offset is not None:
         report.append(describe_offset(scale.offset))
     elif path.unit != UNIT:
-        report.append(f"The distances of the depth were taken to be in that unit too: {path.unit}.")
+        report.append(f"The distances of the depth were taken to be in that unit too: {path.unit_name}.")
     return report

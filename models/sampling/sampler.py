@@ -18,6 +18,7 @@ from .schedules import SHIFT, percent_to_time, schedule
 
 if TYPE_CHECKING:
     from ..conditioning.kv_cache import ConditionKVCache
+    from ..conditioning.timed_text import Text
 
 Callback = Callable[[int, torch.Tensor], object]
 Velocity = Callable[[torch.Tensor, float], torch.Tensor]
@@ -30,7 +31,7 @@ class VelocityModel(Protocol):
         self,
         x: torch.Tensor,
         timestep: torch.Tensor,
-        context: torch.Tensor,
+        context: Text,
         conditions: ConditionStreams | None = None,
         kv_cache: ConditionKVCache | None = None,
     ) -> torch.Tensor:
@@ -61,7 +62,7 @@ class GuidedVelocity:
     def __init__(
         self,
         model: VelocityModel,
-        context: torch.Tensor,
+        context: Text,
         null_context: torch.Tensor,
         conditions: ConditionStreams | None = None,
         *,
@@ -87,6 +88,10 @@ class GuidedVelocity:
                     f"{', '.join(present) or 'none'}). Give the condition, or leave its guidance out."
                 )
 
+    def forget(self) -> None:
+        """Let go of what was kept of the conditions; it is computed again where it is needed."""
+        self._kv_caches.clear()
+
     def active(self, t: float) -> tuple[int, ...]:
         """Return the indices of the streams that take part at time t."""
         if self.conditions is None:
@@ -99,7 +104,7 @@ class GuidedVelocity:
                 indices.append(index)
         return tuple(indices)
 
-    def _predict(self, x: torch.Tensor, t: float, context: torch.Tensor, indices: tuple[int, ...]) -> torch.Tensor:
+    def _predict(self, x: torch.Tensor, t: float, context: Text, indices: tuple[int, ...]) -> torch.Tensor:
         """Run one pass with these streams."""
         self.passes += 1
         timestep = torch.full((x.shape[0],), 1000.0 * t, device=x.device, dtype=torch.float32)
@@ -137,6 +142,22 @@ class GuidedVelocity:
         return total
 
 
+class ExpertsVelocity:
+    """The velocity of a pair of networks: `high` from the time `boundary` up, `low` below. What one keeps of the
+    conditions goes when the other takes over. `num_clean_frames` is that of both."""
+
+    def __init__(self, high: GuidedVelocity, low: GuidedVelocity, boundary: float):
+        self.high, self.low, self.boundary = high, low, boundary
+        self.num_clean_frames = 0
+
+    def __call__(self, x: torch.Tensor, t: float) -> torch.Tensor:
+        """Return the velocity, float32, of x (B, C, T, h, w) float32 at time t."""
+        runs, rests = (self.high, self.low) if t >= self.boundary - 1e-6 else (self.low, self.high)
+        rests.forget()
+        runs.num_clean_frames = self.num_clean_frames
+        return runs(x, t)
+
+
 def euler(velocity: Velocity, x: torch.Tensor, times: torch.Tensor, callback: Callback | None = None) -> torch.Tensor:
     """Walk with one pass a step (first order). `callback(step, denoised)` runs after every step."""
     for step, (t, after) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
@@ -169,7 +190,7 @@ SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun}
 def sample(
     model: VelocityModel,
     noise: torch.Tensor,
-    context: torch.Tensor,
+    context: Text,
     null_context: torch.Tensor,
     conditions: ConditionStreams | None = None,
     *,
@@ -181,11 +202,14 @@ def sample(
     solver: str = "euler",
     first_frame_pass: float = 0.0,
     callback: Callback | None = None,
+    second: VelocityModel | None = None,
+    boundary: float = 0.0,
 ) -> torch.Tensor:
     """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
 
     `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way,
     then the rest of the clip is made once more from the same noise, with that frame clean (`first_frame_steps`).
+    second: the low-noise expert of a pair, which takes the times below `boundary`.
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
     schedule or solver, and for guidance of a condition that is not present, before the first pass.
     """
@@ -193,19 +217,24 @@ def sample(
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
     before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
     times = schedule(schedule_name, steps - before, shift)
-    velocity = GuidedVelocity(
-        model,
-        context,
-        null_context,
-        conditions,
-        guidance=guidance,
-        condition_guidance=condition_guidance,
-        shift=shift,
-    )
+
+    def guided(network: VelocityModel) -> GuidedVelocity:
+        return GuidedVelocity(
+            network,
+            context,
+            null_context,
+            conditions,
+            guidance=guidance,
+            condition_guidance=condition_guidance,
+            shift=shift,
+        )
+
+    first = guided(model)
+    velocity = first if second is None else ExpertsVelocity(first, guided(second), boundary)
     x = noise.float()
     if before:
-        first = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
-        x = torch.cat([first[:, :, :1], x[:, :, 1:]], 2)
+        settled = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
+        x = torch.cat([settled[:, :, :1], x[:, :, 1:]], 2)
         velocity.num_clean_frames = 1
     after = None if callback is None else lambda step, denoised: callback(before + step, denoised)
     return SOLVERS[solver](velocity, x, times, after)

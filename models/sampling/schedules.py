@@ -16,6 +16,11 @@ def shifted_time(t: float, shift: float) -> float:
     return shift * t / (1 + (shift - 1) * t)
 
 
+def unshifted_time(t: float, shift: float) -> float:
+    """Return what `shifted_time` makes t of: t / (s - (s - 1) t)."""
+    return t / (shift - (shift - 1) * t)
+
+
 def percent_to_time(percent: float, shift: float = SHIFT) -> float:
     """Return the time at which `percent` (0 to 1) of a shifted schedule is done: ComfyUI's `percent_to_sigma`."""
     return shifted_time(1 - min(max(percent, 0.0), 1.0), shift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -11,6 +12,11 @@ from ...control.errors import UserError
 from .latent import LATENT_MEAN
 from .layers import CausalConv3d, Past
 from .network import SPATIAL_COMPRESSION, TEMPORAL_COMPRESSION, Decoder, Encoder
+
+# Pixels that a stream takes at once, where the caller does not say: four frames of 480x832 and no more, since at Wan's
+# width they need 3.5 GiB; and all that saves time of smaller ones.
+PIXELS_AT_ONCE = 2**21
+MOST_LATENTS_AT_ONCE = 4
 
 
 class VAE(nn.Module):
@@ -63,25 +69,42 @@ class VAE(nn.Module):
         images: Tensor = self.decoder(self.conv2(_channels_last(z)), past)
         return images
 
-    def encode_stream(self, images: Iterable[Tensor], chunk: int = TEMPORAL_COMPRESSION) -> Iterator[Tensor]:
+    def encode_stream(self, images: Iterable[Tensor], chunk: int | None = None) -> Iterator[Tensor]:
         """Yield the latents of a clip that comes in pieces (B, 3, any, 8h, 8w), each as soon as it is known.
 
-        After the first frame `chunk` frames (a multiple of the temporal compression) are encoded at once. Memory does
-        not grow with the clip. Raises UserError for another chunk, and as `check_images` does.
+        `chunk` frames (a multiple of the temporal compression) are encoded at once, and the first frame with the first
+        of them, or alone where the chunk is the smallest; None: as many as save time and fit into `PIXELS_AT_ONCE`.
+        Memory does not grow with the clip. Raises UserError for another chunk, and as `check_images` does.
         """
         step = self.temporal_compression
-        if chunk < step or chunk % step:
+        if chunk is not None and (chunk < step or chunk % step):
             raise UserError(f"The VAE encodes chunks of a multiple of {step} frames; {chunk} is not one.")
+        pieces = iter(images)
+        first = next(pieces, None)
+        if first is None:
+            return
+        if chunk is None:
+            chunk = step * self._latents_at_once(*(side // self.spatial_compression for side in first.shape[3:]))
         past: Past = {}
-        for piece in _rechunk(images, chunk):
+        # On CPUs a frame alone takes as long as many: the kernels for it are others.
+        for piece in _rechunk(itertools.chain([first], pieces), 1 if chunk == step else 1 + chunk, chunk):
             yield self.posterior(piece, past)[0]
 
-    def decode_stream(self, latents: Iterable[Tensor], chunk: int = 1) -> Iterator[Tensor]:
-        """Yield the images of latents that come in pieces (B, z_dim, any, h, w), `chunk` latent frames at once."""
+    def decode_stream(self, latents: Iterable[Tensor], chunk: int | None = None) -> Iterator[Tensor]:
+        """Yield the images of latents that come in pieces (B, z_dim, any, h, w), `chunk` latent frames at once.
+
+        None: as many as save time and fit into `PIXELS_AT_ONCE`.
+        """
         past: Past = {}
         for piece in latents:
-            for start in range(0, piece.shape[2], chunk):
-                yield self.decode(piece[:, :, start : start + chunk], past)
+            size = chunk or self._latents_at_once(*piece.shape[3:])
+            for start in range(0, piece.shape[2], size):
+                yield self.decode(piece[:, :, start : start + size], past)
+
+    def _latents_at_once(self, height: int, width: int) -> int:
+        """Return how many frames of a latent with these sides a stream takes at once."""
+        pixels = self.temporal_compression * height * width * self.spatial_compression**2
+        return max(1, min(MOST_LATENTS_AT_ONCE, PIXELS_AT_ONCE // pixels))
 
     def check_images(self, x: Tensor, first: bool = True) -> None:
         """Raise UserError unless the network can encode images x exactly. first: they begin a clip."""
@@ -110,10 +133,10 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
-def _rechunk(images: Iterable[Tensor], chunk: int) -> Iterator[Tensor]:
-    """Yield a stream of frames (B, C, any, H, W) cut again: one frame first, then `chunk` at a time, then the rest."""
+def _rechunk(images: Iterable[Tensor], first: int, chunk: int) -> Iterator[Tensor]:
+    """Yield a stream of frames (B, C, any, H, W) cut again: `first` frames, then `chunk` at a time, then the rest."""
     held: Tensor | None = None
-    size = 1
+    size = first
     for piece in images:
         held = piece if held is None else torch.cat((held, piece), dim=2)
         while held.shape[2] >= size:

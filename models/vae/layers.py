@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..devices import autocast_dtype
+
 Sizes = tuple[int, ...]
 Past = dict[nn.Module, Tensor]
 
@@ -32,10 +34,16 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, paddin
     """Apply `F.conv3d` without padding in time, by the fastest way that the machine has.
 
     On CPUs the float32 kernels for few channels are ten times slower than one 2D convolution per slice of the kernel,
-    over all frames as a batch; the bfloat16 ones are the fastest of all.
+    over all frames as a batch; the bfloat16 ones are the fastest of all, but for kernels of one frame: torch 2.13's
+    write beyond their memory when they make the weight's gradient (on CPUs with AMX).
     """
-    slow = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return conv3d_by_slices(x, weight, bias, stride, padding) if slow else F.conv3d(x, weight, bias, stride, padding)
+    if x.device.type != "cpu":
+        return F.conv3d(x, weight, bias, stride, padding)
+    is_slow = x.dtype == torch.float32 and autocast_dtype(x.device) is None
+    by_slices = is_slow or weight.shape[2] == 1
+    return (
+        conv3d_by_slices(x, weight, bias, stride, padding) if by_slices else F.conv3d(x, weight, bias, stride, padding)
+    )
 
 
 def conv3d_by_slices(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes) -> Tensor:

@@ -18,6 +18,7 @@ from ...control.errors import UserError
 from ..backbone.transformer import FullDiT
 from ..conditioning.text import TextEncoder
 from ..config import FullDiTConfig
+from .condition_file import is_condition_file
 from .tensor_file import PathLike, check_fit, load_strict, read_header, read_metadata, read_tensors, write_tensors
 
 FORMAT = "fulldit"
@@ -27,6 +28,12 @@ TEXT = "text_encoder."
 def embedded_path(name: str) -> Path:
     """Return the path of weights that come with the repository: 'fulldit_mini', 'fulldit_mini_vae', ..."""
     return Path(__file__).resolve().parents[2] / "checkpoints" / f"{name}.safetensors"
+
+
+def named_path(name: str) -> Path:
+    """Return the file that somebody names: weights that come with the repository by their bare name, or a path."""
+    path, own = Path(name), embedded_path(name)
+    return own if not path.suffix and not path.exists() and own.is_file() else path
 
 
 def save_model(
@@ -61,6 +68,11 @@ def _storage_format(name: str, value: torch.Tensor, dtype: torch.dtype | None) -
 def read_config(path: PathLike) -> FullDiTConfig:
     """Return the config of a checkpoint. Raises UserError for a file that is not one of FullDiT."""
     metadata = read_metadata(path)
+    if is_condition_file(metadata):
+        raise UserError(
+            f"'{path}' is a condition file, which makes a FullDiT of a plain Wan model: choose it together with that, "
+            f"as the condition file."
+        )
     if "config" not in metadata:
         raise UserError(f"'{path}' is not a FullDiT checkpoint (it has no config). Choose one made by `fulldit train`.")
     try:
@@ -92,17 +104,26 @@ def load_model(
     config = read_config(path)
     if config.text != "bytes":
         raise UserError(
-            f"'{path}' has no text encoder of its own (it was trained with {config.text!r}), which this command needs. "
-            f"Use it in ComfyUI with a CLIP loader."
+            f"'{path}' has no text encoder of its own (it was trained with {config.text!r}), which this needs. "
+            f"Choose a checkpoint that has one."
         )
+    model, config = load_network(path, device, dtype)
+    text = TextEncoder(dim=config.text_dim, device=device, dtype=dtype)
+    tensors = {name.removeprefix(TEXT): value for name, value in read_tensors(path).items() if name.startswith(TEXT)}
+    load_strict(text, tensors, path, "text encoder of the miniature")
+    return model, text.eval(), config
+
+
+def load_network(
+    path: PathLike, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[FullDiT, FullDiTConfig]:
+    """Return the network and the config of a checkpoint, whatever it reads its words with. Raises UserError as
+    `load_model` does."""
+    config = read_config(path)
     # A config may promise more than the file holds: nothing is allocated before the shapes agree.
     shapes = {name: shape for name, shape in read_header(path)[0].items() if not name.startswith(TEXT)}
     check_fit(FullDiT(config, device="meta"), shapes, path, "model that its config describes")
-    tensors = read_tensors(path)
     model = FullDiT(config, device=device, dtype=dtype)
-    text = TextEncoder(dim=config.text_dim, device=device, dtype=dtype)
-    text_tensors = {name.removeprefix(TEXT): value for name, value in tensors.items() if name.startswith(TEXT)}
-    model_tensors = {name: value for name, value in tensors.items() if not name.startswith(TEXT)}
-    load_strict(model, model_tensors, path, "model that its config describes")
-    load_strict(text, text_tensors, path, "text encoder of the miniature")
-    return model.eval(), text.eval(), config
+    tensors = {name: value for name, value in read_tensors(path).items() if not name.startswith(TEXT)}
+    load_strict(model, tensors, path, "model that its config describes")
+    return model.eval(), config

@@ -7,7 +7,6 @@ away what it has of a file when it is broken off, and cannot be broken off at al
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Generator
 from contextlib import closing
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...control.errors import UserError
-from ...control.files import size_text, write_json
+from ...control.files import publish, size_text, write_json
 from ...control.progress import Progress, quiet
 
 PIECE = 2**23  # bytes of one request; a download can be canceled after each
@@ -117,7 +116,7 @@ def download(model: RemoteModel, parent: str | Path, progress: Progress = quiet)
     partial = _partial(model, folder)
     _receive_all(model, partial, progress)
     write_json(partial / "source.json", _provenance(model))
-    os.replace(partial, folder)
+    publish(partial, folder)
     return folder
 
 
@@ -135,7 +134,7 @@ def download_file(model: RemoteModel, path: str | Path, progress: Progress = qui
         return path
     partial = _partial(model, path)
     _receive_all(model, partial, progress)
-    os.replace(partial / file.path, path)
+    publish(partial / file.path, path)
     shutil.rmtree(partial, ignore_errors=True)
     return path
 

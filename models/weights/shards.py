@@ -92,7 +92,7 @@ def _in_index(path: Path) -> list[Path]:
     try:
         names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
         well_formed = bool(names) and all(Path(name).name == name for name in names)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         well_formed = False
     if not well_formed:
         raise UserError(f"'{path}' is not an index of safetensors files. Download it again, or choose a shard itself.")
@@ -101,7 +101,7 @@ def _in_index(path: Path) -> list[Path]:
 
 def _existing_all(shards: list[Path], path: Path) -> list[Path]:
     """Return `shards` if all of them are there. Raises UserError naming the first that is not."""
-    missing = [shard.name for shard in shards if not shard.is_file()]
+    missing = [shard.name for shard in shards if not os.path.isfile(shard)]  # which says no to a name that is too long
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(

@@ -23,6 +23,10 @@ PathLike = str | os.PathLike[str]
 MAX_HEADER = 100 * 2**20  # bytes, the limit of the safetensors library
 
 
+class PickledFile(UserError):
+    """A checkpoint that is a pickle."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What a safetensors file says before its data: shapes and formats ('F16', 'I8', ...) by name, and metadata."""
@@ -35,7 +39,7 @@ class Header:
 def parse_header(path: PathLike) -> Header:
     """Return the header of a safetensors file that is whole; no tensor is read.
 
-    Raises UserError when the file is missing, a pickle, something else, or cut short.
+    Raises UserError when the file is missing, a pickle (PickledFile), something else, or cut short.
     """
     path = existing(path, "checkpoint")
     size = path.stat().st_size
@@ -43,7 +47,7 @@ def parse_header(path: PathLike) -> Header:
         start, brace = file.read(8), file.read(1)
         # A safetensors header may be of a length whose first byte is a pickle's too; what follows is then its brace.
         if start[:2] == b"PK" or (start[:1] == b"\x80" and brace != b"{"):
-            raise UserError(
+            raise PickledFile(
                 f"'{path}' is a pickled checkpoint, which can run any code when it is loaded, so it is not. "
                 f"Get or convert it to .safetensors."
             )
@@ -115,9 +119,25 @@ def write_tensors(path: PathLike, tensors: Mapping[str, torch.Tensor], metadata:
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: PathLike, what: str) -> None:
-    """Load `tensors` into `module`, which the error calls `what`. Raises UserError as `check_fit` does."""
+    """Load `tensors` into `module`, which the error calls `what`.
+
+    Raises UserError as `check_fit` and `check_finite` do.
+    """
     check_fit(module, {name: value.shape for name, value in tensors.items()}, path, what)
+    check_finite(tensors, path)
     module.load_state_dict(dict(tensors), strict=True)
+
+
+def check_finite(tensors: Mapping[str, torch.Tensor], path: PathLike) -> None:
+    """Raise UserError, naming the first, for weights that are NaN or infinite: all that they compute would be."""
+    for name, value in tensors.items():
+        # The largest magnitude is finite only where all are; formats of few bytes are widened to be compared.
+        if value.is_floating_point() and value.device.type != "meta":
+            wide = value if value.element_size() > 2 else value.float()
+            if not torch.isfinite(wide.abs().max() if wide.numel() else torch.zeros(())):
+                raise UserError(
+                    f"'{path}' holds NaN or infinity in '{name}': it is damaged. Download or copy it again."
+                )
 
 
 def check_fit(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: PathLike, what: str) -> None:

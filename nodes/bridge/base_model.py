@@ -14,9 +14,13 @@ import torch
 from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
-from .cond import ARGUMENT, KEY, CONDFullDiT, ScheduledStreams, latent_equivalent
+from ...models.weights.weight_sample import WeightSample
+from .cond import ARGUMENT, KEY, CONDFullDiT, CONDShared, ScheduledStreams, latent_equivalent
 from .latent_format import latent_format
-from .network import HostFullDiT
+from .network import ACTIVATIONS, HostFullDiT
+from .story import ARGUMENT as STORY
+from .story import KEY as STORY_KEY
+from .story import StoryTimes
 
 
 class HostConfig(comfy.supported_models_base.BASE):
@@ -46,12 +50,15 @@ class FullDiTModel(comfy.model_base.BaseModel):
             model_config, model_type=comfy.model_base.ModelType.FLOW, device=device, unet_model=HostFullDiT
         )
         self.fulldit: FullDiTConfig = model_config.fulldit
+        self.vae_sample: WeightSample | None = None  # of the VAE that a condition file was trained with
         self.memory_usage_factor_conds = (ARGUMENT,)
-        # K and V of all layers are kept beside the activations: two numbers per layer, channel and token.
-        geometry = self.fulldit.geometry
-        bytes_per_element = 2 * self.fulldit.num_layers * self.fulldit.dim / geometry.elements_per_token
-        cache_elements = bytes_per_element / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
-        self.memory_usage_shape_process = {ARGUMENT: lambda shape: [*shape[:2], shape[2] * (1 + cache_elements)]}
+        if self.fulldit.attention == "decoupled":
+            # K and V are kept beside the activations: of each token read two numbers per layer and channel.
+            geometry = self.fulldit.geometry
+            read = len(self.fulldit.blocks_of_conditions) * self.fulldit.token_selection
+            bytes_per_element = 2 * read * self.fulldit.dim / geometry.elements_per_token
+            cache_elements = bytes_per_element / (0.01 * max(self.memory_usage_factor, 1e-6) * 2**20)
+            self.memory_usage_shape_process = {ARGUMENT: lambda shape: [*shape[:2], shape[2] * (1 + cache_elements)]}
 
     def _apply_model(
         self,
@@ -63,9 +70,11 @@ class FullDiTModel(comfy.model_base.BaseModel):
         transformer_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Core's step; the network is told which weights it has, since the K/V it keeps depend on them."""
+        """Core's step; the network is told which weights it has, since the K/V it keeps depend on them, and how much
+        memory the step itself needs, which these must leave."""
         options = dict(transformer_options or {})
         options["fulldit_weights"] = self._weights()
+        options[ACTIVATIONS] = self.memory_required(list(x.shape))
         return super()._apply_model(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     def process_timestep(
@@ -113,10 +122,12 @@ class FullDiTModel(comfy.model_base.BaseModel):
         if text is not None:
             # Wan's text has one length; core's cross-attention cond would pad by repeating, which changes the result.
             out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        noise, geometry = kwargs.get("noise"), self.fulldit.geometry
+        times: StoryTimes | None = kwargs.get(STORY_KEY)
+        if times is not None and text is not None and noise is not None:
+            out[STORY] = CONDShared(times.weights(text, noise.shape[2], geometry))
         streams = kwargs.get(KEY)
         if streams is not None:
-            noise = kwargs.get("noise")
-            geometry = self.fulldit.geometry
             if noise is not None and tuple(noise.shape[2:]) != streams.latent_size:
                 raise UserError(
                     f"The conditions are for a latent of {geometry.describe(streams.latent_size)}, but the latent to "
@@ -151,8 +162,9 @@ class FullDiTModel(comfy.model_base.BaseModel):
         device: Any,
         retain_index_list: Iterable[int] = (),
     ) -> Any:
-        """Every stream cut to the latent frames of a window; core's anchor frame, where there is one, comes first."""
-        if cond_key != ARGUMENT:
+        """Every stream, and a story, cut to the latent frames of a window; core's anchor frame, where there is one,
+        comes first."""
+        if cond_key not in (ARGUMENT, STORY):
             return super().resize_cond_for_context_window(
                 cond_key, cond_value, window, x_in, device, retain_index_list=list(retain_index_list)
             )
@@ -160,7 +172,7 @@ class FullDiTModel(comfy.model_base.BaseModel):
         anchor = getattr(window, "causal_anchor_index", None)
         if anchor is not None and anchor >= 0:
             indices = [anchor, *indices]
-        return CONDFullDiT(cond_value.cond.window(indices))
+        return type(cond_value)(cond_value.cond.window(indices))
 
 
 def _made(denoise_mask: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,11 @@ class ScheduledStreams:
     spans: tuple[tuple[float, float], ...]
     geometry: LatentGeometry
 
+    @property
+    def are_permanent(self) -> bool:
+        """Whether all streams take part from the first step to the last."""
+        return all(first == float("inf") and last <= 0 for first, last in self.spans)
+
     def active(self, sigma: float) -> ConditionStreams | None:
         """Return the streams that take part at `sigma`, or None."""
         indices = [i for i, (first, last) in enumerate(self.spans) if last - 1e-6 <= sigma <= first + 1e-6]
@@ -36,12 +41,12 @@ class ScheduledStreams:
         return ScheduledStreams(self.streams.window(indices), self.spans, self.geometry)
 
 
-class CONDFullDiT(comfy.conds.CONDRegular):
-    """One `ScheduledStreams` for a whole batch. Two entries run together only where they hold the same object."""
+class CONDShared(comfy.conds.CONDRegular):
+    """One object for a whole batch. Two entries run together only where they hold the same object."""
 
-    cond: ScheduledStreams
+    cond: Any
 
-    def process_cond(self, batch_size: int, **kwargs: Any) -> CONDFullDiT:
+    def process_cond(self, batch_size: int, **kwargs: Any) -> CONDShared:
         """Return this object: it serves any batch."""
         return self
 
@@ -49,9 +54,19 @@ class CONDFullDiT(comfy.conds.CONDRegular):
         """Whether two entries may run in one batch."""
         return self.cond is other.cond
 
-    def concat(self, others: Any) -> ScheduledStreams:
+    def concat(self, others: Any) -> Any:
         """Return the one object of entries that run in one batch."""
         return self.cond
+
+    def size(self) -> list[int]:
+        """Return a size that takes no memory beside the latent's."""
+        return [0]
+
+
+class CONDFullDiT(CONDShared):
+    """The `ScheduledStreams` of an entry."""
+
+    cond: ScheduledStreams
 
     def size(self) -> list[int]:
         """Return the size as latent elements: core estimates memory from shapes of latents."""

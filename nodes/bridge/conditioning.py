@@ -18,6 +18,7 @@ from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.encode import check_conditions, encode_conditions, trained_range_warnings
+from ...models.weights.weight_sample import sample_vae
 from ..sockets.cameras import camera_motion_range
 from .base_model import FullDiTModel
 from .cond import KEY
@@ -48,12 +49,16 @@ def model_warnings(conditions: Conditions, model: Any) -> list[str]:
     return warnings
 
 
-def check_vae(vae: Any, config: FullDiTConfig) -> None:
-    """Raise UserError unless `vae` is the one that the checkpoint was trained with."""
+def check_vae(vae: Any, model: Any) -> None:
+    """Raise UserError unless `vae` is the one that a FullDiT MODEL was trained with."""
+    config = config_of(model)
     if not config.vae_fingerprint:
         return
     fingerprint = vae_fingerprint(vae)
-    if fingerprint != config.vae_fingerprint:
+    # A condition file also knows its VAE in other number formats.
+    sample = model.model.vae_sample
+    same = sample is not None and sample_vae(vae.first_stage_model.state_dict()).agrees_with(sample)
+    if fingerprint != config.vae_fingerprint and not same:
         raise UserError(
             f"The checkpoint was trained with the VAE {config.vae_fingerprint[:12]}, but the VAE connected is "
             f"{fingerprint[:12]}: its latents would mean nothing to the model. Connect the VAE of Load FullDiT."
@@ -106,7 +111,7 @@ def encode(model: Any, vae: Any, conditions: Conditions) -> ConditionStreams | N
     config = config_of(model)
     if not isinstance(conditions, Conditions):
         raise UserError(f"The conditions are a {type(conditions).__name__}; connect the output of the node Conditions.")
-    check_vae(vae, config)
+    check_vae(vae, model)
     check_conditions(conditions, config)
     # Two checkpoints on one VAE may cut their streams in other ways.
     key = (conditions.digest(), vae_fingerprint(vae), config.encoding_key)

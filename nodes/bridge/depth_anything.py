@@ -42,10 +42,11 @@ def model_folders() -> list[Path]:
 def find_or_download(name: str, download: str) -> tuple[Path, str]:
     """Return the files of a model, a folder or a single file, and its license, "" if that is not known.
 
-    name: as `model_names` lists it. download: what to do for a published model that is missing: "yes" fetches it, "ask"
-    looks up its size and license for the error, "no" leaves the network alone. Raises UserError for a missing model.
+    name: as `model_names` lists it. download: what to do for a published model that is missing: "yes" fetches it if
+    it is pinned, "ask" looks up its size and license for the error, "no" leaves the network alone. Raises UserError for
+    a missing model.
     """
-    from ...models.estimators.depth_anything_download import MODELS, missing_model
+    from ...models.estimators.depth_anything_download import MODELS, check_pinned, missing_model
     from ...models.weights.downloads import download as fetch
 
     published = MODELS.get(name)
@@ -55,6 +56,7 @@ def find_or_download(name: str, download: str) -> tuple[Path, str]:
             raise UserError(f"The Depth Anything model '{name}' is gone: press R and choose another.")
         if download != "yes":
             raise missing_model(published, model_folders()[0], ask_hub=download == "ask")
+        check_pinned(published, model_folders()[0])
         path = fetch(published, model_folders()[0], progress)
     return path, published.license if published else ""
 

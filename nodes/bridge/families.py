@@ -65,6 +65,8 @@ def _unknown(detection: Detection, inner: Any) -> str:
     if detection.candidates:
         return f"{detection.sentence} Load Video Model and Model Family have that choice."
     name = type(inner).__name__ if inner is not None else "object without a model"
+    if detection.family and not FAMILIES[detection.family].driven:
+        return f"This MODEL is {FAMILIES[detection.family].name}. {FAMILIES[detection.family].sentence}"
     return (
         f"This MODEL is a {name}, which conditions cannot drive. {detection.sentence} Connect Load FullDiT, or a model "
         f"that docs/models.md lists."

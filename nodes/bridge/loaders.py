@@ -30,6 +30,7 @@ from ...models.weights.tensor_file import load_strict, read_tensors
 from ...models.weights.tensor_file import read_metadata as file_metadata
 from .base_model import HostConfig
 from .clip import ByteTokenizer, encoder_class
+from .fast_vae import use_fast_convolutions
 from .network import KEEP_AFTER_RUN
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -72,42 +73,69 @@ def load_model_patcher(
     config = read_config(path)
     weights = {name: value for name, value in read_tensors(path).items() if not name.startswith(TEXT)}
     _check(FullDiT(config, device="meta"), weights, path, "model that its config describes")
+    patcher = make_patcher(host_config(config, weights, precision, preview), weights, disable_dynamic)
+    patcher.model.camera_motion_range = read_camera_motion_range(path)  # Camera Preview warns of movements beyond
+    patcher.cached_patcher_init = (load_model_patcher, (path, precision, preview))
+    return patcher
 
+
+def make_patcher(host: HostConfig, weights: dict[str, torch.Tensor], disable_dynamic: bool = False) -> Any:
+    """Return the ModelPatcher of a host's config with these weights in it, which are taken out of the dictionary."""
     management = comfy.model_management
     load_device, offload_device = management.get_torch_device(), management.unet_offload_device()
-    model = _host_config(config, weights, precision, preview).get_model(weights)
-    model.camera_motion_range = read_camera_motion_range(path)  # Camera Preview warns of movements beyond
+    model = host.get_model(weights)
     plain_class = comfy.model_patcher.ModelPatcher
     patcher_class = plain_class if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain_class)
     patcher = patcher_class(model, load_device=load_device, offload_device=offload_device)
     if not management.is_device_cpu(offload_device):
         model.to(offload_device)
     model.load_model_weights(weights, "", assign=patcher.is_dynamic())
-    patcher.cached_patcher_init = (load_model_patcher, (path, precision, preview))
+    patcher.add_callback(CallbacksMP.ON_PRE_RUN, _start_run)
     patcher.add_callback(CallbacksMP.ON_CLEANUP, _trim_caches)
+    patcher.add_callback(CallbacksMP.ON_DETACH, _free_caches)
     return patcher
 
 
-def _host_config(
-    config: FullDiTConfig, weights: Mapping[str, torch.Tensor], precision: str, preview: Mapping[str, Any] | None
+def host_config(
+    config: FullDiTConfig,
+    weights: Mapping[str, torch.Tensor],
+    precision: str,
+    preview: Mapping[str, Any] | None,
+    quantized: Any = None,
 ) -> HostConfig:
-    """Return the host's config of a checkpoint, with the precision to compute in."""
+    """Return the host's config of a checkpoint, with the precision to compute in.
+
+    quantized: what core found of quantized layers among the weights (`comfy.utils.detect_layer_quantization`).
+    """
     management = comfy.model_management
     host = HostConfig(config, preview)
+    host.quant_config = quantized
     device = management.get_torch_device()
     dtype = PRECISIONS.get(precision) or management.unet_dtype(
         model_params=comfy.utils.calculate_parameters(weights),
         supported_dtypes=host.supported_inference_dtypes,
-        weight_dtype=comfy.utils.weight_dtype(weights),
+        weight_dtype=None if quantized else comfy.utils.weight_dtype(weights),
     )
-    cast = management.unet_manual_cast(dtype, device, host.supported_inference_dtypes)
+    # Quantized layers are of no format to compute in: core then picks one for the device.
+    cast = management.unet_manual_cast(None if quantized else dtype, device, host.supported_inference_dtypes)
     host.set_inference_dtype(dtype, cast, device=device)
     return host
 
 
+def _start_run(patcher: Any) -> None:
+    """Let K/V caches of earlier runs make room for those of this one."""
+    patcher.model.diffusion_model.kv_caches.start_run()
+
+
 def _trim_caches(patcher: Any) -> None:
     """Keep the conditions' K/V caches after a run, for the next prompt or seed, only if they are small."""
-    patcher.model.diffusion_model.kv_caches.trim(KEEP_AFTER_RUN, spared=0)
+    patcher.model.diffusion_model.kv_caches.trim(KEEP_AFTER_RUN)
+
+
+def _free_caches(patcher: Any, unpatch_all: bool) -> None:
+    """Free the K/V caches when the model leaves its device; a clone that takes its place keeps them."""
+    if unpatch_all:
+        patcher.model.diffusion_model.kv_caches.trim(0)
 
 
 def load_host_clip(path: str, disable_dynamic: bool = False) -> Any:
@@ -136,10 +164,12 @@ def load_host_vae(path: str) -> Any:
     file_metadata(path)  # raises for a file that is not safetensors
     vae_fingerprint = fingerprint(load_vae(path))
     device = comfy.model_management.vae_device()
-    # On a CPU the host would take float32, in which 3D convolutions of few channels are many times slower.
-    dtype = pick_dtype(device) if comfy.model_management.is_device_cpu(device) else None
-    vae = comfy.sd.VAE(sd=read_tensors(path), dtype=dtype)
+    on_cpu = comfy.model_management.is_device_cpu(device)
+    # On a CPU the host would take float32, and torch's 3D convolutions of few channels are many times slower in it.
+    vae = comfy.sd.VAE(sd=read_tensors(path), dtype=pick_dtype(device) if on_cpu else None)
     vae.throw_exception_if_invalid()
+    if on_cpu:
+        use_fast_convolutions(vae)
     vae.fulldit_fingerprint = vae_fingerprint
     vae.patcher.cached_patcher_init = (load_vae_patcher, (path,))
     return vae

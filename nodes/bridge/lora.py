@@ -10,8 +10,10 @@ import comfy.lora
 import torch
 
 from ...control.errors import UserError
+from ...models.families.pickled import explain_pickle
+from ...models.weights.condition_file import is_condition_file
 from ...models.weights.lora_keys import BIAS_TAILS, CORE, NormalizedLora, fit_to_shapes, group_by_module, normalize_lora
-from ...models.weights.tensor_file import read_tensors
+from ...models.weights.tensor_file import PickledFile, read_metadata, read_tensors
 from .families import replaced_shapes
 
 
@@ -22,7 +24,15 @@ def load_lora(model: Any, path: Path, strength: float) -> tuple[Any, str]:
     """
     if strength == 0:
         return model, "The strength is 0: the LoRA is not used."
-    file = read_tensors(path)
+    try:
+        file, metadata = read_tensors(path), read_metadata(path)
+    except PickledFile as error:
+        raise explain_pickle(path, error) from error
+    if is_condition_file(metadata):
+        raise UserError(
+            f"'{path.name}' is a condition file, of which the LoRA is a part that does little alone: put it into "
+            f"models/fulldit and choose it in Load FullDiT with its Wan model."
+        )
     try:
         lora = normalize_lora(file, model.model.diffusion_model.state_dict().keys())
         lora = fit_to_shapes(lora, _original_shapes(model))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
+import comfy.model_management
+import comfy.ops
 import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
@@ -13,43 +13,16 @@ from comfy.ldm.modules.attention import optimized_attention
 from ...models.backbone.transformer import FullDiT, TransformerOptions
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.conditioning.kv_cache import ConditionKVCache
+from ...models.conditioning.kv_store import KVCacheStore, Room
+from ...models.conditioning.timed_text import Text
 from ...models.config import FullDiTConfig
 from .cond import ARGUMENT, ScheduledStreams
-
-CacheKey: TypeAlias = tuple[object, ...]
+from .story import ARGUMENT as STORY
+from .story import StoryWeights
 
 KEEP_AFTER_RUN = 256 * 2**20  # bytes of K and V that may stay for the next prompt or seed
-KEEP_IN_RUN = 4 * 2**30  # context windows each have their own
-
-
-class KVCacheStore:
-    """K and V of condition tokens by what they were computed from; least recently used goes first."""
-
-    def __init__(self, limit: int = KEEP_IN_RUN):
-        self.limit = limit
-        self.made = 0  # how often something had to be computed, for tests and reports
-        self._kept: OrderedDict[CacheKey, ConditionKVCache] = OrderedDict()
-
-    def get(self, key: CacheKey, make: Callable[[], ConditionKVCache]) -> ConditionKVCache:
-        """What `make()` gave for `key` last time, or gives now."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        value = make()
-        self.made += 1
-        self._kept[key] = value
-        self.trim(self.limit)
-        return value
-
-    def trim(self, limit: int, spared: int = 1) -> None:
-        """Forget the oldest until no more than `limit` bytes are held; the newest `spared` stay in any size."""
-        while len(self._kept) > spared and self.nbytes > limit:
-            self._kept.popitem(last=False)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return sum(value.nbytes for value in self._kept.values())
+ACTIVATIONS = "fulldit_activations"  # in transformer_options: bytes that the step itself needs
+_SHARE_OF_MAIN_MEMORY = 0.25  # of what is free: for K and V that do not fit beside the network
 
 
 def host_attention(
@@ -75,7 +48,8 @@ class HostFullDiT(FullDiT):
     def __init__(
         self, config: FullDiTConfig, device: Any = None, dtype: torch.dtype | None = None, operations: Any = None
     ):
-        super().__init__(config, operations=operations, device=device, dtype=dtype)
+        # Core's operations for quantized files have one format for all layers, where tokenizers need float32.
+        super().__init__(config, operations, device, dtype, tokenizer_operations=comfy.ops.manual_cast)
         self.attention = host_attention
         self.kv_caches = KVCacheStore()
 
@@ -108,10 +82,15 @@ class HostFullDiT(FullDiT):
         **kwargs: Any,
     ) -> torch.Tensor:
         held: ScheduledStreams | None = kwargs.get(ARGUMENT)
-        # Frames that are given have the time 0; the others' is the sampler's.
-        conditions = None if held is None else held.active(float(timestep.max()) / 1000)
+        conditions = None
+        if held is not None:
+            # Frames that are given have the time 0; the others' is the sampler's. To read it is to wait for the GPU.
+            sigma = 0.0 if held.are_permanent else float(timestep.max()) / 1000
+            conditions = held.active(sigma)
         kv_cache = None if conditions is None else self._kv_cache(conditions, x, transformer_options or {})
-        return FullDiT.forward(self, x, timestep, context, kv_cache=kv_cache, transformer_options=transformer_options)
+        story: StoryWeights | None = kwargs.get(STORY)
+        text: Text = context if story is None else story.timed(context)
+        return FullDiT.forward(self, x, timestep, text, kv_cache=kv_cache, transformer_options=transformer_options)
 
     def _kv_cache(self, conditions: ConditionStreams, x: torch.Tensor, options: TransformerOptions) -> ConditionKVCache:
         """K and V of these conditions, computed once per weights, patches, device, format and attention."""
@@ -128,4 +107,10 @@ class HostFullDiT(FullDiT):
             latents = conditions.to(x.device, x.dtype)
             return self.prefill(latents, {**options, "patches": {}, "patches_replace": {}}, dtype=x.dtype)
 
-        return self.kv_caches.get(key, make)
+        def room() -> Room:
+            free_memory = comfy.model_management.get_free_memory
+            free = max(0, int(free_memory(x.device) - options.get(ACTIVATIONS, 0)))
+            main = 0 if x.device.type == "cpu" else int(_SHARE_OF_MAIN_MEMORY * free_memory(torch.device("cpu")))
+            return Room(self.kv_caches.held(on_device=True) + free, main)
+
+        return self.kv_caches.get(key, make, room, x.device)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import folder_paths
 
-from ...control.errors import UserError
+from ...control.errors import UserError, shorten
 from ...control.files import size_text
 from ...models.families.matrix import model_files
 
 EMBEDDED = "embedded"
+# The checkpoints that come with the pack, by their names in the list of Load FullDiT.
+EMBEDDED_CHECKPOINTS = {EMBEDDED: "fulldit_mini", "embedded, few steps": "fulldit_mini_few_steps"}
+NONE = "none"
 FOLDER = "fulldit"
 VIDEO_MODELS = "diffusion_models"
-NO_VIDEO_MODEL = "none in models/diffusion_models"  # the page shows an empty list as 'undefined'
+# The page shows an empty list as 'undefined'.
+NO_VIDEO_MODEL, NO_LORA = "none in models/diffusion_models", "none in models/loras"
 FIRST_MODEL = "wan2.1_bernini_1.3B_fp16.safetensors"  # the one to begin with
+_PLAIN = re.compile(r"[^\W_][\w .-]{0,99}")
 ENVIRONMENT = "FULLDIT_CHECKPOINTS"  # another folder to take the embedded files from, for weights under development
 
 
@@ -27,9 +33,9 @@ def register_folder() -> None:
 
 
 def checkpoint_names() -> list[str]:
-    """Return `embedded`, then the files in `models/fulldit`."""
+    """Return the embedded checkpoints, then the files in `models/fulldit`."""
     register_folder()
-    return [EMBEDDED, *folder_paths.get_filename_list(FOLDER)]
+    return [*EMBEDDED_CHECKPOINTS, *folder_paths.get_filename_list(FOLDER)]
 
 
 def vae_names() -> list[str]:
@@ -38,9 +44,8 @@ def vae_names() -> list[str]:
 
 
 def lora_names() -> list[str]:
-    """Return the files in `models/loras`."""
-    names: list[str] = folder_paths.get_filename_list("loras")
-    return names
+    """Return the files in `models/loras`; where there is none, one entry that says so."""
+    return folder_paths.get_filename_list("loras") or [NO_LORA]
 
 
 def video_model_names() -> list[str]:
@@ -85,18 +90,41 @@ def embedded_file(name: str) -> Path:
     return Path(embedded_path(name))
 
 
-def model_file(folder: str, name: str, embedded: str) -> Path:
-    """Return the file behind an entry of a list of `folder`. embedded: the name of the shipped one.
+def checkpoint_file(name: str) -> Path:
+    """Return the file behind an entry of `checkpoint_names`. Raises UserError if it is gone."""
+    own = EMBEDDED_CHECKPOINTS.get(name)
+    return _existing(embedded_file(own) if own else folder_paths.get_full_path(FOLDER, name), FOLDER, name)
 
-    Raises UserError if it is gone.
+
+def new_checkpoint_file(name: str) -> Path:
+    """Return where a checkpoint or condition file of this name is written in `models/fulldit`, with its ending.
+
+    Raises UserError for what is not the name of a file, which may have no folders.
     """
+    plain = name.strip().removesuffix(".safetensors") if isinstance(name, str) else ""
+    if not _PLAIN.fullmatch(plain):
+        raise UserError(
+            f"{shorten(name)} is not a name for the file: letters, digits, '_', '-', '.' and blanks were expected, of "
+            f"which the first is a letter or digit."
+        )
+    register_folder()
+    return Path(folder_paths.get_folder_paths(FOLDER)[0]) / f"{plain}.safetensors"
+
+
+def vae_file(name: str) -> Path:
+    """Return the file behind an entry of `vae_names`. Raises UserError if it is gone."""
+    shipped = name == EMBEDDED
     return _existing(
-        embedded_file(embedded) if name == EMBEDDED else folder_paths.get_full_path(folder, name), folder, name
+        embedded_file("fulldit_mini_vae") if shipped else folder_paths.get_full_path("vae", name), "vae", name
     )
 
 
 def lora_file(name: str) -> Path:
-    """Return the file behind an entry of `lora_names`. Raises UserError if it is gone."""
+    """Return the file behind an entry of `lora_names`. Raises UserError if it is not there."""
+    if name == NO_LORA:
+        raise UserError(
+            "ComfyUI's folder models/loras has no LoRA yet. Put one there, press R on the page and choose it here."
+        )
     return _existing(folder_paths.get_full_path("loras", name), "loras", name)
 
 

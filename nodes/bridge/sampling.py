@@ -15,6 +15,8 @@ import torch
 from einops import rearrange
 
 from ...models.sampling.sampler import first_frame_steps
+from ..page.live_preview import executing_node, is_wished
+from .step_times import StepTimes
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -39,14 +41,23 @@ class SamplingSettings:
 
 
 def run_guider(
-    guider: Any, model: Any, latent: dict[str, torch.Tensor], settings: SamplingSettings
+    guider: Any,
+    model: Any,
+    latent: dict[str, torch.Tensor],
+    settings: SamplingSettings,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> dict[str, torch.Tensor]:
-    """Sample, in two passes where the first frame is settled beforehand."""
+    """Sample, in two passes where the first frame is settled beforehand. tell: takes the progress in words."""
     noise = comfy.sample.prepare_noise(latent["samples"], settings.seed)
     before = first_frame_steps(settings.steps, settings.first_frame_pass, noise.shape[2])
     passes = [sigmas_of(model, count, settings) for count in (before, settings.steps - before) if count]
     total = sum(len(sigmas) - 1 for sigmas in passes)
-    callback = _callback(model, total, settings.preview)
+    show, times = _callback(model, total, settings.preview), StepTimes(total)
+
+    def callback(step: int, denoised: torch.Tensor, x: torch.Tensor) -> None:
+        show(step, denoised, x, total)
+        tell(times.after(step + 1))
+
     samples, mask, done = latent["samples"], None, 0
     for sigmas in passes:
         if done:  # of what the first pass has made, the second keeps the first frame
@@ -58,7 +69,7 @@ def run_guider(
             comfy.samplers.sampler_object(settings.sampler_name),
             sigmas,
             denoise_mask=mask,
-            callback=lambda step, denoised, x, _, done=done: callback(done + step, denoised, x, total),
+            callback=lambda step, denoised, x, _, done=done: callback(done + step, denoised, x),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=settings.seed,
         )
@@ -80,19 +91,33 @@ def sigmas_of(model: Any, steps: int, settings: SamplingSettings) -> torch.Tenso
 
 
 def _callback(model: Any, steps: int, preview: bool) -> StepCallback:
-    """Core's callback (progress, canceling, the host's previews), or ours with a film strip where those are off."""
+    """Core's callback (progress, canceling, the host's previews), or ours with a film strip where those are off.
+
+    preview: whether there is a strip where the page has not said so; it may switch it at any step.
+    """
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-    if previewer is not None or not preview:
+    if previewer is not None:
         host_callback: StepCallback = latent_preview.prepare_callback(model, steps)
         return host_callback
     bar = comfy.utils.ProgressBar(steps)
-    colors = model.model.latent_format
+    colors, node = model.model.latent_format, executing_node()
 
     def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, total: int) -> None:
+        if not is_wished(node, preview):
+            bar.update_absolute(step + 1, total)
+            return
         strip = film_strip(denoised, colors.latent_rgb_factors, colors.latent_rgb_factors_bias)
         bar.update_absolute(step + 1, total, ("JPEG", strip, latent_preview.MAX_PREVIEW_RESOLUTION))
 
     return callback
+
+
+def full_columns(count: int, wanted: float) -> int:
+    """Return a number of columns near `wanted` whose rows `count` frames fill; if none is near, `wanted`."""
+    fitting = [columns for columns in range(1, count + 1) if count % columns == 0]
+    best = min(fitting, key=lambda columns: abs(math.log(columns / wanted)))
+    near = 0.5 <= best / wanted <= 2
+    return best if near else min(count, max(1, round(wanted)))
 
 
 def film_strip(
@@ -105,12 +130,11 @@ def film_strip(
     shift = torch.tensor(bias if bias is not None else [0.0, 0.0, 0.0])
     frames = rearrange(latent[0].detach().float().cpu(), "c t h w -> t h w c") @ weight + shift  # -1..1
     count, height, width, _ = frames.shape
-    columns = min(count, max(1, round(math.sqrt(count * 2 * height / width))))
+    columns = full_columns(count, math.sqrt(count * 2 * height / width))
     rows = math.ceil(count / columns)
-    sheet = torch.full((rows * height, columns * width, 3), -1.0)
-    for index, frame in enumerate(frames):
-        top, left = index // columns * height, index % columns * width
-        sheet[top : top + height, left : left + width] = frame
+    # Where the last row is not full, the last frame holds.
+    frames = torch.cat([frames, frames[-1:].expand(rows * columns - count, -1, -1, -1)])
+    sheet = rearrange(frames, "(r k) h w c -> (r h) (k w) c", k=columns)
     image = Image.fromarray(((sheet + 1) * 127.5).clamp(0, 255).to(torch.uint8).numpy())
     factor = max(1, side // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)

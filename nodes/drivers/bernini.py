@@ -7,7 +7,9 @@ the prompt; V: with the source video, I: with the references):
     r2v   n0, nI, pI         x0 = n0 + image A(nI - n0 | nI) + text A(pI - nI | pI)
     rv2v  n0, nV, nVI, pVI   x0 = n0 + video (nV - n0) + image (nVI - nV) + text (pVI - nVI)
 A is adaptive projected guidance. The prompt begins with a sentence for the task, and names the references image0,
-image1 and so on: those that it does not name are ignored by the model.
+image1 and so on: those that it does not name are ignored by the model. A camera is followed by rendering: the source
+video is what it sees, and the prompt asks for what fills the holes, since what no prompt mentions stays as it is. None
+of the authors' tasks is about cameras: it is edited as any video.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from ...models.sampling.guidance import Guidance, Projection, Term
 from .common import core_options, empty_latent, ready_model
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request
 from .prepare import CachedVAE, depth_video, has_depth, has_source, identities_of, references, source_video
+from .rendered import notes_on_rendering, renders, warnings_of_rendering, with_rendering
 from .spans import over_spans, spans
 from .strengths import one_strength, say_on_or_off, say_one_strength
 from .wan import DEPTH_KEYS, depth_keys, pad_references
@@ -39,6 +42,12 @@ TASK_SENTENCES = {
     "r2v": "You are a helpful assistant specialized in subject-to-video generation.",
     "rv2v": "You are a helpful assistant specialized in video editing with reference.",
 }
+FILL = "Fill the black areas with what belongs there."  # the holes of a render
+RENDERED = {
+    "source": "It is seen from the camera path, and that is the video to change.",
+    "depth": "It is the depth of the source video, for the render alone.",
+}
+DEPTH_RENDERED_FOR_LORA = "It is the depth of the source video; what the camera sees of it goes in beside the noise."
 LONGEST_SIDE = 848  # of a reference, in pixels
 KEY = "context_latents"
 
@@ -52,10 +61,15 @@ class BerniniDriver(Driver):
         """Return the notes of the matrix, with the names of the references, and what becomes of the depth."""
         names = {one.name: numbers for one, numbers in _numbered(conditions)}
         notes = [_named(note, names) for note in super().accept(conditions, facts)]
-        notes = [self._depth_note(note, conditions, facts) for note in notes]
-        if task_of(conditions, facts) == "v2v":
-            notes = say_on_or_off(notes, conditions, ["source", "depth"])
-        elif facts.has_depth_lora:
+        moves, alone = renders(conditions, facts), task_of(conditions, facts) == "v2v"
+        if moves:
+            words = {**RENDERED, "depth": DEPTH_RENDERED_FOR_LORA} if facts.has_depth_lora else RENDERED
+            notes = notes_on_rendering(notes, conditions, facts, words)
+        else:
+            notes = [self._depth_note(note, conditions, facts) for note in notes]
+        if alone:
+            notes = say_on_or_off(notes, conditions, ["camera"] if moves else ["source", "depth"])
+        elif facts.has_depth_lora and not moves:
             notes = say_on_or_off(notes, conditions, ["depth"])
         notes = say_one_strength(notes, conditions, ["identity"], "Bernini-R")
         ranges = {(one.start, one.end) for one in identities_of(conditions)}
@@ -76,13 +90,16 @@ class BerniniDriver(Driver):
         return dataclasses.replace(settings, scales=scales)
 
     def prompt(self, text: str, conditions: Conditions, facts: ModelFacts) -> str:
-        """Return the sentence of the task, the prompt, and the names of references that it does not name."""
+        """Return the sentence of the task, the prompt, the names of references that it does not name, and what is to
+        be done about the holes of a render."""
         named = [(one.name, _image_names(numbers)) for one, numbers in _numbered(conditions)]
         missing = [
             f"{name} is {' and '.join(images)}."
             for name, images in named
             if not all(re.search(rf"\b{image}\b", text) for image in images)
         ]
+        if renders(conditions, facts) and FILL not in text:
+            missing.append(FILL)
         sentence = TASK_SENTENCES[task_of(conditions, facts)]
         text = text.removeprefix(sentence)  # where the user wrote it
         return f"{sentence}{' '.join([text.rstrip(), *missing]).strip()}"
@@ -101,8 +118,13 @@ class BerniniDriver(Driver):
             counts[name] = facts.geometry.tokens(facts.geometry.latent_size(video.frames, video.height, video.width))
         return counts
 
+    def warnings(self, model: Any, conditions: Conditions, facts: ModelFacts) -> list[str]:
+        """Return what lies beyond the clips that the model was trained on, and a camera that leaves its source."""
+        return [*super().warnings(model, conditions, facts), *warnings_of_rendering(conditions, facts)]
+
     def plan(self, model: Any, vae: Any, request: Request, facts: ModelFacts, settings: Settings) -> Plan:
         """Return the passes and the guidance of the task."""
+        request = dataclasses.replace(request, conditions=with_rendering(request.conditions, facts))
         encoder, conditions = CachedVAE(vae), request.conditions
         task, parts = task_of(conditions, facts), spans(conditions)
 

@@ -18,6 +18,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 
 from ...control.errors import UserError
+from ...models.config import check_experts
 from ..bridge.families import path_of
 from .guider import Network, PlanGuider
 from .plan import BOUNDARY, SECOND, ModelFacts
@@ -29,7 +30,8 @@ BESIDE = 1e-6
 def pair_experts(high: Any, low: Any, facts: tuple[ModelFacts, ModelFacts], boundary: float | None) -> Any:
     """Return the high-noise MODEL with the low-noise one attached; it stays a MODEL for everything else.
 
-    Raises UserError for networks that are no pair: of two families or widths, the same file twice, or exchanged.
+    Raises UserError for networks that are no pair: of two families or widths, the same file twice, exchanged, or with
+    condition files that do not belong together.
     """
     first, second = facts
     if first.family.id != second.family.id or first.variant != second.variant:
@@ -37,7 +39,7 @@ def pair_experts(high: Any, low: Any, facts: tuple[ModelFacts, ModelFacts], boun
             f"The high-noise MODEL is {first.name}, the low-noise one {second.name}: connect the two files of one "
             f"model."
         )
-    if not any(variant.settings.boundary for variant in first.family.variants):
+    if first.config is None and not any(variant.settings.boundary for variant in first.family.variants):
         raise UserError(f"{first.family.name} is one network, not a pair of experts: connect it without Pair Experts.")
     names = [Path(path_of(model) or "").name.lower() for model in (high, low)]
     if names[0] and names[0] == names[1]:
@@ -46,6 +48,8 @@ def pair_experts(high: Any, low: Any, facts: tuple[ModelFacts, ModelFacts], boun
         raise UserError(
             f"The MODELs are exchanged: high is '{names[0]}', low is '{names[1]}'. Connect them the other way round."
         )
+    if first.config is not None and second.config is not None:
+        check_experts(first.config, second.config)
     pair = high.clone()
     pair.set_attachments(SECOND, low)
     pair.set_attachments(BOUNDARY, boundary)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...control.conditions import CONDITIONS, Conditions, IdentityCondition
+from ...control.conditions import CONDITIONS, Conditions, ControlVideoCondition, IdentityCondition
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.encode import count_tokens
@@ -16,7 +16,7 @@ from ...models.families.family import Settings
 from ...models.families.notes import Note
 from ...models.sampling.guidance import Guidance, Term
 from ..bridge.conditioning import empty_latent, encode, model_warnings, with_conditions
-from .plan import Driver, ModelFacts, Plan, Request
+from .plan import Driver, ModelFacts, Plan, Request, second_of
 
 
 class FullDiTDriver(Driver):
@@ -27,12 +27,16 @@ class FullDiTDriver(Driver):
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return nothing but refusals: what a checkpoint takes, it takes as it is meant."""
         config = config_in(facts)
-        streams = ", ".join(config.streams)
+        sentence = f"This checkpoint was not trained with it (its streams: {', '.join(config.streams)})."
         notes = [
-            Note(item.name, "refused", f"This checkpoint was not trained with it (its streams: {streams}).")
+            Note(item.name, "refused", sentence)
             for item in conditions.items
             if item.active and item.name not in config.conditions
         ]
+        control = conditions.get(ControlVideoCondition)
+        if control is not None and control.name in config.conditions:
+            unknown = [kind for kind in control.kinds if kind not in config.streams]
+            notes += [Note(control.name, "refused", sentence, kind) for kind in unknown]
         identity = conditions.get(IdentityCondition)
         surplus = identity.identities[config.slots :] if identity is not None else ()
         return notes + [
@@ -41,7 +45,13 @@ class FullDiTDriver(Driver):
 
     def warnings(self, model: Any, conditions: Conditions, facts: ModelFacts) -> list[str]:
         """Return sentences about what lies beyond the clips that the checkpoint was trained on, its camera included."""
-        return model_warnings(conditions, model)
+        said, expert = model_warnings(conditions, model), config_in(facts).expert
+        if expert and second_of(model) is None:
+            said.append(
+                f"The condition file is that of a {expert} expert, and this one alone is connected: connect both of "
+                f"the pair to Pair Experts."
+            )
+        return said
 
     def reads_whole_frames(self, conditions: Conditions) -> bool:
         """Return False: tokens have places of their own."""
@@ -60,6 +70,7 @@ class FullDiTDriver(Driver):
             height=config.height,
             frames=config.frames,
             fps=config.fps,
+            boundary=config.times[0],
         )
 
     def tokens(self, conditions: Conditions, facts: ModelFacts) -> dict[str, int]:

@@ -160,8 +160,10 @@ class Driver(ABC):
 
 
 def _by_render(note: Note) -> Note:
-    """A camera that the model itself refuses is that of the render which Uni3C follows."""
-    if note.facet != "camera" or note.how != "refused":
+    """A camera that the model itself does not read is that of the render which Uni3C follows."""
+    if note.facet != "camera" or note.how not in ("refused", "rendered"):
         return note
     sentence = "The render of Uni3C moves the camera: make it along this path, with Render along Camera."
+    if note.how == "rendered":
+        sentence += " So nothing is rendered here, and depth and source video are read as without a camera."
     return replace(note, how="rendered", sentence=sentence)

@@ -13,7 +13,14 @@ import comfy.model_management
 import numpy as np
 import torch
 
-from ...control.conditions import Conditions, DepthCondition, IdentityCondition, SourceCondition
+from ...control.conditions import (
+    Conditions,
+    ControlVideoCondition,
+    DepthCondition,
+    IdentityCondition,
+    KnownFramesCondition,
+    SourceCondition,
+)
 from ...control.identity import Identity
 from ...control.identity.white import mask_union, on_white, pad_white, white_canvas
 from ..bridge.conditioning import vae_fingerprint
@@ -112,10 +119,25 @@ def depth_video(conditions: Conditions) -> torch.Tensor | None:
     return to_gray_images(depth.clip.values)
 
 
+def control_images(conditions: Conditions) -> torch.Tensor | None:
+    """Return the first control video that has an effect as an IMAGE, else the depth; None without either."""
+    control = conditions.get(ControlVideoCondition)
+    videos = [] if control is None else [one for one in control.videos if one.strength]
+    return to_tensor(videos[0].frames) if videos else depth_video(conditions)
+
+
 def source_video(conditions: Conditions) -> torch.Tensor | None:
     """Return the source video as an IMAGE; None without one."""
     source = conditions.get(SourceCondition)
     return None if source is None or not source.active else to_tensor(source.frames)
+
+
+def known_frames(conditions: Conditions) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return what is known of the video as an IMAGE, gray elsewhere, and a MASK of it; None where nothing is."""
+    known = conditions.get(KnownFramesCondition)
+    if known is None or not known.active:
+        return None
+    return to_tensor(known.shown(conditions.video)), torch.from_numpy(known.region(conditions.video))
 
 
 def region_mask(conditions: Conditions) -> torch.Tensor | None:

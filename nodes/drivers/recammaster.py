@@ -37,7 +37,7 @@ class ReCamMasterDriver(Driver):
 
     def accept(self, conditions: Conditions, facts: ModelFacts) -> list[Note]:
         """Return the notes of the matrix, with the scale of the path; a camera and a source video need one another."""
-        path, with_source = _path(conditions), has_source(conditions)
+        path, with_source = path_of(conditions), has_source(conditions)
         notes = say_on_or_off(super().accept(conditions, facts), conditions, ["camera", "source"])
         return [_noted(note, path, with_source) for note in notes]
 
@@ -50,7 +50,7 @@ class ReCamMasterDriver(Driver):
 
     def check(self, conditions: Conditions) -> None:
         """Raise UserError without a source video or without a camera path."""
-        if not has_source(conditions) or _path(conditions) is None:
+        if not has_source(conditions) or path_of(conditions) is None:
             raise UserError(
                 "ReCamMaster shows a source video from a new camera path, so it needs both: connect camera and "
                 "source_video to Conditions."
@@ -67,7 +67,7 @@ class ReCamMasterDriver(Driver):
         def keys(held: Conditions) -> Mapping[str, Any]:
             return {
                 "time_dim_concat": latent,
-                POSES: pose_numbers(_path(held), conditions.video.frames, facts.geometry),
+                POSES: pose_numbers(path_of(held), conditions.video.frames, facts.geometry),
             }
 
         return two_passes(ready_model(model, settings), request, facts, settings, parts, keys, ())
@@ -92,9 +92,19 @@ def meters_per_unit(path: CameraTrajectory) -> float:
     return 1.0 if path.unit == METER else SUBJECT_METERS
 
 
-def _path(conditions: Conditions) -> CameraTrajectory | None:
+def path_of(conditions: Conditions) -> CameraTrajectory | None:
+    """Return the camera path that has an effect, or None."""
     camera = conditions.get(CameraCondition)
     return camera.trajectory if camera is not None and camera.active else None
+
+
+def say_scale(note: Note, path: CameraTrajectory | None) -> Note:
+    """Return a note, that of the camera with the scale of a path whose unit is no meter."""
+    if note.facet != "camera" or path is None or path.unit == METER:
+        return note
+    unit = "a subject distance" if path.unit == UNIT else "a unit of the path, whose length is not known,"
+    sentence = f"{note.sentence} Here {unit} counts as {SUBJECT_METERS:g} m: scale the path where it is more or less."
+    return dataclasses.replace(note, sentence=sentence)
 
 
 def _noted(note: Note, path: CameraTrajectory | None, with_source: bool) -> Note:
@@ -104,10 +114,4 @@ def _noted(note: Note, path: CameraTrajectory | None, with_source: bool) -> Note
     if note.facet == "source" and path is None:
         sentence = "ReCamMaster shows a source video from a camera path, and there is none."
         return dataclasses.replace(note, how="refused", sentence=sentence)
-    if note.facet == "camera" and path is not None and path.unit != METER:
-        unit = "a subject distance" if path.unit == UNIT else "a unit of the path, whose length is not known,"
-        sentence = (
-            f"{note.sentence} Here {unit} counts as {SUBJECT_METERS:g} m: scale the path where it is more or less."
-        )
-        return dataclasses.replace(note, sentence=sentence)
-    return note
+    return say_scale(note, path)

@@ -13,9 +13,11 @@ from ..bridge.families import family_of, in_channels_of
 from .bernini import BerniniDriver
 from .fulldit import FullDiTDriver
 from .fun import FunCameraDriver, FunControlDriver
+from .omnicamera import OmniCameraDriver
 from .phantom import PhantomDriver
 from .plan import Driver, ModelFacts, second_of
 from .recammaster import ReCamMasterDriver
+from .scail import ScailDriver
 from .uni3c import has_uni3c
 from .vace import VaceDriver
 from .wan import DepthLoraDriver, WanDriver
@@ -30,8 +32,10 @@ DRIVERS: dict[str, Driver] = {
         BerniniDriver(),
         VaceDriver(),
         ReCamMasterDriver(),
+        OmniCameraDriver(),
         FunCameraDriver(),
         FunControlDriver(),
+        ScailDriver(),
     )
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +13,13 @@ from ...control.errors import UserError
 from ...models.families.distilled import DISTILLED
 from ...models.families.family import Settings
 from ...models.families.notes import Note, check_notes, leave_out, refused
+from ..bridge.outlook import memory_lines
 from ..bridge.sampling import SamplingSettings, run_guider, sigmas_of
 from .common import keeps_own_shift
 from .experts import ExpertsGuider, boundary_of, switch_step
 from .guider import PlanGuider, idle_patches
 from .plan import Conditioning, Driver, ModelFacts, Plan, Request, second_of
+from .prompts import check_stories, encode_prompt
 from .registry import driver_of, facts_of
 from .spans import spans
 from .uni3c import align_uni3c
@@ -96,10 +98,12 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Description:
-    """What Conditions shows: the tokens of the video and of each condition, and sentences."""
+    """What Conditions shows: the tokens of the video and of each condition, sentences, and in `others` the conditions
+    that the model reads in other ways than as tokens."""
 
     tokens: Mapping[str, int]
     lines: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 def accept(model: Any, conditions: Conditions, without_refused: bool) -> Accepted:
@@ -142,7 +146,19 @@ def describe(model: Any, conditions: Conditions) -> Description:
     size = facts.geometry.latent_size(video.frames, video.height, video.width)
     tokens = {"video": facts.geometry.tokens(size), **driver.tokens(taken.conditions, facts)}
     found = [] if facts.config is not None else [facts.sentence]
-    return Description(tokens, (*found, *_lines(notes), *driver.warnings(model, taken.conditions, facts)))
+    beyond = [
+        *driver.warnings(model, taken.conditions, facts),
+        *memory_lines(model, (1, facts.geometry.channels, *size)),
+    ]
+    lines = (*found, *_lines(notes), *beyond)
+    return Description(tokens, lines, _without_tokens(taken.conditions, tokens, facts))
+
+
+def _without_tokens(conditions: Conditions, tokens: Mapping[str, int], facts: ModelFacts) -> tuple[str, ...]:
+    """The conditions of a public model that add no tokens; FullDiT's are all tokens, under names of their streams."""
+    if facts.config is not None:
+        return ()
+    return tuple(item.name for item in conditions.items if item.active and item.name not in tokens)
 
 
 def _lines(notes: Sequence[Note]) -> list[str]:
@@ -167,6 +183,7 @@ def plan(model: Any, vae: Any, taken: Accepted, request: Request, settings: Sett
     """
     facts, driver = taken.facts, taken.driver
     check(model, vae, taken, request.scales, settings)
+    check_stories((request.positive, request.negative), facts)
     for conditioning in (request.positive, request.negative):
         _check_text(conditioning, facts)
         _check_areas(conditioning, taken)
@@ -243,8 +260,12 @@ def sample(
     prompt: str,
     negative_prompt: str,
     options: SamplingOptions,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> tuple[dict[str, torch.Tensor], str]:
-    """Return the LATENT of a prompt under the conditions, and a report. Raises UserError before the first step."""
+    """Return the LATENT of a prompt under the conditions, and a report. Raises UserError before the first step.
+
+    tell: takes what is to be shown while it works: what lies beyond the model, memory, and the time that is left.
+    """
     taken = accept(model, conditions, options.leave_out)
     facts, driver = taken.facts, taken.driver
     settings = options.chosen(driver.settings(facts, taken.conditions))
@@ -257,14 +278,21 @@ def sample(
     text = driver.prompt(prompt, taken.conditions, facts)
     request = Request(
         taken.conditions,
-        _encoded(clip, text),
-        _encoded(clip, negative_prompt or settings.negative),
+        encode_prompt(clip, text, taken.conditions, facts),
+        encode_prompt(clip, negative_prompt or settings.negative, taken.conditions, facts),
         scales,
         options.clip_vision,
     )
     made = plan(model, vae, taken, request, settings)
     resolved = options.resolved(settings, made)
-    latent = run_guider(make_guider(made), made.model, made.latent, resolved)
+    beyond = [
+        *driver.warnings(model, taken.conditions, facts),
+        *memory_lines(made.model, made.latent["samples"].shape, made.passes),
+    ]
+    tell("\n".join([*beyond, f"{resolved.steps} steps; the time is known after the first."]))
+    latent = run_guider(
+        make_guider(made), made.model, made.latent, resolved, lambda line: tell("\n".join([*beyond, line]))
+    )
     if made.trim:
         latent = {"samples": latent["samples"][:, :, made.trim :].contiguous()}
     return latent, report(model, taken, made, resolved, settings, text)
@@ -295,11 +323,6 @@ def _switch_line(made: Plan, settings: SamplingSettings) -> list[str]:
     first = switch_step(sigmas_of(made.model, settings.steps, settings), made.boundary)
     factor = f", with every scale times {made.second_factor:g}" if made.second_factor != 1 else ""
     return [f"The low-noise expert runs from step {first + 1} on (below sigma {made.boundary:g}){factor}."]
-
-
-def _encoded(clip: Any, text: str) -> Conditioning:
-    conditioning: Conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-    return conditioning
 
 
 def _check_text(conditioning: Conditioning, facts: ModelFacts) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...control.conditions import Condition, Conditions, IdentityCondition
+from ...control.conditions import Conditions
 from .plan import Conditioning
 
 # Two entries that meet in a step would be averaged there. Steps lie at round percents, so spans meet beside them.
@@ -28,7 +28,7 @@ class Span:
 
 def spans(conditions: Conditions) -> list[Span]:
     """Return the parts of sampling in which the same conditions hold, from 0 to 1 without a gap."""
-    ranges = [(part.start, part.end) for item in conditions.items for part in _parts(item)]
+    ranges = [(part.start, part.end) for item in conditions.items for part in item.parts]
     marks = sorted({0.0, 1.0, *(value for pair in ranges for value in pair)})
     result: list[Span] = []
     for start, end in zip(marks, marks[1:], strict=False):
@@ -40,27 +40,18 @@ def spans(conditions: Conditions) -> list[Span]:
     return result
 
 
-def _parts(item: Condition) -> tuple[Any, ...]:
-    """What has a range of its own: identities, or the condition."""
-    return item.identities if isinstance(item, IdentityCondition) else (item,)
-
-
 def _within(conditions: Conditions, moment: float) -> Conditions:
     """The conditions that hold at a moment and have an effect."""
-    items: list[Condition] = []
-    for item in conditions.items:
-        held = tuple(part for part in _parts(item) if part.strength and part.start <= moment <= part.end)
-        if isinstance(item, IdentityCondition):
-            if held:
-                items.append(dataclasses.replace(item, identities=held))
-        elif held:
-            items.append(item)
-    return dataclasses.replace(conditions, items=tuple(items))
+    items = [
+        item.with_parts([part for part in item.parts if part.strength and part.start <= moment <= part.end])
+        for item in conditions.items
+    ]
+    return dataclasses.replace(conditions, items=tuple(item for item in items if item is not None))
 
 
 def _same(one: Conditions, other: Conditions) -> bool:
     """Whether the same objects hold."""
-    parts = [[part for item in both.items for part in _parts(item)] for both in (one, other)]
+    parts = [[part for item in both.items for part in item.parts] for both in (one, other)]
     return len(parts[0]) == len(parts[1]) and all(a is b for a, b in zip(*parts, strict=True))
 
 

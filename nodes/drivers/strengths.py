@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from ...control.conditions import Conditions, IdentityCondition
+from ...control.conditions import Conditions
 from ...models.families.notes import Note
 
 
 def strengths_of(conditions: Conditions, names: Iterable[str]) -> list[float]:
-    """Return the strengths above 0 of the conditions with these names, one for each identity."""
+    """Return the strengths above 0 of the conditions with these names, one for each of their parts."""
     found = []
     for item in conditions.items:
         if item.name not in set(names):
             continue
-        parts = item.identities if isinstance(item, IdentityCondition) else (item,)
-        found += [part.strength for part in parts if part.strength]
+        found += [part.strength for part in item.parts if part.strength]
     return found
 
 
@@ -46,7 +45,7 @@ def say_on_or_off(notes: Sequence[Note], conditions: Conditions, names: Iterable
 def _with_words(notes: Sequence[Note], names: Iterable[str], words: str) -> list[Note]:
     names = set(names)
     return [
-        dataclasses.replace(note, how="part", sentence=f"{note.sentence} {words}")
+        dataclasses.replace(note, how="part" if note.how == "native" else note.how, sentence=f"{note.sentence} {words}")
         if note.facet in names and note.how in ("native", "part", "rendered")
         else note
         for note in notes

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...control.errors import UserError
 from ...control.images import resize_clip
-from ..sockets.arrays import to_array, to_images
-from ..sockets.geometry import read_geometry
+from ..sockets.arrays import to_images
+from ..sockets.geometry import first_intrinsics, first_points, read_geometry
 from ..sockets.types import ImageTensor, TensorDict
 from .temporary import ViewFile, store, to_jpeg
 
@@ -57,9 +57,8 @@ def geometry_points(geometry: TensorDict, max_points: int = MAX_POINTS) -> tuple
     """
     depth = read_geometry(geometry, max_views=1)[0].depth[0]
     height, width = depth.shape
-    if geometry.get("points") is not None:
-        points = to_array(geometry["points"])[0]
-    else:
+    points = first_points(geometry, height, width)
+    if points is None:
         points = _unproject(depth, _intrinsics(geometry, width, height))
     usable = np.isfinite(depth) & np.isfinite(points).all(-1) & (points[..., 2] > 1e-6)
     if not usable.any():
@@ -88,18 +87,18 @@ def _half_width(geometry: TensorDict, points: np.ndarray, width: int, height: in
     """Return half of the image's width at distance 1: the tangent of half of the horizontal field of view."""
     if geometry.get("points") is None:
         return float(0.5 * width / _intrinsics(geometry, width, height)[0, 0])
-    if geometry.get("intrinsics") is None:
+    matrix = first_intrinsics(geometry)
+    if matrix is None:
         return float(np.percentile(np.abs(points[:, 0] / points[:, 2]), 99))
-    focal = float(to_array(geometry["intrinsics"])[0][0, 0])
+    focal = float(matrix[0, 0])
     return 0.5 / (focal if focal < 20 else focal / width)  # MoGe's are normalized by width and height
 
 
 def _intrinsics(geometry: TensorDict, width: int, height: int) -> np.ndarray:
     """Return DA3's intrinsics (3, 3) in pixels; where it has none or the identity, core's own guess of 71 degrees."""
-    if geometry.get("intrinsics") is not None:
-        matrix: np.ndarray = to_array(geometry["intrinsics"]).reshape(-1, 3, 3)[0]
-        if matrix[0, 0] > 2:
-            return matrix
+    matrix = first_intrinsics(geometry)
+    if matrix is not None and matrix[0, 0] > 2:
+        return matrix
     return np.array([[0.7 * width, 0, (width - 1) / 2], [0, 0.7 * width, (height - 1) / 2], [0, 0, 1]])
 
 

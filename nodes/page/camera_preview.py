@@ -61,8 +61,8 @@ def speed_limits(motion_range: CameraMotionRange | None, fps: float) -> dict[str
 
 
 def describe_camera(camera: CameraTrajectory, model: HostModel | None = None) -> str:
-    """Return the length, distances, turns and lens of a path, a line each; with a model, warnings about what exceeds
-    the movements that it was trained on."""
+    """Return the length, distances, turns and lens of a path, a line each, and what its file or video left open; with
+    a model, warnings about what exceeds the movements that it was trained on."""
     path = camera.relative()
     farthest = np.linalg.norm(path.c2w[:, :, 3], axis=1).max()
     largest_turn = np.degrees(angle_between(np.eye(3), path.c2w[:, :, :3])).max()
@@ -76,6 +76,7 @@ def describe_camera(camera: CameraTrajectory, model: HostModel | None = None) ->
         f"field of view {lens} degrees",
         f"unit: {'unknown' if path.unit == UNKNOWN_UNIT else path.unit}",
     ]
+    lines += path.notes
     if model is not None:
         lines += _compare(path, camera_motion_range(model), moves=farthest > 0)
     return "\n".join(lines)

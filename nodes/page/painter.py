@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,8 @@ def paint_masks(state: str, frames: int, width: int, height: int, images: ImageT
         frames, height, width = stage["count"], stage["height"], stage["width"]
         message["fulldit_stage"] = [stage]
     painted = paint.paint(state, height, width, frames, progress)
-    return PainterResult(painted.masklets, painted.report, state, message | {"text": [painted.report]})
+    message |= {"text": [painted.report], "fulldit_state": [checksum(state)]}
+    return PainterResult(painted.masklets, painted.report, state, message)
 
 
 def edit_tracks(
@@ -59,7 +61,12 @@ def edit_tracks(
         "width": width,
         "height": height,
     }
-    message: PageMessage = {"text": [painted.report], "fulldit_track": [track]}
+    message: PageMessage = {"text": [painted.report], "fulldit_track": [track], "fulldit_state": [checksum(state)]}
     if images is not None:
         message["fulldit_stage"] = [save_stage(images)]
     return PainterResult(painted.masklets, painted.report, state if state.strip() else edited.proposal or "", message)
+
+
+def checksum(state: str) -> str:
+    """Return what the page knows a state's text by: whether a report is about what is painted now."""
+    return f"{zlib.crc32(state.encode(errors='replace')):08x}"

@@ -1,17 +1,19 @@
 """What the mask painter shows below the masks: the frames of a clip, as JPEGs in the host's temp folder.
 
 A stage is a folder named by the hash of its content, `fulldit/stage_<hash>`, with the files 00000.jpg, 00001.jpg, ...;
-the page gets them one by one, by the host's /view route, as it needs them.
+the page gets them one by one, by the host's /view route, as it needs them. A last file, clip.json, holds the page's
+message, so that a page that knows only the name gets all of it again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypedDict, TypeGuard
+from typing import Any, TypedDict, TypeGuard, cast
 
 import numpy as np
 
@@ -22,7 +24,11 @@ from .temporary import FOLDER, store, temporary_file, to_jpeg
 
 MAX_SIDE, JPEG_QUALITY = 1280, 86
 STAGE_NAME = re.compile(r"stage_[0-9a-f]{16}")
-GONE = "The frames are gone, as after a restart of ComfyUI: run the graph once to have them again."
+CLIP = "clip.json"
+GONE = (
+    "The frames are gone from ComfyUI's temp folder, which every ComfyUI that starts on it empties: run the graph once"
+    " to have them again."
+)
 
 
 class StageMessage(TypedDict):
@@ -46,11 +52,18 @@ def save_stage(images: ImageTensor) -> StageMessage:
     global _last
     if _last is not None:
         clip, message = _last
-        if clip() is images and _file(message["stage"], message["count"] - 1).is_file():
+        if clip() is images and all(_file(message["stage"], at).is_file() for at in range(message["count"])):
             return message
     message = _write(to_images(images, "images"))
     _last = (weakref.ref(images), message)
     return message
+
+
+def find_stage(name: object) -> StageMessage | None:
+    """Return the message of a stage that was stored by this or an earlier run of the host; None if it is gone."""
+    if not _is_stage_name(name) or not _clip_file(name).is_file():
+        return None
+    return cast(StageMessage, json.loads(_clip_file(name).read_text(encoding="utf-8")))
 
 
 def open_stage(
@@ -64,9 +77,13 @@ def open_stage(
 
     if not _is_stage_name(name):
         raise UserError("The frames were not named as the painter names them: run the graph once more.")
-    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))[first : None if last is None else last + 1]
+    files = sorted(_file(name, 0).parent.glob("[0-9]*.jpg"))
     if not files:
         raise UserError(GONE)
+    end = len(files) - 1 if last is None else last
+    if not first <= end < len(files):
+        raise UserError(f"Frames {first} to {end} were asked for, but there are the frames 0 to {len(files) - 1}.")
+    files = files[first : end + 1]
     frames = []
     for file in files:
         with Image.open(file) as jpeg:
@@ -95,7 +112,7 @@ def _write(frames: np.ndarray) -> StageMessage:
     for number, data in enumerate(jpegs):
         store(_file_name(name, number), data)
     height, width = frames.shape[1:3]
-    return {
+    message: StageMessage = {
         "stage": name,
         "subfolder": f"{FOLDER}/{name}",
         "type": "temp",
@@ -104,6 +121,8 @@ def _write(frames: np.ndarray) -> StageMessage:
         "height": height,
         "shown": list(_shown_size(width, height)),
     }
+    store(f"{name}/{CLIP}", json.dumps(message).encode())
+    return message
 
 
 def _is_stage_name(name: object) -> TypeGuard[str]:
@@ -116,6 +135,10 @@ def _file_name(stage: str, number: int) -> str:
 
 def _file(stage: str, number: int) -> Path:
     return temporary_file(_file_name(stage, number))
+
+
+def _clip_file(stage: str) -> Path:
+    return temporary_file(f"{stage}/{CLIP}")
 
 
 def _shown_size(width: int, height: int) -> tuple[int, int]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 FOLDER = "fulldit"
 
+# A file of each folder that was stored and ought to be there, by the folder, and how often some of them were gone.
+_stored: dict[str, str] = {}
+_losses = 0
+
 
 class ViewFile(TypedDict):
     """A file as the host's /view route asks for it."""
@@ -36,11 +40,25 @@ def store(name: str, data: bytes) -> ViewFile:
     A file that exists is left as it is: names hold the hash of the content.
     """
     path = temporary_file(name)
+    _stored.setdefault(name.partition("/")[0], name)
     if not path.is_file():
-        with atomic_path(path) as temporary:
+        with atomic_path(path, durable=False) as temporary:
             temporary.write_bytes(data)
     folder, _, filename = f"{FOLDER}/{name}".rpartition("/")
     return {"filename": filename, "subfolder": folder, "type": "temp"}
+
+
+def losses() -> int:
+    """Return how often files of ours were found to be gone, as after another host emptied the folder at its start.
+
+    Nodes that store files take it for their fingerprint: the host keeps their results, but files that are gone come
+    back only when they run again.
+    """
+    global _losses
+    if not all(temporary_file(name).is_file() for name in _stored.values()):
+        _stored.clear()
+        _losses += 1
+    return _losses
 
 
 def to_jpeg(

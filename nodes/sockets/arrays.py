@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from einops import repeat
 
-from ...control.errors import UserError
-from .types import ImageTensor, MaskTensor
+from ...control.errors import UserError, shorten
+from .types import ImageTensor, MaskTensor, TensorDict
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+NUMBERS = "fiub"  # NumPy's kinds
+MOST_SAMPLE_RATE = 2**24  # of a sound, per second
 
 
 def to_images(image: ImageTensor, name: str, max_channels: int = 3) -> np.ndarray:
@@ -24,7 +27,7 @@ def to_images(image: ImageTensor, name: str, max_channels: int = 3) -> np.ndarra
     array = _finite(image, name)
     if array.ndim == 3:
         array = array[None]
-    if array.ndim != 4 or array.shape[0] < 1 or array.shape[-1] < 3:
+    if array.ndim != 4 or min(array.shape) < 1 or array.shape[-1] < 3:
         raise UserError(f"{name} has shape {tuple(array.shape)}; an IMAGE (frames, height, width, 3) was expected.")
     return np.ascontiguousarray(array[..., :max_channels])
 
@@ -37,9 +40,25 @@ def to_masks(mask: MaskTensor, name: str) -> np.ndarray:
     array = _finite(mask, name)
     if array.ndim == 2:
         array = array[None]
-    if array.ndim != 3 or array.shape[0] < 1:
+    if array.ndim != 3 or min(array.shape) < 1:
         raise UserError(f"{name} has shape {tuple(array.shape)}; a MASK (frames, height, width) was expected.")
     return array
+
+
+def to_samples(audio: TensorDict) -> tuple[np.ndarray, float]:
+    """Return the samples (channels, S) float32 of an AUDIO and how many come in a second; a batch counts as channels.
+
+    Raises UserError for anything else.
+    """
+    if not isinstance(audio, Mapping) or not {"waveform", "sample_rate"} <= set(audio):
+        raise UserError(f"The sound is {describe_value(audio)}; an AUDIO was expected: connect Load Audio.")
+    samples, rate = _finite(audio["waveform"], "the waveform"), audio["sample_rate"]
+    if not samples.ndim or not samples.size or not isinstance(rate, (int, float)) or not 0 < rate <= MOST_SAMPLE_RATE:
+        raise UserError(
+            f"The sound has samples of shape {samples.shape}, {shorten(rate)} a second; (batch, channels, samples) was"
+            f" expected. Look at the node before."
+        )
+    return samples.reshape(-1, samples.shape[-1]), float(rate)
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
@@ -54,12 +73,20 @@ def to_gray_images(values: np.ndarray) -> ImageTensor:
     return to_tensor(repeat(values, "f h w -> f h w c", c=3))
 
 
-def to_array(tensor: Tensor | np.ndarray) -> np.ndarray:
-    """Return a tensor's numbers as float32; they may be infinite, as depth is in the sky."""
-    if not hasattr(tensor, "detach"):
-        return np.asarray(tensor, np.float32)
-    array: np.ndarray = tensor.detach().float().cpu().numpy()
-    return array
+def to_array(value: object, name: str) -> np.ndarray:
+    """Return the numbers of a tensor or an array as float32; they may be infinite, as depth is in the sky.
+
+    Raises UserError, calling the value `name`, for anything else.
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor) and not value.is_complex():
+        array: np.ndarray = value.detach().float().cpu().numpy()
+        return array
+    if isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS:
+        return value.astype(np.float32)
+    kind = f"of {value.dtype}" if isinstance(value, (torch.Tensor, np.ndarray)) else f"a {type(value).__name__}"
+    raise UserError(f"{name} is {kind}; a tensor of numbers was expected. Look at the node before.")
 
 
 def describe_value(value: object) -> str:
@@ -68,7 +95,7 @@ def describe_value(value: object) -> str:
 
 
 def _finite(tensor: Tensor, name: str) -> np.ndarray:
-    array = to_array(tensor)
+    array = to_array(tensor, name)
     if not np.isfinite(array).all():
         raise UserError(f"{name} holds NaN or infinity; values between 0 and 1 were expected. Look at the node before.")
     return array

@@ -18,6 +18,7 @@ from ...control.errors import UserError
 from ...models.geometry import WAN_2_1
 from ..progress import progress
 from .arrays import to_array, to_images, to_masks
+from .geometry import geometry_array
 from .types import DynamicChoice, HostModel, ImageTensor, MaskTensor, TensorDict, ViewportCamera
 
 if TYPE_CHECKING:
@@ -105,9 +106,7 @@ def to_wan_embedding(trajectory: CameraTrajectory, width: int, height: int, leng
 
 def from_wan_embedding(embedding: Tensor, fps: float) -> CameraTrajectory:
     """Return the path in a WAN_CAMERA_EMBEDDING. Raises UserError for anything else."""
-    return sockets.from_plucker_rays(
-        sockets.unpack_wan_embedding(_tensor_to_array(embedding, "the camera embedding")), fps
-    )
+    return sockets.from_plucker_rays(sockets.unpack_wan_embedding(to_array(embedding, "the camera embedding")), fps)
 
 
 def from_viewports(
@@ -149,13 +148,16 @@ def from_da3_geometry(geometry: TensorDict, fps: float) -> CameraTrajectory:
 
     Raises UserError for a geometry without cameras.
     """
-    keys = ("extrinsics", "intrinsics", "depth")
-    if not isinstance(geometry, Mapping) or any(key not in geometry for key in keys[:2]):
+    if not isinstance(geometry, Mapping) or any(geometry.get(key) is None for key in ("extrinsics", "intrinsics")):
         raise UserError(
             "The geometry has no cameras: run Depth Anything 3 in the mode multiview, with a Small or Base model."
         )
-    extrinsics, intrinsics, depth = (_tensor_to_array(geometry[key], f"'{key}' of the geometry") for key in keys)
-    return sockets.from_da3_geometry(extrinsics, intrinsics, depth, fps)
+    return sockets.from_da3_geometry(
+        geometry_array(geometry, "extrinsics"),
+        geometry_array(geometry, "intrinsics"),
+        geometry_array(geometry, "depth"),
+        fps,
+    )
 
 
 def to_wan_move_tracks(
@@ -187,16 +189,6 @@ def to_wan_move_tracks(
 
 
 def _first_depth_in_medians(geometry: TensorDict) -> np.ndarray:
-    depth = _tensor_to_array(geometry["depth"], "'depth' of the geometry")[0].astype(np.float64)
-    known = depth[np.isfinite(depth) & (depth > 0)]
-    if not known.size:
-        raise UserError("The geometry's first depth map is empty: look at the node that made it.")
-    in_medians: np.ndarray = depth / np.median(known)
+    depth = geometry_array(geometry, "depth")
+    in_medians: np.ndarray = depth[0] / sockets.median_depth(depth)
     return in_medians
-
-
-def _tensor_to_array(tensor: Tensor, name: str) -> np.ndarray:
-    """Return a tensor's numbers. Raises UserError for a value that is not a tensor."""
-    if not hasattr(tensor, "detach"):
-        raise UserError(f"{name} is a {type(tensor).__name__}; a tensor was expected.")
-    return to_array(tensor)

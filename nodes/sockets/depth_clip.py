@@ -11,7 +11,6 @@ from ...control.camera import CameraTrajectory
 from ...control.depth.chunks import DepthState
 from ...control.depth.extract import Chunk, DepthRange, ExtractedDepth, extract
 from ...control.depth.stabilize import StabilizerOptions
-from ...control.errors import UserError
 from ..progress import progress
 from .arrays import to_images
 from .depth_sources import SOURCES, SourceChunk, SourceDepth
@@ -68,10 +67,7 @@ def extract_depth(
 
 def _source(choice: DynamicChoice) -> tuple[Callable[..., SourceDepth], dict[str, Any]]:
     """Return the function of the chosen source, and its inputs."""
-    name = choice.get("source")
-    if name not in SOURCES:
-        raise UserError(f"The depth source '{name}' is unknown: choose one of {', '.join(SOURCES)}.")
-    return SOURCES[name], {key: value for key, value in choice.items() if key != "source"}
+    return SOURCES[choice["source"]], {key: value for key, value in choice.items() if key != "source"}
 
 
 def _next_chunk(

@@ -6,8 +6,10 @@ was found; n_frames; scores, one per object; orig_size, (height, width) of the v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +17,11 @@ from ...control.errors import UserError
 from ...control.identity.mask_input import parse_object_numbers
 from ...control.identity.objects import masklets_from_objects, objects_report
 from ...control.identity.slots import SLOTS
+from ...control.limits import check_pixels
 from .arrays import describe_value
 from .types import TensorDict
+
+MOST_TRACK = 2**33  # pixels of all frames together: a quarter of an hour of 480p
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +46,29 @@ def read_sam3_track(data: TensorDict) -> Sam3Objects:
         )
     masks = _packed_masks(data)
     frames = data.get("n_frames", 0) if masks is None else len(masks)
-    size = data.get("orig_size") or (None if masks is None else (masks.shape[2], 8 * masks.shape[3]))
-    if not isinstance(frames, int) or frames < 1 or size is None or min(size) < 1:
+    size: Any = data.get("orig_size") or (None if masks is None else (masks.shape[2], 8 * masks.shape[3]))
+    scores = data.get("scores") or ()
+    sized = _are_numbers(size) and len(size) == 2 and all(1 <= side < math.inf for side in size)
+    if not (isinstance(frames, int) and frames >= 1 and sized):
         raise UserError(
             "The track says neither how many frames nor how large: connect the output of Run SAM3 Video Track."
         )
+    check_pixels(int(size[0]), int(size[1]), "the video of the track")
+    if frames * size[0] * size[1] > MOST_TRACK:
+        raise UserError(
+            f"The track says that it has {frames} frames of {size[1]}x{size[0]}, more than any video: connect the"
+            f" output of Run SAM3 Video Track."
+        )
+    if not _are_numbers(scores):
+        raise UserError("The scores of the track are no numbers: connect the output of Run SAM3 Video Track.")
     has_objects = masks is not None and masks.size
-    return Sam3Objects(
-        masks if has_objects else None, frames, (int(size[0]), int(size[1])), tuple(data.get("scores") or ())
-    )
+    return Sam3Objects(masks if has_objects else None, frames, (int(size[0]), int(size[1])), tuple(scores))
+
+
+def _are_numbers(values: object) -> bool:
+    """Whether a value is a list or tuple of numbers."""
+    kinds = (int, float)
+    return isinstance(values, (list, tuple)) and all(isinstance(one, kinds) for one in values)
 
 
 def object_tracks(
@@ -77,10 +96,11 @@ def _packed_masks(data: TensorDict) -> np.ndarray | None:
     masks = data["packed_masks"]
     if masks is None:
         return None
-    array: np.ndarray = masks.detach().cpu().numpy() if hasattr(masks, "detach") else np.asarray(masks)
-    if array.ndim != 4 or array.dtype != np.uint8 or not array.shape[0]:
+    kind, shape = str(getattr(masks, "dtype", type(masks).__name__)), tuple(getattr(masks, "shape", ()))
+    if kind not in ("torch.uint8", "uint8") or len(shape) != 4 or not shape[0]:
         raise UserError(
-            f"The track's masks are {array.dtype} of shape {array.shape}; bytes of shape (frames, objects, height, "
-            f"width / 8) were expected."
+            f"The track's masks are {kind} of shape {shape}; bytes of shape (frames, objects, height, width / 8) were "
+            f"expected."
         )
+    array: np.ndarray = masks.detach().cpu().numpy() if hasattr(masks, "detach") else masks
     return array

@@ -27,6 +27,7 @@ AnyGeometry = io.Custom("DA3_GEOMETRY,MOGE_GEOMETRY")  # that, or core's MoGe
 MetaBatch = io.Custom("VHS_BatchManager")  # VideoHelperSuite's; see meta_batch.py
 Tracks = io.Custom("TRACKS")  # core's Wan Move: a dict of tensors
 Poses = io.Custom("CAMERACTRL_POSES")  # AnimateDiff-Evolved, WanVideoWrapper: rows of 19 numbers
+LossMap = io.Custom("LOSS_MAP")  # core's training nodes: {"loss": a number for each step}
 Sam3Track = io.Custom("SAM3_TRACK_DATA")  # core's SAM 3: a dict, see sam3.py
 
 ImageTensor: TypeAlias = "Tensor"  # IMAGE: (frames, height, width, 3 or 4), 0..1

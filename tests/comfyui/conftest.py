@@ -54,6 +54,17 @@ def host():
     return pack
 
 
+@pytest.fixture(scope="session")
+def folder(host, tmp_path_factory):
+    """Files of tiny public models (see tiny_models.py)."""
+    import torch
+
+    from .tiny_models import write_families
+
+    torch.set_num_threads(1)
+    return write_families(tmp_path_factory.mktemp("families"))
+
+
 def pytest_sessionstart(session):
     """A terminated run tears its fixtures down like an interrupted one, so that the server ends with it."""
 
@@ -95,7 +106,7 @@ class Server:
         shutil.copy(ROOT / "assets" / VIDEO, self.folder / "input" / VIDEO)
         extra = self.folder / "paths.yaml"
         # Model folders of the tests' own, for weights that they make.
-        kinds = ("diffusion_models", "text_encoders", "vae", "loras")
+        kinds = ("diffusion_models", "text_encoders", "vae", "loras", "clip_vision", "model_patches", "fulldit")
         places = {"custom_nodes": self.folder / "custom_nodes", **{kind: self.models / kind for kind in kinds}}
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)

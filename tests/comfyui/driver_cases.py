@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
-from .conftest import PACK
-from .tiny_models import FakeCLIP, FakeVAE
+from .tiny_models import FakeCLIP, FakeVAE, module
 
 FRAMES, HEIGHT, WIDTH = 9, 32, 48
 LATENT = (3, 4, 6)
-
-
-def module(name: str) -> Any:
-    """A module of the pack as the host loaded it."""
-    return importlib.import_module(f"{PACK}.{name}")
-
-
-def load(path, family: str | None = None) -> Any:
-    """A MODEL by core's own loader, with the family that the user says."""
-    import comfy.sd
-
-    model = comfy.sd.load_diffusion_model(str(path))
-    return module("nodes.bridge.families").choose_family(model, family) if family else model
 
 
 def identity(
@@ -46,26 +31,38 @@ def mask_video(frames: int = FRAMES) -> np.ndarray:
 
 
 def conditions(
-    identities=(), depth: int | None = None, source: int | None = None, camera: bool = False, frames=FRAMES, **more: Any
+    identities=(),
+    depth: int | None = None,
+    source: int | None = None,
+    camera: bool | str = False,
+    known: int | None = None,
+    frames=FRAMES,
+    size=(HEIGHT, WIDTH),
+    **more: Any,
 ) -> Any:
-    """Conditions for the tests' video. depth, source: seeds of random clips; more: fields of these conditions by name,
-    such as depth={'strength': 0.5} under `depth_fields`."""
+    """Conditions for the tests' video. depth, source: seeds of random clips; camera: a preset, or
+    True; known: the seed of the first and last frame; more: fields of these conditions by name, such as
+    depth={'strength': 0.5} under `depth_fields`."""
     parts = module("control.conditions")
     items: list[Any] = []
     if identities:
         items.append(parts.IdentityCondition(identities=tuple(identities)))
     if depth is not None:
-        values = np.random.default_rng(depth).random((frames, HEIGHT, WIDTH), np.float32)
+        values = np.random.default_rng(depth).random((frames, *size), np.float32)
         clip = module("control.depth").DepthClip(values, {})
         items.append(parts.DepthCondition(clip=clip, **more.get("depth_fields", {})))
     if source is not None:
-        video = np.random.default_rng(source).random((frames, HEIGHT, WIDTH, 3), np.float32)
+        video = np.random.default_rng(source).random((frames, *size, 3), np.float32)
         items.append(parts.SourceCondition(frames=video, **more.get("source_fields", {})))
     if camera:
-        items.append(
-            parts.CameraCondition(trajectory=module("control.camera.presets").preset("orbit_left", frames=frames))
-        )
-    return parts.Conditions(parts.VideoSize(frames, HEIGHT, WIDTH, 16.0), tuple(items))
+        name = "orbit_left" if camera is True else camera
+        path = module("control.camera.presets").preset(name, frames=frames)
+        items.append(parts.CameraCondition(trajectory=path, **more.get("camera_fields", {})))
+    if known is not None:
+        images = np.random.default_rng(known).random((2, *size, 3), np.float32)
+        fields = {"images": images, "at": "first,last", **more.get("known_fields", {})}
+        items.append(parts.KnownFramesCondition(**fields))
+    return parts.Conditions(parts.VideoSize(frames, *size, 16.0), tuple(items))
 
 
 def plan_of(model: Any, held: Any, prompt: str = "a cat", scales=None, leave_out: bool = False, vae=None) -> Any:

@@ -71,8 +71,29 @@ class FullDiTTestTextAndVae:
         return clip, tiny.FakeVAE(), clip.encode_from_tokens_scheduled("")
 
 
+class FullDiTTestVision:
+    """Features of an image of the shape of CLIP vision's, which has no small form."""
+
+    RETURN_TYPES = ("CLIP_VISION_OUTPUT",)
+    FUNCTION = "make"
+    CATEGORY = "FullDiT/test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"image": ("IMAGE",)}}
+
+    def make(self, image):
+        from comfy.clip_vision import Output
+
+        seen = Output()
+        small = torch.nn.functional.interpolate(image[:1, :, :, 0][None], size=(257, 1280))
+        seen["penultimate_hidden_states"] = small[0].float()
+        return (seen,)
+
+
 NODE_CLASS_MAPPINGS = {
     "FullDiTTestSam3": FullDiTTestSam3,
     "FullDiTTestGeometry": FullDiTTestGeometry,
     "FullDiTTestTextAndVae": FullDiTTestTextAndVae,
+    "FullDiTTestVision": FullDiTTestVision,
 }

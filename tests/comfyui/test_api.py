@@ -12,7 +12,7 @@ from .conftest import ROOT
 pytestmark = pytest.mark.comfyui
 
 
-def node(kind: str, **inputs) -> dict:
+def node(kind: str, /, **inputs) -> dict:
     return {"class_type": kind, "inputs": inputs}
 
 
@@ -62,6 +62,19 @@ def test_a_preset_with_its_amount_and_two_identities(server):
     (text,) = history["outputs"]["conditions"]["text"]
     assert text.startswith("98 tokens, video 48\ncamera 2, references 48\nwho is where 48\n")
     assert "identity 'two' has 17 frames: it was resampled to 5." in text
+
+
+def test_the_embedded_model_of_few_steps_samples_by_its_own_settings(server):
+    camera = node(
+        "FullDiTCameraPreset", **{"movement": "dolly_in", "movement.amount": 0.3}, frames=5, fps=8.0, ease="linear"
+    )
+    asked = prompt(camera, steps=0)
+    asked["load"]["inputs"]["checkpoint"] = "embedded, few steps"
+    asked["sampler"]["inputs"]["cfg"] = -1.0
+    history = server.wait(server.queue(asked))
+    assert history["status"]["status_str"] == "success", history["status"]["messages"][-1]
+    assert "\n6 steps, euler/simple, shift 3; " in history["outputs"]["sampler"]["text"][0]
+    assert "1 pass per step" in history["outputs"]["sampler"]["text"][0]
 
 
 def test_a_camera_file_of_the_input_folder(server):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .driver_cases import conditions, identity, load, module
-from .tiny_models import FakeCLIP, FakeVAE, write_wan
+from .driver_cases import conditions, identity, module
+from .tiny_models import FakeCLIP, FakeVAE, load, write_wan
 
 pytestmark = pytest.mark.comfyui
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .driver_cases import conditions, difference, identity, load, module, plan_of
-from .test_driver_models import CASES, folder, model_of
-from .tiny_models import FakeCLIP, FakeVAE, depth_lora
-
-__all__ = ["folder"]
+from .driver_cases import conditions, difference, identity, module, plan_of
+from .test_driver_models import CASES
+from .tiny_models import FakeCLIP, FakeVAE, load, model_of, with_depth_lora
 
 pytestmark = pytest.mark.comfyui
 
@@ -192,9 +190,7 @@ def test_depth_in_place_of_a_source_has_its_guidance(folder):
 
 
 def test_the_strength_of_depth_by_a_lora_is_not_the_sources(folder):
-    import comfy.sd
-
-    model = comfy.sd.load_lora_for_models(model_of(folder, "bernini-r"), None, depth_lora(), 1.0, 0.0)[0]
+    model = with_depth_lora(model_of(folder, "bernini-r"))
     held = conditions([identity(1)], depth=2, source=3, depth_fields={"strength": 3.0})
     assert plan_of(model, held).plan.guidance.terms[0].scale == 1.25
 

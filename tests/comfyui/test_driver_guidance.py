@@ -10,14 +10,13 @@ from .driver_cases import (
     conditions,
     difference,
     identity,
-    load,
     module,
     noise_for,
     plan_of,
     predict,
     predict_alone,
 )
-from .tiny_models import FakeCLIP, FakeVAE, write_wan
+from .tiny_models import FakeCLIP, FakeVAE, load, write_wan
 
 pytestmark = pytest.mark.comfyui
 

@@ -9,8 +9,8 @@ import weakref
 import pytest
 import torch
 
-from .driver_cases import conditions, identity, load, module, plan_of
-from .tiny_models import FakeCLIP, FakeVAE, depth_lora, wan_weights, write_wan
+from .driver_cases import conditions, identity, module, plan_of
+from .tiny_models import FakeCLIP, FakeVAE, load, model_of, wan_weights, with_depth_lora
 
 pytestmark = pytest.mark.comfyui
 
@@ -21,30 +21,6 @@ CASES = {
     "vace": lambda: conditions([identity(1)], depth=3),
     "wan-depth-lora": lambda: conditions(depth=3),
 }
-
-
-@pytest.fixture(scope="module")
-def folder(host, tmp_path_factory):
-    torch.set_num_threads(1)
-    place = tmp_path_factory.mktemp("models")
-    write_wan(place / "plain.safetensors")
-    write_wan(place / "vace.safetensors", "vace")
-    return place
-
-
-def model_of(folder, family):
-    """A fresh MODEL of a family."""
-    if family == "vace":
-        return load(folder / "vace.safetensors")
-    if family == "wan-depth-lora":
-        return with_depth_lora(load(folder / "plain.safetensors", "wan-t2v"))
-    return load(folder / "plain.safetensors", family)
-
-
-def with_depth_lora(model):
-    import comfy.sd
-
-    return comfy.sd.load_lora_for_models(model, None, depth_lora(), 1.0, 0.0)[0]
 
 
 @torch.inference_mode()

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from .driver_cases import conditions, difference, identity, load, mask_video, module, noise_for, plan_of, predict
-from .tiny_models import FakeVAE, write_wan
+from .driver_cases import conditions, difference, identity, mask_video, module, noise_for, plan_of, predict
+from .tiny_models import FakeVAE, load, windowed, write_wan
 
 pytestmark = pytest.mark.comfyui
 
@@ -32,40 +32,6 @@ def model(host, tmp_path_factory):
 
 def handler_of(model, **options):
     return windowed(model, **options).model_options["context_handler"]
-
-
-def windowed(
-    model,
-    schedule="standard_static",
-    fuse="pyramid",
-    length=3,
-    overlap=1,
-    stride=1,
-    closed_loop=False,
-    cond_retain="",
-    latent_retain="",
-    split=False,
-    freenoise=False,
-    causal_window_fix=False,
-):
-    """A clone of a MODEL with core's context windows."""
-    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
-
-    return ContextWindowsManualNode.execute(
-        model,
-        length,
-        overlap,
-        schedule,
-        stride,
-        closed_loop,
-        fuse,
-        2,
-        freenoise,
-        cond_retain,
-        split,
-        latent_retain,
-        causal_window_fix,
-    ).args[0]
 
 
 def fake_network(lead):

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from .driver_cases import (
+    FRAMES,
     HEIGHT,
     LATENT,
     WIDTH,
     conditions,
     difference,
     identity,
-    load,
     mask_video,
     module,
     noise_for,
@@ -26,7 +27,7 @@ from .driver_cases import (
     predict,
     predict_alone,
 )
-from .tiny_models import FakeCLIP, FakeVAE, depth_lora, write_wan
+from .tiny_models import FakeCLIP, FakeVAE, load, with_depth_lora, write_wan
 
 pytestmark = pytest.mark.comfyui
 
@@ -41,15 +42,12 @@ def models(host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("families")
     plain = write_wan(folder / "wan2.1_t2v_1.3B.safetensors")
     vace = write_wan(folder / "wan2.1_vace_1.3B.safetensors", "vace")
-    import comfy.sd
-
-    depth, _ = comfy.sd.load_lora_for_models(load(plain), None, depth_lora(), 1.0, 0.0)
     return {
         "wan-t2v": load(plain, "wan-t2v"),
         "phantom": load(plain, "phantom"),
         "bernini-r": load(plain, "bernini-r"),
         "vace": load(vace),
-        "wan-depth-lora": module("nodes.bridge.families").choose_family(depth, "wan-t2v"),
+        "wan-depth-lora": module("nodes.bridge.families").choose_family(with_depth_lora(load(plain)), "wan-t2v"),
     }
 
 
@@ -71,6 +69,8 @@ TAKEN = [
     ("vace", {"identities": 3}),
     ("vace", {"depth": 1}),
     ("vace", {"identities": 2, "depth": 1}),
+    ("vace", {"known": 1}),
+    ("vace", {"identities": 2, "depth": 1, "known": 1}),
     ("wan-depth-lora", {"depth": 1}),
 ]
 
@@ -103,6 +103,8 @@ REFUSED = [
     ("wan-t2v", {"depth": 1}, "depth"),
     ("wan-t2v", {"source": 1}, "source"),
     ("wan-t2v", {"camera": True}, "camera"),
+    ("wan-t2v", {"known": 1}, "known"),
+    ("bernini-r", {"known": 1}, "known"),
     ("phantom", {"identities": 5}, "identity"),
     ("phantom", {"depth": 1}, "depth"),
     ("phantom", {"source": 1}, "source"),
@@ -160,6 +162,29 @@ def test_vace_paints_the_masked_region_of_a_source_anew(models):
     moved = mask_video()[:, :, ::-1].copy()
     other = conditions([identity(1, mask_video=moved)], source=2)
     assert difference(predict(plan_of(models["vace"], other).plan)[0], first) > ACTS
+
+
+def test_vace_keeps_what_is_known_and_makes_the_rest(models):
+    """Known frames go into the control video and are closed in the mask; over a source and a depth they lie on top."""
+    vace = module("nodes.drivers.vace")
+    held = conditions(known=4)
+    first, last = (torch.from_numpy(image) for image in held.items[-1].images)
+    control, mask = vace.control_video(held), vace.made_mask(held)
+    assert torch.allclose(control[0], first) and torch.allclose(control[-1], last) and (control[1:-1] == 0.5).all()
+    assert mask.amax((1, 2)).tolist() == [0, *[1] * (FRAMES - 2), 0]
+    images = np.random.default_rng(5).random((5, HEIGHT, WIDTH, 3), np.float32)
+    clip = conditions(known=4, known_fields={"images": images, "at": "first"})
+    given = plan_of(models["vace"], clip).plan.passes["p"][0][1]["vace_mask"][0]
+    assert given[:, :, :2].max() == 0 and given[:, :, 2].min() == 1, "five frames are two of the latent"
+    with_depth = vace.control_video(conditions(known=4, depth=3))
+    assert torch.allclose(with_depth[0], first)
+    assert torch.allclose(with_depth[1:-1], vace.control_video(conditions(depth=3))[1:-1], atol=1e-6)
+    who = identity(1, mask_video=mask_video())
+    both, alone = conditions([who], source=2, known=4), conditions([who], source=2)
+    assert torch.allclose(vace.control_video(both)[0], first) and vace.made_mask(both)[0].max() == 0
+    assert torch.allclose(vace.made_mask(both)[1:-1], vace.made_mask(alone)[1:-1])
+    left = conditions(known=4, known_fields={"mask": mask_video(1)})
+    assert vace.made_mask(left)[0, :, : WIDTH // 2].max() == 0 and vace.made_mask(left)[0, :, WIDTH // 2 :].min() == 1
 
 
 def test_the_same_conditions_drive_every_model(models):
@@ -412,11 +437,11 @@ def test_the_sampler_gives_a_latent_of_the_videos_own_length(models, family):
             FakeVAE(),
             held,
             "a cat",
-            1,
-            2,
-            -1,
-            "auto",
-            "auto",
+            seed=1,
+            steps=2,
+            cfg=-1,
+            sampler_name="auto",
+            scheduler="auto",
             preview=False,
             leave_out=True,
         ).args

@@ -14,39 +14,17 @@ from .driver_cases import (
     conditions,
     difference,
     identity,
-    load,
     module,
     noise_for,
     plan_of,
     predict,
 )
-from .tiny_models import FakeCLIP, FakeVAE, depth_lora, wan_weights, write_wan
+from .tiny_models import FakeCLIP, FakeVAE, fp8_scaled, load, model_of, wan_weights, windowed, write_wan
 
 pytestmark = pytest.mark.comfyui
 
 FAMILIES = ("phantom", "bernini-r", "vace", "wan-depth-lora")
 ACTS, SAME = 1e-3, 1e-5
-
-
-@pytest.fixture(scope="module")
-def folder(host, tmp_path_factory):
-    """Files of every family, under names that tell nothing."""
-    torch.set_num_threads(1)
-    place = tmp_path_factory.mktemp("host")
-    write_wan(place / "plain.safetensors")
-    write_wan(place / "vace.safetensors", "vace")
-    return place
-
-
-def model_of(folder, family):
-    """A fresh MODEL of a family, by core's loader."""
-    import comfy.sd
-
-    if family == "vace":
-        return load(folder / "vace.safetensors")
-    if family != "wan-depth-lora":
-        return load(folder / "plain.safetensors", family)
-    return comfy.sd.load_lora_for_models(load(folder / "plain.safetensors", "wan-t2v"), None, depth_lora(), 1.0, 0.0)[0]
 
 
 def held_for(family, frames=FRAMES, seed=0):
@@ -72,14 +50,6 @@ def sampled(model, held, steps=6, **options):
 
 
 # ---- context windows -------------------------------------------------------------------------------------------------
-
-
-def windowed(model, fuse="pyramid", length=3, overlap=1):
-    from comfy_extras.nodes_context_windows import ContextWindowsManualNode as Windows
-
-    return Windows.execute(
-        model, length, overlap, "standard_static", 1, False, fuse, 2, False, causal_window_fix=False
-    ).args[0]
 
 
 @pytest.mark.parametrize("fuse", ["pyramid", "relative", "overlap-linear", "flat"])
@@ -189,19 +159,6 @@ def test_easycache_skips_passes(folder, family, monkeypatch):
     passes.clear()
     out = sampled(EasyCacheNode.execute(model, 0.9, 0.0, 1.0, False).args[0], held_for(family), 12)
     assert 0 < len(passes) < full and torch.isfinite(out).all()
-
-
-def fp8_scaled(state):
-    """The weights of the blocks as fp8 with a scale per layer, as ComfyUI's repackaged files have them."""
-    quantized = {"scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn)}
-    for name, value in state.items():
-        if value.ndim == 2 and "blocks." in name:
-            scale = value.abs().max() / 448
-            quantized[name] = (value / scale).to(torch.float8_e4m3fn)
-            quantized[name.replace(".weight", ".scale_weight")] = scale.float()
-        else:
-            quantized[name] = value
-    return quantized
 
 
 @pytest.mark.parametrize("family", ["phantom", "bernini-r", "vace"])

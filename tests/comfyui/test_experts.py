@@ -7,9 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from .driver_cases import conditions, difference, identity, load, module, noise_for, plan_of, predict_alone
-from .test_drivers_host import windowed
-from .tiny_models import FakeCLIP, FakeVAE, write_wan
+from .driver_cases import conditions, difference, identity, module, noise_for, plan_of, predict_alone
+from .tiny_models import FakeCLIP, FakeVAE, load, windowed, write_wan
 
 pytestmark = pytest.mark.comfyui
 

@@ -15,14 +15,12 @@ from .driver_cases import (
     conditions,
     difference,
     identity,
-    load,
     module,
     noise_for,
     plan_of,
     predict,
 )
-from .test_drivers_host import windowed
-from .tiny_models import FakeCLIP, FakeVAE, write_wan
+from .tiny_models import FakeCLIP, FakeVAE, load, windowed, write_wan
 
 pytestmark = pytest.mark.comfyui
 
@@ -81,6 +79,16 @@ def test_a_reference_acts_where_there_is_a_layer_for_it(models, kind):
     first = predict(plan_of(models[kind], conditions([identity(1)], depth=1)).plan)[0]
     other = plan_of(models[kind], conditions([identity(9, name="thing1")], depth=1)).plan
     assert difference(predict(other)[0], first) > ACTS
+
+
+def test_a_path_of_another_unit_is_said(models):
+    held = conditions(source=1, camera=True)
+    for unit, words in (("metre", "Its lengths are in metre and count as they are"), (None, "")):
+        camera = held.items[0]
+        path = camera.trajectory if unit is None else camera.trajectory.replace(unit=unit)
+        other = type(held)(held.video, (type(camera)(trajectory=path), *held.items[1:]))
+        note = plan_of(models["fun-camera"], other).taken.notes[0]
+        assert (words in note.sentence) and ("Its lengths" in note.sentence) == (unit is not None)
 
 
 def test_what_is_refused(models):

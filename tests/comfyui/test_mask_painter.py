@@ -306,6 +306,7 @@ def test_keys_in_betweens_and_slots_can_be_edited(server, page, masks):
       for (let k = 0; k < width * height; k++) { sum += a[4 * k + 3]; x += a[4 * k + 3] * (k % width + 0.5); }
       return [x / sum / width, sum / 255 / (width * height)];
     }"""
+    page.wait_for_function("() => !N.fulldit.wanted.length", timeout=30_000)  # the worker draws in-betweens
     x, area = page.evaluate(sheet)
     assert x == pytest.approx(0.45, abs=0.01) and area == pytest.approx(np.pi / 4 * 0.2 * 0.4, rel=0.05)
     assert len(page.evaluate("N.fulldit.view.scene.onion")) == 2
@@ -314,6 +315,7 @@ def test_keys_in_betweens_and_slots_can_be_edited(server, page, masks):
     # Painting between two keys makes one from what is seen there.
     page.keyboard.press("b")
     drag(page, (0.4, 0.8), (0.5, 0.8))
+    page.wait_for_function("() => N.fulldit.state.slots[0].keys.length === 3", timeout=30_000)
     assert [key["frame"] for key in keys(page)] == [0, 8, 16]
     assert [shape["kind"] for shape in shapes(page, 0, 1)] == ["bitmap", "brush"]
     # Keys are moved by their diamonds, held, copied, emptied, deleted.
@@ -333,6 +335,7 @@ def test_keys_in_betweens_and_slots_can_be_edited(server, page, masks):
     page.keyboard.press("Control+z")
     go(page, 4)
     page.keyboard.press("n")
+    page.wait_for_function("() => N.fulldit.state.slots[0].keys.length === 4", timeout=30_000)
     assert keys(page)[1] == {"frame": 4, "shapes": []} and page.evaluate("N.fulldit.view.scene.layers.length") == 0
     page.keyboard.press("Delete")
     assert [key["frame"] for key in keys(page)] == [0, 11, 16]
@@ -440,7 +443,8 @@ def test_a_mask_over_a_video_is_propagated(server, plain, report, masks):
     page.wait_for_function("() => N.fulldit.view.scene.image", timeout=120_000)
     # What the server refuses is a sentence, and leaves everything as it is.
     before = state(page)
-    status, answer = server.post("/fulldit/propagate", {"id": "x", "stage": "../../input", "first": 0, "last": 1})
+    asked = {"id": "x", "first": 0, "last": 1, "masks": [{"frame": 0, "size": [8, 8], "runs": "64"}]}
+    status, answer = server.post("/fulldit/propagate", {**asked, "stage": "../../input"})
     assert status == 400 and "run the graph" in answer["error"]
     page.evaluate(
         "() => { N.fulldit.stage = {...N.fulldit.stage, stage: 'stage_0000000000000000'};"

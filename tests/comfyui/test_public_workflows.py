@@ -11,32 +11,56 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from .conftest import OUT, ROOT
 from .test_camera_editor import opened
 from .test_camera_nodes import module
 from .test_page import UPDATE, browser, crop, drop, frames_of  # noqa: F401 - browser is a fixture
-from .tiny_models import write_wan
+from .tiny_models import uni3c_weights, write_camera_wan, write_wan
 
 pytestmark = pytest.mark.comfyui
 
 # The graphs, and the families of their samplers.
 FAMILIES = {
     "fulldit_bernini": {"bernini-r"},
+    "fulldit_bernini_a14b": {"bernini-r"},
     "fulldit_vace": {"vace"},
+    "fulldit_vace_extend": {"vace"},
+    "fulldit_vace_outpaint": {"vace"},
+    "fulldit_vace_repaint": {"vace"},
+    "fulldit_vace_start_end": {"vace"},
+    "fulldit_vace_control": {"vace"},
+    "fulldit_vace_uni3c": {"vace"},
     "fulldit_phantom": {"phantom"},
+    "fulldit_recammaster": {"recammaster"},
+    "fulldit_wan_fun_camera": {"fun-camera"},
     "fulldit_three_models": {"bernini-r", "vace", "phantom"},
 }
-WITH_DEPTH = {"fulldit_vace", "fulldit_three_models"}
-PASSES = {"bernini-r": 3, "vace": 2, "phantom": 3}
+WITH_DEPTH = {"fulldit_vace", "fulldit_vace_uni3c", "fulldit_three_models"}
+WITH_KNOWN = {"fulldit_vace_extend", "fulldit_vace_outpaint", "fulldit_vace_repaint", "fulldit_vace_start_end"}
+WITH_SOURCE = {"fulldit_recammaster", "fulldit_wan_fun_camera"}
+PASSES = {"bernini-r": 3, "vace": 2, "phantom": 3, "recammaster": 2, "fun-camera": 2}
 SIZE = {"frames": 9, "width": 48, "height": 32}
 MODELS = {
     "wan2.1_bernini_1.3B_fp16.safetensors": ("t2v", 0),
     "wan2.1_vace_1.3B_fp16.safetensors": ("vace", 1),
     "Phantom-Wan-1_3B_fp16.safetensors": ("t2v", 2),
+    "wan2.2_bernini_r_high_noise_fp8_scaled.safetensors": ("t2v", 3),
+    "wan2.2_bernini_r_low_noise_fp8_scaled.safetensors": ("t2v", 4),
+    "wan2.1_vace_14B_fp16.safetensors": ("vace", 5),
+    "wan2.1_fun_camera_v1.1_1.3B_bf16.safetensors": ("fun-camera", 6),
 }
+RECAMMASTER = "Wan2_1_kwai_recammaster_1_3B_step20000_bf16.safetensors"
+UNI3C_FILE, VISION = "Wan21_Uni3C_controlnet_fp16.safetensors", "clip_vision_h.safetensors"
 VAE, TEXT = "wan_2.1_vae.safetensors", "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
-INPUTS = ("fulldit_cone.png", "fulldit_cylinder.png", "fulldit_meadow.mp4")
+INPUTS = (
+    "fulldit_cone.png",
+    "fulldit_cylinder.png",
+    "fulldit_meadow.mp4",
+    "fulldit_meadow.png",
+    "fulldit_meadow_end.png",
+)
 
 BROKEN = "() => window.app.graph._nodes.filter((n) => n.has_errors).map((n) => n.type)"
 # Title, left, top, right and bottom of every node as it is shown, with its title bar.
@@ -69,7 +93,8 @@ SHOWN = """() => window.app.graph._nodes.filter((n) => n.type === 'VHS_VideoComb
 
 def places(server) -> dict[str, Path]:
     """Every model file of the workflows, where the server looks for it."""
-    folders = {**dict.fromkeys(MODELS, "diffusion_models"), VAE: "vae", TEXT: "text_encoders"}
+    folders = {**dict.fromkeys([*MODELS, RECAMMASTER], "diffusion_models"), VAE: "vae", TEXT: "text_encoders"}
+    folders |= {UNI3C_FILE: "model_patches", VISION: "clip_vision"}
     return {name: server.models / folder / name for name, folder in folders.items()}
 
 
@@ -89,15 +114,29 @@ def no_files(server):
 
 @pytest.fixture(scope="module")
 def files(server, host):
-    """Small models under the names of the large ones; the text encoder is a name only."""
+    """Small models under the names of the large ones; the encoders of text and images are names only."""
     found = places(server)
     for name, (kind, seed) in MODELS.items():
         write_wan(found[name], kind, seed)
     shutil.copy(ROOT / "checkpoints" / "fulldit_mini_vae.safetensors", found[VAE])
-    found[TEXT].write_bytes(b"")
+    write_camera_wan(found[RECAMMASTER])
+    if has_uni3c(server):
+        save_file(uni3c_weights(), found[UNI3C_FILE])
+    for name in (TEXT, VISION):
+        found[name].write_bytes(b"")
     yield
     for path in found.values():
         path.unlink(missing_ok=True)
+
+
+def has_uni3c(server) -> bool:
+    """Whether this ComfyUI is new enough for it."""
+    return bool(server.get("/object_info/WanUni3CControlnetApply"))
+
+
+def skip_unless_it_runs(server, name: str) -> None:
+    if name == "fulldit_vace_uni3c" and not has_uni3c(server):
+        pytest.skip("this ComfyUI has no Uni3C")
 
 
 def graph_file(name: str) -> Path:
@@ -125,11 +164,18 @@ def photograph(page, name: str) -> tuple[Path, dict]:
 
 
 def small(prompt: dict) -> dict:
-    """The prompt with a stand-in for the text encoder, small and short; all else as the page has it."""
+    """The prompt with stand-ins for the encoders of text and images, small and short; all else as the page has it."""
     for number, entry in prompt["output"].items():
         if entry["class_type"] == "CLIPLoader":
             assert entry["inputs"] == {"clip_name": TEXT, "type": "wan", "device": "default"}
             prompt["output"][number] = {"class_type": "FullDiTTestTextAndVae", "inputs": {}}
+        elif entry["class_type"] == "CLIPVisionEncode":
+            image = {"image": entry["inputs"]["image"]}
+            prompt["output"][number] = {"class_type": "FullDiTTestVision", "inputs": image}
+        elif entry["class_type"] == "FullDiTCameraPath":
+            entry["inputs"].update(frames=SIZE["frames"])
+        elif entry["class_type"] == "FullDiTRenderAlong":
+            entry["inputs"].update(width=SIZE["width"], height=SIZE["height"])
         elif entry["class_type"] == "FullDiTConditions":
             entry["inputs"].update(SIZE)
         elif entry["class_type"] == "FullDiTSampler":
@@ -160,13 +206,16 @@ def reports(prompt: dict, history: dict) -> dict[str, str]:
     found = {}
     for number, entry in prompt.items():
         if entry["class_type"] == "FullDiTSampler":
-            family = prompt[entry["inputs"]["model"][0]]["inputs"]["family"]
-            found[family] = history["outputs"][number]["text"][0]
+            loader = prompt[entry["inputs"]["model"][0]]["inputs"]
+            while "family" not in loader:  # Uni3C or Pair Experts between them
+                loader = prompt[loader.get("model", loader.get("high"))[0]]["inputs"]
+            found[loader["family"]] = history["outputs"][number]["text"][0]
     return found
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_page_lists_the_files_that_are_missing(server, browser, no_files, name):  # noqa: F811
+    skip_unless_it_runs(server, name)
     page = opened(server, browser)
     try:
         drop(page, graph_file(name))
@@ -186,6 +235,7 @@ def test_the_page_lists_the_files_that_are_missing(server, browser, no_files, na
 @pytest.mark.parametrize("name", FAMILIES)
 def test_drop_look_and_run(server, browser, files, name, nodes2):  # noqa: F811
     """Nothing is missing or lies on another node, before and after a run, and every model makes its video."""
+    skip_unless_it_runs(server, name)
     page = opened(server, browser, nodes2)
     page.set_viewport_size({"width": 2600, "height": 1600})
     try:
@@ -216,16 +266,23 @@ def test_drop_look_and_run(server, browser, files, name, nodes2):  # noqa: F811
 
 
 def check_reports(name: str, said: dict[str, str]) -> None:
-    """Each sampler says what became of both references and of the depth, in the words of the matrix."""
+    """Each sampler says what became of the references, the depth, the camera and the source, in the matrix's words."""
     table = module("models.families.matrix").FAMILIES
     assert set(said) == FAMILIES[name]
     for family, text in said.items():
-        assert text.startswith(f"This is {table[family].name}, as you chose.\n")
-        for who in ("cone", "cylinder"):
+        assert text.startswith(f"This is {table[family].name}")
+        for who in () if name in WITH_SOURCE | WITH_KNOWN else ("cone", "cylinder"):
             assert f"identity of '{who}': {table[family].support('identity').sentence}" in text
+        for facet in ("camera", "source") if name in WITH_SOURCE else ():
+            assert f"{facet}: {table[family].support(facet).sentence}" in text
+        assert (f"known: {table[family].support('known').sentence}" in text) == (name in WITH_KNOWN)
         depth = table[family].support("depth")
         left_out = "" if depth.taken else "Left out. "
         assert (f"depth: {left_out}{depth.sentence}" in text) == (name in WITH_DEPTH)
+        control = table[family].support("control").sentence
+        assert (f"control of 'scribble': {control}" in text) == (name == "fulldit_vace_control")
+        assert ("camera: The render of Uni3C moves the camera" in text) == (name == "fulldit_vace_uni3c")
+        assert ("The low-noise expert runs from step 2 on" in text) == (name == "fulldit_bernini_a14b")
         # Bernini-R takes depth as a source video: one pass more.
         passes = PASSES[family] + (family == "bernini-r" and name in WITH_DEPTH)
         assert f"{passes} passes per step" in text and "2 steps, uni_pc/simple" in text

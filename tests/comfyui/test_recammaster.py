@@ -14,31 +14,22 @@ from .driver_cases import (
     conditions,
     difference,
     identity,
-    load,
     module,
     noise_for,
     plan_of,
     predict,
     predict_alone,
 )
-from .test_drivers_host import fp8_scaled, windowed
-from .tiny_models import FakeCLIP, FakeVAE, wan_weights
+from .tiny_models import FakeCLIP, FakeVAE, camera_layers, fp8_scaled, load, wan_weights, windowed
 
 pytestmark = pytest.mark.comfyui
 
 ACTS, SAME = 1e-3, 1e-5
 
 
-def camera_weights(seed=7):
+def camera_weights():
     """The weights of a tiny ReCamMaster."""
-    state = wan_weights()
-    numbers = torch.Generator().manual_seed(seed)
-    for block in range(4):
-        state[f"blocks.{block}.cam_encoder.weight"] = torch.randn(256, 12, generator=numbers) * 0.3
-        state[f"blocks.{block}.cam_encoder.bias"] = torch.randn(256, generator=numbers) * 0.1
-        state[f"blocks.{block}.projector.weight"] = torch.eye(256) + torch.randn(256, 256, generator=numbers) / 32
-        state[f"blocks.{block}.projector.bias"] = torch.randn(256, generator=numbers) * 0.1
-    return state
+    return {**wan_weights(), **camera_layers()}
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +73,9 @@ def rope(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
     return torch.view_as_real(pairs * turn).flatten(-2)
 
 
-def recammaster(state, x, source, t, text, poses):
-    """One pass: the velocity (1, 16, T, h, w) of x (1, 16, T, h, w) at 1000 t, in float64."""
+def camera_formula(state, x, source, t, text, poses):
+    """One pass: the velocity (1, C, T, h, w) of x (1, C, T, h, w) at 1000 t, in float64. source, poses: or None, which
+    leaves them out with their layers."""
     w = {name: value.double() for name, value in state.items()}
 
     def linear(name, value):
@@ -102,10 +94,11 @@ def recammaster(state, x, source, t, text, poses):
         scores = torch.einsum("blhd,bmhd->bhlm", q, k) / math.sqrt(128)
         return torch.einsum("bhlm,bmhd->blhd", scores.softmax(-1), v).flatten(2)
 
-    joined = torch.cat([x, source], 2).double()
+    joined = (x if source is None else torch.cat([x, source], 2)).double()
+    channels, copies = x.shape[1], joined.shape[2] // x.shape[2]
     frames, rows, columns = joined.shape[2], joined.shape[3] // 2, joined.shape[4] // 2
-    cut = joined.reshape(1, 16, frames, rows, 2, columns, 2).permute(0, 2, 3, 5, 1, 4, 6).reshape(1, -1, 64)
-    tokens = cut @ w["patch_embedding.weight"].reshape(256, 64).T + w["patch_embedding.bias"]
+    cut = joined.reshape(1, channels, frames, rows, 2, columns, 2).permute(0, 2, 3, 5, 1, 4, 6).flatten(4).flatten(1, 3)
+    tokens = cut @ w["patch_embedding.weight"].reshape(256, -1).T + w["patch_embedding.bias"]
     rates = 10000.0 ** (-torch.arange(128, dtype=torch.float64) / 128)
     angles = t.double()[:, None] * rates
     e = torch.cat([angles.cos(), angles.sin()], 1)
@@ -117,12 +110,15 @@ def recammaster(state, x, source, t, text, poses):
         b = f"blocks.{block}"
         shift, scale, gate, shift2, scale2, gate2 = (w[f"{b}.modulation"] + e6).unbind(1)
         h = norm(tokens) * (1 + scale) + shift
-        camera = linear(f"{b}.cam_encoder", poses[0, :, :, 0, 0].T.double())  # (T, d)
-        h = h + camera.repeat(2, 1).repeat_interleave(rows * columns, 0)[None]
+        with_camera = poses is not None and f"{b}.cam_encoder.weight" in w
+        if with_camera:
+            camera = linear(f"{b}.cam_encoder", poses[0, :, :, 0, 0].T.double())  # (T, d)
+            h = h + camera.repeat(copies, 1).repeat_interleave(rows * columns, 0)[None]
         q, k = (rms(f"{b}.self_attn.norm_{n}", linear(f"{b}.self_attn.{n}", h)) for n in "qk")
         grid = (frames, rows, columns)
         y = attend(rope(heads(q), grid), rope(heads(k), grid), heads(linear(f"{b}.self_attn.v", h)))
-        tokens = tokens + gate * linear(f"{b}.projector", linear(f"{b}.self_attn.o", y))
+        y = linear(f"{b}.self_attn.o", y)
+        tokens = tokens + gate * (linear(f"{b}.projector", y) if with_camera else y)
         asked = torch.nn.functional.layer_norm(tokens, (256,), w[f"{b}.norm3.weight"], w[f"{b}.norm3.bias"], 1e-6)
         q = rms(f"{b}.cross_attn.norm_q", linear(f"{b}.cross_attn.q", asked))
         k = rms(f"{b}.cross_attn.norm_k", linear(f"{b}.cross_attn.k", words))
@@ -133,8 +129,8 @@ def recammaster(state, x, source, t, text, poses):
         tokens = tokens + gate2 * linear(f"{b}.ffn.2", h)
     shift, scale = (w["head.modulation"] + e[:, None]).unbind(1)
     out = linear("head.head", norm(tokens) * (1 + scale) + shift)
-    out = out.reshape(1, frames, rows, columns, 2, 2, 16).permute(0, 6, 1, 2, 4, 3, 5)
-    return out.reshape(1, 16, frames, rows * 2, columns * 2)[:, :, : x.shape[2]]
+    out = out.reshape(1, frames, rows, columns, 2, 2, channels).permute(0, 6, 1, 2, 4, 3, 5)
+    return out.reshape(1, channels, frames, rows * 2, columns * 2)[:, :, : x.shape[2]]
 
 
 @torch.inference_mode()
@@ -145,9 +141,9 @@ def test_a_pass_is_the_authors_formula(model):
     t = torch.tensor([730.0])
     key = module("nodes.bridge.camera_wan").POSES
     found = model.model.diffusion_model(x, t, text, time_dim_concat=source, transformer_options={}, **{key: poses})
-    expected = recammaster(camera_weights(), x, source, t, text, poses)
+    expected = camera_formula(camera_weights(), x, source, t, text, poses)
     assert difference(found.double(), expected) < SAME
-    other = recammaster(camera_weights(), x, source, t, text, torch.zeros_like(poses))
+    other = camera_formula(camera_weights(), x, source, t, text, torch.zeros_like(poses))
     assert difference(expected, other) > 0.05  # the camera is no rounding
 
 
@@ -194,6 +190,17 @@ def test_the_camera_and_the_source_act(model):
     still = type(still)(still.video, (camera, *(item for item in still.items if item.name == "source")))
     assert difference(predict(plan_of(model, still).plan)[0], first) > ACTS
     assert "counts as 3 m" in str(plan_of(model, held()).taken.notes[0])
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"), [("metre", None), ("an unknown", "a unit of the path, whose length is not known, counts as 3 m")]
+)
+def test_a_path_of_another_unit_is_said(model, unit, said):
+    one = held()
+    camera = one.items[0]
+    camera = type(camera)(trajectory=camera.trajectory.replace(unit=unit))
+    notes = plan_of(model, type(one)(one.video, (camera, *one.items[1:]))).taken.notes
+    assert ("counts as" in str(notes[0])) == (said is not None) and (said or "") in str(notes[0])
 
 
 def test_what_it_cannot_take_or_lacks_is_said(model):

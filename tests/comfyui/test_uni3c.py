@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from .driver_cases import conditions, difference, identity, load, module, noise_for, plan_of, predict
-from .test_drivers_host import windowed
-from .tiny_models import FakeVAE, write_wan
+from .driver_cases import conditions, difference, identity, mask_video, module, noise_for, plan_of, predict
+from .tiny_models import UNI3C, FakeVAE, model_of, uni3c_weights, windowed
 
 pytestmark = pytest.mark.comfyui
 
@@ -27,48 +25,26 @@ class RenderVAE(FakeVAE):
 
 
 @pytest.fixture(scope="module")
-def files(host, tmp_path_factory):
+def files(folder):
     if importlib.util.find_spec("comfy.ldm.wan.uni3c") is None:
         pytest.skip("this ComfyUI has no Uni3C")
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("uni3c")
-    write_wan(folder / "plain.safetensors")
-    write_wan(folder / "vace.safetensors", "vace")
     return folder
 
 
 def control_net(seed=4):
-    """A tiny Uni3C by core's own class: 3 blocks, as wide as the tiny Wan outside."""
+    """A tiny Uni3C as core's loader gives it."""
+    import comfy.model_patcher
     import comfy.ops
     from comfy.ldm.wan.uni3c import WanUni3CControlnet
 
-    network = WanUni3CControlnet(
-        conv_out_dim=256,
-        dim=128,
-        ffn_dim=256,
-        num_heads=2,
-        num_layers=3,
-        time_embed_dim=256,
-        out_proj_dim=256,
-        mid_channels=32,
-        device="cpu",
-        dtype=torch.float32,
-        operations=comfy.ops.manual_cast,
-    )
-    numbers = torch.Generator().manual_seed(seed)
-    state = {
-        name: torch.randn(value.shape, generator=numbers) / (math.sqrt(value[0].numel()) if value.ndim > 1 else 4)
-        for name, value in network.state_dict().items()
-    }
-    network.load_state_dict(state)
-    import comfy.model_patcher
-
+    network = WanUni3CControlnet(**UNI3C, device="cpu", dtype=torch.float32, operations=comfy.ops.manual_cast)
+    network.load_state_dict(uni3c_weights(seed))
     return comfy.model_patcher.ModelPatcher(network, torch.device("cpu"), torch.device("cpu"))
 
 
-def model_of(files, family, render_seed=None, frames=9):
+def with_render(files, family, render_seed=None, frames=9):
     """A MODEL of a family, by core's node with a random render where a seed is given."""
-    model = load(files / "vace.safetensors") if family == "vace" else load(files / "plain.safetensors", family)
+    model = model_of(files, family)
     if render_seed is None:
         return model
     from comfy_extras.nodes_model_patch import WanUni3CControlnetApply
@@ -88,7 +64,7 @@ def test_camera_identities_and_depth_act_in_one_run_and_in_every_window(files, f
     frames = 21 if windows else 9
 
     def run(render=7, **more):
-        model = model_of(files, family, render, frames)
+        model = with_render(files, family, render, frames)
         return predict(plan_of(windowed(model) if windows else model, held_for(family, frames=frames, **more)).plan)[0]
 
     first = run()
@@ -104,7 +80,7 @@ def test_camera_identities_and_depth_act_in_one_run_and_in_every_window(files, f
 @pytest.mark.parametrize("family", ["vace", "phantom", "bernini-r"])
 def test_without_references_it_is_cores_own_patch(files, family):
     """On the video's frames alone there is nothing to align."""
-    model = model_of(files, family, 7)
+    model = with_render(files, family, 7)
     aligned = plan_of(model, conditions()).plan
     noise = noise_for(aligned)
     found = predict(aligned, noise)[0]
@@ -121,7 +97,7 @@ def test_reference_slots_are_left_out_of_the_render(files, family, monkeypatch):
     vae_class = RenderVAE
     real = vae_class.encode
     monkeypatch.setattr(vae_class, "encode", lambda self, pixels: seen.append(len(pixels)) or real(self, pixels))
-    predict(plan_of(model_of(files, family, 7), held_for(family)).plan)
+    predict(plan_of(with_render(files, family, 7), held_for(family)).plan)
     assert seen == [9]
 
 
@@ -129,7 +105,7 @@ def test_windows_read_the_render_of_their_own_frames(files, monkeypatch):
     """In core's patch every window reads the first frames of the render."""
     from comfy_extras import nodes_model_patch
 
-    model = windowed(model_of(files, "vace", 7, frames=21))
+    model = windowed(with_render(files, "vace", 7, frames=21))
     plan = plan_of(model, held_for("vace", frames=21), scales={"text": 1.0}).plan
     taken = []
     real = nodes_model_patch.WanUni3CCnetPatch.build_controlnet_input
@@ -150,10 +126,26 @@ def test_windows_read_the_render_of_their_own_frames(files, monkeypatch):
 
 def test_a_camera_condition_is_said_to_be_the_renders(files):
     held = conditions([identity(1)], camera=True)
-    notes = plan_of(model_of(files, "vace", 7), held).taken.notes
+    notes = plan_of(with_render(files, "vace", 7), held).taken.notes
     assert [note.how for note in notes if note.facet == "camera"] == ["rendered"]
     with pytest.raises(module("control.errors").UserError, match="Camera"):
-        plan_of(model_of(files, "vace"), held)
+        plan_of(with_render(files, "vace"), held)
+
+
+@pytest.mark.parametrize("family", ["vace", "bernini-r"])
+def test_uni3cs_render_wins_over_one_along_the_path_and_that_is_said(files, family, monkeypatch):
+    """With what the model would render along: source and depth mean what they mean without a camera."""
+    who = [identity(1, mask_video=mask_video())] if family == "vace" else []
+    depth = 3 if family == "vace" else None  # Bernini-R reads one of them
+    without, held = (conditions(who, depth=depth, source=2, camera=camera) for camera in (False, True))
+    rendered = module("nodes.drivers.rendered")
+    monkeypatch.setattr(rendered, "remembered_rendering", lambda held: pytest.fail("something was rendered"))
+    model = with_render(files, family, 7)
+    plans = [plan_of(model, one) for one in (without, held)]
+    noise = noise_for(plans[0].plan)
+    assert torch.equal(predict(plans[1].plan, noise)[0], predict(plans[0].plan, noise)[0])
+    (note,) = [note for note in plans[1].taken.notes if note.facet == "camera"]
+    assert "The render of Uni3C moves the camera" in note.sentence and "nothing is rendered here" in note.sentence
 
 
 def test_the_model_of_cores_loader_reads_the_official_keys(files, tmp_path):

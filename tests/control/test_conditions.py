@@ -12,11 +12,16 @@ from comfyui_fulldit.control.conditions import (
     CONDITIONS,
     CameraCondition,
     Conditions,
+    ControlVideoCondition,
     DepthCondition,
     IdentityCondition,
+    KnownFramesCondition,
+    LowResCondition,
+    SoundCondition,
     SourceCondition,
     VideoSize,
 )
+from comfyui_fulldit.control.control_video import ControlVideo
 from comfyui_fulldit.control.depth import DepthClip
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.fit import Fit
@@ -55,12 +60,31 @@ def source(frames=17, height=32, width=48, **changes) -> SourceCondition:
     return SourceCondition(**{"frames": clip, **changes})
 
 
+def known(count=1, height=32, width=48, **changes) -> KnownFramesCondition:
+    return KnownFramesCondition(**{"images": np.full((count, height, width, 3), 0.25), **changes})
+
+
+def edges(kind="canny", **changes) -> ControlVideoCondition:
+    return ControlVideoCondition(videos=(ControlVideo(kind, source().frames, **changes),))
+
+
+def sound() -> SoundCondition:
+    return SoundCondition(values=np.linspace(0, 1, 17), rate=8.0)
+
+
+def lowres(frames=17, height=16, width=24) -> LowResCondition:
+    return LowResCondition(frames=np.full((frames, height, width, 3), 0.25))
+
+
 def everything() -> Conditions:
-    return Conditions(VIDEO, (source(), depth(), identity(), camera()))
+    return Conditions(VIDEO, (lowres(), sound(), edges(), known(), source(), depth(), identity(), camera()))
+
+
+NAMES = ("camera", "identity", "depth", "source", "known", "control", "sound", "lowres")
 
 
 def test_conditions_stand_in_the_order_of_the_registry_however_they_are_given():
-    assert everything().names == tuple(CONDITIONS) == ("camera", "identity", "depth", "source")
+    assert everything().names == tuple(CONDITIONS) == NAMES
 
 
 def test_any_subset_can_be_taken():
@@ -69,7 +93,7 @@ def test_any_subset_can_be_taken():
     assert everything().only("depth").names == ("depth",)
     assert everything().only(("depth", "camera")).names == ("camera", "depth")
     assert everything().only([]).names == ()
-    with pytest.raises(UserError, match="'audio' is unknown: choose among camera, identity, depth, source"):
+    with pytest.raises(UserError, match=f"'audio' is unknown: choose among {', '.join(NAMES)}"):
         everything().only(["audio"])
 
 
@@ -84,7 +108,9 @@ def test_two_conditions_of_one_kind_are_refused():
 
 
 def test_what_is_not_a_condition_is_refused():
-    with pytest.raises(UserError, match="class ndarray is not a condition; known are camera, identity, depth, source"):
+    with pytest.raises(
+        UserError, match="class ndarray is not a condition; known are camera, identity, depth, source, known"
+    ):
         Conditions(VIDEO, (np.zeros(3),))
 
 
@@ -115,6 +141,9 @@ def test_a_video_of_no_size_is_refused(field):
         (source(frames=13), "source video has 13 frames, the video 17"),
         (source(height=64), "source video is 48x64"),
         (source(strength=9), "The source has strength 9"),
+        (lowres(frames=13), "low-resolution video has 13 frames, the video 17"),
+        (lowres(height=48, width=72), "low-resolution video is 72x48.*the video 48x32: make the video at least"),
+        (lowres(width=16), "low-resolution video is 16x16.*fit it to the same proportions"),
         (camera(strength=9), "strength 9"),
         (depth(start=0.5, end=0.5), "The depth holds from 0.5 to 0.5"),
         (camera(start=-1), "The camera holds from -1"),
@@ -154,7 +183,7 @@ def test_holding_keeps_the_speed_and_stands_still_at_the_end():
 
 
 def test_another_length_is_refused_unless_asked():
-    with pytest.raises(UserError, match="33 frames, the video 17.*choose a fit in time"):
+    with pytest.raises(UserError, match="33 frames, the video 17.*set `fit_time`"):
         other().fitted(Fit())
 
 
@@ -223,5 +252,12 @@ def test_what_may_not_be_meant_is_warned_of():
     turned = camera(trajectory=preset("pan_left", amount=120))
     assert "turns by 120 degrees" in " ".join(turned.warnings())
     assert source(strength=0).warnings() == ["The strength of the source is 0, so it has no effect."]
-    unit = camera(trajectory=preset("truck_left").replace(unit="an unknown"))
-    assert "an unknown unit" in " ".join(unit.warnings())
+    unit = camera(trajectory=preset("truck_left", amount=4).replace(unit="an unknown"))
+    assert [text.split(";")[0] for text in unit.warnings()] == [
+        "The camera moves by 4.0 in an unknown unit",
+        "The camera's lengths are in an unknown unit",
+    ]
+    assert (
+        "lengths are in metre; FullDiT models take"
+        in camera(trajectory=preset("truck_left").replace(unit="metre")).warnings()[-1]
+    )

@@ -57,6 +57,12 @@ def test_a_display_window_that_begins_elsewhere_is_the_image(tmp_path):
     assert frame.shape == (32, 48) and np.array_equal(frame[2:10, 4:20], slope()[2:10, 4:20])
 
 
+def test_a_display_window_of_a_damaged_file_is_refused_before_it_is_filled(tmp_path):
+    write_exr(tmp_path / "a.exr", {"Z": slope()}, at=(0, 0), display=(0, 0, 2**20, 15))
+    with pytest.raises(UserError, match="1048577 x 16"):
+        read_exr(tmp_path / "a.exr", "Z")
+
+
 def test_a_window_beside_the_picture_leaves_nothing_known(tmp_path):
     write_exr(tmp_path / "a.exr", {"Z": slope()}, at=(500, 0), display=DISPLAY)
     assert np.isnan(open_depth(tmp_path / "a.exr", "metres").frame(0)).all()
@@ -178,5 +184,7 @@ def test_a_folder_of_meters_has_its_near_end_at_one_unless_told_otherwise(tmp_pa
     kind = build_parser().parse_args(["generate", "--depth", str(tmp_path)]).depth_kind
     values = load_depth(tmp_path, 5, 32, 48, kind).values
     assert kind == "auto" and values[0, 0, 0] == 1 and values[0, -1, -1] == 0
-    said = load_depth(tmp_path, 5, 32, 48, "disparity").recipe["warnings"]
+    with pytest.raises(UserError, match="channel 'Z' of .* holds distances by its name, but is said to be 'disparity'"):
+        load_depth(tmp_path, 5, 32, 48, "disparity")
+    said = load_depth(tmp_path, 5, 32, 48, "disparity", channel="Z").recipe["warnings"]
     assert any("'Z'" in text and "distances" in text for text in said)

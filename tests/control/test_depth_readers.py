@@ -96,7 +96,7 @@ def test_a_folder_of_one_image_is_a_clip_of_another_length(clips):
 
 
 def test_another_length_is_refused_resampled_or_held(clips):
-    with pytest.raises(UserError, match="clip.npy' has 5 frames, the video 9.*fit in time"):
+    with pytest.raises(UserError, match="clip.npy' has 5 frames, the video 9.*fit_time"):
         load_depth(clips / "clip.npy", 9, 32, 48)
     resampled = load_depth(clips / "clip.npy", 9, 32, 48, fit=Fit(time=TimeFit.RESAMPLE))
     assert "has 5 frames: it was resampled to 9." in resampled.recipe["warnings"][0]
@@ -144,3 +144,43 @@ def test_frames_are_picked_in_order_and_to_the_end():
 
     picked = [int(frame[0, 0]) for frame in pick_frames(frames(), np.array([0, 0, 2, 3]))]
     assert picked == [0, 0, 2, 3] and seen == [0, 1, 2, 3, 4]
+
+
+def room(unit: float, holes: bool = True) -> np.ndarray:
+    """Distances of a floor that comes nearer downward, (3, 24, 32): 0.8 to 6 meters in so many steps each."""
+    meters = np.linspace(6, 0.8, 24)[None, :, None] + 0.05 * np.arange(3)[:, None, None]
+    steps = np.round(np.broadcast_to(meters, (3, 24, 32)) * unit).astype(np.uint16)
+    if holes:
+        steps[:, 3:6, 3:9] = 0
+    return steps
+
+
+def write_whole(folder: Path, clip: np.ndarray, ending: str) -> Path:
+    folder.mkdir()
+    for number, frame in enumerate(clip):
+        cv2.imwrite(str(folder / f"{number}.{ending}"), frame)
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["png", "pgm"])
+@pytest.mark.parametrize(("unit", "holes"), [(1000, True), (1000, False), (500, True), (3000, True)])
+def test_whole_numbers_of_a_depth_camera_are_distances_and_that_is_said(tmp_path, unit, holes, ending):
+    clip = load_depth(write_whole(tmp_path / "d", room(unit, holes), ending), 3, 24, 32, "auto")
+    assert clip.recipe["kind"] == "depth"
+    assert clip.values[:, 0].mean() < 0.05 and clip.values[:, -1].mean() > 0.9  # the floor in front is near
+    said = " ".join(clip.recipe["warnings"])
+    assert "as depth cameras write distances" in said and ("0: unknown" in said) == holes and "'disparity'" in said
+    if holes:
+        assert clip.values[:, 3:6, 3:9].max() < 0.05  # unknown is far, as everywhere
+    near = load_depth(tmp_path / "d", 3, 24, 32, "disparity")
+    assert near.values[:, 0].mean() > near.values[:, -1].mean()  # the user's word counts
+
+
+@pytest.mark.parametrize("ending", ["png", "pgm"])
+@pytest.mark.parametrize(("low", "high", "is_said"), [(0, 65535, False), (9000, 65000, False), (5, 12000, True)])
+def test_whole_numbers_of_an_estimator_stay_nearness(tmp_path, low, high, is_said, ending):
+    """5 to 12000: a part of the range, with numbers nearer than any camera sees: what was assumed is said."""
+    clip = np.linspace(low, high, 24)[None, :, None] * np.ones((3, 1, 32))
+    found = load_depth(write_whole(tmp_path / "d", clip.astype(np.uint16), ending), 3, 24, 32, "auto")
+    assert found.values[:, 0].mean() < 0.05 and found.values[:, -1].mean() > 0.95
+    assert any("read as disparity" in text for text in found.recipe.get("warnings", [])) == is_said

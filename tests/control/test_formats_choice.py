@@ -207,3 +207,21 @@ def test_a_specification_chooses_camera_and_mirror(tmp_path):
     assert read_camera_path(str(file), 2)[0].c2w[1, 0, 3] == 0
     with pytest.raises(UserError, match="does not exist"):
         read_camera_path(f"{file}x,camera=2", 2, fit=Fit())
+
+
+@pytest.mark.parametrize("scale", [2.0, 0.01])
+def test_cameras_below_a_scaled_object_are_read_and_it_is_said(tmp_path, scale):
+    path = preset("arc_left", frames=4)
+    write_camera(path, tmp_path / "transforms.json", "transforms")
+    value = json.loads((tmp_path / "transforms.json").read_text())
+    for frame in value["frames"]:
+        for row in frame["transform_matrix"][:3]:
+            row[:3] = [number * scale for number in row[:3]]
+    (tmp_path / "transforms.json").write_text(json.dumps(value))
+    read = read_camera(tmp_path / "transforms.json")
+    assert read.c2w == pytest.approx(path.c2w, abs=1e-9)
+    assert f"scaled by {scale:g}" in read.notes[0]
+    value["frames"][1]["transform_matrix"][0][0] *= 3  # a shear is no scale
+    (tmp_path / "transforms.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match="not a rotation"):
+        read_camera(tmp_path / "transforms.json")

@@ -150,7 +150,7 @@ def test_double_and_backward_stamps_are_said(tmp_path):
     assert path.frames == 3 and path.notes == ("1 pose at the time of the pose before: left out.",)
     (tmp_path / "a.txt").write_text(realestate((0, 0.2, 0.1)))
     path = read_camera(tmp_path / "a.txt")
-    assert path.c2w[:, 0, 3] == pytest.approx([0, 0.2, 0.1]) and "do not increase" in path.notes[0]
+    assert path.c2w[:, 0, 3] == pytest.approx([0, 0.1, 0.2]) and "they were sorted" in path.notes[0]
 
 
 def test_numbers_that_are_no_frames_of_a_clip_do_not_make_a_flood_of_frames():
@@ -184,3 +184,9 @@ def test_steps_of_eight_and_nine_frames_keep_their_number_of_poses():
     assert even.frames == 16 and even.fps == pytest.approx(15 / seconds[-1])
     np.testing.assert_allclose(np.diff(even.c2w[:, 2, 3]), seconds[-1] / 15, rtol=1e-9)
     assert any("apart" in note for note in even.notes)
+
+
+def test_two_clips_whose_times_begin_again_are_not_woven_into_one(tmp_path):
+    (tmp_path / "a.txt").write_text(realestate((0.0, 0.1, 0.2, 0.001, 0.101, 0.201)))
+    path = read_camera(tmp_path / "a.txt")
+    assert path.frames == 6 and any("do not increase" in note for note in path.notes)

@@ -112,6 +112,17 @@ def test_headers_have_the_size_of_the_image(ending, channels):
         read_header(data[:kept])  # a header that is cut short is None or what stood before the cut, never an exception
 
 
+def test_a_directory_beyond_every_file_is_no_header():
+    """A TIFF of 64 bits, as a file of its own and as the EXIF data of a JPEG."""
+    far = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**64 - 2)
+    assert read_header(far + bytes(100)) is None
+    data = cv2.imencode(".jpg", np.zeros((24, 40, 3), np.uint8))[1].tobytes()
+    body = b"Exif\0\0" + far
+    assert read_header(data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(body)) + body + data[2:]) == ImageHeader(
+        24, 40
+    )
+
+
 def test_lossless_webp_is_measured():
     data = cv2.imencode(".webp", np.zeros((24, 40, 3), np.uint8), [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
     assert data[12:16] == b"VP8L" and read_header(data) == ImageHeader(24, 40)

@@ -12,7 +12,7 @@ from comfyui_fulldit.control import media
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.fit import Fit
 from comfyui_fulldit.control.identity.mask_files import read_mask_video
-from comfyui_fulldit.control.identity.mask_images import read_mask_image
+from comfyui_fulldit.control.identity.mask_images import read_labels, read_mask_image
 from comfyui_fulldit.control.load import read_identity
 
 cv2 = pytest.importorskip("cv2")
@@ -49,6 +49,13 @@ def write_palette(path, labels: np.ndarray, palette: list[int]) -> None:
 def write_colors(path, labels: np.ndarray, palette: list[int]) -> None:
     colors = np.array([list(color.to_bytes(3, "big")) for color in palette], np.uint8)
     media.write_image(path, colors[labels])
+
+
+def test_a_pixel_beyond_its_palette_is_background(tmp_path):
+    """A damaged file: decoders show such a pixel black, which is no color of this palette."""
+    write_palette(tmp_path / "m.png", np.where(bar(0), 1, 7).astype(np.uint8), [0xFF0000, 0x00FF00])
+    assert read_labels(tmp_path / "m.png").objects == {"1": 0x00FF00}
+    assert (read_mask_image(tmp_path / "m.png") == bar(0)).all()
 
 
 @pytest.mark.parametrize("value", [1, 3, 31])

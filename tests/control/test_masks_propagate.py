@@ -7,6 +7,7 @@ import pytest
 
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.identity.clip_flow import Clip
+from comfyui_fulldit.control.identity.evidence import DOUBTED, Evidence
 from comfyui_fulldit.control.identity.propagate import propagate
 from comfyui_fulldit.control.identity.shapes import Ellipse, rasterize
 from comfyui_fulldit.control.images import resize
@@ -143,3 +144,76 @@ def test_propagation_can_be_stopped_and_refuses_what_is_not_a_video():
         propagate(video, {0: masks[0], 2: masks[2]}, cancel=lambda: True)
     with pytest.raises(UserError, match="frames, height, width, 3"):
         propagate(video[0], {0: masks[0]})
+
+
+def test_masks_that_are_right_are_trusted():
+    video, masks = clip()
+    _, report = propagate(video, {0: masks[0]})
+    assert report.doubtful == () and report.warnings == () and report.trust.min() > 0.7
+
+
+def test_a_mask_that_stays_behind_is_doubted_from_there_on():
+    """From frame 4 on the disc is gone and the wall stands still: colors say that the mask lies on the wall."""
+    video, masks = clip()
+    wall = noise(1, (0.1, 0.2, 0.4), (0.5, 0.6, 0.9))
+    for number in range(4, FRAMES):
+        fade = max(0.0, 1 - 0.5 * (number - 3))
+        video[number] = fade * video[3] + (1 - fade) * np.roll(wall, -3, 1)[:, :W]
+    track, report = propagate(video, {0: masks[0]}, refine=False)
+    assert track[-1].any() and FRAMES - 1 in report.doubtful and min(report.doubtful) >= 4
+    assert f"frames {min(report.doubtful)}-8" in report.warnings[0] and "look there" in report.warnings[0]
+    # The same part of a longer video is named by its own numbers.
+    _, later = propagate(video, {0: masks[0]}, refine=False, first=100)
+    assert later.doubtful == report.doubtful and f"From frame {100 + min(report.doubtful)} on" in later.warnings[0]
+
+
+@pytest.mark.parametrize(("area", "is_doubted"), [(1.0, False), (1.66, True)])
+def test_a_mask_that_leaks_slowly_is_doubted_though_all_of_the_object_is_in_it(area, is_doubted):
+    """Six tenths are traced to the object: of a mask as large as it was, most of it; of one that grew, all of it."""
+    evidence = Evidence(0.61, 0.01, 0.06, color=0.36, growth=0.4, area=area, jumped=False)
+    assert (evidence.trust < DOUBTED) == is_doubted
+    # What came near has the object's colors.
+    assert Evidence(0.8, 0.0, 0.0, color=0.9, growth=1.0, area=3.5, jumped=False).trust > DOUBTED
+
+
+def moving_ground(frames: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Everything moves right alike; what is marked has the colors of the rest."""
+    ground = noise(5, (0.2, 0.3, 0.4), (0.7, 0.7, 0.6))
+    masks = [rasterize(Ellipse((0.4 + 0.01 * k, 0.5), (0.4, 0.6)), H, W) for k in range(frames)]
+    shifts = [int(round(0.01 * k * W)) for k in range(frames)]
+    return np.float32([np.roll(ground, shift, 1)[:, :W] for shift in shifts]), np.float32(masks)
+
+
+def test_where_colors_are_alike_flow_is_kept_if_color_eats_the_mask(monkeypatch):
+    from comfyui_fulldit.control.identity import walk
+
+    cv2 = pytest.importorskip("cv2")
+    video, masks = moving_ground()
+    monkeypatch.setattr(walk, "cut_by_color", lambda image, moved, anchor: cv2.erode(moved.mask, np.ones((5, 5))))
+    track, report = propagate(video, {0: masks[0]})
+    assert any("Flow alone was kept" in warning for warning in report.warnings)
+    assert iou(track[-1], masks[-1]) > 0.85 and report.doubtful == ()
+    # A video with no such disagreement has no such sentence.
+    monkeypatch.undo()
+    assert not any("kept" in warning for warning in propagate(video, {0: masks[0]})[1].warnings)
+
+
+def test_a_mask_that_halves_at_once_is_doubted(monkeypatch):
+    from comfyui_fulldit.control.identity import walk
+
+    video, masks = clip(7)
+    cut = walk.cut_by_color
+
+    def halved(image, moved, anchor):
+        mask = cut(image, moved, anchor)
+        if (moved.mask > 0.5).sum() > 1000 and not done:
+            done.append(1)
+            mask[:, : int(0.7 * mask.shape[1])] = 0
+        return mask
+
+    done: list[int] = []
+    monkeypatch.setattr(walk, "MIN_KEPT", 0.0)
+    monkeypatch.setattr(walk, "cut_by_color", halved)
+    monkeypatch.setattr("comfyui_fulldit.control.identity.evidence._MIN_TRACED", 100)
+    _, report = propagate(video, {0: masks[0]})
+    assert report.doubtful == (1, 2, 3, 4, 5, 6) and "at once" in report.warnings[0]

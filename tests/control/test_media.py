@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -280,7 +281,7 @@ def test_what_cannot_be_loaded_is_refused(arguments, says):
 
 
 def test_bad_arrays_are_refused(tmp_path):
-    np.save(tmp_path / "flat.npy", np.ones((4, 4)))
+    np.save(tmp_path / "flat.npy", np.ones(4))
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "large.npy", np.full((5, 8, 8), 255.0))
     media.write_image(tmp_path / "cup.png", clip(1)[0])
@@ -301,3 +302,28 @@ def test_frames_of_an_array_are_measured_before_they_are_read(tmp_path):
 
 def test_no_files_give_no_conditions():
     assert load(17, 32, 48).names == ()
+
+
+def test_a_gray_level_that_png_marks_as_transparent_is_alpha(tmp_path):
+    """Decoders leave it to the reader; palettes and colors come with it already."""
+    image = np.full((6, 8), 90, np.uint8)
+    image[2:4] = 7
+    media.write_image(tmp_path / "plain.png", image)
+    data = (tmp_path / "plain.png").read_bytes()
+    body = b"tRNS" + (7).to_bytes(2, "big")
+    chunk = (2).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    at = data.index(b"IDAT") - 4
+    (tmp_path / "marked.png").write_bytes(data[:at] + chunk + data[at:])
+    read = media.read_image(tmp_path / "marked.png")
+    assert read.shape == (6, 8, 4) and (read[..., 3] == (image != 7)).all()
+    assert read[0, 0, :3] == pytest.approx(90 / 255)
+
+
+def test_a_chunk_that_claims_more_than_the_file_is_refused_before_room_is_made(tmp_path):
+    media.write_image(tmp_path / "a.png", np.zeros((16, 16, 3)))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    at = data.index(b"IDAT") - 4
+    data[at : at + 4] = (0xFF00006F).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(UserError, match="truncated"):
+        media.read_image(tmp_path / "a.png")

@@ -82,3 +82,10 @@ def test_the_range_round_trips_through_json():
 def test_no_clips_are_refused():
     with pytest.raises(UserError, match="No camera path"):
         measure_motion_range([])
+
+
+def test_the_range_of_two_sets_of_clips_covers_both():
+    left, right = (measure_motion_range([preset(name, frames=9)]) for name in ("pan_left", "pan_right"))
+    both = left.joined(right)
+    assert both.pan == (left.pan[0], right.pan[1]) and both.clips == 2
+    assert both == measure_motion_range([preset(name, frames=9) for name in ("pan_left", "pan_right")])

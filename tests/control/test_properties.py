@@ -240,7 +240,7 @@ def test_speeds_of_a_known_movement():
         (lambda p: p.at([0.5], "cubic"), "choose one of linear, smooth, screw"),
         (lambda p: p.resample(0), "at least 1"),
         (lambda p: p.resample(fps=0), "positive"),
-        (lambda p: p.resample(5, fps=-1), "positive"),
+        (lambda p: p.resample(5, fps=-1), "a number above 0|positive"),
     ],
 )
 def test_invalid_arguments_are_refused(call, says):

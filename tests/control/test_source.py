@@ -49,7 +49,7 @@ def test_a_padded_video_is_black_at_the_edges():
 
 
 def test_another_length_is_refused_resampled_or_held():
-    with pytest.raises(UserError, match="source video has 9 frames, the video 5.*choose a fit in time"):
+    with pytest.raises(UserError, match="source video has 9 frames, the video 5.*set `fit_time`"):
         fitted(flag(9))
     red = flag(9)[:, 0, 0, 0]
     assert fitted(flag(9), Fit.of(time="resample")).frames[:, 0, 0, 0] == pytest.approx(red[::2])

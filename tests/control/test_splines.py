@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -255,15 +256,27 @@ def test_states_that_the_editor_writes_are_read():
         path_from_editor_state(text)
 
 
+def imported(path: Path, found: set[Path]) -> set[Path]:
+    """A module of the page and all of ours that are loaded with it."""
+    found.add(path)
+    for name in re.findall(r'(?m)^import .*?"(\.[^"]*)"', path.read_text(encoding="utf-8")):
+        target = (path.parent / name).resolve()
+        if target.is_relative_to(ROOT / "web") and target not in found:
+            imported(target, found)
+    return found
+
+
 def test_the_page_costs_little_until_the_editor_is_wanted():
-    """ComfyUI loads every .js below web/ at the start of the page: only the small one may be there."""
+    """ComfyUI loads every .js below web/ with the page: only a small one may be there, and what it imports."""
     scripts = list((ROOT / "web").rglob("*.js"))
     assert [path.name for path in scripts] == ["fulldit.js"]
-    assert scripts[0].stat().st_size < 10_000
-    text = scripts[0].read_text(encoding="utf-8")
-    assert "await import(module)" in text and 'from "./' not in text, "nothing is loaded with the page"
+    loaded = imported(scripts[0], set())
+    assert {path.parent.name for path in loaded} == {"web", "page", "shared"}, "nothing of the editors"
+    assert sum(path.stat().st_size for path in loaded) < 24_000
+    text = (ROOT / "web" / "page" / "editors.mjs").read_text(encoding="utf-8")
+    assert "import(module)" in text
     for editor in ("camera_path", "mask_painter"):
-        assert f'"./{editor}/attach.mjs"' in text and (ROOT / "web" / editor / "attach.mjs").is_file()
+        assert f'"../{editor}/attach.mjs"' in text and (ROOT / "web" / editor / "attach.mjs").is_file()
 
 
 def test_modules_of_the_page_stay_small():

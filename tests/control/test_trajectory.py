@@ -130,7 +130,9 @@ EYE = np.repeat(np.eye(3, 4)[None], 3, 0)
         (EYE, LENS * np.inf, {}, "intrinsics of frame 0"),
         (EYE, LENS * -1, {}, "positive"),
         (EYE, LENS * 640, {}, "normalized"),
-        (EYE, LENS, {"fps": 0}, "positive"),
+        (EYE, LENS, {"fps": 0}, "a number above 0"),
+        (EYE, LENS, {"fps": 12e9}, "at most 100,000"),
+        (EYE, LENS, {"fps": float("nan")}, "a number above 0"),
         (EYE, LENS, {"pixel_aspect": float("nan")}, "pixel aspect"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,8 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.fit import Fit
 from comfyui_fulldit.control.identity.mask_files import read_mask_video
 from comfyui_fulldit.control.load import load_depth, read_source
-from comfyui_fulldit.control.video_file import even_order
+from comfyui_fulldit.control.media import write_video
+from comfyui_fulldit.control.video_file import even_order, open_video
 
 av = pytest.importorskip("av")
 
@@ -204,3 +206,27 @@ def test_a_folder_that_lacks_frames_says_so(tmp_path):
     for number in (1, 2, 5):
         media.write_image(tmp_path / f"{number}.png", rising(3)[0])
     assert "lacks the frames 3, 4" in read_mask_video(tmp_path, 3, 32, 48, Fit())[1][0]
+
+
+@pytest.mark.parametrize("start", [b"RIFF", b"RIFF\0\0", b"\x1aE\xdf\xa3", b"\0\0\0\x18ftyp", b"\0\0\0"])
+def test_a_file_that_ends_in_its_first_bytes_is_one_sentence(tmp_path, start):
+    (tmp_path / "a.avi").write_bytes(start)
+    with pytest.raises(UserError, match="truncated"):
+        media.count_frames(tmp_path / "a.avi")
+
+
+def test_reading_holds_no_frames_until_the_next_collection(tmp_path):
+    """Frames that wait for the garbage collector would make a long clip cost more memory than a short one."""
+    left = []
+    for frames in (4, 40):
+        path = tmp_path / f"{frames}.mp4"
+        write_video(path, np.zeros((frames, 16, 16, 3), np.float32))
+        video = open_video(path)
+        gc.collect()
+        gc.disable()
+        try:
+            assert sum(1 for _ in video) == frames
+            left.append(gc.collect())
+        finally:
+            gc.enable()
+    assert left[0] == left[1]

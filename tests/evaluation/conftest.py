@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from comfyui_fulldit.control.conditions import Conditions
-from comfyui_fulldit.evaluation.control.judge import Judge, identities_of
 from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
 from comfyui_fulldit.models.config import FullDiTConfig
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
+from comfyui_fulldit.models.estimators.judge import Judge, identities_of
 
 SIZE = (5, 64, 96)
 

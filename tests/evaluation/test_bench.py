@@ -8,10 +8,10 @@ import torch
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.evaluation.control import benchmark as bench
 from comfyui_fulldit.evaluation.control.card import fill_card
-from comfyui_fulldit.evaluation.control.judge import METRICS
 from comfyui_fulldit.evaluation.control.scene_records import SceneRecords
 from comfyui_fulldit.evaluation.control.table import markdown_table
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
+from comfyui_fulldit.models.estimators.judge import METRICS
 from comfyui_fulldit.models.weights.fingerprint import weights_fingerprint
 
 KEYS = ["none", "camera", "identity", "depth", "camera+identity", "camera+depth", "identity+depth"]
@@ -33,6 +33,7 @@ def test_layout_and_pairs(benched):
         "identity_swap",
         "ratios",
         "targets",
+        "trials",
         "checkpoint",
         "scenes",
         "machine",
@@ -67,11 +68,11 @@ def test_goes_on_where_it_stopped(benched, stand_in, judge, tmp_path, monkeypatc
 
     real, seen = bench.SceneRun.record, []
 
-    def stops(run, masks):
+    def stops(run, *given):
         seen.append(run.scene.seed)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return real(run, masks)
+        return real(run, *given)
 
     monkeypatch.setattr(bench.SceneRun, "record", stops)
     with pytest.raises(KeyboardInterrupt):
@@ -117,7 +118,7 @@ def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, t
     """A run that was stopped leaves what it measured; a run of other settings begins anew."""
     settings, seen = {"scenes": 2, "steps": 3}, []
 
-    def stops(run, masks):
+    def stops(run, *given):
         seen.append(run.scene.seed)
         if len(seen) == 2:
             raise KeyboardInterrupt
@@ -128,7 +129,7 @@ def test_figures_of_other_settings_are_not_taken_over(change, stand_in, judge, t
     with pytest.raises(KeyboardInterrupt):
         bench.run_control(**settings, pipeline=stand_in, judge=judge, json=path)
     stand_in.truth.clear()
-    monkeypatch.setattr(bench.SceneRun, "record", lambda run, masks: seen.append(run.scene.seed) or 1 / 0)
+    monkeypatch.setattr(bench.SceneRun, "record", lambda run, *given: seen.append(run.scene.seed) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench.run_control(**{**settings, **change}, pipeline=stand_in, judge=judge, json=path)
     assert seen[2] == seen[0]

@@ -87,6 +87,17 @@ def test_rays_become_colors_moments_left_and_directions_right():
     assert sheet.shape[1:] == (300, 3) and sheet.std() > 0.05
 
 
+def test_a_narrow_sheet_of_rays_shows_as_many_as_there_is_room_for():
+    rays = np.zeros((9, 6, 40, 40))
+    rays[:, 5] = 1.0
+    for width in (96, 110, 140, 300):
+        sheet = plucker_plot.draw_plucker_sheet(rays, columns=6, width=width)
+        blue = np.isclose(sheet, [0.5, 0.5, 1]).all(-1)
+        assert sheet.shape[1] == width and 1 <= len(np.flatnonzero(np.diff(blue.any(0).astype(int)) > 0)) <= 6
+    with pytest.raises(UserError, match="95 pixels wide; 96 or more were expected"):
+        plucker_plot.draw_plucker_sheet(rays, width=95)
+
+
 def test_rays_with_other_channels_are_refused():
     with pytest.raises(UserError, match="6, height, width"):
         plucker_plot.draw_plucker_frames(np.zeros((3, 5, 4, 5)))

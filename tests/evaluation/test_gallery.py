@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from comfyui_fulldit.cli import build_parser
+from comfyui_fulldit.control.ablations import ablations
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.control.media import read_image
-from comfyui_fulldit.evaluation.control.ablations import ablations
 from comfyui_fulldit.evaluation.control.gallery import ALL_CONDITIONS, MOST_BYTES, run_gallery, side_by_side
 from comfyui_fulldit.view.animation import write_animation
 

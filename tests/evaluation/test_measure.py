@@ -8,8 +8,10 @@ import torch
 
 from comfyui_fulldit.control.conditions import CameraCondition, Conditions, IdentityCondition, VideoSize
 from comfyui_fulldit.control.fit import Fit
-from comfyui_fulldit.evaluation.control.judge import METRICS, Judge, identities_of
+from comfyui_fulldit.control.images import resize_clip
+from comfyui_fulldit.evaluation.held_out_scenes import held_out_scenes
 from comfyui_fulldit.models.estimators.estimators_file import Estimators
+from comfyui_fulldit.models.estimators.judge import METRICS, Judge, identities_of
 from comfyui_fulldit.scenes import HELD_OUT_SEED
 
 
@@ -23,10 +25,18 @@ def test_held_out_scenes_are_held_out_and_say_nothing_of_their_conditions(scenes
         assert not {"red", "green", "blue", "yellow", "left", "right", "camera"} & set(words)
 
 
-def test_every_figure_is_measured_on_the_truth(judge, scenes):
-    found = judge.measure(scenes[0].frames, scenes[0].conditions)
+def test_every_figure_is_measured_on_the_truth(judge):
+    (scene,) = held_out_scenes(1, 5, 64, 96, names=("camera", "identity", "depth", "known", "control"))
+    found = judge.measure(scene.frames, scene.conditions)
+    assert found.values["known_psnr"] == 100, "the truth is what is known"
+    assert set(judge.agreement(scene.frames, scene.conditions.only(["known"]))) == {"known_psnr"}
+    larger = resize_clip(scene.frames, 128, 192)
+    assert 25 < judge.measure(larger, scene.conditions).values["known_psnr"] < 100
     assert set(found.values) == set(METRICS)
-    assert all(np.isfinite(value) for value in found.values.values())
+    measured = {name: value for name, value in found.values.items() if value is not None}
+    missing = {name for name in set(METRICS) - set(measured) if not name.startswith("own_error_")}
+    assert missing == {"sound_match"}, "not every kind of control video is in a clip, and no sound in world 2"
+    assert all(np.isfinite(value) for value in measured.values())
     assert found.failed == []
 
 
@@ -35,6 +45,19 @@ def test_what_is_not_asked_is_not_measured(judge, scenes):
     assert {name for name, value in found.items() if value is not None} == {"smoothness", "dynamic_degree"}
     assert judge.agreement(scenes[0].frames, Conditions(VideoSize(5, 64, 96))) == {}
     assert set(judge.agreement(scenes[0].frames, scenes[0].conditions.only(["depth"]))) == {"depth_mae"}
+
+
+def test_only_what_is_wanted_is_estimated_and_the_figures_are_the_same(judge, scenes, monkeypatch):
+    one, asked = scenes[1], ("depth_mae", "mask_iou")
+    everything = judge.measure(one.frames, one.conditions).values
+
+    def fail(*args):
+        raise AssertionError("nobody asked for it")
+
+    for name in ("camera_path", "likeness"):
+        monkeypatch.setattr(judge, name, fail)
+    found = judge.measure(one.frames, one.conditions, asked).values
+    assert found == {name: everything[name] for name in asked}
 
 
 def test_accuracy_of_a_single_identity_is_one_look_and_not_told(judge, scenes):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from comfyui_fulldit.evaluation import metrics
+from comfyui_fulldit.models.estimators import metrics
 
 
 def turned(angles, positions=None):
@@ -47,6 +47,26 @@ def test_the_depth_error_is_on_the_scale_of_bytes():
     assert metrics.depth_mae(np.full((1, 2, 2), 0.5), np.full((1, 2, 2), 0.4)) == pytest.approx(25.5)
 
 
+def test_every_pixel_belongs_to_the_nearest_mask_of_its_frame():
+    draw = np.random.default_rng(0)
+    masks = draw.random((3, 6, 9, 13)) > 0.95
+    masks[:, 0] = False  # nobody is there
+    masks[:2, 1], masks[2, 1, 4, 4] = False, True  # one is alone
+    found = metrics.nearest_slot(masks)
+    rows, columns = np.mgrid[:9, :13]
+    for frame in range(6):
+        distances = np.full((3, 9, 13), np.inf)
+        for slot in range(3):
+            for row, column in np.argwhere(masks[slot, frame]):
+                away = np.maximum(abs(rows - row), abs(columns - column))
+                distances[slot] = np.minimum(distances[slot], away)
+        if not masks[:, frame].any():
+            assert (found[frame] == -1).all()
+            continue
+        chosen = np.take_along_axis(distances, found[frame][None], 0)[0]
+        assert (chosen == distances.min(0)).all()
+
+
 def test_an_object_counts_for_the_slot_whose_mask_is_nearest():
     masks = np.zeros((2, 1, 8, 16), bool)
     masks[0, 0, 2:6, 1:5] = True
@@ -84,3 +104,17 @@ def test_means_leave_out_values_that_were_not_measured():
     assert metrics.mean_and_error([1.0, None, 3.0]) == (2.0, 1.0, 2)
     assert metrics.mean_and_error([None]) == (None, None, 0)
     assert metrics.mean_and_error([4.0]) == (4.0, None, 1)
+
+
+def test_psnr_of_what_is_known_counts_the_mask_alone():
+    target = np.full((2, 4, 6, 3), 0.5, np.float32)
+    estimate = target.copy()
+    estimate[:, :, :3] += 0.1
+    estimate[:, :, 3:] += 0.01
+    left = np.zeros((1, 4, 6), np.float32)
+    left[..., :3] = 1
+    assert metrics.masked_psnr(estimate, target, left) == pytest.approx(20, abs=1e-4)
+    assert metrics.masked_psnr(estimate, target, 1 - left) == pytest.approx(40, abs=1e-3)
+    assert metrics.masked_psnr(estimate, target) == pytest.approx(-10 * np.log10((0.01 + 0.0001) / 2), abs=1e-4)
+    assert metrics.masked_psnr(target, target) == 100
+    assert metrics.masked_psnr(estimate, target, 0 * left) is None

@@ -5,9 +5,15 @@ import pytest
 
 from comfyui_fulldit.control.conditions import CameraCondition, DepthCondition
 from comfyui_fulldit.control.identity.shapes import Ellipse, rasterize
-from comfyui_fulldit.evaluation.control.benchmark import shared_area
-from comfyui_fulldit.evaluation.control.judge import identities_of
-from comfyui_fulldit.evaluation.control.painted_masks import CORNERS, outlines, painted, painted_keys, painted_track
+from comfyui_fulldit.evaluation.control.painted_masks import (
+    CORNERS,
+    outlines,
+    painted,
+    painted_keys,
+    painted_track,
+    shared_area,
+)
+from comfyui_fulldit.models.estimators.judge import identities_of
 
 SIZE = (64, 96)
 

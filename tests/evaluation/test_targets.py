@@ -8,12 +8,14 @@ import pytest
 
 from comfyui_fulldit.cli import main
 from comfyui_fulldit.control.errors import UserError
-from comfyui_fulldit.evaluation.control.benchmark import condition_sets
-from comfyui_fulldit.evaluation.control.judge import HIGHER_IS_BETTER, METRICS
 from comfyui_fulldit.evaluation.control.ratios import ALL, ratios_of_result
 from comfyui_fulldit.evaluation.control.summary import key_of, summarize
 from comfyui_fulldit.evaluation.control.targets import NAMES, read_result, run_targets, targets, targets_table
-from comfyui_fulldit.evaluation.metrics import ratio_and_error
+from comfyui_fulldit.evaluation.control.trial_figures import FIGURE_NAMES
+from comfyui_fulldit.evaluation.control.trial_table import trial_lines
+from comfyui_fulldit.evaluation.control.trials import condition_sets
+from comfyui_fulldit.models.estimators.judge import HIGHER_IS_BETTER, METRICS
+from comfyui_fulldit.models.estimators.metrics import ratio_and_error
 
 FLOOR = {
     "rot_err": 0.5,
@@ -96,7 +98,7 @@ def test_ratio_of_means_and_its_error():
 
 
 def test_every_figure_has_a_name():
-    assert set(NAMES) == set(METRICS)
+    assert set(NAMES) == {*METRICS, *FIGURE_NAMES}
 
 
 def test_lines_by_hand(seen):
@@ -133,6 +135,46 @@ def test_dynamic_degree_has_two_bounds():
     assert one["value"] == pytest.approx(1.5, abs=0.01) and one["met"] is False and one["target"] == "0.7 to 1.3"
 
 
+def tried(figures, **rows):
+    """One scene's trial: rows and references by name, each with the same value or a dictionary of its own."""
+    each = {name: {f: one[f] if isinstance(one, dict) else one for f in figures} for name, one in rows.items()}
+    references = {name: each.pop(name) for name in ("truth", "vae", "other", "unchanged") if name in each}
+    return {"rows": {key.replace("_and_", "+"): row for key, row in each.items()}, "references": references}
+
+
+def test_known_frames_and_source_videos_have_lines_where_they_were_measured(seen):
+    assert not [line for line in targets(seen) if line["group"] == "further"]
+    given = records(SHARES)
+    for record in given:
+        floor = {"truth": {"known_psnr": 100, "cam_mc": 1.0}, "vae": {"known_psnr": 25.0, "cam_mc": 1.2}, "other": 5.0}
+        known = {"none": 12.0, "camera": {"known_psnr": 12.0, "cam_mc": 1.5}, "known": 24.5}
+        both = {"known_psnr": 24.5, "cam_mc": 1.4}
+        start = tried(("known_psnr", "cam_mc"), **floor, **known, camera_and_known=both)
+        rows = {"none": {"cam_mc": 4.0, "scene_looks": 0.8}, "camera": 1.5, "source": 2.0}
+        both = {"cam_mc": 1.9, "scene_looks": 0.2}
+        ends = {
+            "truth": {"cam_mc": 1.0, "scene_looks": 0.0},
+            "vae": {"cam_mc": 1.0, "scene_looks": 0.05},
+            "other": 1.0,
+            "unchanged": 7.0,
+        }
+        reshot = tried(("cam_mc", "scene_looks"), **ends, **rows, camera_and_source=both)
+        record["trials"] = {"known.start": start, "source.reshot": reshot}
+    result = result_of(given)
+    lines = [line for line in targets(result) if line["group"] == "further"]
+    # 0.5 dB; 0.4 of 0.5 from the truth's floor; 0.9 of 3; 0.2 of another scene's 1.
+    assert [round(line["value"], 6) for line in lines] == [0.5, 0.8, 0.3, 0.2]
+    assert all(line["met"] for line in lines) and "dB" in lines[0]["line"] and "below what the VAE" in lines[0]["line"]
+    table = "\n".join(trial_lines(result["trials"]))
+    assert "0.5 ± 0.0 dB below the VAE |" in table and "0.80 ± 0.00 of the camera alone |" in table
+    assert (
+        "| 1.000 ± 0.000 | 7.000 ± 0.000 | 0.20 ± 0.00 of another scene's |" in table
+        and "0.30 ± 0.00 left of none |" in table
+    )
+    given[0]["trials"]["known.start"]["references"]["vae"]["known_psnr"] = 40.0
+    assert of(targets(result_of(given)), "dB of")["met"] is False
+
+
 def test_unseen_of_seen(seen):
     unseen = result_of(records({**SHARES, "camera": 0.35, "depth": 0.8}, seed=1), "unseen")
     lines = targets(seen, unseen)
@@ -145,6 +187,7 @@ def test_unseen_of_seen(seen):
         ({"scenes": {**unseen["scenes"], "family": "seen"}}, "families"),
         ({"checkpoint": {"file": "x", "fingerprint": "0" * 16}}, "different weights"),
         ({"scenes": {**unseen["scenes"], "steps": 10}}, "differ in steps"),
+        ({"results": {}}, "the row 'own'"),
         ({"scenes": {**unseen["scenes"], "world": 2}}, "differ in world"),
     ):
         with pytest.raises(UserError, match=words):
@@ -226,6 +269,8 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
         "2",
         "--masks",
         "painted",
+        "--rows",
+        "own,known.first",
         "--first-frame-pass",
         "0.5",
         "--card",
@@ -244,6 +289,8 @@ def test_bench_control_on_the_command_line(seen, tmp_path, capsys, monkeypatch):
         "json": None,
         "family": "seen",
         "masks": "painted",
+        "rows": "own,known.first",
+        "world": 2,
         "first_frame_pass": 0.5,
         "vae": "v",
         "estimators": "e",

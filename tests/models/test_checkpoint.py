@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.text import LENGTH, TextEncoder, tokenize
 from comfyui_fulldit.models.families.presets import PRESETS
-from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_config, save_model
+from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, named_path, read_config, save_model
 from comfyui_fulldit.models.weights.tensor_file import read_metadata, read_tensors, write_tensors
 
 from .nets import conditions, latent, randomized, small, words
@@ -216,3 +218,27 @@ def test_weights_of_words_change_these_words_alone(text):
     weighted = text(ids, weights)
     assert (weighted[0, 0] - plain[0, 0]).abs().max() > 1e-3
     assert torch.allclose(weighted[0, 3:], plain[0, 3:], atol=1e-6)
+
+
+def test_the_faster_kin_of_the_embedded_model_is_the_same_network_used_otherwise():
+    """It is of before the known frames, the source and the control videos, whose streams it lacks."""
+    own, fast = (read_config(embedded_path(name)) for name in ("fulldit_mini", "fulldit_mini_few_steps"))
+    assert (fast.steps, fast.guidance, fast.first_frame_pass) == (6, 1.0, 0.0)
+    same = {"steps": own.steps, "guidance": own.guidance, "first_frame_pass": own.first_frame_pass}
+    assert replace(fast, **same, streams=own.streams) == own
+    assert set(fast.streams) < set(own.streams) and fast.conditions == ("camera", "identity", "depth")
+    model, _, _ = load_model(embedded_path("fulldit_mini_few_steps"))
+    before = load_model(embedded_path("fulldit_mini"))[0].state_dict()
+    apart = {
+        name: float((value - before[name]).norm() / before[name].norm()) for name, value in model.state_dict().items()
+    }
+    assert max(apart.values()) > 0 and apart["blocks.0.self_attn.q.weight"] < 0.5, "it was trained on, not anew"
+
+
+def test_weights_are_named_bare_or_by_their_path(tmp_path, monkeypatch):
+    assert named_path("fulldit_mini") == embedded_path("fulldit_mini")
+    assert named_path("some/fulldit_mini.safetensors") == Path("some/fulldit_mini.safetensors")
+    assert named_path("fulldit_huge") == Path("fulldit_huge")
+    monkeypatch.chdir(tmp_path)
+    Path("fulldit_mini").write_bytes(b"")
+    assert named_path("fulldit_mini") == Path("fulldit_mini"), "a file that is there comes first"

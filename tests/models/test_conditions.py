@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from comfyui_fulldit.control.control_video import KINDS
 from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.backbone.initialize import initialize
 from comfyui_fulldit.models.backbone.positions import apply_rope, grid, make_rope, stream_positions
 from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.camera_features import CAMERA_MEAN, CAMERA_SCALE, camera_features
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
+from comfyui_fulldit.models.config import FIRST_STREAMS
 
 from .nets import GEOMETRY, apart, conditions, latent, randomized, small, words
 
@@ -56,8 +58,10 @@ def test_memory_holds_for_every_time_prompt_and_batch():
 @torch.no_grad()
 def test_gradients_reach_every_condition_weight():
     with torch.enable_grad():
-        model = randomized(small())
-        model(latent(), T, words(model.config), conditions()).square().mean().backward()
+        model = randomized(small(streams=(*FIRST_STREAMS, *KINDS, "sound")))
+        controls = [Stream(kind, torch.randn(1, 16, 3, 4, 6)) for kind in KINDS]
+        given = replace(conditions(), streams=(*conditions().streams, *controls, Stream("sound", torch.randn(1, 3, 8))))
+        model(latent(), T, words(model.config), given).square().mean().backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.abs().sum() > 0, name
 
@@ -221,7 +225,7 @@ def test_windows_slice_every_stream():
 @torch.no_grad()
 def test_refusals():
     with pytest.raises(UserError, match="no condition stream"):
-        Stream("sound", torch.zeros(1, 3, 68))
+        Stream("smell", torch.zeros(1, 3, 68))
     with pytest.raises(UserError, match="5 features, expected a multiple of 17"):
         Stream("camera", torch.zeros(1, 3, 5))
     with pytest.raises(UserError, match="slot"):
@@ -247,3 +251,16 @@ def test_odd_sides_are_padded():
     x = torch.randn(1, 16, 2, 5, 7)
     given = ConditionStreams((Stream("depth", x), Stream("identity_map", x)), (2, 5, 7))
     assert model(x, T, words(model.config), given).shape == x.shape
+
+
+def test_ropes_are_kept_within_a_bound_of_bytes(monkeypatch):
+    from comfyui_fulldit.models.backbone import positions as module
+
+    monkeypatch.setattr(module, "MAX_ROPE_BYTES", 10_000)
+    ropes = module.RopeCache(16)
+    made = [ropes(module.grid(range(10 + k), [0], [0]), (k,), "cpu", {}) for k in range(20)]
+    assert 5_000 < ropes.nbytes <= 10_000
+    again = ropes(module.grid(range(29), [0], [0]), (19,), "cpu", {})
+    assert again[0] is made[19][0]  # the newest are kept
+    large = ropes(module.grid(range(1000), [0], [0]), ("large",), "cpu", {})
+    assert large[0].shape[0] == 1000 and ropes.nbytes == large[0].nbytes * 2

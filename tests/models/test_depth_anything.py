@@ -18,7 +18,7 @@ from comfyui_fulldit.models.estimators.depth_anything import (
     load_depth_anything,
     prepare,
 )
-from comfyui_fulldit.models.estimators.depth_anything_download import MODELS, missing_model
+from comfyui_fulldit.models.estimators.depth_anything_download import MODELS, check_pinned, missing_model
 from comfyui_fulldit.models.estimators.depth_anything_keys import is_original
 from comfyui_fulldit.models.weights.downloads import RemoteFile, RemoteModel
 
@@ -196,10 +196,18 @@ def test_a_missing_pinned_model_says_what_it_is_and_how_to_get_it(tmp_path):
 def test_a_missing_unpinned_model_is_looked_up_when_the_user_asks(hub, tmp_path):
     model = RemoteModel(hub.repository, "MIT", (RemoteFile("config.json"), RemoteFile("model.safetensors")))
     message = str(missing_model(model, tmp_path, ask_hub=False))
-    assert "download to 'ask'" in message and "SHA-256 of" not in message and hub.questions == 0
+    assert "is not pinned" in message and "download to 'ask'" in message and hub.questions == 0
     message = str(missing_model(model, tmp_path, ask_hub=True))
     assert hub.repository in message and "3.1 MB" in message and "MIT" in message and hub.questions == 1
     assert hub.sha256("model.safetensors") in message and not any(tmp_path.iterdir())
+    assert f"https://huggingface.co/{model.repository}" in message and str(tmp_path / model.folder) in message
+
+
+def test_only_what_is_pinned_is_downloaded(tmp_path):
+    check_pinned(MODELS["Small"], tmp_path)
+    for name in ("Base", "Large"):
+        with pytest.raises(UserError, match=f"{name}-hf is not pinned.*yourself, and put them into"):
+            check_pinned(MODELS[name], tmp_path)
 
 
 def test_a_missing_model_says_why_the_hub_cannot_be_asked(hub, tmp_path):

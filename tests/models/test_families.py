@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from comfyui_fulldit.control.control_video import KINDS
 from comfyui_fulldit.models.families.about import about_family
 from comfyui_fulldit.models.families.family import FACETS, Family
 from comfyui_fulldit.models.families.matrix import (
@@ -79,6 +80,8 @@ def test_the_scales_have_the_names_that_the_drivers_ask_for():
         "vace": {"text"},
         "phantom": {"identity", "text"},
         "recammaster": {"text"},
+        "omnicamera": {"camera", "text"},
+        "scail-2": {"text"},
         "fun-camera": {"text"},
         "fun-control": {"text"},
         "wan-depth-lora": {"text"},
@@ -94,6 +97,8 @@ def test_the_row_of_fulldit_is_the_embedded_checkpoint():
     assert (settings.steps, settings.shift, settings.scales["text"]) == (config.steps, config.shift, config.guidance)
     assert (settings.frames, settings.height, settings.width) == (config.frames, config.height, config.width)
     assert FAMILIES["fulldit"].most_identities == config.slots
+    facets = {facet for facet in FACETS if facet != "mask" and FAMILIES["fulldit"].support(facet).taken}
+    assert facets == set(config.conditions) and set(KINDS) - set(config.streams) == {"pose"}
 
 
 def test_a_name_stands_for_one_file_only():
@@ -123,20 +128,24 @@ def test_the_sizes_of_files_are_those_of_their_weights(name, shapes):
 
 def test_those_that_take_a_facet_as_it_is_meant_come_first():
     assert {facet: [family.id for family in families_that_take(facet)] for facet in FACETS} == {
-        "camera": ["fulldit", "recammaster", "fun-camera"],
-        "identity": ["fulldit", "bernini-r", "phantom", "vace", "fun-control"],
-        "mask": ["fulldit", "vace"],
+        "camera": ["fulldit", "recammaster", "omnicamera", "fun-camera", "bernini-r", "vace", "fun-control"],
+        "identity": ["fulldit", "bernini-r", "phantom", "scail-2", "vace", "fun-control"],
+        "mask": ["fulldit", "scail-2", "vace"],
         "depth": ["fulldit", "vace", "wan-depth-lora", "fun-control", "bernini-r"],
-        "source": ["bernini-r", "recammaster", "vace", "fun-camera", "fun-control"],
+        "source": ["fulldit", "bernini-r", "recammaster", "omnicamera", "scail-2", "vace", "fun-camera", "fun-control"],
+        "known": ["fulldit", "vace"],
+        "control": ["fulldit", "vace", "fun-control"],
     }
     with pytest.raises(LookupError, match="sound"):
         families_that_take("sound")
 
 
 def test_other_models_are_named_in_a_part_of_a_sentence():
-    assert other_models("camera") == "FullDiT, ReCamMaster and Wan Fun Camera"
-    assert other_models("source") == "Bernini-R and ReCamMaster; VACE, Wan Fun Camera and Wan Fun Control in part"
-    assert other_models("identity") == "FullDiT, Bernini-R and Phantom; VACE and Wan Fun Control in part"
+    assert other_models("camera") == (
+        "FullDiT, ReCamMaster, OmniCamera and Wan Fun Camera; Bernini-R, VACE and Wan Fun Control by rendering"
+    )
+    assert other_models("mask") == "FullDiT and SCAIL-2; VACE in part"
+    assert other_models("identity") == "FullDiT, Bernini-R, Phantom and SCAIL-2; VACE and Wan Fun Control in part"
     assert set(FACET_NAMES) == set(FACETS)
 
 
@@ -150,7 +159,7 @@ def test_the_depth_lora_changes_what_a_model_takes():
     assert (wan_t2v.support("depth").how, wan_t2v.support("depth", depth_lora=True).how) == ("refused", "native")
     assert (phantom.support("depth").how, phantom.support("depth", depth_lora=True).how) == ("refused", "part")
     assert phantom.support("identity", depth_lora=True) == phantom.support("identity")
-    assert FAMILIES["vace"].support("camera", depth_lora=True).how == "refused"
+    assert FAMILIES["vace"].support("camera", depth_lora=True).how == "rendered"
 
 
 def names_of(*arguments) -> list[str]:

@@ -42,7 +42,7 @@ def test_the_table_names_every_family(capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     rows = {line[:34].strip(): line[34:].split("  ") for line in text.splitlines()}
-    assert [cell.strip() for cell in rows["Phantom"] if cell.strip()] == ["no", "yes", "no", "no", "no"]
+    assert [cell.strip() for cell in rows["Phantom"] if cell.strip()] == ["no", "yes", "no", "no", "no", "no", "no"]
     assert all(family.name in text for family in FAMILIES.values())
 
 
@@ -66,7 +66,8 @@ def test_a_file_is_described_with_what_belongs_to_it(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "which is a guess" in text and "identity: yes." in text and "\nVACE\n" not in text
     assert (
-        "For a camera path: FullDiT, ReCamMaster and Wan Fun Camera.\n" in text and "For reference images" not in text
+        "For a camera path: FullDiT, ReCamMaster, OmniCamera and Wan Fun Camera; Bernini-R, VACE and" in text
+        and "For reference images" not in text
     )
     assert f"vae/{NAME} (254 MB, Apache-2.0)" in text and "https://huggingface.co/" in text
     assert main(["models", str(path), "--json"]) == 0

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 
 import pytest
 import torch
 
+from comfyui_fulldit.control.errors import UserError
 from comfyui_fulldit.models.families.detect import detect, detect_file
 from comfyui_fulldit.models.families.matrix import FAMILIES
+from comfyui_fulldit.models.families.model_files import PICKLE_TO_SAFETENSORS
 from comfyui_fulldit.models.families.rules import RULES, Keys
 from comfyui_fulldit.models.weights.checkpoint import embedded_path
 from comfyui_fulldit.models.weights.key_maps import PREFIXES, to_diffusers
-from comfyui_fulldit.models.weights.tensor_file import write_tensors
+from comfyui_fulldit.models.weights.tensor_file import read_tensors, write_tensors
 
 from . import wan_shapes as wan
 from .wan_shapes import LARGE, MIDDLE, SMALL, t2v
@@ -26,6 +31,16 @@ MODELS = [
     ("omnicamera", wan.with_camera_layers(t2v(**MIDDLE, channels=48, out=48), 3072, range(0, 30, 5)), "omnicamera"),
     ("omnicamera, partial", wan.with_camera_layers({}, 3072, range(0, 30, 5)), "omnicamera"),
     ("lingbot-world", wan.lingbot(), "lingbot-world"),
+    (
+        "ltx",
+        {"patchify_proj.weight": (4096, 128), "adaln_single.emb.timestep_embedder.linear_1.bias": (4096,)},
+        "ltx",
+    ),
+    (
+        "minimax h3",
+        {"video_patch_proj.weight": (5120, 96), "audio_patch_proj.weight": (5120, 64)},
+        "minimax-h3",
+    ),
     ("stand-in", wan.stand_in(), "stand-in"),
     ("steadydancer", wan.steadydancer(), "steadydancer"),
     ("bindweave", wan.bindweave(), "bindweave"),
@@ -103,6 +118,42 @@ def test_size_and_channels_are_read():
     # The partial file of OmniCamera has its last block at 25.
     found = detect(BY_NAME["omnicamera, partial"])
     assert (found.dim, found.layers, found.in_channels) == (3072, 26, 0)
+
+
+def test_a_model_made_from_recammaster_says_what_is_not_used():
+    shapes = BY_NAME["recammaster"]
+    assert "not used" not in detect(shapes).sentence
+    found = detect(shapes | {"blocks.0.memory.weight": (1536, 1536), "memory_embedding.weight": (1536, 16, 1, 4, 4)})
+    assert found.family == "recammaster"
+    assert "holds 2 weights that ReCamMaster does not have, such as blocks.0.memory.weight" in found.sentence
+    assert "Memory-V2V" in found.sentence
+
+
+def test_pickles_are_told_by_their_names_and_never_opened(tmp_path):
+    """What the authors of three models publish, and one that nothing is known of."""
+    said = {}
+    for name in ("Stand-In_wan2.1_T2V_14B.ckpt", "joint_params_step61000.pth", "memoryv2v.ckpt", "mine.ckpt"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 a zip of pickles")
+        with pytest.raises(UserError, match="can run any code when it is loaded, so it is not") as error:
+            detect_file(tmp_path / name)
+        said[name.split("_")[0].split(".")[0]] = str(error.value)
+    assert "By its name it is Stand-In, which is not driven here either way" in said["Stand-In"]
+    assert "For identities use Bernini-R or Phantom" in said["Stand-In"] and "save_file" not in said["Stand-In"]
+    assert "By its name it is OmniCamera. Convert it once, outside of ComfyUI: python -c" in said["joint"]
+    assert "By its name it is ReCamMaster." in said["memoryv2v"]
+    assert "By its name" not in said["mine"] and "weights_only=True" in said["mine"]
+
+
+def test_the_line_that_converts_a_pickle_does_so(tmp_path):
+    """As a shell runs it, on a checkpoint of tensors; one with code in it is refused by PyTorch."""
+    torch.save({"blocks.0.projector.bias": torch.arange(3.0)}, tmp_path / "a.pth")
+    line = PICKLE_TO_SAFETENSORS.replace("python", shlex.quote(sys.executable), 1)
+    for given in ("IN", "OUT.safetensors"):
+        line = line.replace(
+            f" {given}", " " + shlex.quote(str(tmp_path / ("a.pth" if given == "IN" else "b.safetensors")))
+        )
+    subprocess.run(line, shell=True, check=True, timeout=100)
+    assert read_tensors(tmp_path / "b.safetensors")["blocks.0.projector.bias"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

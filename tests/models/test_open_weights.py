@@ -209,3 +209,11 @@ def test_weights_of_image_to_video_or_of_another_size_are_refused(weights):
         load_backbone(FullDiT(small()), {**weights, "img_emb.proj.0.weight": torch.zeros(1)})
     with pytest.raises(UserError, match="other shapes"):
         load_backbone(FullDiT(small(ffn_dim=48)), weights)
+
+
+def test_a_network_in_half_precision_takes_them(weights):
+    model = FullDiT(small(), dtype=torch.bfloat16)
+    load_backbone(model, weights)
+    vectors = model.tokenizers["reference"].slot_vectors.float()
+    across = vectors @ vectors.T
+    assert torch.allclose(across, across.diagonal().diag(), atol=0.05), "slots start as directions of their own"

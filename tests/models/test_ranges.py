@@ -181,3 +181,27 @@ def test_sampling_values_that_cannot_be_are_refused_by_name_before_sampling(valu
     with pytest.raises(UserError, match=f"(?i)^{name} = .* was asked for, but it must lie between"):
         small().sampling_values(**values)
     assert small().sampling_values(7, 0.0, 0.5) == (7, 0.0, 0.5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path, value):
+    config = small()
+    model, path = randomized(config), tmp_path / "bad.safetensors"
+    name = "blocks.0.ffn.0.weight"
+    with torch.no_grad():
+        model.get_parameter(name)[1, 2] = value
+    save_model(path, model, TextEncoder(dim=config.text_dim), config)
+    with pytest.raises(UserError, match=f"holds NaN or infinity in '{name}'"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [[3] * 3000, "x" * 5000, {"a": list(range(3000))}])
+def test_what_came_is_shown_in_a_line_however_long_it_is(value):
+    for name in ("dim", "eps", "streams", "patches", "patch_size", "attention"):
+        values = {**json.loads(small().to_json())["fulldit"], name: value}
+        try:
+            FullDiTConfig.from_dict(values)
+        except UserError as error:
+            assert len(str(error)) < 1600
+        else:
+            raise AssertionError(name)

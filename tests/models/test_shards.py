@@ -106,3 +106,17 @@ def test_headers_of_all_shards_are_one(folder):
     assert read_headers([folder / NAMES[0]])[0] == {"layer0": (3,)}
     with pytest.raises(UserError, match="does not exist"):
         read_headers(folder / "absent.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 100_000, "not an index"),
+        ('{"weight_map": {"a": "' + "x" * 300 + '.safetensors"}}', "is not in this folder"),
+        ('{"weight_map": {"a": ["b"]}}', "not an index"),
+    ],
+)
+def test_an_index_beyond_reason_is_one_sentence(tmp_path, text, says):
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(UserError, match=says):
+        shard_paths(tmp_path / "model.safetensors.index.json")

@@ -10,33 +10,14 @@ import torch
 from safetensors.torch import save_file
 
 from comfyui_fulldit.control.errors import UserError
+from comfyui_fulldit.evaluation.speed.peers import diffusers_key
+from comfyui_fulldit.models.conditioning.encoder import encode_frames
+from comfyui_fulldit.models.vae import autoencoder
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.latent import denormalize_latent, normalize_latent
+from comfyui_fulldit.models.vae.layers import CausalConv3d
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path, read_config
-
-
-def diffusers_key(key: str) -> str:
-    """Our (= Wan's) key under diffusers' naming."""
-    key = key.replace("middle.0.", "mid_block.resnets.0.").replace("middle.2.", "mid_block.resnets.1.")
-    key = key.replace("middle.1.", "mid_block.attentions.0.")
-    if match := re.match(r"decoder\.upsamples\.(\d+)\.", key):
-        level, place = divmod(int(match[1]), 4)
-        part = f"resnets.{place}" if place < 3 else "upsamplers.0"
-        key = key.replace(match[0], f"decoder.up_blocks.{level}.{part}.")
-    key = key.replace("encoder.downsamples.", "encoder.down_blocks.")
-    for ours, theirs in {
-        "residual.0.": "norm1.",
-        "residual.2.": "conv1.",
-        "residual.3.": "norm2.",
-        "residual.6.": "conv2.",
-        "shortcut.": "conv_shortcut.",
-        "head.0.": "norm_out.",
-        "head.2.": "conv_out.",
-    }.items():
-        key = key.replace(ours, theirs)
-    key = re.sub(r"^(encoder|decoder)\.conv1\.", r"\1.conv_in.", key)
-    return re.sub(r"^conv1\.", "quant_conv.", re.sub(r"^conv2\.", "post_quant_conv.", key))
 
 
 def randomize(vae: torch.nn.Module, seed: int = 0) -> None:
@@ -84,6 +65,22 @@ def test_whole_and_streamed_clips_equal_those_of_diffusers(vae: VAE, reference, 
     assert_close(torch.cat(list(vae.decode_stream([theirs])), 2).clamp(-1, 1), images)
 
 
+@pytest.mark.parametrize("channels", [(16, 16), (32, 16), (64, 64)])
+def test_gradients_of_a_single_frame_in_bfloat16_are_those_in_float32(channels: tuple[int, int]) -> None:
+    """The kernel of torch 2.13 for a kernel of one frame writes beyond its memory on CPUs with AMX."""
+    conv = CausalConv3d(*channels, 3)
+    x = torch.randn(6, channels[0], 1, 32, 48, generator=torch.Generator().manual_seed(0))
+    grads = []
+    for enabled in (False, True):
+        conv.weight.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            y = conv(x.contiguous(memory_format=torch.channels_last_3d))
+        y.float().square().mean().backward()
+        assert conv.weight.grad is not None
+        grads.append(conv.weight.grad.clone())
+    assert (grads[1] - grads[0]).norm() < 0.02 * grads[0].norm()
+
+
 def test_the_future_does_not_reach_the_past(vae: VAE) -> None:
     x = clip(9)
     later = x.clone()
@@ -92,8 +89,8 @@ def test_the_future_does_not_reach_the_past(vae: VAE) -> None:
     assert not torch.equal(vae.encode(x)[:, :, 2], vae.encode(later)[:, :, 2])
 
 
-@pytest.mark.parametrize("chunk", [4, 8])
-def test_a_stream_of_pieces_of_any_length_equals_the_whole(vae: VAE, chunk: int) -> None:
+@pytest.mark.parametrize("chunk", [None, 4, 8])
+def test_a_stream_of_pieces_of_any_length_equals_the_whole(vae: VAE, chunk: int | None) -> None:
     x = clip(13)
     z = vae.encode(x)
     for cuts in ([13], [1] * 13, [3, 5, 5]):
@@ -101,6 +98,36 @@ def test_a_stream_of_pieces_of_any_length_equals_the_whole(vae: VAE, chunk: int)
     whole = vae.decode(z)
     for cuts, at_once in (([4], 1), ([1, 2, 1], 3)):
         assert_close(torch.cat(list(vae.decode_stream(z.split(cuts, 2), at_once)), 2), whole, 1e-6)
+
+
+def test_conditions_are_encoded_piece_by_piece_to_the_latents_of_the_whole(vae: VAE, monkeypatch) -> None:
+    frames = torch.rand(2, 3, 25, 16, 24, generator=torch.Generator().manual_seed(1))
+    whole = normalize_latent(vae.encode(frames * 2 - 1))
+    lengths = []
+    real = VAE.posterior
+    monkeypatch.setattr(VAE, "posterior", lambda self, x, past=None: lengths.append(x.shape[2]) or real(self, x, past))
+    torch.testing.assert_close(encode_frames(vae, frames), whole, atol=1e-5, rtol=1e-5)
+    assert lengths == [17, 8]
+    lengths.clear()
+    monkeypatch.setattr(autoencoder, "PIXELS_AT_ONCE", 4 * 16 * 24)
+    torch.testing.assert_close(encode_frames(vae, frames), whole, atol=1e-5, rtol=1e-5)
+    assert lengths == [1] + 6 * [4]
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [(64, 96, 4), (480, 832, 1), (384, 672, 2), (1088, 1920, 1)])
+def test_a_stream_decodes_as_many_latents_at_once_as_its_bound_of_pixels_allows(
+    monkeypatch, height: int, width: int, expected: int
+) -> None:
+    lengths = []
+
+    def decode(self: VAE, z: torch.Tensor, past: object) -> torch.Tensor:
+        lengths.append(z.shape[2])
+        return z
+
+    monkeypatch.setattr(VAE, "decode", decode)
+    latent = torch.empty(1, 16, 6, height // 8, width // 8, device="meta")
+    list(VAE(dim=8).decode_stream([latent]))
+    assert lengths[0] == expected and sum(lengths) == 6
 
 
 def test_a_stream_remembers_no_more_for_a_longer_clip(vae: VAE) -> None:
@@ -127,6 +154,8 @@ def test_images_that_do_not_fit_are_refused(vae: VAE, shape: tuple[int, ...], me
 
 def test_a_stream_that_ends_between_latents_is_refused(vae: VAE) -> None:
     with pytest.raises(UserError, match="multiples of 4"):
+        list(vae.encode_stream([clip(7)], chunk=4))
+    with pytest.raises(UserError, match=r"4k\+1 frames .* this clip has 7"):
         list(vae.encode_stream([clip(7)]))
 
 

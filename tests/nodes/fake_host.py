@@ -56,7 +56,7 @@ def build_io() -> types.ModuleType:
     """Return the module comfy_api.latest.io."""
     io = types.ModuleType("comfy_api.latest.io")
     plain = ["Image", "Mask", "String", "Int", "Float", "Boolean", "Combo"]
-    for name in [*plain, "Model", "Clip", "Vae", "Conditioning", "Latent"]:
+    for name in [*plain, "Model", "Clip", "Vae", "Conditioning", "Latent", "Audio"]:
         setattr(io, name, socket_type(name.upper()))
     io.ClipVisionOutput = socket_type("CLIP_VISION_OUTPUT")
     io.Custom = socket_type
@@ -78,7 +78,10 @@ def save_path(prefix: str, base: str) -> tuple[str, str, int, str, str]:
     place = Path(base) / Path(prefix).parent
     place.mkdir(parents=True, exist_ok=True)
     name = Path(prefix).name
-    taken = [int(p.name[len(name) + 1 :].split("_")[0].split(".")[0]) for p in place.glob(f"{name}_[0-9]*")]
+    ends = [
+        p.name[len(name) + 1 :].split("_")[0].split(".")[0] for p in place.iterdir() if p.name.startswith(f"{name}_")
+    ]
+    taken = [int(end) for end in ends if end.isdecimal()]
     return str(place), name, max(taken, default=0) + 1, str(Path(prefix).parent), prefix
 
 
@@ -112,6 +115,7 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
     paths.get_save_image_path = save_path
     paths.get_filename_list = lambda name: []
     paths.get_full_path = lambda name, file: None
+    paths.get_folder_paths = lambda name: [str(folder / "models" / name)]
     return {
         "comfy_api": api,
         "comfy_api.latest": latest,

@@ -26,7 +26,7 @@ def test_the_default_state_is_a_path_around_the_subject(host):
     assert defaults["frames"] == 17 and node.validate_inputs(path=defaults["path"]) is True
     out = node.execute(**defaults)
     (path,) = out.args
-    assert path.frames == 17 and path.fps == 8 and "ui" not in out.kwargs
+    assert path.frames == 17 and path.fps == 8 and out.kwargs["ui"] is None
     assert path.c2w[0] == pytest.approx(np.eye(3, 4)) and path.c2w[-1, 0, 3] == pytest.approx(0.45)
     assert (path.c2w == path_from_editor_state(defaults["path"]).c2w).all()
     # The image's shape is the lens's.

@@ -68,7 +68,7 @@ def test_every_source_takes_the_inputs_that_the_page_shows_for_it(host):
 
 
 def test_an_unknown_source_is_refused(host):
-    with pytest.raises(UserError, match="depth source 'sonar' is unknown"):
+    with pytest.raises(UserError, match="'source' is 'sonar'; choose one of embedded, "):
         extract(host, {"source": "sonar"})
 
 
@@ -360,7 +360,7 @@ def test_two_nodes_under_one_manager_keep_their_own_states(host):
 
 def test_another_object_than_a_meta_batch_manager_is_refused(host, clip):
     with pytest.raises(UserError, match="Meta Batch Manager was expected"):
-        extract(host, {"source": "embedded"}, images=clip[0], meta_batch="no manager")
+        extract(host, {"source": "embedded"}, images=clip[0], meta_batch=object())
 
 
 def test_files_come_in_pieces_and_say_when_they_end(host, clip, sequence):

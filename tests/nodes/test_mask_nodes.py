@@ -53,7 +53,10 @@ def test_a_mask_of_one_frame_becomes_a_track(host):
     assert found.shape == (FRAMES, HEIGHT, WIDTH) and found.dtype == torch.float32
     assert min(alike(*pair) for pair in zip(found, track, strict=True)) > 0.85
     assert (found[3].numpy() == track[3]).all()
-    assert report.startswith("7 frames from the mask at frame 3: found in frames 0-6,") and "vouches for" in report
+    assert (
+        report.startswith("7 frames from the mask at frame 3: found in frames 0-6,")
+        and "Frames to look at: none" in report
+    )
     assert out.kwargs["ui"]["text"] == [report]
 
 
@@ -221,6 +224,13 @@ def test_sam3_without_objects_gives_black_tracks_and_says_so(host, data):
         (torch.zeros(3), "", "Tensor and no packed_masks"),
         ({"packed_masks": torch.zeros(4, 2, 64, 64)}, "", "float32 of shape"),
         ({"packed_masks": None, "n_frames": 4}, "", "nor how large"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": 5}, "", "nor how large"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": (8, "wide")}, "", "nor how large"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": (8, 8), "scores": 0.5}, "", "are no numbers"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": (10**9, 8)}, "", "says that it has 8 x 1000000000 pixels"),
+        ({"packed_masks": None, "n_frames": 10**9, "orig_size": (480, 832)}, "", "more than any video"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": (float("nan"), 8)}, "", "nor how large"),
+        ({"packed_masks": None, "n_frames": 4, "orig_size": (float("inf"), 8)}, "", "nor how large"),
     ],
 )
 def test_sam3_data_that_cannot_be_used_is_refused(host, data, objects_, says):
@@ -272,8 +282,8 @@ def test_the_map_shows_slots_in_their_colors(host):
     assert report.splitlines()[0] == "5 frames of 48x32."
     assert "red: 'ball', in frames 0-4" in report and "green: 'cube', in frames 0-2" in report
     assert "'cube' is seen in frames 0 to 2 only" in report
-    # The node shows up to six frames: here five, in two rows of three.
-    assert out.kwargs["ui"] == {"images": [{"shape": (2 * 160 + 6, 3 * 240 + 12, 3)}], "text": [report]}
+    # No cell is black: of five frames the node shows four, in two rows of two.
+    assert out.kwargs["ui"] == {"images": [{"shape": (2 * 160 + 6, 2 * 240 + 6, 3)}], "text": [report]}
 
 
 def test_the_map_lies_over_the_video_in_the_videos_size(host):
@@ -341,14 +351,14 @@ def test_a_reference_is_cropped_to_the_models_size(host):
     mask = torch.zeros(1, 60, 100)
     mask[:, 20:40, 10:30] = 1
     cropped, cover = run(host, "FullDiTCropReference", image=image, mask=mask).args
-    assert cropped.shape == (1, 384, 672, 3) and cover.shape == (1, 384, 672)
-    assert cropped[0, 192, 336].tolist() == pytest.approx([1, 0, 0])
+    assert cropped.shape == (1, 480, 832, 3) and cover.shape == (1, 480, 832)
+    assert cropped[0, 240, 416].tolist() == pytest.approx([1, 0, 0])
     assert cropped[0, 5, 5].tolist() == pytest.approx([0.5] * 3)
     kept, same = run(host, "FullDiTCropReference", image=image, mask=mask, keep_background=True).args
     assert torch.equal(same, cover) and kept[0, 5, 250].tolist() == pytest.approx([0, 0, 1])
     # What comes out is what Identity takes, and is framed as it would frame it.
     slot = run(host, "FullDiTIdentity", name="box", image=cropped, mask=cover).args[0]
-    assert slot.mask.sum() == pytest.approx((0.88 * 384) ** 2, rel=0.02)
+    assert slot.mask.sum() == pytest.approx((0.88 * 480) ** 2, rel=0.02)
     inverted = run(host, "FullDiTCropReference", image=image, mask=1 - mask, invert_mask=True).args
     assert torch.equal(inverted[1], cover)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
+import sys
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -29,8 +32,11 @@ def masks(*slots, size=(96, 64), frames=17, **more):
 
 
 @pytest.fixture
-def temp(host):
-    """ComfyUI's temp folder."""
+def temp(host, monkeypatch):
+    """ComfyUI's temp folder, of which nothing is remembered yet: files of an earlier test may be gone from it."""
+    from comfyui_fulldit.nodes.page import temporary
+
+    monkeypatch.setattr(temporary, "_stored", {})
     return host.folder / "temp"
 
 
@@ -64,7 +70,7 @@ def test_the_default_state_is_an_empty_slot(painter):
     *tracks, report = out.args
     assert [tuple(track.shape) for track in tracks] == [(17, 480, 832)] * 3
     assert all(not track.any() for track in tracks) and "empty in every frame" in report
-    assert out.kwargs["ui"] == {"text": [report]}
+    assert out.kwargs["ui"] == {"text": [report], "fulldit_state": [f"{zlib.crc32(defaults['masks'].encode()):08x}"]}
 
 
 def test_slots_come_out_in_their_order_and_missing_ones_are_black(painter):
@@ -101,7 +107,7 @@ def test_images_set_the_size_and_are_stored_for_the_page(painter, temp):
     assert (stage["count"], stage["width"], stage["height"], stage["shown"]) == (3, 2560, 40, [1280, 20])
     assert stage["type"] == "temp" and stage["subfolder"] == f"fulldit/{stage['stage']}"
     files = sorted((temp / stage["subfolder"]).iterdir())
-    assert [file.name for file in files] == ["00000.jpg", "00001.jpg", "00002.jpg"]
+    assert [file.name for file in files] == ["00000.jpg", "00001.jpg", "00002.jpg", "clip.json"]
     with Image.open(io.BytesIO(files[0].read_bytes())) as image:
         assert image.size == (1280, 20)
     assert painter.execute(masks(), 1, 16, 16, images=images).kwargs["ui"]["fulldit_stage"] == [stage]
@@ -182,7 +188,7 @@ def clip():
     return torch.tensor(frames, dtype=torch.float32), mask
 
 
-def propagated(request, send=lambda message: None, page_closed=lambda: False):
+def propagated(request, send=lambda message, client: None, page_closed=lambda: False):
     """Status and answer of the route."""
     from comfyui_fulldit.nodes.page import routes
 
@@ -198,7 +204,7 @@ def test_the_page_can_have_a_mask_propagated(painter, temp, clip):
     entry = {"frame": 2, "size": [96, 48], "runs": runs.encode(np.roll(mask, 8, 1))}
     request = {"id": "a", "stage": stage["stage"], "masks": [entry], "first": 2, "last": 8}
     sent = []
-    status, answer = propagated(request, sent.append)
+    status, answer = propagated(request, lambda message, client: sent.append(message))
     assert status == 200 and answer["warnings"] == [], answer
     keys = [key_from_json(key, 9) for key in answer["keys"]]
     assert keys and all(2 < key.frame <= 8 for key in keys) and keys[-1].frame == 8
@@ -214,12 +220,32 @@ def test_the_page_can_have_a_mask_propagated(painter, temp, clip):
     [
         ({"stage": "../../input"}, "run the graph"),
         ({"masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}]}, "cannot be read"),
-        ({"masks": [{"frame": 2}]}, "cannot be read"),
-        ({"masks": []}, "No mask was provided"),
+        ({"masks": [{"frame": 2}]}, "'size' of a mask is None"),
+        ({"masks": []}, "a list of 1 to 7 masks was expected"),
+        ({"masks": "all"}, "'masks' of a propagation is 'all'"),
+        ({"masks": 5}, "'masks' of a propagation is 5"),
+        ({"masks": [[]]}, "an object with frame, size and runs"),
+        ({"masks": [{"frame": 9, "size": [5, 5], "runs": "AA"}]}, "at frame 9; one from 2 to 8"),
+        ({"masks": [{"frame": True, "size": [5, 5], "runs": "AA"}]}, "'frame' of a mask is True"),
+        ({"masks": [{"frame": 2, "size": [10**9, 10**9], "runs": "AA"}]}, "'size' of a mask"),
+        ({"masks": [{"frame": 2, "size": [2**20, 1], "runs": "AA"}]}, "'size' of a mask"),
+        ({"masks": [{"frame": 2, "size": ["5", 5], "runs": "AA"}]}, "'size' of a mask"),
+        ({"masks": [{"frame": 2, "size": [5, 5], "runs": ["AA"]}]}, "'runs' of a mask"),
+        ({"masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}] * 2}, "two masks for one frame"),
+        ({"masks": [{"frame": f, "size": [4096, 4096], "runs": "AA"} for f in range(2, 11)], "last": 10}, "million"),
+        ({"masks": [{"frame": 2, "size": [5, 5], "runs": "AA"}] * 8}, "8 masks; a list of 1 to 7"),
         ({"first": -1}, "'first'"),
         ({"last": "x"}, "'last'"),
-        ({"first": 8, "last": 2}, ""),
+        ({"last": 9}, "there are the frames 0 to 8"),
+        ({"first": 8, "last": 2}, "the last must not be the earlier"),
         ({"accuracy": 2}, "accuracy"),
+        ({"accuracy": "0.9"}, "accuracy"),
+        ({"client": ["a"]}, "'client' of a propagation is ['a']"),
+        ({"client": {}}, "'client'"),
+        ({"client": 7}, "'client'"),
+        ({"id": ["a"]}, "'id'"),
+        ({"id": "a" * 300}, "'id'"),
+        ({"stage": ["stage"]}, "'stage'"),
     ],
 )
 def test_a_propagation_that_cannot_be_used_is_refused_with_a_sentence(painter, temp, clip, change, says):
@@ -240,7 +266,7 @@ def test_a_propagation_that_is_not_json_is_refused(host):
 def test_one_mask_is_propagated_at_a_time_and_can_be_stopped(host, monkeypatch):
     from comfyui_fulldit.nodes.page import routes
 
-    def slow_propagate(request, on_progress, cancel):
+    def slow_propagate(question, on_progress, cancel):
         for _ in range(2000):
             time.sleep(0.005)
             if cancel():
@@ -250,12 +276,64 @@ def test_one_mask_is_propagated_at_a_time_and_can_be_stopped(host, monkeypatch):
 
     async def main():
         propagations = routes.Propagations()
-        first = asyncio.ensure_future(propagations.run({"id": "a"}, lambda message: None, lambda: False))
+        entry = {"frame": 0, "size": [2, 2], "runs": "AA"}
+        asked = {"stage": "a", "masks": [entry], "first": 0, "last": 1}
+        first = asyncio.ensure_future(propagations.run({**asked, "id": "a"}, lambda *_: None, lambda: False))
         await asyncio.sleep(0.05)
-        second = await propagations.run({"id": "b"}, lambda message: None, lambda: False)
+        second = await propagations.run({**asked, "id": "b"}, lambda *_: None, lambda: False)
         propagations.stop()
         return await first, second, propagations.id
 
     first, second, left = asyncio.run(main())
     assert first[0] == 499 and "stopped" in first[1]["error"]
     assert second[0] == 409 and "Another" in second[1]["error"] and left is None
+
+
+def test_frames_that_another_host_removed_come_back_when_the_graph_is_run(painter, temp, clip):
+    """A second ComfyUI on the same folder empties temp when it starts; the first keeps the node's result, which would
+    not bring the files back: so its fingerprint changes, once."""
+    frames, _ = clip
+    (stage,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
+    before = painter.fingerprint_inputs(masks=masks())
+    assert painter.fingerprint_inputs(masks=masks(), frames=3) == before
+    shutil.rmtree(temp / "fulldit")
+    after = painter.fingerprint_inputs(masks=masks())
+    assert after != before == painter.fingerprint_inputs(masks=masks()) - 1
+    request = {"stage": stage["stage"], "masks": [{"frame": 0, "size": [2, 2], "runs": "AAg="}], "first": 0, "last": 1}
+    status, answer = propagated(request)
+    assert status == 400 and "run the graph once" in answer["error"]
+    (again,) = painter.execute(masks(), 1, 16, 16, images=frames).kwargs["ui"]["fulldit_stage"]
+    images = list((temp / stage["subfolder"]).glob("*.jpg"))
+    assert again == stage and len(images) == stage["count"]
+    assert painter.fingerprint_inputs(masks=masks()) == after
+
+
+def test_the_routes_take_only_bodies_they_know(host, monkeypatch, temp):
+    """What reaches the server's queue is a client's name or nothing: anything else ends the host's event loop."""
+    from types import SimpleNamespace
+
+    from comfyui_fulldit.nodes.page import routes
+
+    handlers, sent = {}, []
+    server = SimpleNamespace(
+        routes=SimpleNamespace(post=lambda path: lambda handler: handlers.setdefault(path, handler)),
+        send_sync=lambda event, message, client: sent.append(client),
+    )
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
+    answer = SimpleNamespace(json_response=lambda data, status=200: (status, data))
+    monkeypatch.setitem(sys.modules, "aiohttp", SimpleNamespace(web=answer))
+    routes.register()
+
+    def ask(path, body):
+        async def read():
+            return json.loads(body)
+
+        closing = SimpleNamespace(is_closing=lambda: False)
+        return asyncio.run(handlers[path](SimpleNamespace(json=read, transport=closing)))
+
+    for body in ("[" * 100_000, "{", "[]", "null", '"x"', '{"id": ["a"]}', '{"client": ["a"], "id": "a"}'):
+        status, data = ask("/fulldit/propagate", body)
+        assert status == 400 and len(data["error"]) > 20, body
+    for body in ("[" * 100_000, "[]", '{"id": 5}', '{"id": {}}'):
+        assert ask("/fulldit/propagate/stop", body)[0] == 400, body
+    assert ask("/fulldit/propagate/stop", '{"id": "a"}') == (200, {"stopped": False}) and not sent

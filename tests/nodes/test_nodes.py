@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -134,7 +136,8 @@ def test_any_subset_and_its_token_budget(host):
     # At Wan's size the map is half as fine (rows 1, columns 1.5 -> 2).
     assert count_tokens(everything, PRESETS["wan-1.3b"])["identity_map"] == 4
     out = host.nodes["FullDiTConditions"].execute(frames=5, width=48, height=32, camera=camera(host))
-    assert out.kwargs["ui"]["text"] == ["2 tokens, video 12\ncamera 2"]
+    said = "Size and length were set here: 5 frames of 48x32. Those of the embedded model are 17 frames of 96x64."
+    assert out.kwargs["ui"]["text"] == [f"2 tokens, video 12\ncamera 2\n{said}"]
     assert conditions(host).names == ()
     assert count_tokens(conditions(host, depth=depth(host), depth_strength=0.0), PRESETS["mini-cpu"]) == {"video": 12}
 
@@ -148,6 +151,16 @@ def test_the_budget_is_shown_in_short_lines(host):
         "camera 2, references 12",
         "who is where 12, depth 12",
         "Mind this.",
+    ]
+    assert describe_budget({"video": 12}, [], ["identity", "depth"]).splitlines() == [
+        "video 12 tokens",
+        "read without tokens of their own: identity, depth",
+    ]
+    assert describe_budget({"video": 12, "source": 12}, ["Mind."], ["camera"]).splitlines() == [
+        "12 tokens, video 12",
+        "source 12",
+        "read without tokens of their own: camera",
+        "Mind.",
     ]
 
 
@@ -212,13 +225,55 @@ def test_other_proportions_are_cropped_and_said(host):
     made = conditions(host, depth=square)
     assert made.get(DepthCondition).clip.values.shape == (FRAMES, HEIGHT, WIDTH)
     assert made.warnings() == ["The depth clip is 32x32 and was cropped to the proportions of 48x32."]
-    with pytest.raises(UserError, match="fit in space"):
+    with pytest.raises(UserError, match="fit_space"):
         conditions(host, depth=square, fit_space="refuse")
 
 
-def test_a_size_of_0_asks_for_a_model(host):
-    with pytest.raises(UserError, match="connect model"):
-        conditions(host, frames=0)
+def test_a_size_of_0_is_that_of_the_source_video_or_else_of_the_embedded_model(host):
+    size = {"frames": 0, "width": 0, "height": 0}
+    out = host.nodes["FullDiTConditions"].execute(**size)
+    assert out.args[0].video == PRESETS["mini-cpu"].video
+    assert "Size and length are those of the embedded model: 17 frames of 96x64." in out.kwargs["ui"]["text"][0]
+    out = host.nodes["FullDiTConditions"].execute(**size, source_video=video(9, width=64))
+    assert (out.args[0].video.frames, out.args[0].video.width) == (9, 64)
+    assert "Size and length are those of the source video: 9 frames of 64x32." in out.kwargs["ui"]["text"][0]
+    assert out.kwargs["ui"]["fulldit_followed"][0]["width"] == 64
+    with pytest.raises(UserError, match="source video has 10 frames, the video 9: set `fit_time` to resample"):
+        host.nodes["FullDiTConditions"].execute(**size, source_video=video(10))
+
+
+def test_a_size_far_beyond_the_model_is_said_before_anything_is_sampled(host):
+    out = host.nodes["FullDiTConditions"].execute(frames=17, width=832, height=480)
+    assert "65 times the tokens" in out.kwargs["ui"]["text"][0]
+    out = host.nodes["FullDiTConditions"].execute(frames=17, width=192, height=64)
+    assert "times the tokens" not in out.kwargs["ui"]["text"][0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"frames": 16}, "take 13 or 17"),
+        ({"frames": -1}, "from 0 to 1025"),
+        ({"width": 100}, "take 96"),
+        ({"width": 99999}, "from 0 to 4096"),
+        ({"camera_start": 0.5, "camera_end": 0.5}, "the camera holds from 0.5 to 0.5"),
+        ({"depth_end": 1.5}, "depth"),
+    ],
+)
+def test_what_conditions_cannot_be_is_refused_before_anything_runs(host, given, words):
+    check = host.nodes["FullDiTConditions"].validate_inputs
+    size = {"frames": 0, "width": 0, "height": 0}
+    assert check(**size) is True and words.lower() in check(**{**size, **given}).lower()
+    # What is linked is not known yet, and a connected model takes sizes of its own.
+    assert check(**{**size, **dict.fromkeys(given)}) is True
+    if set(given) <= {"frames", "width"} and 0 <= next(iter(given.values())) <= 4096:
+        assert check(**{**size, **given}, model=None) is True
+
+
+def test_an_identity_whose_range_is_empty_is_refused_before_anything_runs(host):
+    check = host.nodes["FullDiTIdentity"].validate_inputs
+    assert check(strength=1.0) is True and check(strength=None, start=0.5, end=0.2) is True
+    assert "holds from 0.5 to 0.2" in check(strength=1.0, start=0.5, end=0.2)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +293,13 @@ def test_identities_whose_name_nobody_chose_are_numbered(host):
     default = next(entry.default for entry in host.schemas["FullDiTIdentity"].inputs if entry.id == "name")
     made = conditions(host, identities={"identity0": identity(host, default), "identity1": identity(host, " ")})
     assert [one.name for one in made.get(IdentityCondition).identities] == ["object", "object 2"]
+
+
+def test_a_socket_beyond_the_last_is_refused_with_a_sentence(host):
+    with pytest.raises(UserError, match="takes up to 8 identities"):
+        conditions(host, **{"identities.identity8": identity(host)})
+    with pytest.raises(UserError, match="takes up to 3 identities"):
+        host.nodes["FullDiTIdentityMap"].execute(**{"identities.identity3": identity(host)})
 
 
 def test_conditions_has_sockets_for_eight_identities_and_the_map_for_three(host):
@@ -271,8 +333,8 @@ def test_a_source_video_is_fitted_and_mentioned_where_no_model_is_connected(host
     assert (made.strength, made.start, made.end) == (0.5, 0.1, 0.9)
     assert made.frames[:, 0, 0, 0] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     lines = out.kwargs["ui"]["text"][0].splitlines()
-    assert lines[:2] == ["2 tokens, video 12", "camera 2"]
-    assert lines[2:] == ["The source has no tokens: it is for public models; FullDiT models refuse it."]
+    assert lines[:2] == ["14 tokens, video 12", "camera 2, source 12"]
+    assert lines[3:] == ["FullDiT models take the condition 'source' only if they were trained with it."]
     with pytest.raises(UserError, match="source video has 9 frames"):
         conditions(host, source_video=video(9))
     longer = conditions(host, source_video=video(9), fit_time="resample").get(SourceCondition)
@@ -313,6 +375,21 @@ def test_the_preview_of_no_condition_is_refused(host):
         run(host, "FullDiTPreview", conditions=conditions(host), layout="sheet", height=64)
 
 
+def test_load_lora_says_that_there_is_none_yet(host, tmp_path, monkeypatch):
+    """In the list, which the page shows as 'undefined' where it is empty, and before anything runs."""
+    import folder_paths
+
+    load = host.nodes["FullDiTLoadLora"]
+    (names,) = (entry.options for entry in load.define_schema().inputs if entry.id == "lora")
+    assert names == ["none in models/loras"]
+    assert "folder models/loras has no LoRA yet" in load.validate_inputs(names[0])
+    assert "'mine.safetensors' is not there" in load.validate_inputs("mine.safetensors")
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(b"1")
+    monkeypatch.setattr(folder_paths, "get_full_path", lambda folder, name: str(file))
+    assert load.validate_inputs("mine.safetensors") is True and load.validate_inputs(None) is True
+
+
 def test_load_video_model_says_where_to_put_a_model_and_where_to_get_it(host, tmp_path, monkeypatch):
     """In the list, which the page shows, and before anything runs."""
     import folder_paths
@@ -331,3 +408,72 @@ def test_load_video_model_says_where_to_put_a_model_and_where_to_get_it(host, tm
     monkeypatch.setattr(folder_paths, "get_full_path", lambda folder, name: str(file))
     assert load.validate_inputs("mine.safetensors") is True
     assert load.validate_inputs(None) is True  # the name comes from another node
+
+
+@pytest.mark.parametrize("value", [5, "x", [1, 2], True, {}, float("nan")])
+def test_a_value_typed_where_a_node_belongs_is_refused_before_the_run(host, value):
+    """An API prompt may hold anything: nodes whose socket of the pack is not connected but has a value of its own."""
+    sockets = [
+        (name, entry.id)
+        for name, schema in host.schemas.items()
+        for entry in schema.inputs
+        if entry.io_type.startswith("FULLDIT_")
+    ]
+    assert len(sockets) > 15
+    for node, name in sockets:
+        answer = host.nodes[node].validate_inputs(**{name: value})
+        assert answer.startswith(f"The input '{name}' is ") and "connect one" in answer, node
+    with pytest.raises(UserError, match="The input 'camera' is .* takes the output of another node"):
+        run(host, "FullDiTCameraToPoses", camera=value, width=48, height=32)
+
+
+def test_an_option_that_is_not_there_is_refused(host):
+    with pytest.raises(UserError, match="'operation' is 'dolly'; choose one of smooth, ease"):
+        run(host, "FullDiTTransformCamera", camera=camera(host), operation={"operation": "dolly"})
+    with pytest.raises(UserError, match="'operation' is None; choose one of smooth, ease"):
+        run(host, "FullDiTTransformCamera", camera=camera(host), operation=None)
+    with pytest.raises(UserError, match="The input 'second' is 5, but takes"):
+        run(host, "FullDiTTransformCamera", camera=camera(host), operation={"operation": "add", "second": 5})
+    with pytest.raises(UserError, match="Nothing is connected to the input 'camera'"):
+        run(host, "FullDiTTransformCamera", camera=None, operation={"operation": "mirror"})
+
+
+def test_the_host_still_checks_what_it_checked(host):
+    """It leaves out its own checks of the inputs that `validate_inputs` names: only sockets may be named besides."""
+    import inspect
+
+    for name, cls in host.nodes.items():
+        listed = {entry.id: entry.io_type for entry in host.schemas[name].inputs}
+        named = inspect.getfullargspec(cls.validate_inputs)
+        assert named.args[0] == "cls" and not named.varkw and not named.varargs
+        if name in ("FullDiTConditions", "FullDiTIdentity"):
+            continue  # they check the bounds of their numbers themselves, as tests of what is refused before a run hold
+        assert all(listed[arg] not in ("INT", "FLOAT", "BOOLEAN") for arg in named.args[1:]), name
+    assert host.nodes["FullDiTSaveCamera"].validate_inputs(camera=None) is True
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 2000, "y" * 300, "z/" + "é" * 140, "half \ud800"])
+def test_names_that_no_file_has_are_refused(host, name):
+    with pytest.raises(UserError, match="is not a file name"):
+        run(host, "FullDiTSaveCamera", camera=camera(host), format="fulldit", filename_prefix=name)
+    with pytest.raises(UserError, match="is not a file name"):
+        run(host, "FullDiTExportConditions", conditions=conditions(host), folder_prefix=name)
+    with pytest.raises(UserError, match="is not a file name"):
+        run(host, "FullDiTImportConditions", folder=name)
+    for node, entry in (("LoadCamera", "file"), ("ImportConditions", "folder"), ("ExportConditions", "folder_prefix")):
+        assert "is not a file name" in host.nodes[f"FullDiT{node}"].validate_inputs(**{entry: name})
+
+
+def test_the_longest_name_that_fits_is_written_and_a_longer_one_refused_before_the_work(host):
+    (saved,) = run(host, "FullDiTSaveCamera", camera=camera(host), format="fulldit", filename_prefix="n" * 240)
+    assert Path(saved).is_file() and len(Path(saved).name) > 250
+    (folder,) = run(host, "FullDiTExportConditions", conditions=conditions(host), folder_prefix="n" * 243)
+    assert (Path(folder) / "manifest.json").is_file()
+    assert "is not a file name" in host.nodes["FullDiTExportConditions"].validate_inputs(folder_prefix="n" * 250)
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(host):
+    (saved,) = run(host, "FullDiTSaveCamera", camera=camera(host), format="fulldit", filename_prefix="place")
+    for name in (Path(saved).name, f"{Path(saved).name}/below"):
+        with pytest.raises(UserError, match="cannot be made"):
+            run(host, "FullDiTExportConditions", conditions=conditions(host), folder_prefix=f"{name}/shot")

@@ -48,7 +48,11 @@ def propagate(host, monkeypatch):
     temp = host.folder / "temp"
     monkeypatch.setattr(sys.modules["folder_paths"], "get_temp_directory", lambda: str(temp), raising=False)
     name = stage.save_stage(moving_square())["stage"]
-    return lambda asked: routes.propagate({**asked, "stage": name}, lambda done, total: None, lambda: False)
+    from comfyui_fulldit.nodes.page.propagation import read_question
+
+    return lambda asked: routes.propagate(
+        read_question({**asked, "stage": name}), lambda done, total: None, lambda: False
+    )
 
 
 def square(frame):

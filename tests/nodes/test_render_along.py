@@ -95,11 +95,18 @@ def test_a_canceled_run_ends_between_two_frames(host, clip, monkeypatch):
 
 
 def test_only_a_gpu_with_the_z_buffers_maximum_is_worked_on(host, monkeypatch):
-    from comfyui_fulldit.nodes import render_along
+    from comfyui_fulldit.nodes.bridge.rendering import rendering_device
 
     management, freed = sys.modules["comfy.model_management"], []
     monkeypatch.setattr(management, "free_memory", lambda size, device: freed.append(device), raising=False)
     for name, expected in (("mps", "cpu"), ("cpu", "cpu"), ("cuda:1", "cuda:1")):
         monkeypatch.setattr(management, "get_torch_device", lambda name=name: torch.device(name))
-        assert render_along._device() == torch.device(expected)
+        assert rendering_device() == torch.device(expected)
     assert freed == [torch.device("cuda:1")]
+
+
+def test_a_strip_whose_other_side_would_be_endless_is_refused_before_the_work(host, clip):
+    strip = torch.rand(1, 400, 1, 3)
+    depth = DepthClip(np.ones((1, 400, 1), np.float32))
+    with pytest.raises(UserError, match="by the proportions of the image, says that it has 4096 x 1638400 pixels"):
+        run(host, images=strip, depth=depth, camera=clip[2], width=4096)

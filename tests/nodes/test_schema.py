@@ -19,7 +19,9 @@ HELP = ROOT / "web" / "docs"
 LOCALES = ROOT / "locales"
 UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))
 NODES = [
+    "FullDiTAgreementReport",
     "FullDiTApply",
+    "FullDiTBetweenKeyFrames",
     "FullDiTCameraFromGeometry",
     "FullDiTCameraFromLoad3D",
     "FullDiTCameraFromPlucker",
@@ -32,17 +34,26 @@ NODES = [
     "FullDiTCameraToPlucker",
     "FullDiTCameraToPoses",
     "FullDiTCameraToTracks",
+    "FullDiTCompare",
     "FullDiTConditions",
+    "FullDiTControlVideo",
     "FullDiTCropReference",
     "FullDiTDepth",
     "FullDiTDepthAgreement",
     "FullDiTDepthAlong",
     "FullDiTDepthPictures",
+    "FullDiTDescribeCamera",
     "FullDiTEditTrack",
+    "FullDiTEnhancePrompt",
     "FullDiTExample",
+    "FullDiTExportConditions",
     "FullDiTExtractDepth",
+    "FullDiTFitVideo",
     "FullDiTIdentity",
     "FullDiTIdentityMap",
+    "FullDiTImportConditions",
+    "FullDiTKeyFrames",
+    "FullDiTKnownFrames",
     "FullDiTLoad",
     "FullDiTLoadCamera",
     "FullDiTLoadLora",
@@ -56,7 +67,11 @@ NODES = [
     "FullDiTRenderAlong",
     "FullDiTSampler",
     "FullDiTSaveCamera",
+    "FullDiTSound",
+    "FullDiTStory",
+    "FullDiTTrainConditions",
     "FullDiTTransformCamera",
+    "FullDiTUpscaleVideo",
 ]
 
 
@@ -120,6 +135,54 @@ def update_help(node, schema) -> None:
                 before, mark, after = page.read_text(encoding="utf-8").partition(f"## {heading}\n")
                 after = after.replace(f"| `{name}` | {old} |", f"| `{name}` | {text} |", 1)
                 page.write_text(before + mark + after, encoding="utf-8")
+
+
+def described(value) -> str:
+    """A default as the page shows it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    text = str(value)
+    return "empty" if text == "" else "see the node" if len(text) > 24 else f"`{text}`"
+
+
+def ranges_of(schema) -> list[str]:
+    """The rows of the table of ranges: every input with a value, with what it takes and its default."""
+    rows = []
+    for name, entry in flat_inputs(schema):
+        if entry.io_type in ("INT", "FLOAT"):
+            low, high = (f"{bound:g}" if abs(bound) < 1e6 else f"{bound:.3g}" for bound in (entry.min, entry.max))
+            values = f"{low} to {high}"
+        elif entry.io_type == "BOOLEAN":
+            values = "on or off"
+        elif entry.io_type == "COMBO" and len(entry.options or ()) <= 8 and not _of_this_machine(entry):
+            values = ", ".join(f"`{option}`" for option in entry.options)
+        elif entry.io_type == "COMBO":
+            values = "a list on the node"
+        elif entry.io_type == "COMFY_DYNAMICCOMBO_V3":
+            values = ", ".join(f"`{option.key}`" for option in entry.options)
+        elif entry.io_type == "STRING":
+            values = "text"
+        else:
+            continue
+        default = "" if entry.default is None else described(entry.default)
+        rows.append(f"| `{name}` | {values} | {default} |")
+    return rows
+
+
+def _of_this_machine(entry) -> bool:
+    """Whether an input lists files or what the host has, which are others everywhere."""
+    if entry.id in ("sampler_name", "scheduler"):
+        return True
+    return entry.io_type == "COMBO" and any(
+        "." in str(option) or "/" in str(option) for option in entry.options or [""]
+    )
+
+
+def range_table(schema) -> str:
+    """The section of a help page with the ranges of its inputs; "" for a node that has none."""
+    rows = ranges_of(schema)
+    head = "## Ranges\n\n| input | values | default |\n|---|---|---|\n"
+    return head + "\n".join(rows) + "\n\n" if rows else ""
 
 
 def expected_rows(schema) -> dict[str, dict[str, str]]:
@@ -198,4 +261,42 @@ def test_seeds_are_named_so_only_where_the_page_may_change_them(host):
     """The page adds 'control after generate' to every input called seed."""
     for node, schema in host.schemas.items():
         for name, _ in flat_inputs(schema):
-            assert "seed" not in name or (node, name) == ("FullDiTSampler", "seed")
+            sampling = ("FullDiTSampler", "FullDiTCompare", "FullDiTUpscaleVideo")
+            assert "seed" not in name or (node in sampling and name == "seed")
+
+
+def test_help_pages_say_what_each_input_takes(host):
+    """The section Ranges, between the inputs and the outputs, is written by `FULLDIT_UPDATE=1`."""
+    for node, schema in host.schemas.items():
+        page = HELP / f"{node}.md"
+        text = page.read_text(encoding="utf-8")
+        wanted = range_table(schema)
+        if UPDATE:
+            bare = re.sub(r"(?ms)^## Ranges\n.*?(?=^## )", "", text)
+            text = bare.replace("## Outputs\n", f"{wanted}## Outputs\n", 1)
+            page.write_text(text, encoding="utf-8")
+        found = re.search(r"(?ms)^## Ranges\n.*?(?=^## )", text)
+        assert (found[0] if found else "") == wanted, node
+
+
+def test_help_pages_have_an_image_and_say_what_can_go_wrong(host):
+    for node, schema in host.schemas.items():
+        text = (HELP / f"{node}.md").read_text(encoding="utf-8")
+        headings = re.findall(r"(?m)^## (.*)$", text)
+        needed = ["Inputs"] * bool(schema.inputs) + ["Outputs"] * bool(schema.outputs) + ["What can go wrong"]
+        assert [heading for heading in headings if heading in needed] == needed, node
+        assert text.index("![") < text.index("## "), f"{node}: an image stands above the first heading"
+        wrong = text.partition("## What can go wrong\n")[2]
+        assert re.search(r"(?m)^- \S", wrong), node
+
+
+@pytest.mark.parametrize("language", ["zh"])
+def test_help_pages_of_the_editors_are_translated(language):
+    """The pages of the editors in other languages have the same tables and headings."""
+    for node in ("FullDiTCameraPath", "FullDiTEditTrack", "FullDiTMaskPainter"):
+        english = (HELP / f"{node}.md").read_text(encoding="utf-8")
+        other = (HELP / node / f"{language}.md").read_text(encoding="utf-8")
+        for pattern in (r"(?m)^#+ ", r"(?m)^\| ", r"(?m)^\| `([^`]+)`", r"```json.*?```", r"!\[", r"(?m)^- "):
+            counts = [len(re.findall(pattern, text, re.S)) for text in (english, other)]
+            assert counts[0] == counts[1], f"{node}: {pattern}"
+        assert re.findall(r"(?s)```json.*?```", english) == re.findall(r"(?s)```json.*?```", other)

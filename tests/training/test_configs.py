@@ -43,7 +43,7 @@ VAE_PHASE = {"until": 1.0, "frames": 5, "height": 16, "width": 16, "batch": 1, "
 STAGE = {"steps": 2, "minutes": 1, "batch": 5, "lr": 0.001}
 BAD = [
     # unknown, missing, renamed
-    ("generator", {"learning": 1}, "learning is 1; there is no such entry, expected one of model, phases, never"),
+    ("generator", {"learning": 1}, "learning is 1; there is no such entry, expected one of model, phases, base"),
     ("generator", {"phases": None}, "phases is missing; expected a list"),
     ("generator", {"model": None}, "model is missing; expected a text"),
     ("generator", {"phases": [{"until": 1.0}]}, "phases[0].subsets is missing; expected an object"),
@@ -72,6 +72,10 @@ BAD = [
     # what depends on several entries
     ("generator", {"steps": None}, "steps is null; expected at least one of steps and minutes"),
     ("generator", {"batch": 5}, "batch is 5; expected a multiple of micro_batches (2)"),
+    ("generator", {"start": "phantom"}, "start is \"phantom\"; expected one of 'wan', 'bernini-r'"),
+    ("generator", {"start": "bernini-r"}, 'start is "bernini-r"; expected the entry base'),
+    ("generator", {"times": [0.2, 0.8]}, "times is [0.2, 0.8]; expected [BOUNDARY, 1] or [0, BOUNDARY]"),
+    ("generator", {"times": [0.875, 1]}, "held_out_time is 0.8; expected one of the times [0.875, 1]"),
     ("generator", {"attention": "fast"}, 'attention is "fast"; expected one of sdpa, explicit'),
     ("generator", {"phases": [{**PHASE, "until": 0.5}]}, "phases.until is [0.5]; expected shares of the run that"),
     ("generator", {"phases": [PHASE, PHASE]}, "phases.until is [1.0, 1.0]; expected shares of the run that increase"),
@@ -117,7 +121,11 @@ def test_a_setting_is_checked_in_code_as_well():
 
 
 def test_configs_are_found_by_name():
-    with pytest.raises(UserError, match="There are: cpu, debug, emergence, emergence_gpu, gpu, more, more_gpu"):
+    names = (
+        "cpu, debug, emergence, emergence_gpu, few_steps, fewer_tokens, gpu, more, more_gpu, more_streams, upsampler, "
+        "wan_1.3b_24gb, wan_1.3b_8gpu, wan_1.3b_bernini_24gb, wan_14b_64gpu, world3"
+    )
+    with pytest.raises(UserError, match=f"There are: {names}"):
         config_path("generator", "tpu")
 
 
@@ -144,6 +152,17 @@ def test_a_config_may_be_like_another(tmp_path):
         read_settings(config("odd", like="base", learning=1), GeneratorSettings)
     with pytest.raises(UserError, match="like is 3; expected the name of a config"):
         read_settings(config("number", like=3), GeneratorSettings)
+    for name in ("../base", "configs/base", ".", "a/"):
+        with pytest.raises(UserError, match="like is .*; expected the name of a config beside it"):
+            read_settings(config("away", like=name), GeneratorSettings)
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(UserError, match="is not a JSON object"):
         read_settings(tmp_path / "list.json", GeneratorSettings)
+
+
+@pytest.mark.parametrize("text", ['{"steps": 1' + "0" * 400 + "}", "[" * 100_000, '{"lr": 1e999}', '{"clip": -1e400}'])
+def test_numbers_and_nestings_beyond_reason_get_one_sentence(tmp_path, text):
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_settings(tmp_path / "odd.json", GeneratorSettings)
+    assert str(error.value).startswith("The config ") and len(str(error.value)) < 900

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -19,18 +17,37 @@ from comfyui_fulldit.dataset.latents import EncodedClips, encode_clips, write_sh
 from comfyui_fulldit.dataset.loss_weights import blank_map, object_mask
 from comfyui_fulldit.dataset.motion_range import of_clips
 from comfyui_fulldit.dataset.text_rows import row_text, text_rows
+from comfyui_fulldit.models.backbone.initialize import initialize
+from comfyui_fulldit.models.backbone.transformer import FullDiT
+from comfyui_fulldit.models.conditioning.condition_streams import Stream
+from comfyui_fulldit.models.conditioning.text import TextEncoder
 from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import fingerprint, load_vae, save_vae
-from comfyui_fulldit.models.weights.checkpoint import embedded_path, load_model, read_camera_motion_range, read_config
+from comfyui_fulldit.models.weights.checkpoint import (
+    embedded_path,
+    load_model,
+    read_camera_motion_range,
+    read_config,
+    save_model,
+)
 from comfyui_fulldit.scenes import render
 from comfyui_fulldit.training import stages
 from comfyui_fulldit.training.common import precision
 from comfyui_fulldit.training.common.log import read_log
 from comfyui_fulldit.training.common.settings import config_path, read_settings
-from comfyui_fulldit.training.generator.batches import Batches, draw_times, make_batch, parse_subset, phase_at, without
-from comfyui_fulldit.training.generator.settings import GeneratorSettings
-from comfyui_fulldit.training.generator.start import networks
+from comfyui_fulldit.training.generator.batches import (
+    Batches,
+    Part,
+    draw_times,
+    make_batch,
+    parse_subset,
+    phase_at,
+    without,
+)
+from comfyui_fulldit.training.generator.data import TrainingData
+from comfyui_fulldit.training.generator.settings import GeneratorSettings, LoRASettings, Phase, VideoSettings
+from comfyui_fulldit.training.generator.start import config_of, grown, networks
 from comfyui_fulldit.training.generator.train_generator import Trainer
 from comfyui_fulldit.training.stages import encode_data, run
 
@@ -147,13 +164,13 @@ def test_errors_in_objects_count_as_asked(place, tmp_path):
     small = trainer(place, tmp_path, object_weight=3.0)
     batch = small.data.batches.draw(2, 0.0)
     noise, t = torch.randn(batch.video.shape), torch.full((2,), 0.5)
-    there = object_mask(batch.maps, small.bare.blank)
+    there = object_mask(batch.maps, small.learner.blank)
     assert there.shape == (2, 1, *DEBUG.latent_size) and set(there.unique().tolist()) <= {0.0, 1.0}
-    plain = small.bare.eval()(batch, noise, t)
+    plain = small.learner.eval()(batch, noise, t)
     # A network that says nothing errs by the velocity itself.
-    wanted = ((batch.video - noise).square() * small.bare.weights).mean(1, keepdim=True)
+    wanted = ((batch.video - noise).square() * small.learner.weights).mean(1, keepdim=True)
     assert torch.allclose(plain, wanted.mean((1, 2, 3, 4)), rtol=1e-4)
-    weighted = small.bare.train()(batch, noise, t)
+    weighted = small.learner.train()(batch, noise, t)
     assert torch.allclose(weighted, (wanted * (1 + 2 * there)).mean((1, 2, 3, 4)), rtol=1e-4)
 
 
@@ -176,115 +193,127 @@ def test_going_on_from_a_checkpoint(place, tmp_path):
     more = trainer(place, tmp_path / "more", model=str(weights))
     assert more.loop.step == 0 and more.config == first.config
     for name, value in first.ema.values.items():
-        assert torch.allclose(more.bare.state_dict()[name], value, atol=1e-2), name
+        assert torch.allclose(more.learner.state_dict()[name], value, atol=1e-2), name
     assert more.run()["finished"]
     with pytest.raises(UserError, match="presets debug.*does not exist"):
         trainer(place, tmp_path / "none", model="fulldit_huge")
     torch.manual_seed(5)
     save_vae(tmp_path / "other.safetensors", VAE(dim=4))
     with pytest.raises(UserError, match="latents of the VAE"):
-        networks(str(weights), fingerprint(load_vae(tmp_path / "other.safetensors")))
+        networks(replace(more.settings, model=str(weights)), fingerprint(load_vae(tmp_path / "other.safetensors")))
 
 
-def in_two_processes(place, out, until):
-    """Train with two processes to the step `until`; returns what each of them says of itself."""
-    out.mkdir(exist_ok=True)
-    script = out / "train.py"
-    script.write_text(TWO_PROCESSES)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, script, place, out, str(until)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
+def test_a_checkpoint_grows(place, tmp_path):
+    """Larger patches give the mean of the finer tokens, a new stream says nothing yet, the rest is as it was."""
+    small = replace(DEBUG, streams=("camera", "identity_map", "depth"))
+    torch.manual_seed(1)
+    before = FullDiT(small)
+    initialize(before)
+    with torch.no_grad():
+        for parameter in before.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    weights = tmp_path / "weights.safetensors"
+    save_model(weights, before, TextEncoder(dim=small.text_dim), small, dtype=None)
+    settings = replace(
+        trainer(place, tmp_path / "run").settings,
+        model=str(weights),
+        world=3,
+        vae="another",
+        video=VideoSettings(frames=9, height=64, width=64, patches={"depth": [1, 4, 4]}),
     )
-    assert done.returncode == 0, done.stderr[-20000:]
-    return [json.loads((out / f"process_{rank}.json").read_text()) for rank in (0, 1)]
+    after, _, config = networks(settings, "the new VAE")
+    assert (config.frames, config.height, config.width, config.fps) == (9, 64, 64, 12.0)
+    assert config.vae_fingerprint == "the new VAE" and config.patch_of("depth") == (1, 4, 4)
+    depth = torch.randn(1, 16, 3, 8, 8)
+    fine = before.tokenizers["depth"](depth, torch.float32).reshape(1, 3, 2, 2, 2, 2, -1).mean((3, 5)).flatten(1, 3)
+    assert torch.allclose(after.tokenizers["depth"](depth, torch.float32), fine, atol=1e-5)
+    assert "reference" in config.streams and not after.tokenizers["reference"].type_vector.any()
+    for name, value in before.state_dict().items():
+        if ".depth.patch_embedding.weight" not in name:
+            assert torch.equal(after.state_dict()[name], value), name
 
 
-TWO_PROCESSES = """
-import hashlib, json, sys
-from pathlib import Path
-from comfyui_fulldit.training.common.settings import config_path, read_settings
-from comfyui_fulldit.training.generator.settings import GeneratorSettings
-from comfyui_fulldit.training.generator.train_generator import Trainer
-
-place, out, until = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-settings = read_settings(config_path("generator", "debug"), GeneratorSettings)
-trainer = Trainer(settings, out, place / "fulldit_mini_vae.safetensors", place / "data", out / "weights.safetensors")
-trainer.run(until=until)
-
-def digest(tensors):
-    values = b"".join(value.detach().contiguous().numpy().tobytes() for value in tensors.values())
-    return hashlib.sha256(values).hexdigest()
-
-state = trainer.data.state()
-result = {
-    "step": trainer.loop.step,
-    "samples": trainer.loop.samples,
-    "weights": digest(trainer.bare.state_dict()),
-    "average": digest(trainer.ema.values),
-    "drawn": [state["batches"]["generator"].tolist(), state["generator"].tolist(), state["batches"]["order"]],
-}
-(out / f"process_{trainer.accelerator.process_index}.json").write_text(json.dumps(result))
-trainer.close()
-"""
+def test_kinds_of_control_videos_join_those_that_share_their_tokenizer():
+    torch.manual_seed(2)
+    few = replace(DEBUG, streams=("camera", "depth", "canny", "pose"))
+    before, config = FullDiT(few), replace(few, streams=("camera", "depth", "canny", "normals", "pose"))
+    initialize(before)
+    after, data = grown(before, config), torch.randn(1, 16, *DEBUG.latent_size)
+    for kind in ("canny", "pose"):
+        mine, theirs = (network.embed_stream(Stream(kind, data), torch.float32) for network in (after, before))
+        assert torch.equal(mine, theirs), kind
+    new = after.embed_stream(Stream("normals", data), torch.float32)
+    assert not torch.allclose(new, after.embed_stream(Stream("canny", data), torch.float32), atol=1e-2)
 
 
-@pytest.fixture(scope="module")
-def halves(place):
-    """A run of two processes that was stopped after two steps of four: its folder, and both reports of it."""
-    folder = place / "halves"
-    return folder, in_two_processes(place, folder, 2), in_two_processes(place, folder, 4)
+def test_conditions_join_a_checkpoint_that_lacks_them(place, tmp_path):
+    first = trainer(place, tmp_path / "first")
+    first.run()
+    weights = tmp_path / "first" / "weights.safetensors"
+    mark = first.config.vae_fingerprint
+    settings = replace(first.settings, model=str(weights))
+    joined = replace(settings, phases=[Phase(until=1.0, subsets={"camera": 1, "known": 1, "source": 1})])
+    old = networks(settings, mark)[0].eval()
+    new, _, config = networks(joined, mark)
+    assert config.conditions == (*DEBUG.conditions, "source", "known")
+    assert config == config_of(joined) and config_of(settings) == first.config
+    for name in ("known", "source"):
+        embedding = new.tokenizers[name].patch_embedding
+        assert torch.equal(embedding.weight[:, : DEBUG.in_dim], new.patch_embedding.weight)
+        assert torch.equal(embedding.bias, new.patch_embedding.bias)
+    assert (new.tokenizers["known"].patch_embedding.weight[:, DEBUG.in_dim :] == 0).all()
+    x, context = torch.randn(1, 16, *DEBUG.latent_size), torch.randn(1, 3, DEBUG.text_dim)
+    with torch.no_grad():
+        assert torch.equal(new.eval()(x, torch.tensor([500.0]), context), old(x, torch.tensor([500.0]), context))
 
 
-def test_two_processes_train_one_model(halves):
-    """Each draws clips of its own, also after a stop, and both hold the same weights at the end."""
-    folder, *reports = halves
-    for until, (one, two) in zip((2, 4), reports, strict=True):
-        assert one["step"] == two["step"] == until and one["samples"] == 8 * until
-        assert one["weights"] == two["weights"] and one["drawn"] != two["drawn"]
-    steps = [line["step"] for line in read_log(folder / "log.jsonl") if "loss" in line]
-    assert steps == [1, 2, 3, 4]
-
-
-def test_two_processes_resume_exactly(place, halves):
-    """Weights, averages and all random states of both are those of a run without a stop."""
-    _, _, resumed = halves
-    assert in_two_processes(place, place / "unbroken", 4) == resumed
-
-
-def test_another_number_of_processes_goes_on_and_says_so(place, halves):
-    folder, _, (first, _) = halves
-    alone = trainer(place, folder, steps=6)
-    assert alone.loop.step == 4 and alone.data.state()["generator"].tolist() == first["drawn"][1]
-    notes = [line["note"] for line in read_log(folder / "log.jsonl") if "note" in line]
-    assert notes == ["The number of processes changed from 2 to 1: all but the first draw from new seeds."]
-    assert alone.run()["steps"] == 6
+def test_a_config_trains_conditions_that_join(place, tmp_path):
+    """From rendered clips over shards to weights that a user can load and that take them."""
+    first = trainer(place, tmp_path / "first")
+    first.run()
+    weights = tmp_path / "first" / "weights.safetensors"
+    phases = [{"until": 1.0, "subsets": {"known": 1, "camera+known": 1, "source": 1, "camera": 0.01}}]
+    changes = {"model": str(weights), "phases": phases, "steps": 3}
+    settings = read_settings(config_path("generator", "debug"), GeneratorSettings, changes)
+    assert settings.conditions() == ("known", "camera", "source")
+    config = config_of(settings)
+    vae = load_vae(place / "fulldit_mini_vae.safetensors")
+    write_shards(vae, tmp_path / "data", config, clips=4, shard=4, batch=4)
+    clips = EncodedClips(tmp_path / "data")
+    assert {"known", "source"} < set(clips.keys) and clips.get("stream.known", [0]).shape[1] == DEBUG.in_dim + 4
+    more = Trainer(
+        settings,
+        tmp_path / "more",
+        place / "fulldit_mini_vae.safetensors",
+        tmp_path / "data",
+        tmp_path / "more.safetensors",
+    )
+    before = more.learner.model.tokenizers["known"].patch_embedding.weight.detach().clone()
+    assert more.run()["finished"]
+    assert not torch.equal(more.learner.model.tokenizers["known"].patch_embedding.weight, before)
+    assert load_model(tmp_path / "more.safetensors")[2].conditions == (*DEBUG.conditions, "source", "known")
 
 
 def test_every_clip_comes_once_an_epoch_and_new_ones_join(place, clips):
-    batches = Batches(clips, [{"until": 1, "subsets": {"none": 1}}], DEBUG)
-    seen = batches.order.take("any", 3) + batches.order.take("any", 5)
+    batches = Batches([clips], [{"until": 1, "subsets": {"none": 1}, "tokens": None}], DEBUG)
+    seen = batches.orders[0].take("any", 3) + batches.orders[0].take("any", 5)
     assert sorted(seen) == list(range(8))
-    assert sorted(batches.order.take("any", 8)) == list(range(8))
-    assert batches.order.state["any"][0] == 2
+    assert sorted(batches.orders[0].take("any", 8)) == list(range(8))
+    assert batches.orders[0].state["any"][0] == 2
 
 
 def test_the_schedule_brings_conditions_in_one_after_the_other(clips):
     phases = [
-        {"until": 0.5, "subsets": {"none": 1, "camera": 1}},
-        {"until": 1.0, "subsets": {"identity": 1, "camera+identity+depth": 1}},
+        {"until": 0.5, "subsets": {"none": 1, "camera": 1}, "tokens": None},
+        {"until": 1.0, "subsets": {"identity": 1, "camera+identity+depth": 1}, "tokens": None},
     ]
     assert phase_at(phases, 0.49) is phases[0] and phase_at(phases, 1.0) is phases[1]
-    batches = Batches(clips, phases, DEBUG)
+    batches = Batches([clips], phases, DEBUG)
     early = {batches.draw(2, 0.1).names for _ in range(30)}
     late = {batches.draw(2, 0.9).names for _ in range(30)}
     assert early == {(), ("camera",)} and late == {("identity",), ("camera", "identity", "depth")}
     with pytest.raises(UserError, match="'pose'"):
-        Batches(clips, [{"until": 1, "subsets": {"camera+pose": 1}}], DEBUG)
+        Batches([clips], [{"until": 1, "subsets": {"camera+pose": 1}, "tokens": None}], DEBUG)
 
 
 def test_conditions_are_dropped_by_removal(clips):
@@ -323,7 +352,7 @@ def test_what_training_encodes_is_what_a_users_conditions_give():
     vae = VAE(dim=4)
     rendered = render([3], *SIZE)
     stored = encode_clips(vae, [rendered], DEBUG)
-    streams = encode_conditions(rendered.conditions(0), vae, DEBUG).streams
+    streams = encode_conditions(rendered.conditions(0, DEBUG.conditions), vae, DEBUG).streams
     assert {f"stream.{stream.key}" for stream in streams} == {name for name in stored if name.startswith("stream.")}
     for stream in streams:
         assert torch.equal(stored[f"stream.{stream.key}"][0], stream.data[0].to(stored[f"stream.{stream.key}"].dtype))
@@ -335,7 +364,7 @@ def test_everything_computes_in_the_format_of_the_device(place, tmp_path, monkey
     small = trainer(place, tmp_path, steps=1)
     assert {p.dtype for p in small.report.held_out.vae.parameters()} == {torch.float32}
     seen = []
-    small.bare.model.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+    small.learner.model.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
     record = small.run()
     assert set(seen) == {torch.float32} and record["precision"] == "float32"
     assert record["settings"]["precision"] == "auto"
@@ -352,14 +381,14 @@ def test_resuming_is_bit_exact_and_the_weights_load(place, tmp_path):
     again = trainer(place, tmp_path / "halves")
     assert again.loop.step == 2
     again.run()
-    for name, value in whole.bare.state_dict().items():
-        assert torch.equal(value, again.bare.state_dict()[name]), name
+    for name, value in whole.learner.state_dict().items():
+        assert torch.equal(value, again.learner.state_dict()[name]), name
         assert torch.equal(whole.ema.values[name], again.ema.values[name]), name
 
     log = read_log(tmp_path / "halves" / "log.jsonl")
     assert [line["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
     held_out = [line["held_out"] for line in log if "held_out" in line][-1]
-    assert set(held_out) == {"none", "camera", "identity", "exchanged", "depth", "all"}
+    assert set(held_out) == {"none", "exchanged", "all", *DEBUG.conditions}
     assert all(value > 0 for value in held_out.values())
     assert (tmp_path / "whole" / "loss.png").exists() and list((tmp_path / "whole" / "sheets").glob("*.png"))
     model, text, config = load_model(tmp_path / "whole" / "weights.safetensors", "cpu", torch.float32)
@@ -393,10 +422,93 @@ def test_all_three_after_pairs_only(place, tmp_path):
     assert record["held_out"]["all"] > 0 and load_model(tmp_path / "weights.safetensors", "cpu", torch.float32)
 
 
+def test_steps_that_are_no_number_change_nothing_and_end_the_run_after_three(place, tmp_path, monkeypatch):
+    small = trainer(place, tmp_path, steps=20)
+    draw, broken = small.data.draw, {2, 4, 5, 6}
+
+    def draw_broken(progress):
+        batch, noise, t = draw(progress)
+        return batch, noise * float("nan" if small.loop.step + 1 in broken else 1), t
+
+    monkeypatch.setattr(small.data, "draw", draw_broken)
+    small.run(until=1)
+    before = {name: value.clone() for name, value in small.learner.state_dict().items()}
+    small.run(until=2)
+    assert small.loop.step == 2 and all(torch.equal(v, before[k]) for k, v in small.learner.state_dict().items())
+    small.run(until=3)
+    moved = small.learner.state_dict()
+    assert any(not torch.equal(value, before[name]) for name, value in moved.items())
+    with pytest.raises(UserError, match="not a number in 3 steps in a row, up to step 6"):
+        small.run()
+    assert all(bool(torch.isfinite(value).all()) for value in small.learner.state_dict().values())
+    notes = [line["step"] for line in read_log(tmp_path / "log.jsonl") if "note" in line]
+    assert notes == [2, 4, 5, 6]
+    again = trainer(place, tmp_path, steps=20)
+    assert again.loop.step == 3  # what was saved last is from before
+
+
+def test_a_lora_trains_beside_a_base_that_stays_and_is_merged_into_what_is_exported(place, tmp_path):
+    first = trainer(place, tmp_path / "first", steps=1)
+    first.run()
+    start = str(tmp_path / "first" / "weights.safetensors")
+    small = trainer(place, tmp_path / "lora", model=start, lora=LoRASettings(rank=2, base="fp32"), precision="fp32")
+    trained = {name for name, p in small.learner.named_parameters() if p.requires_grad}
+    assert all("lora_" in name or ".tokenizers." in name for name in trained) and len(trained) > 40
+    saved = small.run()
+    assert saved["trained"] < saved["parameters"] and small.ema.values.keys() == trained
+    q = "blocks.0.self_attn.q"
+    layer = small.learner.model.get_submodule(q)
+    before, after = (load_model(path)[0].state_dict() for path in (start, tmp_path / "lora" / "weights.safetensors"))
+    assert torch.equal(layer.weight, before[f"{q}.weight"])
+    low = [small.ema.values[f"model.{q}.lora_{matrix}.weight"] for matrix in "BA"]
+    assert torch.allclose(after[f"{q}.weight"], before[f"{q}.weight"] + low[0] @ low[1], atol=2e-3)
+    assert torch.equal(after["blocks.0.norm3.weight"], before["blocks.0.norm3.weight"])
+
+
+def test_clips_of_several_sizes_come_by_phase_and_in_batches_of_equal_tokens(place, tmp_path):
+    (tmp_path / "data").mkdir()
+    shutil.copytree(place / "data", tmp_path / "data" / "large")
+    vae = load_vae(place / "fulldit_mini_vae.safetensors", dtype=torch.bfloat16)
+    write_shards(vae, tmp_path / "data" / "small", replace(DEBUG, frames=1), 8)
+    settings = read_settings(config_path("generator", "debug"), GeneratorSettings)
+    early, late = Phase(0.5, {"camera": 1.0}, tokens=6), Phase(1.0, {"depth": 1.0})
+    settings = replace(settings, phases=[early, late], object_weight=1.0, micro_tokens=24, shift_tokens=12, batch=4)
+    data = TrainingData(settings, DEBUG, vae, tmp_path / "data", Part(1, 2))
+    assert len(data) == 16 and data.shift(12) == settings.shift and data.shift(48) == 2 * settings.shift
+    assert {tuple(data.draw(0.1)[0].video.shape) for _ in range(5)} == {(2, 16, 1, 4, 6)}
+    seen = {tuple(data.draw(0.9)[0].video.shape) for _ in range(20)}
+    assert seen == {(2, 16, 1, 4, 6), (1, 16, 2, 4, 6)}
+    with pytest.raises(UserError, match="at most 3 video tokens, but those at hand have 6, 12"):
+        TrainingData(replace(settings, phases=[Phase(1.0, {"none": 1.0}, 3)]), DEBUG, vae, tmp_path / "data")
+    with pytest.raises(UserError, match="object_weight needs clips of one size"):
+        TrainingData(replace(settings, object_weight=2.0), DEBUG, vae, tmp_path / "data")
+    with pytest.raises(UserError, match="micro-batch of 2 clips cannot be dealt evenly to 3"):
+        TrainingData(replace(settings, micro_tokens=None), DEBUG, vae, tmp_path / "data", Part(0, 3))
+
+
+def test_parts_of_a_micro_batch_are_the_whole(place):
+    """Every clip is read once, with the noise and the time that it has where one process reads all."""
+    settings = replace(read_settings(config_path("generator", "debug"), GeneratorSettings), batch=12)
+    vae = load_vae(place / "fulldit_mini_vae.safetensors")
+    whole, *parts = (
+        TrainingData(settings, DEBUG, vae, place / "data", part) for part in (Part(), *(Part(i, 3) for i in range(3)))
+    )
+    for progress in (0.0, 0.4, 0.9):
+        batch, noise, t = whole.draw(progress)
+        pieces = [part.draw(progress) for part in parts]
+        assert {piece[0].names for piece in pieces} == {batch.names}
+        assert torch.equal(torch.cat([piece[0].video for piece in pieces]), batch.video)
+        assert torch.equal(torch.cat([piece[1] for piece in pieces]), noise)
+        assert torch.equal(torch.cat([piece[2] for piece in pieces]), t)
+
+
 def test_subsets_are_taken_out_by_name():
-    phases = [{"until": 0.5, "subsets": {"none": 1}}, {"until": 1.0, "subsets": {"camera": 1, "depth": 3}}]
+    phases = [
+        {"until": 0.5, "subsets": {"none": 1}, "tokens": 9},
+        {"until": 1.0, "subsets": {"camera": 1, "depth": 3}, "tokens": None},
+    ]
     assert without(phases, []) == phases
-    assert without(phases, ["depth"])[1] == {"until": 1.0, "subsets": {"camera": 1}}
+    assert without(phases, ["depth"])[1] == {"until": 1.0, "subsets": {"camera": 1}, "tokens": None}
     assert phases[1]["subsets"] == {"camera": 1, "depth": 3}
     with pytest.raises(UserError, match="'identity', but no phase"):
         without(phases, ["identity"])

@@ -288,3 +288,14 @@ def test_channels_count_as_much_as_they_are_seen():
     seen = torch.tensor(LATENT_STD).flatten() ** 2 * torch.tensor([16.0, *[1.0] * 15])
     assert torch.allclose(weights, seen / seen.mean(), rtol=0.15)
     assert torch.equal(channel_weights(LoudChannels(), SomeClips(), power=0.0), torch.ones(16))
+
+
+@pytest.mark.parametrize(
+    "tree", ["{", "5", '{"__dict__": [[1]]}', '{"__dict__": 3}', '{"a": 1}', '{"__tensor__": "x"}', "[" * 9000]
+)
+def test_a_damaged_state_is_one_sentence(tmp_path, tree):
+    write_tensors(
+        tmp_path / "state.safetensors", {"a": torch.zeros(1)}, {"format": "fulldit-training-state-3", "tree": tree}
+    )
+    with pytest.raises(UserError, match="a damaged training state"):
+        load_tree(tmp_path / "state.safetensors")

@@ -14,6 +14,7 @@ from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.latent import LATENT_STD, normalize_latent
 from comfyui_fulldit.models.vae.vae_file import load_vae, read_metadata
 from comfyui_fulldit.training.common.optimizers import orthogonalize
+from comfyui_fulldit.training.common.settings import config_path, read_settings
 from comfyui_fulldit.training.vae import quality as vae_metrics
 from comfyui_fulldit.training.vae.activation_limiter import ActivationLimiter
 from comfyui_fulldit.training.vae.finish import fold, latent_pixels, preview_factors
@@ -39,7 +40,7 @@ def debug_settings(**changes) -> VAESettings:
     return replace(read_vae_settings("debug")[0], minutes=1e6, **changes)
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "debug"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "debug", "world3"])
 def test_every_config_fits_the_network_and_ends(name: str) -> None:
     settings, decoder = read_vae_settings(name)
     for stage in (settings, decoder or settings):  # a config may leave the decoder's stage out
@@ -129,6 +130,28 @@ def test_training_writes_a_file_that_loads(tmp_path: Path) -> None:
     assert len(metadata["latent_rgb_factors"]) == 16 and len(metadata["latent_rgb_factors_bias"]) == 3
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert any("psnr" in entry for entry in entries)
+
+
+def test_a_training_goes_on_from_the_checkpoint_that_its_config_names(tmp_path: Path) -> None:
+    first = Trainer(debug_settings(), tmp_path / "first", flat_clips)
+    path = first.finish()
+    further = Trainer(debug_settings(start=str(path)), tmp_path / "second", flat_clips)
+    expected = load_vae(path).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in further.vae.state_dict().items())
+    with pytest.raises(UserError, match="nowhere.safetensors does not exist. Name a VAE to go on from"):
+        Trainer(debug_settings(start=str(tmp_path / "nowhere.safetensors")), tmp_path, flat_clips)
+
+
+def test_clips_are_of_the_world_that_the_config_names() -> None:
+    ours, theirs = (rendered([3], 5, 32, 48, world=world)["video"] for world in (2, 3))
+    assert not torch.equal(ours, theirs) and torch.equal(theirs, rendered([3], 5, 32, 48, world=3)["video"])
+    with pytest.raises(UserError, match="world.*expected one of 2, 3"):
+        read_vae_settings_with(world=7)
+
+
+def read_vae_settings_with(**changes) -> VAESettings:
+    """The debug config with entries replaced, checked as a file's are."""
+    return read_settings(config_path("vae", "debug"), VAESettings, changes)
 
 
 def test_training_teaches() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +23,14 @@ def warmed_up_decay(decay: float) -> Callable[[int], float]:
 
 
 class EMA:
-    """The moving average of everything in a module's state dict; `values` holds it by name.
+    """The moving average of everything in a module's state dict that is not frozen; `values` holds it by name.
 
     `decay(step)`, from 0 to 1, is the share of the old average that stays after the step (counted from 1).
     """
 
     def __init__(self, module: nn.Module, decay: Callable[[int], float]):
         self.decay = decay
-        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in module.state_dict().items()}
+        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in trained_state(module).items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
@@ -43,8 +43,8 @@ class EMA:
             if not value.is_floating_point():
                 value.copy_(current[name])
 
-    @torch.no_grad()
-    def load(self, values: Mapping[str, Tensor]) -> None:
-        """Take over saved `values`, onto the device where the average is."""
-        for name, value in self.values.items():
-            value.copy_(values[name])
+
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's state dict without its frozen parameters."""
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}

@@ -8,13 +8,13 @@ A config is a frozen dataclass derived from `Settings` whose annotations say all
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ...control.errors import UserError
+from ...scenes.world import WORLD_VERSIONS
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 
+LARGEST = 1e308  # of a number; NaN is not at most that either
 NOUNS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
 
 
@@ -116,7 +117,7 @@ def fits(value: Any, hint: Any) -> bool:
     kind = origin or hint
     if kind in (int, float):  # True and False are integers in Python, and JSON may hold NaN.
         numbers = int if kind is int else (int, float)
-        return isinstance(value, numbers) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, numbers) and not isinstance(value, bool) and abs(value) <= LARGEST
     return isinstance(value, kind)
 
 
@@ -150,3 +151,9 @@ def check_budget(steps: int | None, minutes: float | None) -> None:
     """Raise EntryError unless the run ends."""
     if steps is None and minutes is None:
         raise EntryError("steps", None, "expected at least one of steps and minutes, else the run never ends")
+
+
+def check_world(version: int) -> None:
+    """Raise EntryError for a procedural world that there is not."""
+    if version not in WORLD_VERSIONS:
+        raise EntryError("world", version, f"expected one of {', '.join(map(str, WORLD_VERSIONS))}")

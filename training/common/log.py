@@ -12,7 +12,7 @@ import torch
 from einops import rearrange, repeat
 
 from ...control.errors import UserError
-from ...control.files import atomic_path
+from ...control.files import atomic_path, room_for
 from ...control.media import write_image
 
 
@@ -28,7 +28,7 @@ class Log:
 
     def write(self, **values: Any) -> None:
         """Append one line; numbers are rounded to six digits."""
-        with self.path.open("a", encoding="utf-8") as file:
+        with room_for(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(rounded(values)) + "\n")
 
     def lines(self) -> list[dict[str, Any]]:

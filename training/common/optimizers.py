@@ -13,18 +13,21 @@ from ...models.devices import pick_dtype
 WIDE = 8  # from this ratio of its sides on, a matrix is handled by its Gram matrix
 
 
-def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalize(matrices: Tensor, steps: int = 5, dtype: torch.dtype | None = None) -> Tensor:
     """Replace every matrix of a stack (N, rows, columns) by its nearest half-orthogonal one, roughly.
 
     Newton-Schulz iteration of fifth order with the coefficients of Jordan et al. (Muon, 2024): singular values end
     between 0.7 and 1.2, which is enough. Convolutions are much wider than high (64 x 1728), so for them it runs on the
     small Gram matrix: each step's polynomial commutes with it, and their product is applied to the matrix once.
+
+    dtype: what it computes in, by default what the device is fastest in. In bfloat16 a matrix of low rank, such as the
+    gradient of few tokens, comes out otherwise with every other order of its sums.
     """
     flip = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if flip else matrices
     wide = x.shape[2] > WIDE * x.shape[1]
     # Powers of the Gram matrix need the longer mantissa; the rest does with what the device is fastest in.
-    x = x.to(torch.float32 if wide else pick_dtype(x.device))
+    x = x.to(torch.float32 if wide else dtype or pick_dtype(x.device))
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     x = newton_schulz_by_gram(x, steps) if wide else newton_schulz(x, steps)
     return (x.mT if flip else x).to(matrices.dtype)
@@ -55,7 +58,7 @@ class Muon(torch.optim.Optimizer):
     matrix of its outputs by all else). Matrices of one shape are handled as one stack: few large kernels.
 
     like_adam: updates have the root mean square that AdamW's have (0.2), so that both share one learning rate;
-    otherwise they are scaled by the root of rows over columns where that is above one.
+    otherwise they are scaled by the root of rows over columns where that is above one. dtype: see `orthogonalize`.
 
     Ours and not torch.optim.Muon (torch 2.9), whose steps on matrices it equals (a test holds it): torch's refuses the
     convolutions of the autoencoder, and computes in bfloat16 also where a CPU emulates it.
@@ -68,7 +71,9 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         like_adam: bool = False,
+        dtype: torch.dtype | None = None,
     ):
+        self.dtype = dtype
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "like_adam": like_adam}
         super().__init__(params, defaults)
         for group in self.param_groups:
@@ -95,7 +100,7 @@ class Muon(torch.optim.Optimizer):
         self, params: list[Tensor], lr: float, momentum: float, weight_decay: float, like_adam: bool
     ) -> None:
         """Move parameters that are matrices of one shape."""
-        stack = orthogonalize(torch.stack([self._momentum(p, momentum).flatten(1) for p in params]))
+        stack = orthogonalize(torch.stack([self._momentum(p, momentum).flatten(1) for p in params]), dtype=self.dtype)
         rows, columns = stack.shape[1:]
         square = 0.04 * max(rows, columns) if like_adam else max(1.0, rows / columns)
         for p, update in zip(params, stack, strict=True):
@@ -118,8 +123,10 @@ def muon_and_adam(
     muon_lr: float,
     adam_lr: float,
     weight_decay: float = 0.0,
+    dtype: torch.dtype | None = None,
 ) -> list[torch.optim.Optimizer]:
-    """Return [Muon, AdamW] over the parameters that train. Muon takes matrices whose name contains one of `inner`."""
+    """Return [Muon, AdamW] over the parameters that train. Muon takes matrices whose name contains one of `inner`, and
+    computes in `dtype`; with none of these, or where none is trained, AdamW takes all."""
     inner = tuple(inner)
     matrices: list[torch.nn.Parameter] = []
     rest: list[torch.nn.Parameter] = []
@@ -128,7 +135,7 @@ def muon_and_adam(
             (matrices if p.ndim == 2 and any(part in name for part in inner) else rest).append(p)
     optimizers: list[torch.optim.Optimizer] = []
     if matrices:
-        optimizers.append(Muon(matrices, lr=muon_lr, weight_decay=weight_decay))
+        optimizers.append(Muon(matrices, lr=muon_lr, weight_decay=weight_decay, dtype=dtype))
     if rest:
         optimizers.append(torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), eps=1e-8, weight_decay=weight_decay))
     return optimizers

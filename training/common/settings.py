@@ -51,7 +51,7 @@ def read_inherited(path: Path) -> dict[str, Any]:
     if "like" not in values:
         return values
     like = values.pop("like")
-    if not isinstance(like, str):
+    if not isinstance(like, str) or Path(like).name != like:
         raise EntryError("like", like, "expected the name of a config beside it")
     base = read_entries(Path(path).with_name(f"{like}.json"))
     if "like" in base:
@@ -63,7 +63,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     """Return the entries of a config file but `about`. Raises UserError for a file that is not a JSON object."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"The config {path} cannot be read: {error}.") from error
     if not isinstance(values, dict):
         raise UserError(f"The config {path} is not a JSON object.")

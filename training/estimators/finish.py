@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from einops import rearrange
 
-from ...evaluation.control.judge import METRICS, Judge
 from ...evaluation.held_out_scenes import held_out_scenes
-from ...evaluation.metrics import mean_and_error
 from ...models.estimators.estimators_file import Estimators, save_estimators
+from ...models.estimators.judge import METRICS, Judge
 from ...models.estimators.layers import SIZE
+from ...models.estimators.metrics import mean_and_error
 from .settings import EstimatorSettings
 from .tasks import Bank
 

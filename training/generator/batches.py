@@ -1,7 +1,9 @@
 """Micro-batches: which clips, which subset of conditions, which words, which times.
 
-One subset of conditions and one pattern of streams per micro-batch: a condition is dropped by not being there, so all
-clips of a micro-batch have sequences of one length. Everything random comes from one generator whose state is saved.
+One size, one subset of conditions and one pattern of streams per micro-batch: a condition is dropped by not being
+there, so all clips of a micro-batch have sequences of one length. Everything random comes from one generator whose
+state is saved. Where several processes train one model, each draws the same micro-batch and reads its own part of the
+clips: the same streams everywhere, without which their collectives would not match.
 """
 
 from __future__ import annotations
@@ -12,38 +14,43 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
+from torch.nn import functional
 
 from ...control.errors import UserError
-from ...dataset.latents import STREAM, EncodedClips
+from ...dataset.clip_source import STREAM, ClipSource
 from ...dataset.text_rows import row_text
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.conditioning.registry import ENTRIES
 from ...models.conditioning.streams import STREAMS
 from ...models.conditioning.text import tokenize
 from ...models.config import FullDiTConfig
-from ...models.sampling.schedules import shifted_time
+from ...models.geometry import Size3
+from ...models.sampling.schedules import shifted_time, unshifted_time
 
 ANY = "any"  # the group of all clips
 MAPS = "identity_map"  # the stream that says where the objects are
 
 
 class PhaseDict(TypedDict):
-    """Until the share `until` of the run, micro-batches have these subsets of conditions, drawn with these weights."""
+    """Until the share `until` of the run, micro-batches have these subsets of conditions, drawn with these weights, and
+    clips of at most `tokens` video tokens (None: of any size)."""
 
     until: float
     subsets: dict[str, float]
+    tokens: int | None
 
 
 class BatchesState(TypedDict):
-    """Where the drawing of micro-batches stands: `Order.state`, and the state of the generator."""
+    """Where the drawing of micro-batches stands: `Order.state` of every size, and the state of the generator."""
 
-    order: dict[str, list[int]]
+    orders: list[dict[str, list[int]]]
     generator: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`video` (B, C, T, h, w) float32, `tokens` (B, L) ids, `conditions` or None, and the names in it.
+    """`video` (B, C, T, h, w) float32, `tokens` (B, L) ids or (B, L, D) states of a text encoder, `conditions` or None,
+    and the names in it.
 
     `maps` (B, C, T, h, w) says where the objects are, whether or not the network is told; None where not all clips have
     an identity map.
@@ -93,8 +100,7 @@ def without(phases: Sequence[PhaseDict], never: Sequence[str]) -> list[PhaseDict
         if not any(key in phase["subsets"] for phase in phases):
             raise UserError(f"The config never wants {key!r}, but no phase has it.")
     left: list[PhaseDict] = [
-        {"until": phase["until"], "subsets": {k: v for k, v in phase["subsets"].items() if k not in never}}
-        for phase in phases
+        {**phase, "subsets": {k: v for k, v in phase["subsets"].items() if k not in never}} for phase in phases
     ]
     if not all(phase["subsets"] for phase in left):
         raise UserError(f"Without {', '.join(never)} nothing is left of a phase of the config.")
@@ -108,11 +114,16 @@ class Order:
     depends on (seed, group, epoch, clips known then) alone, so the state is three numbers per group.
     """
 
-    def __init__(self, clips: EncodedClips, seed: int):
+    def __init__(self, clips: ClipSource, seed: int):
         self.clips = clips
         self.seed = seed
         self.state: dict[str, list[int]] = {}  # group -> [epoch, position, clips known when the epoch began]
         self._orders: dict[str, torch.Tensor] = {}
+
+    def load(self, state: dict[str, list[int]]) -> None:
+        """Go on where `state` was taken."""
+        self.state = {group: list(numbers) for group, numbers in state.items()}
+        self._orders.clear()
 
     def members(self, group: str, known: int) -> torch.Tensor:
         """Return the clips of a group among the first `known`."""
@@ -149,30 +160,49 @@ class Order:
         return found
 
 
+@dataclass(frozen=True)
+class Part:
+    """The part `number` of `count` equal ones of every micro-batch: what one process reads of it."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, size: int) -> slice:
+        """Return which clips of a micro-batch of `size` belong to it."""
+        return slice(self.number * size // self.count, (self.number + 1) * size // self.count)
+
+
 class Batches:
-    """Draws micro-batches from encoded clips by the schedule of the config."""
+    """Draws micro-batches from encoded clips, the clips of each source of one size, by the schedule of the config."""
 
     def __init__(
         self,
-        clips: EncodedClips,
+        sources: Sequence[ClipSource],
         phases: Sequence[PhaseDict],
         config: FullDiTConfig,
         seed: int = 0,
         plain: float = 0.5,
         plain_with_conditions: float = 0.8,
         map_dropped: float = 0.1,
+        part: Part | None = None,
+        micro_tokens: int | None = None,
     ):
         for phase in phases:
             for key in phase["subsets"]:
                 parse_subset(key)
-        self.clips = clips
+        self.sources = list(sources)
+        self.tokens = [config.geometry.tokens(latent_size_of(clips)) for clips in sources]
         self.phases = list(phases)
         self.config = config
         self.plain = plain
         self.plain_with_conditions = plain_with_conditions
         self.map_dropped = map_dropped
+        self.part = part or Part()
+        self.micro_tokens = micro_tokens
         self.generator = torch.Generator().manual_seed(seed)
-        self.order = Order(clips, seed)
+        self.orders = [Order(clips, seed) for clips in sources]
+        for phase in phases:
+            self._fitting(phase)
 
     def uniform(self) -> float:
         return float(torch.rand((), generator=self.generator))
@@ -182,19 +212,45 @@ class Batches:
         return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=self.generator))
 
     def draw(self, size: int, progress: float) -> Batch:
-        """Return the next micro-batch of `size` clips at this progress (0 to 1) of the training."""
-        subsets = phase_at(self.phases, progress)["subsets"]
+        """Return this process's part of the next micro-batch at this progress (0 to 1) of the training.
+
+        All parts together have `size` clips; with `micro_tokens`, as many as have so many video tokens, at least one a
+        part: many small clips, few large ones.
+        """
+        phase = phase_at(self.phases, progress)
+        subsets = phase["subsets"]
         names = parse_subset(list(subsets)[self.choose(list(subsets.values()))])
-        indices = self.order.take(self._group(names), size)
+        source = self._choose_source(phase)
+        if self.micro_tokens is not None:
+            size = self.part.count * max(1, self.micro_tokens // (self.tokens[source] * self.part.count))
+        indices = self.orders[source].take(self._group(self.sources[source], names), size)
         drop_optional = self.uniform() < self.map_dropped
         # Full captions name colors, places and camera: read beside a condition, they would take its work away.
         share = self.plain_with_conditions if names else self.plain
-        plain = torch.rand(size, generator=self.generator) < share
-        return make_batch(self.clips, indices, names, self.config, plain.tolist(), not drop_optional)
+        plain = (torch.rand(size, generator=self.generator) < share).tolist()
+        own = self.part.of(size)
+        clips = self.sources[source]
+        return make_batch(clips, indices[own], names, self.config, plain[own], not drop_optional)
 
-    def _group(self, names: tuple[str, ...] | None) -> str:
+    def _fitting(self, phase: PhaseDict) -> list[int]:
+        """Return the numbers of the sizes that a phase takes. Raises UserError where it takes none."""
+        most = phase["tokens"]
+        fitting = [i for i, tokens in enumerate(self.tokens) if most is None or tokens <= most]
+        if not fitting:
+            raise UserError(
+                f"A phase of the config takes clips of at most {most} video tokens, but those at hand have "
+                f"{', '.join(map(str, sorted(self.tokens)))}. Encode smaller clips, or raise its 'tokens'."
+            )
+        return fitting
+
+    def _choose_source(self, phase: PhaseDict) -> int:
+        """Return the number of a size, drawn by how many clips have it."""
+        fitting = self._fitting(phase)
+        return fitting[self.choose([len(self.sources[i]) for i in fitting])] if len(fitting) > 1 else fitting[0]
+
+    def _group(self, clips: ClipSource, names: tuple[str, ...] | None) -> str:
         """The group of clips to draw from: one pattern of the conditions' streams, by its share of the clips."""
-        patterns = self.clips.patterns(names or ())
+        patterns = clips.patterns(names or ())
         if not names or bool((patterns == patterns[0]).all() and patterns[0] > 0):
             return ANY
         kinds, counts = torch.unique(patterns[patterns > 0], return_counts=True)
@@ -203,17 +259,22 @@ class Batches:
         return f"{'+'.join(names)}:{int(kinds[self.choose(counts.tolist())])}"
 
     def state(self) -> BatchesState:
-        """What `load` needs to go on with the same micro-batches."""
-        return {"order": self.order.state, "generator": self.generator.get_state()}
+        """What `load` needs to go on with the same micro-batches, in any number of processes."""
+        return {"orders": [order.state for order in self.orders], "generator": self.generator.get_state()}
 
     def load(self, state: BatchesState) -> None:
-        self.order.state = {group: list(numbers) for group, numbers in state["order"].items()}
-        self.order._orders.clear()
+        if len(state["orders"]) != len(self.orders):
+            raise UserError(
+                f"The run was saved with clips of {len(state['orders'])} sizes, now there are {len(self.orders)}. Go "
+                "on with the same folder of clips, or begin a new run."
+            )
+        for order, numbers in zip(self.orders, state["orders"], strict=True):
+            order.load(numbers)
         self.generator.set_state(state["generator"])
 
 
 def make_batch(
-    clips: EncodedClips,
+    clips: ClipSource,
     indices: Sequence[int],
     names: tuple[str, ...] | None,
     config: FullDiTConfig,
@@ -225,37 +286,100 @@ def make_batch(
     The clips must all have the same streams of these conditions. `with_optional` False leaves out the streams that a
     user may leave out (references without masks).
     """
-    captions = clips.get("captions", indices)
-    plains = clips.get("plain_captions", indices)
-    texts = [row_text(p if short else c) for c, p, short in zip(captions, plains, plain, strict=True)]
-    tokens = torch.stack([tokenize("" if names is None else text) for text in texts])
+    read = _words if config.text == "bytes" else _states
+    tokens = read(clips, indices, plain, config.text_len, without=names is None)
+    video = clips.get("video", indices).float()
     optional = () if with_optional else [name for name, kind in STREAMS.items() if kind.optional]
     streams = clips.streams(indices, names or (), optional)
     conditions = None
     if streams:
         patches = {stream.name: config.patch_of(stream.name) for stream in streams}
-        conditions = ConditionStreams(tuple(streams), config.latent_size).with_patches(patches)
-    return Batch(clips.get("video", indices).float(), tokens, conditions, names or (), _maps(clips, indices))
+        conditions = ConditionStreams(tuple(streams), size_of(video)).with_patches(patches)
+    return Batch(video, tokens, conditions, names or (), _maps(clips, indices))
 
 
-def _maps(clips: EncodedClips, indices: Sequence[int]) -> torch.Tensor | None:
+def check_clips(clips: ClipSource, indices: Sequence[int], config: FullDiTConfig) -> None:
+    """Raise UserError, naming the folder, for clips that cannot be read, or lack the states that the model reads."""
+    for index in indices:
+        every = tuple(name for name in config.conditions if clips.patterns((name,))[index])
+        for names in (every, None):
+            tokens = make_batch(clips, [index], names, config, [True]).tokens
+            if config.text != "bytes" and tokens.shape[1:] != (config.text_len, config.text_dim):
+                raise UserError(
+                    f"The texts of the clips in '{clips.folder}' have states of {tuple(tokens.shape[1:])} (tokens, "
+                    f"width), but the model reads {(config.text_len, config.text_dim)}. Encode them with its own text "
+                    f"encoder."
+                )
+
+
+def _words(
+    clips: ClipSource, indices: Sequence[int], plain: Sequence[bool], length: int, without: bool
+) -> torch.Tensor:
+    """Return the ids (B, L) of captions, of the plain ones where `plain` says so; of no words with `without`."""
+    captions = clips.get("captions", indices)
+    plains = clips.get("plain_captions", indices)
+    texts = [row_text(p if short else c) for c, p, short in zip(captions, plains, plain, strict=True)]
+    return torch.stack([tokenize("" if without else text) for text in texts])
+
+
+def _states(
+    clips: ClipSource, indices: Sequence[int], plain: Sequence[bool], length: int, without: bool
+) -> torch.Tensor:
+    """Return the cached states (B, length, D) of captions, as `_words` chooses them.
+
+    Raises UserError for clips that were encoded without a text encoder.
+    """
+    if without:
+        states = clips.get("no_text", indices).float()
+        return functional.pad(states, (0, 0, 0, length - states.shape[1]))
+    captions, plains = clips.get("text", indices), clips.get("plain_text", indices)
+    return torch.where(torch.tensor(plain)[:, None, None], plains, captions).float()
+
+
+def size_of(video: torch.Tensor) -> Size3:
+    """Return (T, h, w) of latents (B, C, T, h, w)."""
+    frames, height, width = video.shape[2:]
+    return frames, height, width
+
+
+def latent_size_of(clips: ClipSource) -> Size3:
+    """Return (T, h, w) of the latents of clips. Raises UserError where there are none."""
+    if not len(clips):
+        raise UserError(f"There are no clips in '{clips.folder}'. Run the stage 'data' first.")
+    return size_of(clips.get("video", [0]))
+
+
+def _maps(clips: ClipSource, indices: Sequence[int]) -> torch.Tensor | None:
     if MAPS not in clips.keys or not clips.has(MAPS, indices):
         return None
     return clips.get(STREAM + MAPS, indices).float()
 
 
-def draw_times(
-    size: int, frames: int, shift: float, clean_first_frame_prob: float, generator: torch.Generator
-) -> torch.Tensor:
-    """Times t: (B,), or (B, T) in the share `lead` of the calls.
+def noise_of(shape: Sequence[int], seed: int) -> torch.Tensor:
+    """Return standard normal noise of this shape that depends on the seed alone."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
-    Uniform and stratified over the batch, then shifted toward noise. With `lead`, the first latent frame is cleaner
-    than the rest (half of the times clean): what the rest must look like then follows from the camera, the depth and
-    the identities, and the network learns to use them from a much stronger signal; it also learns to continue a
-    image.
+
+def draw_times(
+    size: int,
+    frames: int,
+    shift: float,
+    clean_first_frame_prob: float,
+    generator: torch.Generator,
+    span: tuple[float, float] = (0.0, 1.0),
+) -> torch.Tensor:
+    """Times t: (B,), or (B, T) in the share `clean_first_frame_prob` of the calls.
+
+    Uniform and stratified over the batch, then shifted toward noise; of these, only times of the span. In the second
+    case the first latent frame is cleaner than the rest (half of the times clean): what the rest must look like then
+    follows from the camera, the depth and the identities, and the network learns to use them from a much stronger
+    signal; it also learns to continue an image.
     """
     even = (torch.arange(size) + torch.rand(size, generator=generator)) / size
     even = even[torch.randperm(size, generator=generator)]
+    if span != (0, 1):
+        low, high = (unshifted_time(end, shift) for end in span)
+        even = low + (high - low) * even
     t = torch.tensor([shifted_time(float(u), shift) for u in even])
     if float(torch.rand((), generator=generator)) >= clean_first_frame_prob:
         return t

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 
-from ...dataset.latents import EncodedClips
+from ...control.errors import UserError
+from ...dataset.clip_source import ClipSource
 from ...models.config import FullDiTConfig
 from ...models.sampling.sampler import sample
 from ...models.vae import VAE
 from ...models.vae.latent import denormalize_latent
 from ..common.log import write_sheet
-from .batches import Batch, make_batch
+from .batches import Batch, check_clips, make_batch, noise_of
 from .learner import Learner
 
 EXCHANGED = "exchanged"  # `identity` with the references of the first two slots exchanged
@@ -34,68 +35,101 @@ def held_out_subsets(config: FullDiTConfig) -> dict[str, tuple[str, ...]]:
 class HeldOut:
     """Held-out clips with fixed noise, so that two measurements differ by the weights alone."""
 
-    def __init__(self, clips: EncodedClips, vae: VAE, config: FullDiTConfig, t: float, device: torch.device | str):
+    def __init__(
+        self, clips: ClipSource, vae: VAE, config: FullDiTConfig, t: float, device: torch.device | str, most: int
+    ):
+        """Take at most so many of the clips, from all over them. Raises UserError where they cannot be measured."""
         self.clips, self.vae, self.config, self.t, self.device = clips, vae, config, t, device
-        patterns = clips.patterns(config.conditions)
-        # Clips in groups of one pattern of streams, as a micro-batch needs them; clips that lack a condition stay out.
-        self.groups = [(patterns == p).nonzero()[:, 0].tolist() for p in torch.unique(patterns).tolist() if p]
+        count = min(most, len(clips))
+        self.numbers = [place * len(clips) // count for place in range(count)]
+        self._check()
 
-    def batches(self, names: tuple[str, ...], exchanged: bool = False) -> list[Batch]:
-        """Return all clips under one set of conditions, with plain captions: words cannot stand in for a condition."""
+    def _check(self) -> None:
+        """Raise UserError for no clips, for clips of another size than the model's, and as `check_clips` does."""
+        if not self.numbers:
+            raise UserError(f"There are no clips in '{self.clips.folder}' to measure the model on: encode some.")
+        for number in self.numbers:
+            size = tuple(self.clips.get("video", [number]).shape[1:])
+            if size != (self.config.in_dim, *self.config.latent_size):
+                raise UserError(
+                    f"The clips in '{self.clips.folder}' have latents of {size}, but the model's are "
+                    f"{(self.config.in_dim, *self.config.latent_size)} (channels, frames, height, width). Encode them "
+                    f"at its size."
+                )
+        check_clips(self.clips, self.numbers, self.config)
+
+    def groups(self, names: tuple[str, ...]) -> list[list[int]]:
+        """Return the clips that have these conditions, in groups of one pattern of streams, as micro-batches need them.
+
+        Without names these are all clips.
+        """
+        if not names:
+            return [self.numbers]
+        patterns = self.clips.patterns(names)[self.numbers]
+        groups = [(patterns == p).nonzero()[:, 0].tolist() for p in torch.unique(patterns).tolist() if p]
+        return [[self.numbers[place] for place in group] for group in groups]
+
+    def batches(self, names: tuple[str, ...], exchanged: bool = False) -> list[tuple[list[int], Batch]]:
+        """Return the clips that have these conditions under them, with their numbers.
+
+        Captions are plain: words cannot stand in for a condition.
+        """
         batches = []
-        for group in self.groups:
+        for group in self.groups(names):
             for at in range(0, len(group), GROUP):
                 some = group[at : at + GROUP]
                 batch = make_batch(self.clips, some, names, self.config, [True] * len(some))
                 streams = batch.conditions
                 if exchanged and streams is not None and any(stream.slot == 1 for stream in streams.streams):
                     batch = replace(batch, conditions=streams.exchange_slots())
-                batches.append(batch)
+                batches.append((some, batch))
         return batches
 
     @torch.no_grad()
     def losses(self, learner: Learner, bf16: bool = True) -> dict[str, float]:
-        """Return the mean loss per subset; the same clips, noise and time for each.
+        """Return the mean loss per subset that any clip has; of a clip always with the same noise and time.
 
-        Where `exchanged` is no worse than `identity`, references are not bound to their slots.
+        A condition that not all clips have is measured on those that have it. Where `exchanged` is no worse than
+        `identity`, references are not bound to their slots.
         """
         losses = {}
         for subset, names in held_out_subsets(self.config).items():
-            generator = torch.Generator().manual_seed(0)
             total, count = 0.0, 0
-            for batch in self.batches(names, subset == EXCHANGED):
-                noise = torch.randn(batch.video.shape, generator=generator)
+            for numbers, batch in self.batches(names, subset == EXCHANGED):
+                noise = torch.stack([noise_of(batch.video.shape[1:], number) for number in numbers])
                 t = torch.full((len(noise),), self.t)
                 with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bf16):
                     loss = learner(batch.to(self.device), noise.to(self.device), t.to(self.device))
                 total += float(loss.sum())
                 count += len(noise)
-            losses[subset] = total / max(1, count)
+            if count:
+                losses[subset] = total / count
         return losses
 
     @torch.no_grad()
     def sheet(self, path: Path, learner: Learner, clips: int, steps: int, bf16: bool = True) -> None:
         """Write, for each of the first clips, the truth and samples of one seed: all conditions, the first, none."""
         rows = []
-        conditions = self.config.conditions
-        chosen = sorted(i for group in self.groups for i in group)[:clips]
+        first = self.config.conditions[:1]
+        chosen = sorted(i for group in self.groups(first) for i in group)[:clips]
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bf16):
             for number, index in enumerate(chosen):
+                every = tuple(name for name in self.config.conditions if self.clips.patterns((name,))[index])
                 nothing = make_batch(self.clips, [index], None, self.config, [True]).to(self.device)
                 rows.append(self.decode(nothing.video))
-                for names in (conditions, conditions[:1], ()):
+                for names in (every, first, ()):
                     batch = make_batch(self.clips, [index], names, self.config, [True]).to(self.device)
                     rows.append(self.decode(self._sample(learner, batch, nothing, number, steps)))
         write_sheet(path, rows)
 
     def _sample(self, learner: Learner, batch: Batch, nothing: Batch, seed: int, steps: int) -> torch.Tensor:
         shape = (1, self.config.in_dim, *self.config.latent_size)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        noise = noise_of(shape, seed).to(self.device)
         return sample(
             learner.model,
             noise,
-            learner.text(batch.tokens),
-            learner.text(nothing.tokens),
+            learner.encode(batch.tokens),
+            learner.encode(nothing.tokens),
             batch.conditions,
             steps=steps,
             guidance=self.config.guidance,

@@ -13,7 +13,9 @@ from .batches import Batch
 
 
 class Learner(nn.Module):
-    """Network and text encoder as one module whose forward is the loss, so that accelerate can wrap it.
+    """Network and text encoder as one module whose forward is the loss, so that one unit of FSDP has all of it.
+
+    `text` is None where the clips bring encoded text (Wan's UMT5 is too large to run beside).
 
     `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
     `object_weight`: what it counts in training where an object is (`blank` is the latent of an empty map), else 1:
@@ -26,7 +28,7 @@ class Learner(nn.Module):
     def __init__(
         self,
         model: FullDiT,
-        text: TextEncoder,
+        text: TextEncoder | None,
         weights: Tensor | None = None,
         blank: Tensor | None = None,
         object_weight: float = 1.0,
@@ -45,9 +47,17 @@ class Learner(nn.Module):
         Where t is per frame, the first one is cleaner than the rest and does not count.
         """
         x = add_noise(batch.video, noise, t)
-        v = self.model(x, 1000 * t, self.text(batch.tokens), batch.conditions)
-        error: Tensor = (v.float() - velocity(batch.video, noise)).square() * self.weights
+        v = self.model(x, 1000 * t, self.encode(batch.tokens), batch.conditions)
+        error = self.weigh((v.float() - velocity(batch.video, noise)).square(), batch).mean((1, 3, 4))
+        return (error[:, 1:] if t.ndim == 2 else error).mean(1)
+
+    def weigh(self, error: Tensor, batch: Batch) -> Tensor:
+        """Return the squared error (B, C, T, h, w) times what it counts, by channel and, in training, by place."""
+        error = error * self.weights
         if self.training and self.blank is not None and self.object_weight != 1 and batch.maps is not None:
             error = error * (1 + (self.object_weight - 1) * object_mask(batch.maps, self.blank))
-        error = error.mean((1, 3, 4))
-        return (error[:, 1:] if t.ndim == 2 else error).mean(1)
+        return error
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Return encoded text (B, L, text_dim) of ids (B, L), or as it is where it is encoded already."""
+        return tokens if self.text is None else self.text(tokens)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...models.geometry import WAN_2_1
+from ...scenes.world import WORLD_VERSION
 from ..common.entries import (
     Count,
     EntryError,
@@ -16,6 +17,7 @@ from ..common.entries import (
     WholeNumber,
     check_budget,
     check_ends,
+    check_world,
 )
 from ..common.precision import Precision
 from ..common.settings import config_path, read_settings
@@ -26,8 +28,9 @@ from .vae_clips import KINDS, Phase
 class VAESettings(Settings):
     """One config of this stage.
 
-    dim: width of the network. frames, height, width: the rendered clips. steps, minutes: the budget, whichever is used
-    up first. phases: the crops of the clips. mix: weights of the four kinds of clips.
+    dim: width of the network. start: a checkpoint to go on from, by its name in checkpoints/ or its path; empty: from
+    scratch. world: version of the world. frames, height, width: the rendered clips. steps, minutes: the budget,
+    whichever is used up first. phases: the crops of the clips. mix: weights of the four kinds of clips.
     lr: of Muon; AdamW has `adam` times it. cycles: shares of the run at which the learning rate has fallen to zero.
     warmup: steps. ema: decay of the averaged weights. scale, l1, motion, kl: weights in the loss (loss.py).
     save_minutes, evaluate_minutes: how often. evaluate_clips, finish_clips: how many. compile: fuse the norms.
@@ -59,9 +62,12 @@ class VAESettings(Settings):
     compile: bool = False
     precision: Precision = "auto"
     decoder: dict[str, object] | None = None
+    start: str = ""
+    world: int = WORLD_VERSION
 
     def __post_init__(self) -> None:
         check_budget(self.steps, self.minutes)
+        check_world(self.world)
         check_ends("cycles", self.cycles)
         check_ends("phases.until", [phase.until for phase in self.phases])
         check_size("", self.frames, self.height, self.width)

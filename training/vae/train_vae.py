@@ -6,14 +6,18 @@ The schedule follows whichever comes first of `steps` and `minutes`, so the lear
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ...control.errors import UserError
 from ...models.geometry import LatentGeometry
 from ...models.vae.autoencoder import VAE
+from ...models.vae.vae_file import load_vae
+from ...models.weights.checkpoint import named_path
 from ...scenes import HELD_OUT_SEED
 from ..common.ema import EMA, warmed_up_decay
 from ..common.log import Log
@@ -36,13 +40,17 @@ ENDS = ("encoder.conv1", "encoder.head", "decoder.head", "conv1", "conv2")
 class Trainer:
     """One run in one folder: state.safetensors (all that resuming needs) and log.jsonl."""
 
-    def __init__(self, settings: VAESettings, out: Path, make: Renderer = rendered) -> None:
+    def __init__(self, settings: VAESettings, out: Path, make: Renderer | None = None) -> None:
+        make = make or partial(rendered, world=settings.world)
         self.settings, self.out, self.make = settings, Path(out), make
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(settings.precision, self.device)
         torch.manual_seed(settings.seed)
         self.vae = VAE(dim=settings.dim)
-        initialize(self.vae)
+        if settings.start:
+            self.vae.load_state_dict(load_vae(start_path(settings.start)).state_dict())
+        else:
+            initialize(self.vae)
         self.vae.to(self.device)
         lay_out(self.vae)
         self.optimizers = optimizers_of(self.vae, settings.lr, settings.adam)
@@ -107,7 +115,7 @@ class Trainer:
     def averaged(self) -> VAE:
         """Return the network with the averaged weights."""
         vae = VAE(dim=self.settings.dim).to(self.device)
-        vae.load_state_dict(self.ema.values)
+        vae.load_state_dict({**self.vae.state_dict(), **self.ema.values})
         lay_out(vae)
         return vae.eval().requires_grad_(False)
 
@@ -143,6 +151,14 @@ class Trainer:
             "seed": self.settings.seed,
         }
         return finish(self.averaged(), self.make, self.settings, self.out, self.held_out(), provenance, self.dtype)
+
+
+def start_path(start: str) -> Path:
+    """Return the file that the entry `start` of a config names. Raises UserError where there is none."""
+    path = named_path(start)
+    if not path.is_file():
+        raise UserError(f"The config's start is {start!r}, but {path} does not exist. Name a VAE to go on from.")
+    return path
 
 
 def optimizers_of(vae: VAE, lr: float, adam: float) -> list[torch.optim.Optimizer]:

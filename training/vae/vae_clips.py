@@ -12,6 +12,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
+from ...scenes.world import WORLD_VERSION
 from ..common.entries import Count, Settings, Share
 
 KINDS = ("video", "disparity", "identity", "reference")
@@ -31,11 +32,11 @@ class Phase(Settings):
     images: Count
 
 
-def rendered(seeds: list[int], frames: int, height: int, width: int) -> dict[str, Tensor]:
-    """Render these scenes; returns the four kinds of clips: uint8 (N, 3, T, H, W), references with T = 1."""
-    from ...scenes import render
+def rendered(seeds: list[int], frames: int, height: int, width: int, world: int = WORLD_VERSION) -> dict[str, Tensor]:
+    """Render these scenes of a version of the world as four kinds of clips: uint8 (N, 3, T, H, W), references T = 1."""
+    from ...scenes import WorldOptions, render
 
-    clips = render(seeds, frames=frames, height=height, width=width)
+    clips = render(seeds, frames=frames, height=height, width=width, options=WorldOptions(version=world))
     images = clips.references[clips.present].clamp(0, 1)  # (N, 3, H, W), the filled slots of all scenes
     kinds = {
         "video": clips.video,

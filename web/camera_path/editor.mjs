@@ -1,6 +1,7 @@
 // The camera path editor: holds the state, shows it, and turns the user's actions into new states. It knows the page's
 // elements, but nothing of ComfyUI: `host` reads and writes the state's text.
 import { listen } from "./input.mjs";
+import { acceptFiles } from "../shared/drop.mjs";
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
 import { buildPanel, DIGITS } from "./panel.mjs";
@@ -10,6 +11,7 @@ import * as states from "./state.mjs";
 import { addStyle } from "./style.mjs";
 import { marksOf, Timeline } from "./timeline.mjs";
 import { View } from "./view.mjs";
+import { t } from "../shared/words.mjs";
 
 const SMOOTH = 160; // points of the drawn line
 
@@ -38,10 +40,11 @@ export class CameraEditor {
     try {
       this.view = new View(this.part.canvas, { ...edits, drag: (kind, value) => this.drag(kind, value), drawn: () => this.#placeInset() });
     } catch (error) {
-      this.say("The 3D view needs WebGL, which this browser does not provide. The timeline and the fields still work.", true);
+      this.say(t("The 3D view needs WebGL, which this browser does not provide. The timeline and the fields still work."), true);
       console.warn("FullDiT camera editor:", error);
     }
     listen(this);
+    acceptFiles(this.root, ([file]) => this.take(file));
     this.watcher = new ResizeObserver((entries) => {
       for (const { target, contentRect: { width, height } } of entries)
         if (target === this.part.strip) this.timeline.resize(width, height);
@@ -63,7 +66,7 @@ export class CameraEditor {
     try {
       this.state = states.parse(text);
     } catch (error) {
-      this.say(`${error.message} Choose a movement to start from.`, true);
+      this.say(`${error.message} ${t("Choose a movement to start from.")}`, true);
       if (!this.state) this.state = states.parse('{"keys":[{"time":0},{"time":1,"position":[0,0,0.3]}],"ease":"smooth"}');
       return this.refresh();
     }
@@ -151,13 +154,13 @@ export class CameraEditor {
 
   insert(clip = this.clip) {
     const made = states.insertKey(this.state, clip);
-    if (!made) return this.say("There is a keyframe here already: move the playhead first.");
+    if (!made) return this.say(t("There is a keyframe here already: move the playhead first."));
     [, this.chosen] = made;
     this.clip = clip;
     this.commit(made[0]);
   }
   remove() {
-    if (this.state.keys.length < 2) return this.say("A path keeps at least one keyframe.");
+    if (this.state.keys.length < 2) return this.say(t("A path keeps at least one keyframe."));
     const state = states.removeKey(this.state, this.chosen);
     this.chosen = Math.min(this.chosen, state.keys.length - 1);
     this.commit(state);
@@ -241,7 +244,7 @@ export class CameraEditor {
       if (part[name].value === value) return;
       if (part[name] !== document.activeElement || part[name].tagName === "SELECT") part[name].value = value;
     };
-    write(part.which, `Key ${this.chosen + 1}/${this.state.keys.length}`);
+    write(part.which, t("Key {number}/{count}", { number: this.chosen + 1, count: this.state.keys.length }));
     const [pan, tilt] = states.turnOf(key);
     const roll = key.target ? (key.turn?.[2] ?? 0) : states.turnOf(key)[2];
     const [x, y, z] = key.position;
@@ -306,13 +309,27 @@ export class CameraEditor {
     this.part.note.classList.remove("shown", "wrong");
   }
 
-  /** Take over the message of a run. */
-  executed(message) {
-    this.setBackdrop(message?.fulldit_backdrop?.[0] ?? null);
+  /** Show files behind the path: what a run's message names. Files that the server no longer has are left out. */
+  async setBackdrop(message) {
+    if (!this.view) return;
+    await this.view.backdrop.load(message, (file) => this.host.address(file));
+    if (message && this.view.backdrop.empty) this.say(t("The backdrop is gone from the server: run the graph once to see it."));
+    this.refresh();
   }
 
-  setBackdrop(message) {
-    this.view?.backdrop.load(message, (file) => this.host.address(file)).then(() => this.refresh());
+  /** Everything that is not in the state's text. */
+  snapshot() {
+    const { history, chosen, clip } = this;
+    return { history: history && { values: history.values, at: history.at }, chosen, clip };
+  }
+  /** Take over what `snapshot` returned, where it belongs to the present text. */
+  recall({ history, chosen, clip }) {
+    // The graph may have been undone by a few steps: then the history stands there.
+    const at = history?.values.lastIndexOf(this.text) ?? -1;
+    if (at < 0) return;
+    Object.assign(this.history, { values: history.values, at });
+    Object.assign(this, { chosen: Math.min(chosen, this.state.keys.length - 1), clip });
+    this.refresh();
   }
 
   /** Start over from a preset. */
@@ -323,7 +340,22 @@ export class CameraEditor {
     this.commit(states.parse(JSON.stringify(preset.state)));
     this.choose(0);
     this.fit();
-    this.say(preset.doc);
+    this.say(t(preset.doc));
+  }
+
+  /** Take over the path in a dropped file: the editor's own JSON, or any camera file, which the server reads. */
+  async take(file) {
+    if (!file) return;
+    try {
+      const { state, notes } = await this.host.readFile(file);
+      this.chosen = 0;
+      this.commit(states.parse(state));
+      this.choose(0);
+      this.fit();
+      this.say([t("{name} was taken over; undo brings back the path before.", { name: file.name }), ...notes].join(" "));
+    } catch (error) {
+      this.say(error.message, true);
+    }
   }
 
   /** The view got a size; the first time, fit the whole path into it. */
@@ -343,7 +375,7 @@ export class CameraEditor {
   async #fillPresets() {
     const presets = await this.host.presets();
     this.presets = presets;
-    for (const name of Object.keys(presets)) this.part.preset.append(new Option(name.replaceAll("_", " "), name));
+    for (const name of Object.keys(presets)) this.part.preset.append(new Option(t(name.replaceAll("_", " ")), name));
   }
 
   dispose() {

@@ -1,22 +1,30 @@
 // The mask painter on the page: shows the state that painting.mjs holds, and adds tools, time and the video. It knows the
 // page's elements, but nothing of ComfyUI.
+import { acceptFiles } from "../shared/drop.mjs";
 import { setIcon, write } from "../shared/elements.mjs";
 import { Large } from "../shared/large.mjs";
+import { forget, isReady, wish } from "./betweens.mjs";
 import { tintOf } from "./colors.mjs";
-import { answered, question, summary } from "./follow.mjs";
+import { takeFiles } from "./drop.mjs";
+import { answered, drawnFor, question, summary } from "./follow.mjs";
 import { Frames } from "./frames.mjs";
 import { listen, sliderOf } from "./input.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import { Layers } from "./layers.mjs";
 import { Painting, SLOTS } from "./painting.mjs";
+import { Move } from "./move.mjs";
 import { buildPanel, TOOLS } from "./panel.mjs";
 import { listenStage } from "./pointers.mjs";
+import { describe } from "./report.mjs";
 import { Select } from "./select.mjs";
 import { drawStep, Sheet } from "./sheet.mjs";
+import * as states from "./state.mjs";
 import { addStyle } from "./style.mjs";
 import { ROW, Timeline, TOP } from "./timeline.mjs";
 import { BoxOrEllipse, Brush, Fill, Lasso, Polygon } from "./tools.mjs";
+import { withAnswer } from "./trust.mjs";
 import { View } from "./view.mjs";
+import { t } from "../shared/words.mjs";
 
 const FPS = 12; // when playing; the clip's own rate is not known here
 
@@ -35,10 +43,9 @@ export class MaskEditor extends Painting {
     this.sheets = [];
     this.ghosts = [new Sheet(), new Sheet()];
     this.view = new View(this.part, (pen, view) => this.tool.draw?.(pen, view));
-    this.frames = new Frames((file) => host.address(file), () => this.#showFrame(true), () =>
-      this.say("The frames are gone from the server: run the graph once to have them again.", true)); // prettier-ignore
+    this.frames = new Frames((file) => host.address(file), () => this.#showFrame(true), () => host.lost?.());
     this.tools = {
-      brush: new Brush(this, false), eraser: new Brush(this, true), select: new Select(this), box: new BoxOrEllipse(this, "box"),
+      brush: new Brush(this, false), eraser: new Brush(this, true), select: new Select(this), move: new Move(this), box: new BoxOrEllipse(this, "box"),
       ellipse: new BoxOrEllipse(this, "ellipse"), polygon: new Polygon(this), lasso: new Lasso(this), fill: new Fill(this),
     }; // prettier-ignore
     this.tool = this.tools.brush;
@@ -53,6 +60,7 @@ export class MaskEditor extends Painting {
     }); // prettier-ignore
     listen(this);
     listenStage(this);
+    acceptFiles(this.root, (files) => takeFiles(this, files));
     this.watcher = new ResizeObserver((entries) => {
       for (const { target, contentRect: { width, height } } of entries)
         if (target === this.part.strip) this.timeline.resize(width, height);
@@ -92,6 +100,12 @@ export class MaskEditor extends Painting {
     }
     sheet.enlarge(width, height, this.tint);
     return sheet;
+  }
+  /** Empty what is drawn of the current slot: a stroke begins that takes its place. */
+  clearSheet() {
+    const [height, width] = this.#paintSize();
+    this.#openSheet(height, width).shapes([], width, height, this.tint);
+    this.view.request("masks");
   }
   redraw() {
     this.sheets[this.slot]?.touch();
@@ -140,9 +154,11 @@ export class MaskEditor extends Painting {
     const { host } = this;
     if (this.following) return host.following.stop();
     if (!this.ready()) return;
-    if (!host.following || !this.stage) return this.say("Connect images and run this node once; then a mask can be followed through them.");
-    if (this.stage.count !== this.state.frames) return this.say("The images and the masks have different numbers of frames.");
-    const { slot, frame } = this, asked = question(this.state, slot, frame);
+    if (!host.following || !this.stage) return this.say(t("Connect images and run this node once; then a mask can be followed through them."));
+    if (this.stage.count !== this.state.frames) return this.say(t("The images and the masks have different numbers of frames."));
+    const { slot, frame } = this;
+    await drawnFor(this.state, slot, frame);
+    const asked = question(this.state, slot, frame);
     if (typeof asked === "string") return this.say(asked);
     this.following = { slot, first: asked.first, last: asked.last, share: 0 };
     this.refresh();
@@ -152,9 +168,10 @@ export class MaskEditor extends Painting {
         this.#showTime();
       });
       this.following = null;
-      if (!result) this.say("Stopped.");
+      if (!result) this.say(t("Stopped."));
       else if (this.state.slots[slot]) {
         this.commit(answered(this.state, slot, asked, result.keys));
+        this.doubts = withAnswer(this.doubts, this.state.slots[slot], asked, result.trust);
         this.say(summary(result, asked));
       }
     } catch (error) {
@@ -175,6 +192,7 @@ export class MaskEditor extends Painting {
   refresh() {
     if (!this.state) return;
     const layers = [];
+    this.wanted = [];
     this.state.slots.forEach((slot, number) => {
       const sheet = slot.visible && this.#sheet(slot, number);
       if (sheet) layers.push({ sheet, current: number === this.slot });
@@ -184,13 +202,28 @@ export class MaskEditor extends Painting {
     this.#showFrame(false);
     this.#showTime();
     this.refill();
+    wish(this, this.wanted, this.#soon(), () => this.refresh());
+  }
+
+  /** The in-betweens that may be needed next: those of the next frames while playing, else the one to paint on here. */
+  #soon() {
+    if (!this.playing) return [states.pairToInsert(this.state, this.slot, this.frame)].filter(Boolean);
+    const size = this.previewSize(), { frames, slots } = this.state;
+    return [1, 2, 3].flatMap((by) =>
+      slots.map(({ keys, visible }) => visible && keys.length && new MaskDrawing(keys, ...size).pair((this.frame + by) % frames)),
+    ).filter(Boolean); // prettier-ignore
   }
 
   /** The slot's mask at the playhead as a sheet; null if there is none. */
   #sheet(slot, number) {
     if (!slot.keys.length) return null;
     const [height, width] = this.previewSize(), drawing = new MaskDrawing(slot.keys, height, width);
-    const { index, between } = drawing.at(this.frame), sheet = (this.sheets[number] ??= new Sheet());
+    const pair = drawing.pair(this.frame), sheet = (this.sheets[number] ??= new Sheet());
+    if (pair && !isReady(pair)) {
+      this.wanted.push(pair);
+      return sheet; // what it shows now, until the in-between is there
+    }
+    const { index, between } = drawing.at(this.frame);
     if (between) sheet.pixels(drawing.mask(this.frame), width, height, tintOf(slot.colour));
     else if (!slot.keys[index].shapes.length) return null;
     else sheet.shapes(slot.keys[index].shapes, ...this.#paintSize().reverse(), tintOf(slot.colour));
@@ -222,7 +255,7 @@ export class MaskEditor extends Painting {
 
   #showTime() {
     const { state, slot, frame, following } = this;
-    this.timeline.show({ state, slot, frame, following, chosen: this.keyHere });
+    this.timeline.show({ state, slot, frame, following, doubts: this.doubts, chosen: this.keyHere });
     this.layers.show({ state, slot });
     const height = `${TOP + ROW * Math.max(state.slots.length, 1)}px`;
     if (this.part.time.style.height !== height) this.part.time.style.height = height;
@@ -250,8 +283,9 @@ export class MaskEditor extends Painting {
     part.redo.disabled = !this.history?.canRedo;
     part.add_slot.disabled = state.slots.length >= SLOTS;
     part.follow.disabled = !this.stage;
-    write(part.follow.lastChild, this.following ? "Stop" : "Follow");
+    write(part.follow.lastChild, t(this.following ? "Stop" : "Follow"));
     write(part.hint, state.slots.some((slot) => slot.keys.length) ? "" : this.host.hint());
+    write(part.report, describe(state, this.host.text() ?? "", this.report, this.host.missing?.() ?? ""));
     part.banner.classList.toggle("shown", Boolean(this.proposal?.changed));
   }
 
@@ -271,7 +305,7 @@ export class MaskEditor extends Painting {
   }
   setCuts(cuts) {
     this.cuts = cuts;
-    write(this.part.cuts, cuts ? "Cut" : "Add");
+    write(this.part.cuts, t(cuts ? "Cut" : "Add"));
     this.part.cuts.setAttribute("aria-pressed", String(cuts));
     this.part.ring.classList.toggle("cuts", cuts);
   }
@@ -336,17 +370,21 @@ export class MaskEditor extends Painting {
 
   // ---- messages of runs ----
 
-  setStage(stage) {
+  /** again: the frames of the same stage were lost and are there again. */
+  setStage(stage, again = false) {
     this.stage = stage;
     this.shownFrames = false;
+    if (again) this.frames.open(null);
     this.frames.open(stage);
     this.fitState();
   }
-  setReport(text) {
-    write(this.part.report, text);
+  setReport(report) {
+    this.report = report;
+    this.refill();
   }
   dispose() {
     this.stop();
+    forget(this);
     this.host.following?.stop();
     this.large.remove();
     this.watcher.disconnect();

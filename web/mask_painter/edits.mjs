@@ -68,6 +68,13 @@ export function reorder(state, from, to) {
 /** The number of a slot's key at a frame, or -1. */
 export const keyAt = (state, slot, frame) => keysOf(state, slot).findIndex((key) => key.frame === frame);
 
+/** The in-between that `insertKey` at a frame needs to be drawn; null where it needs none. */
+export function pairToInsert(state, slot, frame) {
+  const keys = state.slots[slot]?.keys ?? [];
+  if (!keys.length || keyAt(state, slot, frame) >= 0) return null;
+  return new MaskDrawing(keys, ...rasterSize(state, RASTER_SIDE / 2)).pair(frame);
+}
+
 /**
  * The state with a key at a frame that shows what the frame shows already: [state, its number]. An existing key is kept as
  * it is. Between two keys the in-between becomes a bitmap, and a fixed turn is split between its two halves.

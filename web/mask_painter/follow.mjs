@@ -1,9 +1,18 @@
 // Following the video: the mask at the playhead goes to the server, and keys that follow the object come back.
-import { keyAt, insertKey, rasterSize, replaceKeys } from "./edits.mjs";
+import { keyAt, insertKey, pairToInsert, rasterSize, replaceKeys } from "./edits.mjs";
+import { need } from "./betweens.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import { encode } from "./runs.mjs";
+import { t } from "../shared/words.mjs";
 
 const SIDE = 960; // the size at which the server follows masks
+
+/** Resolves when the in-betweens that `question` and `answered` need are drawn. */
+export async function drawnFor(state, slot, frame) {
+  const { keys } = state.slots[slot], at = Math.round(frame);
+  if (keys.length) await need(new MaskDrawing(keys, ...rasterSize(state, SIDE)).pair(at));
+  await need(pairToInsert(state, slot, at));
+}
 
 /**
  * The request to the server, or a sentence that says why there is none.
@@ -12,13 +21,13 @@ const SIDE = 960; // the size at which the server follows masks
 export function question(state, slot, frame) {
   frame = Math.round(frame); // a key may lie between two frames
   const { keys } = state.slots[slot];
-  if (!keys.length) return "Paint the object in this frame first; then it can be followed.";
+  if (!keys.length) return t("Paint the object in this frame first; then it can be followed.");
   const [height, width] = rasterSize(state, SIDE), drawing = new MaskDrawing(keys, height, width);
   const entry = (at) => ({ frame: at, size: [width, height], runs: encode(drawing.mask(at), height, width) });
-  if (!drawing.mask(frame).some((value) => value > 0.5)) return "The mask is empty here: go to a frame where it is not.";
+  if (!drawing.mask(frame).some((value) => value > 0.5)) return t("The mask is empty here: go to a frame where it is not.");
   const next = keys.find((key) => key.frame > frame && Number.isInteger(key.frame));
   const last = next ? next.frame : state.frames - 1;
-  if (last - frame < (next ? 2 : 1)) return "There is no frame between here and the next keyframe or the end.";
+  if (last - frame < (next ? 2 : 1)) return t("There is no frame between here and the next keyframe or the end.");
   return { masks: next ? [entry(frame), entry(last)] : [entry(frame)], first: frame, last, next: Boolean(next) };
 }
 
@@ -30,7 +39,7 @@ export function answered(state, slot, { first, last, next }, keys) {
 
 /** The answer in a sentence: its warnings, or what was done. */
 export function summary({ keys, warnings }, { first, last }) {
-  return warnings.join(" ") || `Followed over ${last - first} frames: ${keys.length} keyframes.`;
+  return warnings.join(" ") || t("Followed over {frames} frames: {keys} keyframes.", { frames: last - first, keys: keys.length });
 }
 
 /** Asks the server. host: {ask(path, body) -> Response}; onProgress(share) is called with 0..1. */
@@ -49,7 +58,7 @@ export class Following {
       const answer = await this.#post("/fulldit/propagate", body);
       const result = await answer.json().catch(() => null);
       if (answer.status === 499) return null;
-      if (!answer.ok || !result) throw new Error(result?.error ?? `The server answered ${answer.status}: restart ComfyUI to load the pack again.`);
+      if (!answer.ok || !result) throw new Error(result?.error ?? t("The server answered {status}: restart ComfyUI to load the pack again.", { status: answer.status }));
       return result;
     } finally {
       this.api.removeEventListener("fulldit.propagate", hear);

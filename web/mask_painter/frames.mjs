@@ -12,7 +12,7 @@ export class Frames {
 
   /** Another stage {stage, subfolder, type, count, width, height}, or none. */
   open(stage) {
-    if (stage?.stage === this.stage?.stage) return;
+    if (stage?.stage === this.stage?.stage && !this.failed) return; // frames that were gone may be back
     for (const image of this.images.values()) image.close();
     this.images.clear();
     this.coming.clear();

@@ -53,7 +53,7 @@ function pressed(editor, event, actions) {
     const by = event.shiftKey ? 10 : 1;
     if (!(selecting && select.nudge(dx * by, dy * by))) otherwise();
   };
-  const letters = { b: "brush", e: "eraser", v: "select", r: "box", o: "ellipse", p: "polygon", l: "lasso", g: "fill" };
+  const letters = { b: "brush", e: "eraser", v: "select", m: "move", r: "box", o: "ellipse", p: "polygon", l: "lasso", g: "fill" };
   const plain = {
     "[": () => editor.resizeBrush(1 / 1.15), "]": () => editor.resizeBrush(1.15), s: actions.cuts, k: actions.add, n: actions.leave,
     t: actions.follow, f: actions.fit, i: actions.onion, x: actions.expand, h: () => editor.toggleVisible(), "?": actions.help,

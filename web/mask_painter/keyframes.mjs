@@ -43,6 +43,16 @@ export function formOf(shapes, height, width) {
   });
 }
 
+const held = new Set(); // names of pairs of which one is empty: nothing is between them
+
+/** Whether the mask of a pair is there. */
+export const known = (pair) => held.has(pair.name) || masks.has(pair.key);
+/** Keep the mask of a pair that was drawn elsewhere; null: one of the two is empty. */
+export function keep(pair, mask) {
+  if (mask) masks.get(pair.key, mask.byteLength, () => mask);
+  else held.add(pair.name);
+}
+
 /** The masks of one slot's keys at one size. Making one is cheap: the caches above outlive it. */
 export class MaskDrawing {
   /** @param {object[]} keys in the order of their frames @param {number} height @param {number} width */
@@ -62,20 +72,26 @@ export class MaskDrawing {
   }
 
   /**
-   * Which in-between a frame shows: null where it shows the key `index` itself, else {way, progress}.
-   * @returns {{index: number, between: null | {way: Between, progress: number, name: string}}}
+   * The two lists of shapes that a frame lies between, as far as can be said without drawing them; null where it shows a
+   * key as it is. {one, other, turn, progress, height, width, name: of the two, key: of this mask}
    */
+  pair(frame) {
+    const { keys, height, width } = this, index = this.indexAt(frame), key = keys[index], next = keys[index + 1];
+    if (!next || frame <= key.frame || key.ease === HOLD) return null;
+    if (!key.shapes.length || !next.shapes.length || (!key.turn && alike(key.shapes, next.shapes))) return null;
+    const progress = eased((frame - key.frame) / (next.frame - key.frame), key.ease), turn = key.turn ?? null;
+    const name = `${nameOf(key.shapes, height, width)}>${numberOf(next.shapes)}:${turn}`;
+    return held.has(name) ? null : { one: key.shapes, other: next.shapes, turn, progress, height, width, name, key: `${name}*${progress}` };
+  }
+
+  /** Which in-between a frame shows: null where it shows the key `index` itself, else what `pair` returns. */
   at(frame) {
-    const { keys } = this, index = this.indexAt(frame);
-    const key = keys[index], next = keys[index + 1];
-    if (frame <= key.frame || !next || key.ease === HOLD) return { index, between: null };
-    if (!key.turn && alike(key.shapes, next.shapes)) return { index, between: null };
-    const one = this.form(index), other = this.form(index + 1);
-    if (one.empty || other.empty) return { index, between: null };
-    const name = `${nameOf(key.shapes, this.height, this.width)}>${numberOf(next.shapes)}:${key.turn}`;
-    const way = ways.get(name, 1, () => new Between(one, other, key.turn ?? null));
-    const progress = eased((frame - key.frame) / (next.frame - key.frame), key.ease);
-    return { index, between: { way, progress, name } };
+    const index = this.indexAt(frame), pair = this.pair(frame);
+    if (pair && !masks.has(pair.key) && (this.form(index).empty || this.form(index + 1).empty)) {
+      keep(pair, null);
+      return { index, between: null };
+    }
+    return { index, between: pair };
   }
 
   /**
@@ -86,6 +102,10 @@ export class MaskDrawing {
     if (!this.keys.length) return new Float32Array(this.height * this.width);
     const { index, between } = this.at(frame);
     if (!between) return this.form(index).mask;
-    return masks.get(`${between.name}*${between.progress}`, this.height * this.width * 4, () => between.way.at(between.progress));
+    const draw = () => {
+      const way = ways.get(between.name, 1, () => new Between(this.form(index), this.form(index + 1), between.turn));
+      return way.at(between.progress);
+    };
+    return masks.get(between.key, this.height * this.width * 4, draw);
   }
 }

@@ -1,6 +1,7 @@
 // The slots as rows beside the timeline: visibility, color, name, and a button that deletes the slot.
 import { element, icon, setIcon, write } from "../shared/elements.mjs";
 import { tintOf } from "./colors.mjs";
+import { t } from "../shared/words.mjs";
 
 export class Layers {
   /** on: {choose(slot), toggle(slot), rename(slot, name), recolor(slot, color), remove(slot), reorder(from, to)} */
@@ -29,14 +30,15 @@ export class Layers {
 
   #make(number) {
     const { on } = this;
-    const eye = element("button", { type: "button", class: "eye", title: "Show or hide this slot in the painter; its output stays the same", "aria-label": "Show" });
-    const color = element("input", { type: "color", tabindex: "-1", "aria-label": "Color" });
-    const dot = element("label", { class: "dot", title: "Color of the slot" }, color);
-    const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": "Name of the slot",
-      title: "Double-click to rename; drag to change the order" }); // prettier-ignore
-    const out = element("span", { class: "out", title: `Output track${number + 1}` });
+    const eye = element("button", { type: "button", class: "eye", title: t("Show or hide this slot in the painter; its output stays the same"),
+      "aria-label": t("Show this slot") }); // prettier-ignore
+    const color = element("input", { type: "color", tabindex: "-1", "aria-label": t("Color of the slot") });
+    const dot = element("label", { class: "dot", title: t("Color of the slot") }, color);
+    const name = element("input", { type: "text", class: "name", maxlength: "200", readonly: "", "aria-label": t("Name of the slot"),
+      title: t("Double-click to rename; drag to change the order") }); // prettier-ignore
+    const out = element("span", { class: "out", title: t("Output track{number}", { number: number + 1 }) });
     write(out, String(number + 1));
-    const gone = element("button", { type: "button", class: "gone", title: "Delete this slot", "aria-label": "Delete this slot" }, icon("close"));
+    const gone = element("button", { type: "button", class: "gone", title: t("Delete this slot"), "aria-label": t("Delete this slot") }, icon("close"));
     const row = element("div", { class: "layer", "data-slot": String(number) }, eye, dot, name, gone, out);
     eye.addEventListener("click", () => on.toggle(number));
     gone.addEventListener("click", () => on.remove(number));

@@ -1,8 +1,11 @@
 // The painter's state and every change that the user can make to it: history, playhead, current slot. The editor shows it:
 // `refresh` shows the current state, `say` shows a message, `leaveTool` drops what is half drawn, `stop` stops playback.
+import { isReady, need } from "./betweens.mjs";
 import { tintOf } from "./colors.mjs";
 import { MaskDrawing } from "./keyframes.mjs";
 import * as states from "./state.mjs";
+import { corrected } from "./trust.mjs";
+import { t } from "../shared/words.mjs";
 
 export const SLOTS = 3; // as many as the node has outputs
 const PREVIEW = 320; // the longer side of in-betweens
@@ -11,7 +14,7 @@ let copied = null; // the shapes of a key, for all painters on the page
 export class Painting {
   /** host: see MaskEditor */
   constructor(host) {
-    Object.assign(this, { host, slot: 0, frame: 0 });
+    Object.assign(this, { host, slot: 0, frame: 0, doubts: [] });
   }
 
   // ---- the state ----
@@ -24,7 +27,7 @@ export class Painting {
         this.base = text ? states.parse(text) : states.empty(...(this.host.settings()?.size ?? [832, 480]), this.host.settings()?.frames ?? 17);
         this.unsay();
       } catch (error) {
-        this.say(`${error.message} Painting starts over.`, true);
+        this.say(`${error.message} ${t("Painting starts over.")}`, true);
         this.base ??= states.empty(832, 480, 17);
       }
       this.text = text;
@@ -49,6 +52,7 @@ export class Painting {
     this.opened = null;
     this.state = state;
     if (state !== this.base) {
+      this.doubts = corrected(this.doubts, this.base, state);
       this.base = state;
       this.history.push(state);
       this.#write(states.serialize(state));
@@ -64,10 +68,34 @@ export class Painting {
 
   step(by) {
     if (!this.tool.idle) return this.tool.back?.() || this.tool.cancel?.();
-    const state = this.history.step(by);
+    let state = this.history.step(by);
     if (state === this.base) return;
+    // After a reload of the page, older steps are texts until they are needed.
+    if (typeof state === "string") this.history.replace((state = states.parse(state)));
     this.base = state;
     this.#write(states.serialize(state));
+    this.fitState();
+  }
+
+  // ---- what outlives the painter ----
+
+  /** Everything that is not in the state's text. */
+  snapshot() {
+    const { history, slot, frame, report, doubts } = this;
+    return { history: { values: history.values, at: history.at }, slot, frame, report, doubts };
+  }
+  /** Take over what `snapshot` returned, where it belongs to the present text. */
+  recall({ history, slot, frame, report, doubts }) {
+    const textOf = (value) => (typeof value === "string" ? value : states.serialize(value));
+    // The graph may have been undone by a few steps: then the history stands there.
+    const at = this.host.text() ? history.values.findLastIndex((value) => textOf(value) === this.text) : -1;
+    if (at >= 0 && this.base.slots.some((entry) => entry.keys.length)) {
+      this.history = new states.History(this.base);
+      this.history.values = history.values.map((value, k) => (k === at ? this.base : value));
+      this.history.at = at;
+    }
+    if (at >= 0) Object.assign(this, { slot, frame, doubts: doubts ?? [] });
+    this.report = report ?? null;
     this.fitState();
   }
 
@@ -89,9 +117,11 @@ export class Painting {
   /** Where the playhead is among the keys, in words. */
   whereIs() {
     const keys = this.current?.keys ?? [], here = this.keyHere, before = this.keyBefore;
-    if (!keys.length) return "No key yet";
-    if (here >= 0) return `Key ${here + 1}/${keys.length}`;
-    return before < 0 ? "Before key 1" : before === keys.length - 1 ? `After key ${keys.length}` : `Key ${before + 1} to ${before + 2}`;
+    if (!keys.length) return t("No key yet");
+    if (here >= 0) return t("Key {number}/{count}", { number: here + 1, count: keys.length });
+    if (before < 0) return t("Before key 1");
+    if (before === keys.length - 1) return t("After key {number}", { number: keys.length });
+    return t("Key {number} to {next}", { number: before + 1, next: before + 2 });
   }
   previewSize() {
     return states.rasterSize(this.state, PREVIEW);
@@ -108,7 +138,7 @@ export class Painting {
   /** Whether the current slot can be painted on; a hidden one is shown first. */
   ready() {
     this.stop();
-    if (this.following) return this.say("A mask is being followed: stop it first."), false;
+    if (this.following) return this.say(t("A mask is being followed: stop it first.")), false;
     if (!this.current) this.commit(states.addSlot(this.state));
     if (!this.current.visible) this.toggleVisible();
     return true;
@@ -116,20 +146,59 @@ export class Painting {
 
   // ---- used by the tools ----
 
-  /** Add a shape to the mask at the playhead; `pick` selects it. */
-  paint(shape, pick = false) {
-    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    if (index < 0) return this.say("There are too many keyframes."), this.redraw();
-    const made = states.addShape(state, this.slot, index, shape);
-    this.tools.select.picked = pick ? [made.slots[this.slot].keys[index].shapes.length - 1] : [];
-    this.commit(made);
+  /**
+   * Add a shape to the mask at the playhead; `pick` selects it. `instead`: it takes the place of the mask that is seen
+   * there, which so has moved.
+   */
+  paint(shape, { pick = false, instead = false } = {}) {
+    this.#whenDrawn((slot, frame) => {
+      const [state, index] = states.insertKey(this.state, slot, frame);
+      if (index < 0) return this.say(t("There are too many keyframes.")), this.redraw();
+      const bare = instead ? states.clearKey(state, slot, index) : state;
+      const made = states.addShape(bare, slot, index, shape);
+      this.tools.select.picked = pick ? [made.slots[slot].keys[index].shapes.length - 1] : [];
+      this.commit(made);
+    });
+  }
+
+  /** Put masks {mask, height, width} in the place of those from the playhead on, one for each frame. */
+  putMasks(masks) {
+    if (!this.ready()) return;
+    const room = this.state.frames - Math.round(this.frame), taken = masks.slice(0, room);
+    let state = this.state;
+    taken.forEach(({ mask, height, width }, k) => {
+      const [made, index] = states.insertKey(state, this.slot, Math.round(this.frame) + k);
+      if (index < 0) return;
+      const shapes = mask.some((value) => value > 0.5) ? [states.shortBitmap(mask, height, width)] : [];
+      state = states.replaceShapes(made, this.slot, index, shapes);
+    });
+    this.commit(state);
+    if (taken.length < masks.length) this.say(t("{count} masks are beyond the last frame and were left out.", { count: masks.length - taken.length }));
+    else this.say(taken.length > 1 ? t("Masks were put into {count} frames.", { count: taken.length }) : t("The mask was put into this frame."));
+  }
+  /** Put another state in the place of this one, fitted to the clip. */
+  replaceAll(state) {
+    if (!this.ready()) return;
+    this.commit(state);
+    this.fitState();
+    this.say(t("The file was taken over; undo brings back what was here."));
   }
 
   fill([u, v], erase) {
-    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    const made = index < 0 ? state : states.fill(state, this.slot, index, u, v, { erase });
-    if (made === state) return this.say(erase ? "Nothing is painted here." : "Draw an outline first, or click a hole in the mask.");
-    this.commit(made);
+    this.#whenDrawn((slot, frame) => {
+      const [state, index] = states.insertKey(this.state, slot, frame);
+      const made = index < 0 ? state : states.fill(state, slot, index, u, v, { erase });
+      if (made === state)
+        return this.say(erase ? t("Nothing is painted here.") : t("Draw an outline first, or click a hole in the mask."));
+      this.commit(made);
+    });
+  }
+
+  /** Do what makes a key at the playhead once the in-between there is drawn: nearly always at once. */
+  #whenDrawn(action) {
+    const { slot, frame } = this, pair = states.pairToInsert(this.state, slot, frame);
+    if (isReady(pair)) return action(slot, frame);
+    need(pair).then(() => this.state.slots[slot] && action(slot, frame));
   }
 
   /** Make a key at the playhead for a change that may still be dropped. Return whether there is one. */
@@ -161,34 +230,41 @@ export class Painting {
 
   insert(slot = this.slot, frame = this.frame) {
     if (!this.ready()) return;
-    this.slot = slot;
-    const [state, index] = states.insertKey(this.state, slot, frame);
-    if (state === this.state) return this.say(index < 0 ? "There are too many keyframes." : "There is a keyframe here already.");
-    this.frame = frame;
-    this.commit(state);
+    Object.assign(this, { slot, frame });
+    this.#whenDrawn((slot, frame) => {
+      const [state, index] = states.insertKey(this.state, slot, frame);
+      if (state === this.state)
+        return this.say(index < 0 ? t("There are too many keyframes.") : t("There is a keyframe here already."));
+      this.commit(state);
+    });
   }
   /** Empty the mask from here to the next key. */
   leave() {
     if (!this.ready()) return;
-    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    if (index >= 0) this.commit(states.clearKey(state, this.slot, index));
+    this.#whenDrawn((slot, frame) => {
+      const [state, index] = states.insertKey(this.state, slot, frame);
+      if (index >= 0) this.commit(states.clearKey(state, slot, index));
+    });
   }
   remove() {
     if (this.tool === this.tools.polygon && this.tool.back()) return;
     if (this.tool === this.tools.select && this.tool.remove()) return;
-    if (this.keyHere < 0) return this.say("There is no keyframe at this frame: Up and Down go to one.");
+    if (this.keyHere < 0) return this.say(t("There is no keyframe at this frame: Up and Down go to one."));
     this.commit(states.removeKey(this.state, this.slot, this.keyHere));
   }
   copy() {
     const shapes = this.shapesHere();
-    if (!shapes) return this.say("Go to a keyframe to copy it.");
+    if (!shapes) return this.say(t("Go to a keyframe to copy it."));
     copied = shapes;
-    this.say("Copied: Ctrl+V pastes it at another frame or into another slot.");
+    this.say(t("Copied: Ctrl+V pastes it at another frame or into another slot."));
   }
   paste() {
-    if (!copied || !this.ready()) return;
-    const [state, index] = states.insertKey(this.state, this.slot, this.frame);
-    if (index >= 0) this.commit(states.replaceShapes(state, this.slot, index, copied));
+    const shapes = copied;
+    if (!shapes || !this.ready()) return;
+    this.#whenDrawn((slot, frame) => {
+      const [state, index] = states.insertKey(this.state, slot, frame);
+      if (index >= 0) this.commit(states.replaceShapes(state, slot, index, shapes));
+    });
   }
   moveKey(index, frame) {
     const [state, moved] = states.moveKey(this.state, this.slot, index, frame);
@@ -226,7 +302,7 @@ export class Painting {
     this.refresh();
   }
   addSlot() {
-    if (this.state.slots.length >= SLOTS) return this.say(`The node has ${SLOTS} outputs, so there cannot be more slots.`);
+    if (this.state.slots.length >= SLOTS) return this.say(t("The node has {count} outputs, so there cannot be more slots.", { count: SLOTS }));
     const state = states.addSlot(this.state);
     this.slot = state.slots.length - 1;
     this.commit(state);
@@ -236,7 +312,7 @@ export class Painting {
     const state = states.removeSlot(this.state, slot);
     this.slot = Math.max(0, Math.min(this.slot - (slot < this.slot), state.slots.length - 1));
     this.commit(state);
-    this.say("The slot was deleted; undo brings it back.");
+    this.say(t("The slot was deleted; undo brings it back."));
   }
   rename(slot, name) {
     this.commit(states.renameSlot(this.state, slot, name));

@@ -9,7 +9,7 @@ export function listenStage(editor) {
   const describe = (event) => {
     const place = view.place(event), pen = event.pointerType === "pen";
     return {
-      place, point: view.toFrame(place), shift: event.shiftKey, alt: event.altKey, touch: event.pointerType === "touch",
+      place, point: view.toFrame(place), shift: event.shiftKey, alt: event.altKey, instead: event.ctrlKey || event.metaKey, touch: event.pointerType === "touch",
       pressure: pen ? Math.max(event.pressure, 0.06) : 1,
     }; // prettier-ignore
   };

@@ -1,6 +1,7 @@
 // The select tool: moves shapes, resizes and turns them by handles, and drags a polygon's corners.
 import { boundsOf, hits, moved, scaled, topAt, turned } from "./transform.mjs";
 import { twoLines } from "./view.mjs";
+import { t } from "../shared/words.mjs";
 
 const REACH = 9, KNOB = 22; // of a handle; how far above the box the turning knob is
 const CORNERS = 80; // a polygon with more corners shows none
@@ -165,7 +166,7 @@ export class Select {
   }
   #without(index) {
     const polygon = this.#corners();
-    if (polygon.points.length < 4) return this.editor.say("A polygon has three corners or more.");
+    if (polygon.points.length < 4) return this.editor.say(t("A polygon has three corners or more."));
     this.#put({ ...polygon, points: polygon.points.filter((_, k) => k !== index) });
   }
   #put(shape) {

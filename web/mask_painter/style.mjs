@@ -68,7 +68,8 @@ const CSS = `
   grid-template-columns: auto auto; gap: 10px 28px; padding: 14px 20px; border-radius: 10px; background: #1b1d21f5; box-shadow: 0 4px 24px #000a; cursor: default; }
 .fulldit-masks .card.shown { display: grid; }
 .fulldit-masks .card dl { display: grid; grid-template-columns: auto auto; gap: 2px 12px; margin: 0; align-content: start; justify-content: start; }
-.fulldit-masks .card dt, .fulldit-masks .card dd { margin: 0; white-space: nowrap; }
+.fulldit-masks .card dt, .fulldit-masks .card dd { margin: 0; }
+.fulldit-masks .card dt { white-space: nowrap; }
 .fulldit-masks .card dt { color: #fff; }
 .fulldit-masks .card dd { color: #aab1bb; }
 .fulldit-masks .card .title { grid-column: 1 / -1; color: var(--chosen); font-weight: 600; }

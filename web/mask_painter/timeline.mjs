@@ -2,6 +2,7 @@
 import { diamond, fresh, local, playhead, ruler } from "../shared/ruler.mjs";
 import { faded, tintOf } from "./colors.mjs";
 import { alike } from "./keyframes.mjs";
+import { doubted } from "./trust.mjs";
 
 const PAD = 16;
 export const TOP = 22, ROW = 26;
@@ -46,7 +47,7 @@ export class Timeline {
     });
   }
 
-  /** now: {state, slot, chosen, frame, following: null | {slot, first, last, share}} */
+  /** now: {state, slot, chosen, frame, doubts: of trust.mjs, following: null | {slot, first, last, share}} */
   show(now) {
     Object.assign(this, now);
     this.draw();
@@ -117,6 +118,11 @@ export class Timeline {
       pen.lineTo(to, middle);
       pen.stroke();
     });
+    const wide = Math.max(this.at(1) - this.at(0), 2);
+    for (const [frame, tint] of doubted(this.doubts, slot)) {
+      pen.fillStyle = tint;
+      pen.fillRect(this.at(frame) - wide / 2, y + ROW - 5, wide, 3);
+    }
     pen.globalAlpha = 1;
     const { following } = this;
     if (following?.slot === number) {

@@ -1,12 +1,14 @@
 // The tools that draw. Each has down(at), move(at), up(at), cancel() for a gesture and hover(at) between gestures; `at` is
-// {point: [u, v] in shares of the frame, place: {x, y} on the stage, pressure, shift, alt, touch}. They change the state
+// {point: [u, v] in shares of the frame, place: {x, y} on the stage, pressure, shift, alt, instead, touch}: with `instead`,
+// the shape takes the place of the mask that is there. They change the state
 // through the editor alone: `paint` adds a shape to the key at the playhead, which is made if there is none.
 import { twoLines } from "./view.mjs";
+import { t } from "../shared/words.mjs";
 
 const LEAST = 3; // a smaller shape on the stage was not meant
 const NEAR = 11; // a click this near to the first corner closes a polygon
 
-const both = (editor, at) => (editor.cuts !== at.alt ? { op: "subtract" } : {});
+const both = (editor, at) => (editor.cuts !== at.alt && !at.instead ? { op: "subtract" } : {});
 
 /** Brush and eraser: drawn on the sheet at once, kept as a stroke at the end. */
 export class Brush {
@@ -19,6 +21,8 @@ export class Brush {
   down(at) {
     const { editor } = this, point = [...at.point, this.#radius(at)];
     this.subtract = this.erases || editor.cuts !== at.alt;
+    this.instead = at.instead && !this.subtract;
+    if (this.instead) editor.clearSheet();
     // With Shift, a straight line from the end of the last stroke.
     this.points = at.shift && this.last ? [[this.last[0], this.last[1], point[2]], point] : [point];
     editor.drawOn(this.points, this.subtract);
@@ -38,7 +42,7 @@ export class Brush {
     this.last = this.points[this.points.length - 1];
     const points = thinned(this.points, this.editor.view.aspect);
     this.points = null;
-    this.editor.paint({ kind: "brush", ...(this.subtract ? { op: "subtract" } : {}), points });
+    this.editor.paint({ kind: "brush", ...(this.subtract ? { op: "subtract" } : {}), points }, { instead: this.instead });
   }
   cancel() {
     this.points = null;
@@ -84,6 +88,7 @@ export class BoxOrEllipse {
   }
   down(at) {
     this.from = at.point;
+    this.instead = at.instead;
     this.move(at);
   }
   move(at) {
@@ -99,9 +104,9 @@ export class BoxOrEllipse {
     view.request("over");
   }
   up() {
-    const { shape, editor } = this, [w, h] = editor.view.box.slice(2);
+    const { shape, editor, instead } = this, [w, h] = editor.view.box.slice(2);
     this.cancel();
-    if (shape && shape.size[0] * w >= LEAST && shape.size[1] * h >= LEAST) editor.paint(shape, true);
+    if (shape && shape.size[0] * w >= LEAST && shape.size[1] * h >= LEAST) editor.paint(shape, { pick: true, instead });
   }
   cancel() {
     this.shape = this.from = null;
@@ -146,7 +151,7 @@ export class Lasso {
     const { editor, at } = this, { view } = editor;
     const points = simplified(this.points, 0.6 / Math.max(view.tall, 400), view.aspect);
     this.cancel();
-    if (points.length >= 3) editor.paint({ kind: "polygon", ...both(editor, at), points: points.slice(0, 5000) });
+    if (points.length >= 3) editor.paint({ kind: "polygon", ...both(editor, at), points: points.slice(0, 5000) }, { instead: at.instead });
   }
   cancel() {
     this.points = null;
@@ -212,8 +217,8 @@ export class Polygon {
   finish() {
     const { editor, points, at } = this;
     this.cancel();
-    if (points.length >= 3) editor.paint({ kind: "polygon", ...both(editor, at), points }, true);
-    else if (points.length) editor.say("A polygon has three corners or more.");
+    if (points.length >= 3) editor.paint({ kind: "polygon", ...both(editor, at), points }, { pick: true, instead: at.instead });
+    else if (points.length) editor.say(t("A polygon has three corners or more."));
   }
   /** Take the last corner back. Return whether there was one. */
   back() {

@@ -1,4 +1,6 @@
-// Helpers that build the editors' page elements.
+// Helpers that build the editors' page elements; the texts that they are given are translated.
+import { t } from "./words.mjs";
+
 const ICONS = {
   move: "M12 2v20M2 12h20M12 2l-3 3M12 2l3 3M12 22l-3-3M12 22l3-3M2 12l3-3M2 12l3 3M22 12l-3-3M22 12l-3 3",
   turn: "M20 11a8 8 0 1 0-2.3 6.2M20 4v7h-7",
@@ -55,9 +57,11 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A button with an icon; its title may end in the keyboard shortcut, in parentheses. */
-export const button = (name, title, part = name) =>
-  element("button", { type: "button", title, "aria-label": title.split(" (")[0], "data-do": part }, icon(name));
+/** A button with an icon; its title is translated and may end in the keyboard shortcut, in parentheses. */
+export function button(name, title, part = name) {
+  const text = t(title);
+  return element("button", { type: "button", title: text, "aria-label": text.split(" (")[0], "data-do": part }, icon(name));
+}
 
 /** The elements inside of `root` by their data-do or data-field. */
 export function partsOf(root) {
@@ -72,10 +76,10 @@ const EVERYDAY = ["linear", "smooth", "in", "out", "smoother"];
 
 /** A list of eases by name; `linear` is called `first`. Those in `before` come first. */
 export function easeList(part, title, names, first, before = []) {
-  const words = (name) => name.replaceAll("_", " ");
-  const list = element("select", { title, "aria-label": title, "data-field": part });
-  list.append(...[...before, ...EVERYDAY].map((name) => new Option(name === "linear" ? first : words(name), name)));
-  const more = element("optgroup", { label: "more" });
+  const words = (name) => t(name.replaceAll("_", " "));
+  const list = element("select", { title: t(title), "aria-label": t(title), "data-field": part });
+  list.append(...[...before, ...EVERYDAY].map((name) => new Option(name === "linear" ? t(first) : words(name), name)));
+  const more = element("optgroup", { label: t("more") });
   const rest = names.filter((name) => !EVERYDAY.includes(name) && !before.includes(name));
   more.append(...rest.map((name) => new Option(words(name), name)));
   list.append(more);

@@ -14,6 +14,11 @@ export class History {
     this.at = this.values.length - 1;
   }
 
+  /** Put another form of the present value in its place. */
+  replace(value) {
+    this.values[this.at] = value;
+  }
+
   get present() {
     return this.values[this.at];
   }

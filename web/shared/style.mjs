@@ -5,6 +5,7 @@ const CSS = `
   min-height: 0; overflow: hidden; border: 1px solid var(--edge); border-radius: 8px; background: var(--ground);
   color: var(--ink); font: 12px/1.3 system-ui, -apple-system, "Segoe UI", sans-serif; outline: none; user-select: none; }
 .fulldit-editor:focus-visible, .fulldit-editor:focus-within { border-color: #596472; }
+.fulldit-editor.dropping { border-color: var(--chosen); box-shadow: inset 0 0 0 2px var(--chosen); }
 .fulldit-editor * { box-sizing: border-box; }
 .fulldit-editor .bar { display: flex; flex-wrap: wrap; gap: 4px 8px; align-items: center; padding: 5px 6px; flex: none; }
 .fulldit-editor .gap { flex: 1; }

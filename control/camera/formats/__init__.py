@@ -6,7 +6,7 @@ recammaster.py (ReCamMaster's JSON), videox.py (VideoX-Fun's JSON), matrices.py 
 FBX), colmap.py (colmap_binary.py: its binary files), realestate.py (RealEstate10K), tum.py (TUM and KITTI),
 text_table.py (tables with a header, EuRoC), nuke.py (.chan), numpy_poses.py (LLFF, ViPE), metashape.py (Metashape's
 XML). What they share: format.py (what a format is, defaults), source.py (the file being read), values.py (checked
-numbers), numpy_files.py (checked arrays), axes.py (OpenCV and OpenGL), timing.py (animations and stamps),
+numbers), axes.py (OpenCV and OpenGL), timing.py (animations and stamps),
 frame_names.py (numbers in image names), lens.py (sizes in pixels, lenses that a path cannot have), choice.py (one of
 several cameras), mirror.py (left-handed cameras). `FORMATS` lists the formats: whether each is read and written, and
 what it preserves.

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ...array_files import read_array
 from ...errors import UserError
 from ...files import JsonObject, atomic_path
 from ..trajectory import CameraTrajectory
 from .axes import to_4x4
 from .format import DEFAULT_ASPECT, DEFAULT_FPS, Format, ReadOptions
 from .lens import default_intrinsics
-from .mirror import mirrored
-from .numpy_files import read_array
-from .source import Source
+from .mirror import mirrored, unscaled
+from .source import MAX_ARRAY_BYTES, Source
 from .values import check_frames, number, number_array
 
 
@@ -39,9 +39,10 @@ def from_matrices(
     if isinstance(matrices, list):
         check_frames(len(matrices))
     c2w = number_array(matrices, (None, None, 4), "its camera matrices")
+    notes: tuple[str, ...] = ()
     if c2w.shape[1] in (3, 4):
-        c2w = mirrored(c2w, mirror)
-    return CameraTrajectory(c2w, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps)
+        c2w, notes = unscaled(mirrored(c2w, mirror))
+    return CameraTrajectory(c2w, default_intrinsics(aspect) if intrinsics is None else intrinsics, fps, notes=notes)
 
 
 def from_matrix_object(value: JsonObject, aspect: float = DEFAULT_ASPECT, mirror: str = "none") -> CameraTrajectory:
@@ -72,7 +73,7 @@ def _write_json(trajectory: CameraTrajectory, path: Path) -> None:
 
 def _read_npy(source: Source, options: ReadOptions) -> CameraTrajectory:
     with open(source.path, "rb") as file:
-        values = read_array(file, source.size)
+        values = read_array(file, source.size, MAX_ARRAY_BYTES)
     if values.ndim != 3:
         raise UserError(f"the NumPy array has shape {values.shape}; (frames, 4, 4) or (frames, 3, 4) was expected")
     return from_matrices(values, aspect=options.aspect, mirror=options.mirror)

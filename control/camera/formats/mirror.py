@@ -1,4 +1,4 @@
-"""Cameras whose axes are mirrored against ours: left-handed matrices, and files with one axis the other way."""
+"""Cameras whose axes are mirrored or scaled against ours: left-handed matrices, one axis the other way, one size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from ...errors import UserError
 
 # The camera's axis that points the other way than x right, y down, z forward.
 MIRRORS = ("none", "x", "y", "z")
+
+
+def unscaled(c2w: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return camera-to-world (F, 3 or 4, 4) without a scale that all axes of a frame share, and a note about it.
+
+    Cameras below a scaled object have one; positions are in the world's units and stay as they are.
+    """
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(c2w[:, :3, :3], axis=1)
+        scale = lengths.mean(1)
+        even = np.abs(lengths - scale[:, None]).max(1) <= 1e-3 * scale
+    if not (np.isfinite(scale) & (scale > 1e-6) & even).all() or np.abs(scale - 1).max() <= 1e-3:
+        return c2w, ()
+    result = c2w.copy()
+    result[:, :3, :3] /= scale[:, None, None]
+    shown = f"{scale[0]:.4g}" if np.ptp(scale) < 1e-3 * scale[0] else f"{scale.min():.4g} to {scale.max():.4g}"
+    return result, (f"The camera matrices are scaled by {shown}: that was taken out, and positions stay as they are.",)
 
 
 def mirrored(poses: np.ndarray, mirror: str, w2c: bool = False) -> np.ndarray:

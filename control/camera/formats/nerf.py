@@ -24,7 +24,7 @@ from .choice import choose_folder
 from .format import DEFAULT_FPS, UNKNOWN_UNIT, Format, ReadOptions
 from .frame_names import spread_by_names
 from .lens import check_projection, default_intrinsics, distortion_notes, nominal_size
-from .mirror import mirrored
+from .mirror import mirrored, unscaled
 from .values import frame_objects, frame_values, number, number_array, positive_number
 
 _LENS_KEYS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y"}
@@ -41,8 +41,8 @@ def from_transforms(value: JsonObject, options: ReadOptions) -> CameraTrajectory
     frames, chosen = _of_one_camera(_sorted_by_name(frame_objects(value)), options.camera)
     matrices = [m[:3] if isinstance(m, list) else m for m in frame_values(frames, "transform_matrix")]
     c2w = flip_camera_yz(number_array(matrices, (None, 3, 4), "its transforms (transform_matrix)"))
-    c2w = mirrored(c2w, options.mirror)
-    notes = (*chosen, *_check_lenses([value, *frames]))
+    c2w, scaled = unscaled(mirrored(c2w, options.mirror))
+    notes = (*chosen, *scaled, *_check_lenses([value, *frames]))
     if any(_LENS_KEYS & set(frame) for frame in frames):
         intrinsics = np.stack([_intrinsics({**value, **frame}, options.aspect) for frame in frames])
     else:

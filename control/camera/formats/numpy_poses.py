@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from einops import rearrange
 
+from ...array_files import read_archive, read_array
 from ...errors import UserError
 from ..even_times import spread_by_numbers
 from ..trajectory import CameraTrajectory
 from .format import UNKNOWN_UNIT, Format, ReadOptions
 from .lens import default_intrinsics
 from .mirror import mirrored
-from .numpy_files import read_archive, read_array
-from .source import Source
+from .source import MAX_ARRAY_BYTES, Source
 from .values import check_frames, number_array
 
 LLFF_COLUMNS = 17
@@ -35,7 +35,9 @@ def _matches_llff(source: Source) -> bool:
 
 def _read_llff(source: Source, options: ReadOptions) -> CameraTrajectory:
     with open(source.path, "rb") as file:
-        rows = number_array(read_array(file, source.size), (None, LLFF_COLUMNS), "the rows of poses_bounds.npy")
+        rows = number_array(
+            read_array(file, source.size, MAX_ARRAY_BYTES), (None, LLFF_COLUMNS), "the rows of poses_bounds.npy"
+        )
     check_frames(len(rows))
     matrices = rearrange(rows[:, :15], "f (i j) -> f i j", i=3)
     down, right, back, position = (matrices[:, :, column] for column in range(4))
@@ -50,7 +52,7 @@ def _read_llff(source: Source, options: ReadOptions) -> CameraTrajectory:
 
 
 def _read_vipe(source: Source, options: ReadOptions) -> CameraTrajectory:
-    arrays = read_archive(source.path, ("data", "inds", "intrinsics"))
+    arrays = read_archive(source.path, ("data", "inds", "intrinsics"), MAX_ARRAY_BYTES, "ViPE")
     if "data" not in arrays:
         raise UserError("it has no array 'data' with the poses (ViPE)")
     matrices = number_array(arrays["data"], (None, 4, 4), "the poses ('data')")
@@ -71,7 +73,7 @@ def _intrinsics_beside(path: Path, numbers: np.ndarray) -> np.ndarray | None:
     file = path.parent.parent / "intrinsics" / path.name
     if path.parent.name != "pose" or not file.is_file():
         return None
-    arrays = read_archive(file, ("data", "inds"))
+    arrays = read_archive(file, ("data", "inds"), MAX_ARRAY_BYTES, "ViPE")
     pixels = number_array(arrays.get("data"), (None, 4), "the intrinsics of the file beside ('data')")
     own = number_array(arrays.get("inds", np.arange(len(pixels))), (len(pixels),), "its frame numbers ('inds')")
     places = {number: place for place, number in enumerate(own.tolist())}

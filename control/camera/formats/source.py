@@ -15,6 +15,8 @@ from ..even_times import MAX_FRAMES
 
 # Text and JSON are held in memory several times over; scenes (glTF, USD, FBX) bring meshes that are skipped.
 MAX_TEXT_BYTES, MAX_SCENE_BYTES = 32 * 2**20, 2**30
+# A matrix of 4x5 numbers per frame in double precision.
+MAX_ARRAY_BYTES = MAX_FRAMES * 20 * 8
 _HEAD_BYTES = 4096
 _COMMENTS = ("#", "%", "//")
 _MINUS = "\N{MINUS SIGN}"

@@ -100,7 +100,7 @@ def free_parameters(
     return matrix
 
 
-def _cost(residuals: np.ndarray, scale: float) -> float:
+def robust_cost(residuals: np.ndarray, scale: float) -> float:
     """Return the Cauchy cost of residuals (M, 2)."""
     return float(np.log1p((residuals**2).sum(1) / scale**2).sum() * scale**2)
 
@@ -121,11 +121,11 @@ def adjust(bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 1
     free: from `free_parameters`. scale: pixels at which an observation counts half. tolerance: relative gain of a round
     below which the search ends.
     """
-    cost = _cost(bundle.residuals(), scale)
+    cost = robust_cost(bundle.residuals(), scale)
     bundle = bundle.select(np.argsort(bundle.point_index, kind="stable"))
     residuals, damping = bundle.residuals(), _FIRST_DAMPING
     for _ in range(rounds):
-        trial = _improve(bundle, _normal_equations(bundle, residuals, scale), free, scale, cost, damping)
+        trial = _improve(bundle, normal_equations(bundle, residuals, scale), free, scale, cost, damping)
         if trial is None:
             break
         gain = (cost - trial.cost) / max(cost, 1e-12)
@@ -137,7 +137,7 @@ def adjust(bundle: Bundle, free: np.ndarray, scale: float = 1.0, rounds: int = 1
 
 
 def _improve(
-    bundle: Bundle, equations: _NormalEquations, free: np.ndarray, scale: float, cost: float, damping: float
+    bundle: Bundle, equations: NormalEquations, free: np.ndarray, scale: float, cost: float, damping: float
 ) -> _Trial | None:
     """Return the first step that lowers the cost, with more and more damping; None where no step does."""
     for _ in range(_DAMPING_TRIES):
@@ -147,7 +147,7 @@ def _improve(
             continue
         candidate = _moved(bundle, *step)
         residuals = candidate.residuals()
-        new_cost = _cost(residuals, scale)
+        new_cost = robust_cost(residuals, scale)
         if new_cost < cost:
             return _Trial(candidate, residuals, new_cost, damping)
         damping *= 6
@@ -155,7 +155,7 @@ def _improve(
 
 
 @dataclass
-class _NormalEquations:
+class NormalEquations:
     """Blocks of the normal equations: cameras (K,7,7) and (K,7), points (N,3,3) and (N,3), and both (N,K,7,3)."""
 
     camera_hessian: np.ndarray
@@ -187,7 +187,8 @@ def _camera_jacobian(bundle: Bundle, residuals: np.ndarray, scale: float) -> tup
     return weight, jacobian
 
 
-def _normal_equations(bundle: Bundle, residuals: np.ndarray, scale: float) -> _NormalEquations:
+def normal_equations(bundle: Bundle, residuals: np.ndarray, scale: float) -> NormalEquations:
+    """Return the normal equations at a bundle with its residuals (M, 2); scale: pixels at which one counts half."""
     weight, by_camera = _camera_jacobian(bundle, residuals, scale)
     by_point = by_camera[:, :, _TRANSLATION] @ bundle.rotation[bundle.camera_index]
     cameras, points = len(bundle.focal), len(bundle.points)
@@ -196,7 +197,7 @@ def _normal_equations(bundle: Bundle, residuals: np.ndarray, scale: float) -> _N
     mixed = np.zeros((points, cameras, SIZE, 3))
     weighted = weight[:, None, None] * by_point
     mixed[bundle.point_index, bundle.camera_index] = rearrange(by_camera, "m r p -> m p r") @ weighted
-    return _NormalEquations(camera_hessian, camera_gradient, point_hessian, point_gradient, mixed)
+    return NormalEquations(camera_hessian, camera_gradient, point_hessian, point_gradient, mixed)
 
 
 def _blocks(
@@ -208,26 +209,37 @@ def _blocks(
     return hessian, sum_by_index(np.einsum("mij,mi->mj", weighted, residuals), index, count)
 
 
-def _solve(equations: _NormalEquations, free: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the steps of the cameras (K, 7) and points (N, 3); None where the equations are singular."""
+def camera_system(equations: NormalEquations, lift: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the system of the cameras (7K, 7K) with the points eliminated, and the points' inverses (N, 3, 3).
+
+    lift (N, 3, 3): what is added to the points' blocks. Raises LinAlgError where they are singular.
+    """
     points, cameras = equations.mixed_hessian.shape[:2]
-    diagonal = np.einsum("nii->ni", equations.point_hessian)
-    lift = damping * np.einsum("ni,ij->nij", diagonal + 1e-9 + 1e-6 * diagonal.max(1, keepdims=True), np.eye(3))
-    try:
-        inverse = np.linalg.inv(equations.point_hessian + lift + 1e-12 * np.eye(3))
-        root = np.linalg.cholesky((inverse + rearrange(inverse, "n i j -> n j i")) / 2)
-    except np.linalg.LinAlgError:
-        return None
+    inverse = np.linalg.inv(equations.point_hessian + lift + 1e-12 * np.eye(3))
+    root = np.linalg.cholesky((inverse + rearrange(inverse, "n i j -> n j i")) / 2)
     mixed = rearrange(equations.mixed_hessian, "n k p i -> n (k p) i")
     half = rearrange(mixed @ root, "n p i -> p (n i)")
     block_diagonal = np.zeros((cameras, SIZE, cameras, SIZE))
     block_diagonal[np.arange(cameras), :, np.arange(cameras)] = equations.camera_hessian
     hessian = rearrange(block_diagonal, "k p l q -> (k p) (l q)")
+    return hessian - half @ half.T, inverse
+
+
+def _solve(equations: NormalEquations, free: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the steps of the cameras (K, 7) and points (N, 3); None where the equations are singular."""
+    diagonal = np.einsum("nii->ni", equations.point_hessian)
+    lift = damping * np.einsum("ni,ij->nij", diagonal + 1e-9 + 1e-6 * diagonal.max(1, keepdims=True), np.eye(3))
+    try:
+        system, inverse = camera_system(equations, lift)
+    except np.linalg.LinAlgError:
+        return None
+    mixed = rearrange(equations.mixed_hessian, "n k p i -> n (k p) i")
     point_step = np.einsum("nij,nj->ni", inverse, equations.point_gradient)
-    step = np.zeros(cameras * SIZE)
+    step = np.zeros(mixed.shape[1])
     if free.shape[1]:
-        reduced = free.T @ (hessian - half @ half.T) @ free
-        reduced[np.diag_indices_from(reduced)] += damping * (free * (hessian @ free)).sum(0) + 1e-9
+        reduced = free.T @ system @ free
+        own = np.einsum("kpp->kp", equations.camera_hessian).ravel() @ free**2
+        reduced[np.diag_indices_from(reduced)] += damping * own + 1e-9
         right = -(equations.camera_gradient.ravel() - np.einsum("nki,ni->k", mixed, point_step))
         try:
             step = free @ np.linalg.solve(reduced, free.T @ right)

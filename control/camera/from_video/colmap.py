@@ -1,57 +1,41 @@
-"""The thorough option: COLMAP's structure from motion through pycolmap (SIFT, exhaustive adjustment), on the CPU.
+"""The other option: structure from motion by COLMAP (pycolmap), SIFT and global mapping (GLOMAP), on the CPU.
 
-It finds the focal length of an unknown lens better than anything here, takes minutes instead of seconds, and has no
-solution for a camera that only rotates.
+Global mapping (Pan et al., "Global Structure-from-Motion Revisited", ECCV 2024) solves all rotations, then all
+positions, and adjusts everything; without a focal length, one is calibrated from the pairs of frames first. It takes
+longer than the rest of this folder, is best with a known focal length, and may invent positions for a camera that only
+turns. Its result is judged as every other. pycolmap before version 4 has no global mapping: it is refused.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import UserError
+from . import bundle_adjustment as ba
+from .assemble import Solution
+from .motion_fits import MotionFit
 
 # Frames before each frame with which it is matched.
 _MATCHED_FRAMES = 10
 
 
-@dataclass
-class ColmapResult:
-    """w2c (F, 3, 4), NaN where a frame has no pose; focal in pixels of the working image; inliers (F,): share of a
-    frame's keypoints that are part of the reconstruction; points (N, 3); first_points (M, 3): those in frame 0."""
+def reconstruct(images: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None) -> Solution:
+    """Return the reconstruction of gray images (H, W) uint8 that holds the most of them.
 
-    w2c: np.ndarray
-    focal: float
-    inliers: np.ndarray
-    points: np.ndarray
-    first_points: np.ndarray
-
-
-def reconstruct(images: list[np.ndarray], allowed: list[np.ndarray] | None, focal: float | None) -> ColmapResult:
-    """Return the reconstruction of gray images (H, W) uint8.
-
-    allowed: per image (H, W) uint8, 0 where no keypoint may be. focal: in pixels, or None. Raises UserError where
-    pycolmap is not installed, and where no reconstruction holds half of the frames.
+    allowed: per image (H, W) uint8, 0 where no keypoint may be. focal: in image widths, or None. Raises UserError where
+    pycolmap is not installed or too old, and where no reconstruction holds half of the frames.
     """
-    try:
-        import pycolmap
-    except ImportError as error:
-        raise UserError("the method 'colmap' needs pycolmap: pip install pycolmap, or use 'sift'") from error
-    pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
+    pycolmap = _library()
+    height, width = images[0].shape
     with tempfile.TemporaryDirectory(prefix="fulldit_colmap_") as name:
         folder = Path(name)
         _write_images(folder, images, allowed)
-        _match(pycolmap, folder, images[0].shape, focal, allowed is not None)
-        options = pycolmap.IncrementalPipelineOptions()
-        options.ba_refine_focal_length = focal is None
-        options.ba_refine_extra_params = False
-        options.multiple_models = False
-        options.random_seed = 0
-        models = pycolmap.incremental_mapping(_database(folder), folder / "images", folder / "out", options)
+        _match(pycolmap, folder, width, height, None if focal is None else focal * width, allowed is not None)
+        models = _map(pycolmap, folder, focal is None)
     best = max(models.values(), key=lambda model: model.num_reg_images(), default=None)
     registered = 0 if best is None else best.num_reg_images()
     if best is None or registered < max(2, len(images) / 2):
@@ -59,7 +43,42 @@ def reconstruct(images: list[np.ndarray], allowed: list[np.ndarray] | None, foca
             f"COLMAP found the pose of {registered} of {len(images)} frames: it needs texture, and a camera that moves"
             " and not only turns. The method 'sift' also takes a camera that only turns"
         )
-    return _read_model(best, len(images))
+    fit, used = _read_model(best, len(images), width, height)
+    pixel = max(width, height) / 672
+    remark = f"COLMAP found the pose of {registered} of {len(images)} frames."
+    return Solution(fit, (width, height), pixel, focal is not None, remarks=(remark,), used=used, method="colmap")
+
+
+def _library() -> Any:
+    """Return pycolmap. Raises UserError where it is missing or knows no global mapping."""
+    try:
+        import pycolmap
+    except ImportError as error:
+        raise UserError("the method 'colmap' needs pycolmap: pip install pycolmap, or use 'sift'") from error
+    if not hasattr(pycolmap, "global_mapping"):
+        raise UserError(
+            f"the method 'colmap' needs pycolmap 4 or newer, and {getattr(pycolmap, '__version__', 'an older one')} is"
+            " installed: pip install --upgrade pycolmap, or use 'sift'"
+        )
+    pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
+    return pycolmap
+
+
+def _map(pycolmap: Any, folder: Path, refine_focal: bool) -> dict[int, Any]:
+    """Return the reconstructions that global mapping makes of the matches in the database."""
+    if refine_focal:
+        calibration = pycolmap.ViewGraphCalibrationOptions()
+        calibration.random_seed = 0
+        pycolmap.calibrate_view_graph(_database(folder), calibration)
+    options = pycolmap.GlobalPipelineOptions()
+    options.random_seed = options.mapper.random_seed = 0
+    options.mapper.global_positioning.use_gpu = False
+    adjustment = options.mapper.bundle_adjustment
+    adjustment.ceres.use_gpu = False
+    adjustment.refine_focal_length = refine_focal
+    adjustment.refine_extra_params = False
+    models: dict[int, Any] = pycolmap.global_mapping(_database(folder), folder / "images", folder / "out", options)
+    return models
 
 
 def _database(folder: Path) -> Path:
@@ -77,9 +96,8 @@ def _write_images(folder: Path, images: list[np.ndarray], allowed: list[np.ndarr
             cv2.imwrite(str(folder / "masks" / f"{number:06d}.png.png"), allowed[number])
 
 
-def _match(pycolmap: Any, folder: Path, shape: tuple[int, ...], focal: float | None, masked: bool) -> None:
-    """Write keypoints and matches of the images into the database."""
-    height, width = shape
+def _match(pycolmap: Any, folder: Path, width: int, height: int, focal: float | None, masked: bool) -> None:
+    """Write keypoints and matches of the images into the database. focal: in pixels."""
     reader = pycolmap.ImageReaderOptions()
     reader.camera_model = "SIMPLE_PINHOLE"
     if focal is not None:
@@ -96,19 +114,36 @@ def _match(pycolmap: Any, folder: Path, shape: tuple[int, ...], focal: float | N
     pycolmap.match_sequential(_database(folder), pairing_options=pairs, device=device)
 
 
-def _read_model(model: Any, frames: int) -> ColmapResult:
-    """Return what a pycolmap.Reconstruction of `frames` images holds."""
-    w2c, inliers = np.full((frames, 3, 4), np.nan), np.zeros(frames)
-    in_first: set[int] = set()
+def _read_model(model: Any, frames: int, width: int, height: int) -> tuple[MotionFit, np.ndarray]:
+    """Return what a pycolmap.Reconstruction holds of `frames` images, as a fit, and how much of each image it uses.
+
+    That is the share (F,) of its keypoints. Frames without a pose have that of a neighbor and no observations.
+    """
+    poses, share = np.full((frames, 3, 4), np.nan), np.zeros(frames)
+    points = {key: number for number, key in enumerate(model.points3D)}
+    rows: list[tuple[int, int, float, float]] = []
     for key in model.reg_image_ids():
         image = model.image(key)
         number = int(Path(image.name).stem)
-        w2c[number] = image.cam_from_world().matrix()
-        inliers[number] = image.num_points3D / max(image.num_points2D(), 1)
-        if number == 0:
-            in_first = {point.point3D_id for point in image.points2D if point.has_point3D()}
-    positions = {key: point.xyz for key, point in model.points3D.items()}
-    camera = next(iter(model.cameras.values()))
-    points = np.array(list(positions.values())).reshape(-1, 3)
-    first_points = np.array([positions[key] for key in in_first if key in positions]).reshape(-1, 3)
-    return ColmapResult(w2c, float(camera.focal_length), inliers, points, first_points)
+        poses[number] = image.cam_from_world().matrix()
+        share[number] = image.num_points3D / max(image.num_points2D(), 1)
+        for point in image.points2D:
+            if point.has_point3D():
+                x, y = point.xy
+                rows.append((number, points[point.point3D_id], x - width / 2, y - height / 2))
+    known = np.flatnonzero(np.isfinite(poses[:, 0, 0]))
+    nearest = known[np.abs(np.arange(frames)[:, None] - known).argmin(1)]
+    table = np.array(rows).reshape(-1, 4)
+    bundle = ba.Bundle(
+        poses[nearest, :, :3],
+        poses[nearest, :, 3],
+        np.full(frames, float(next(iter(model.cameras.values())).focal_length)),
+        np.array([point.xyz for point in model.points3D.values()]).reshape(-1, 3),
+        table[:, 0].astype(int),
+        table[:, 1].astype(int),
+        table[:, 2:],
+        np.tile(np.eye(2), (len(table), 1, 1)),
+    )
+    registered = np.isin(np.arange(frames), known)
+    fit = MotionFit("moving", np.arange(frames), np.arange(len(points)), bundle, registered)
+    return fit, share

@@ -16,15 +16,16 @@ from .problem import Problem, observations
 
 # Points so far away that their parallax is not seen are put at this many usual depths: they still fix the rotation.
 FAR_DEPTHS = 100.0
-# Degrees between rays: below the first a point is far away, below the second its depth is not used to register frames.
-MIN_PARALLAX, SOLID_PARALLAX = 0.25, 0.4
+# Degrees between rays below which a point's depth is not used to register frames: usually, and where no two views have
+# as much, since the camera hardly moves. A point with less than the share of it is far away.
+SOLID_PARALLAX, NEAR_SHARE = (0.4, 0.12), 0.6
 # Median residual in pixels above which a point is a mistake or moves.
 MAX_POINT_ERROR = 8.0
 # Points that a frame must share with those that have a depth, and frames between two bundle adjustments.
 _MIN_POINTS_TO_REGISTER, _FRAMES_PER_ADJUSTMENT = 12, 5
 # Tracks, inliers and points with parallax that a pair of views needs to start from.
 _MIN_SHARED, _MIN_INLIERS, _MIN_DEEP = 20, 15, 12
-_MIN_OBSERVATIONS = 20
+_MIN_OBSERVATIONS, _MANY_ROUNDS = 20, 50
 
 
 def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> MotionFit | None:
@@ -32,7 +33,8 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Moti
     seen = observations(problem, frames, tracks)
     visible = np.zeros((len(tracks), len(frames)), bool)
     visible[seen.point_index, seen.camera_index] = True
-    start = _choose_initial_pair(problem, frames, tracks, visible)
+    starts = ((_choose_initial_pair(problem, frames, tracks, visible, solid), solid) for solid in SOLID_PARALLAX)
+    start, solid = next((found for found in starts if found[0] is not None), (None, 0.0))
     if start is None:
         return None
     bundle = ba.Bundle(
@@ -48,13 +50,15 @@ def fit_moving(problem: Problem, frames: np.ndarray, tracks: np.ndarray) -> Moti
     bundle.rotation[start.second], bundle.translation[start.second] = start.rotation, start.translation
     registered = np.zeros(len(frames), bool)
     registered[[start.first, start.second]] = True
-    reconstruction = _Reconstruction(problem, bundle, registered, np.zeros(len(tracks), bool), visible)
+    reconstruction = _Reconstruction(problem, bundle, registered, np.zeros(len(tracks), bool), visible, solid)
     reconstruction.register_frames()
     reconstruction.triangulate()
     reconstruction.adjust(rounds=8, only_solid=True)
     reconstruction.add_far_points()
+    # Where the camera hardly moves, depths are found slowly.
+    rounds = 8 if solid == SOLID_PARALLAX[0] else _MANY_ROUNDS
     for scale in (1.0, 0.3):
-        reconstruction.adjust(rounds=8, scale=scale)
+        reconstruction.adjust(rounds, scale)
     return MotionFit("moving", frames, tracks, reconstruction.bundle, reconstruction.registered)
 
 
@@ -69,9 +73,9 @@ class _InitialPair:
 
 
 def _choose_initial_pair(
-    problem: Problem, frames: np.ndarray, tracks: np.ndarray, visible: np.ndarray
+    problem: Problem, frames: np.ndarray, tracks: np.ndarray, visible: np.ndarray, solid: float
 ) -> _InitialPair | None:
-    """Return the two frames with the most parallax between them; None where no pair has enough."""
+    """Return the two frames with the most parallax between them; None where no pair has `solid` degrees."""
     count = len(frames)
     starts = {0, count // 4, count // 2}
     pairs = {(a, int(b)) for a in starts for b in np.linspace(a, count - 1, 6).astype(int) if b > a}
@@ -84,14 +88,19 @@ def _choose_initial_pair(
         second_rays = problem.tracks[both, frames[second]] / problem.focal
         pixel = problem.pixel / problem.focal
         rotation, translation, inliers = two_view.relative_pose(first_rays, second_rays, pixel)
-        score = _pair_score(first_rays, second_rays, rotation, translation, inliers)
+        score = _pair_score(first_rays, second_rays, rotation, translation, inliers, solid)
         if score > best_score:
             best_score, best = score, _InitialPair(first, second, rotation, translation)
     return best
 
 
 def _pair_score(
-    first_rays: np.ndarray, second_rays: np.ndarray, rotation: np.ndarray, translation: np.ndarray, inliers: np.ndarray
+    first_rays: np.ndarray,
+    second_rays: np.ndarray,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+    inliers: np.ndarray,
+    solid: float,
 ) -> float:
     """Return how well a pair of views shows depth: points with parallax, times their angle; 0 for too few."""
     count = int(inliers.sum())
@@ -106,7 +115,7 @@ def _pair_score(
         count,
     )
     parallax = np.degrees(triangulation.angle)
-    deep = (parallax > SOLID_PARALLAX) & triangulation.in_front
+    deep = (parallax > solid) & triangulation.in_front
     if deep.sum() < _MIN_DEEP:
         return 0.0
     return float(deep.sum() * min(float(np.median(parallax[deep])), 8.0) * inliers.mean())
@@ -114,14 +123,15 @@ def _pair_score(
 
 @dataclass
 class _Reconstruction:
-    """The state of a reconstruction: which frames are registered (K,), which points have a depth, `solid` (N,), and
-    which tracks each frame sees, `visible` (N, K)."""
+    """The state of a reconstruction: which frames are registered (K,), which points have a depth, `solid` (N,), which
+    tracks each frame sees, `visible` (N, K), and the degrees between rays that make a depth."""
 
     problem: Problem
     bundle: ba.Bundle
     registered: np.ndarray
     solid: np.ndarray
     visible: np.ndarray
+    parallax: float
 
     def register_frames(self) -> None:
         """Triangulate the first two views, then register one frame after the other, adjusting now and then."""
@@ -178,7 +188,7 @@ class _Reconstruction:
         result = self._triangulated()
         points = result.points
         views = np.bincount(self.bundle.point_index[use], minlength=len(points))
-        solid = result.in_front & (views >= 2) & (np.degrees(result.angle) > SOLID_PARALLAX)
+        solid = result.in_front & (views >= 2) & (np.degrees(result.angle) > self.parallax)
         if keep is not None:
             points = np.where(keep[:, None], self.bundle.points, points)
             solid = solid | keep
@@ -199,7 +209,7 @@ class _Reconstruction:
         direction = np.stack([median_by_index(direction[:, k], point, len(b.points)) for k in range(3)], 1)
         direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
         center = -np.einsum("kji,kj->ki", b.rotation, b.translation)[self.registered].mean(0)
-        near = result.in_front & (np.degrees(result.angle) > MIN_PARALLAX)
+        near = result.in_front & (np.degrees(result.angle) > NEAR_SHARE * self.parallax)
         usual = np.median(np.linalg.norm(result.points[near] - center, axis=1)) if near.any() else 1.0
         far = center + FAR_DEPTHS * usual * direction
         self.bundle = replace(b, points=np.where(near[:, None], result.points, far))
@@ -222,7 +232,8 @@ class _Reconstruction:
             point_index=np.searchsorted(points, whole.point_index[use]),
         )
         free = free_camera_parameters("moving", len(cameras), self.problem.focal_known)
-        part = ba.adjust(part, free, scale * self.problem.pixel, rounds=rounds)
+        tolerance = 1e-4 if rounds < _MANY_ROUNDS else 1e-6
+        part = ba.adjust(part, free, scale * self.problem.pixel, rounds, tolerance)
         self.bundle = whole.copy()
         self.bundle.rotation[cameras], self.bundle.translation[cameras] = part.rotation, part.translation
         self.bundle.focal[:] = part.focal.mean()

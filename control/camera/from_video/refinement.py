@@ -9,6 +9,7 @@ import numpy as np
 from ...progress import Step
 from .. import rotations
 from . import bundle_adjustment as ba
+from .grouping import median_by_index
 from .motion_fits import MotionFit, free_camera_parameters
 from .photometric import remeasure
 from .problem import Problem, observations
@@ -19,6 +20,8 @@ SCHEDULE = ((2.5, 1.0), (2.5, 0.5), *[(1.5, 0.1)] * 7)
 _FINE_SCHEDULE = SCHEDULE[-2:]
 # A patch within so many pixels of its prediction supports the fit; so few patches are not worth a round.
 _SUPPORT_ERROR, _MIN_SHARE_MEASURED = 0.3, 0.3
+# Patches that say how far a point is off.
+_MIN_VIEWS = 4
 
 
 def refine(problem: Problem, fit: MotionFit, step: Step = lambda: None) -> MotionFit:
@@ -34,14 +37,17 @@ def refine(problem: Problem, fit: MotionFit, step: Step = lambda: None) -> Motio
         camera_index=np.searchsorted(cameras, part.camera_index),
     )
     free = free_camera_parameters(fit.kind, len(cameras), problem.focal_known)
-    support = 0
+    support, point_errors = 0, np.full(len(part.points), np.nan)
     for distance, scale in SCHEDULE:
         measured = remeasure(part, images, distance * problem.pixel, problem.pixel)
         if len(measured.observed) < _MIN_SHARE_MEASURED * len(part.observed):
             break
         measured = ba.adjust(measured, free, scale * problem.pixel, rounds=8)
-        errors = np.linalg.norm(measured.residuals(), axis=1)
-        support = int((errors < _SUPPORT_ERROR * problem.pixel).sum())
+        errors = np.linalg.norm(measured.residuals(), axis=1) / problem.pixel
+        support = int((errors < _SUPPORT_ERROR).sum())
+        views = np.bincount(measured.point_index, minlength=len(part.points))
+        point_errors = median_by_index(errors, measured.point_index, len(part.points))
+        point_errors = np.where(views >= _MIN_VIEWS, point_errors, np.nan)
         part = replace(
             part,
             rotation=measured.rotation,
@@ -53,7 +59,7 @@ def refine(problem: Problem, fit: MotionFit, step: Step = lambda: None) -> Motio
     bundle = replace(fit.bundle.copy(), points=part.points)
     bundle.rotation[cameras], bundle.translation[cameras] = part.rotation, part.translation
     bundle.focal[cameras] = part.focal
-    return replace(fit, bundle=bundle, support=support)
+    return replace(fit, bundle=bundle, support=support, point_errors=point_errors)
 
 
 def extend_to_all_frames(problem: Problem, fit: MotionFit) -> MotionFit:

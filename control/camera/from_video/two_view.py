@@ -13,6 +13,9 @@ from .. import rotations
 from .grouping import sum_by_index
 from .tracks import MIN_MATCHES, opencv
 
+# Points at more baselines than this are as good as infinitely far.
+_FARTHEST = 1e4
+
 
 def relative_pose(first: np.ndarray, second: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return rotation (3, 3), unit translation (3,) and inliers (N,) of the second camera from rays (N, 2) of both.
@@ -27,7 +30,10 @@ def relative_pose(first: np.ndarray, second: np.ndarray, pixel: float) -> tuple[
     )
     if matrix is None or matrix.shape[0] < 3:
         return np.eye(3), np.zeros(3), np.zeros(len(first), bool)
-    _, rotation, translation, inliers = cv2.recoverPose(matrix[:3], first, second, np.eye(3), mask=inliers.copy())
+    # By itself OpenCV leaves out what is farther away than 50 baselines, which is everything where a camera sways.
+    _, rotation, translation, inliers, _ = cv2.recoverPose(
+        matrix[:3], first, second, np.eye(3), distanceThresh=_FARTHEST, mask=inliers.copy()
+    )
     return rotation, translation.ravel(), inliers.ravel() > 0
 
 
