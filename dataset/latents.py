@@ -82,10 +82,12 @@ def write_shards(
     report: Callable[[int, float], None] | None = None,
     several: int = 0,
     world: int = WORLD_VERSION,
+    first_shard: int = 0,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
-    Size and conditions are those of `config`; `world` is the world's version. The last `several` clips (counted in
+    Size and conditions are those of `config`; `world` is the world's version. The files are numbered from `first_shard`
+    on, behind clips that are there. The last `several` clips (counted in
     whole shards) show at least two objects: only these teach which reference belongs where. `report(clips, clips per
     second)` is called after every shard. Returns the number of clips in the folder. Raises UserError when the folder
     holds latents of another VAE or size.
@@ -95,7 +97,7 @@ def write_shards(
     size = {"frames": config.frames, "height": config.height, "width": config.width}
     began, made = time.time(), 0
     for index in range(-(-clips // shard)):
-        path = folder / f"shard_{index:05d}.safetensors"
+        path = folder / f"shard_{first_shard + index:05d}.safetensors"
         if path.exists():
             check_shard(path, metadata["vae"])
             continue

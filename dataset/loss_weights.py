@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from ..models.conditioning.encoder import encode_frames
-from ..models.config import FullDiTConfig
+from ..models.geometry import LatentGeometry, Size3
 from ..models.vae import VAE
 from ..models.vae.latent import denormalize_latent
 from .clip_source import ClipSource
@@ -46,10 +46,10 @@ def channel_weights(vae: VAE, clips: ClipSource, power: float, count: int = 4) -
 
 
 @torch.no_grad()
-def blank_map(vae: VAE, config: FullDiTConfig) -> torch.Tensor:
-    """Return the latent (1, C, T, h, w) of an identity map of the config's size with nobody in it."""
-    weight = next(vae.parameters())
-    return encode_frames(vae, torch.zeros(1, 3, config.frames, config.height, config.width, device=weight.device))
+def blank_map(vae: VAE, geometry: LatentGeometry, size: Size3) -> torch.Tensor:
+    """Return the latent (1, C, T, h, w) of an identity map with nobody in it; `size` is its (T, h, w)."""
+    device = next(vae.parameters()).device
+    return encode_frames(vae, torch.zeros(1, 3, *geometry.video_size(size), device=device))
 
 
 def object_mask(maps: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:

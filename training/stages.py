@@ -6,12 +6,14 @@ files are OUT/fulldit_mini_vae.safetensors, OUT/fulldit_mini.safetensors and OUT
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,27 +146,54 @@ def needed_vae(out: Path, name: str = "") -> Path:
 
 
 def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = None) -> int:
-    """Render and encode the clips of the generator's config, `clips` of them if not None; returns how many there are.
+    """Render and encode the clips of the generator's config, `clips` of them in all if not None; returns how many there
+    are. Clips of several sizes get a folder each in `folder`.
 
     Raises UserError for a config that does not say which clips.
     """
     from ..dataset.latents import write_held_out, write_shards
     from ..models.devices import pick_device
     from ..models.vae.vae_file import load_vae
+    from ..scenes import WorldOptions
     from .common.precision import compute_dtype
     from .generator.settings import GeneratorSettings
     from .generator.start import config_of
 
     settings = read_settings(config, GeneratorSettings)
-    if settings.data is None:
-        raise UserError(f"The config {config}: data is missing; expected the clips to encode, such as {{'clips': 64}}.")
-    data = settings.data if clips is None else replace(settings.data, clips=clips)
+    if not settings.data:
+        raise UserError(
+            f"The config {config}: data is missing; expected the clips to encode, such as [{{'clips': 64}}]."
+        )
     model = config_of(settings)
     device = pick_device()
     vae = load_vae(vae_path, device=device, dtype=compute_dtype(settings.precision, device))
     if settings.held_out_clips:
         write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device, settings.world)
-    return write_shards(vae, folder, model, device=device, report=print_rate, world=settings.world, **asdict(data))
+    wanted = sum(entry.clips for entry in settings.data)
+    sizes = [tuple(entry.size or (model.frames, model.height, model.width)) for entry in settings.data]
+    shards: Counter[Path] = Counter()
+    written: dict[Path, int] = {}
+    for entry, (frames, height, width) in zip(settings.data, sizes, strict=True):
+        count = entry.clips if clips is None else math.ceil(entry.clips * clips / wanted)
+        place = folder if len(set(sizes)) == 1 else folder / f"{frames}x{height}x{width}"
+        world = entry.world or settings.world
+        fps = model.fps if world == settings.world else WorldOptions(version=world).fps
+        written[place] = write_shards(
+            vae,
+            place,
+            replace(model, frames=frames, height=height, width=width, fps=fps),
+            clips=count,
+            several=entry.several,
+            shard=entry.shard,
+            batch=entry.batch,
+            first_seed=entry.first_seed,
+            device=device,
+            report=print_rate,
+            world=world,
+            first_shard=shards[place],
+        )
+        shards[place] += math.ceil(count / entry.shard)
+    return sum(written.values())
 
 
 def print_rate(count: int, rate: float) -> None:

@@ -25,7 +25,7 @@ from comfyui_fulldit.training.generator.train_generator import train_generator
 from comfyui_fulldit.training.stages import encode_data
 
 CHANGES = {
-    "data": {"clips": 4, "shard": 4, "batch": 4, "first_seed": 0},
+    "data": [{"clips": 4, "shard": 4, "batch": 4, "first_seed": 0}],
     "video": {"frames": 5, "height": 32, "width": 48},
     "batch": 4,
     "micro_batches": 1,

@@ -244,9 +244,12 @@ class Batches:
         return fitting
 
     def _choose_source(self, phase: PhaseDict) -> int:
-        """Return the number of a size, drawn by how many clips have it."""
+        """Return the number of a size, drawn so that every clip is seen equally often."""
         fitting = self._fitting(phase)
-        return fitting[self.choose([len(self.sources[i]) for i in fitting])] if len(fitting) > 1 else fitting[0]
+        # The more tokens a clip has, the fewer of them are in a micro-batch of so many tokens.
+        per_clip = [1 if self.micro_tokens is None else tokens for tokens in self.tokens]
+        weights = [len(self.sources[i]) * per_clip[i] for i in fitting]
+        return fitting[self.choose(weights)] if len(fitting) > 1 else fitting[0]
 
     def _group(self, clips: ClipSource, names: tuple[str, ...] | None) -> str:
         """The group of clips to draw from: one pattern of the conditions' streams, by its share of the clips."""

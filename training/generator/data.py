@@ -18,7 +18,7 @@ from ...dataset.shards.tar_index import has_tars
 from ...models.config import FullDiTConfig
 from ...models.vae.autoencoder import VAE
 from ...models.vae.vae_file import fingerprint
-from .batches import Batch, Batches, Part, check_clips, draw_times, noise_of
+from .batches import Batch, Batches, Part, check_clips, draw_times, latent_size_of, noise_of
 from .held_out import HeldOut
 from .settings import GeneratorSettings
 
@@ -27,10 +27,9 @@ class TrainingData:
     """The clips of a folder as one process reads its part of them; all that is random comes from its own generators,
     which are the same in every process.
 
-    The folder holds shards, or one folder of shards for each size of clips. channel_weights (C,) and blank_map
-    (1, C, T, h, w), or None, are what the loss needs of the VAE (learner.py).
-    Raises UserError for micro-batches that cannot be dealt evenly, for an object_weight with clips of many sizes, and
-    for clips that the model cannot read.
+    The folder holds shards, or one folder of shards for each size of clips. channel_weights (C,) and blank_maps
+    (1, C, T, h, w) by (T, h, w) are what the loss needs of the VAE (learner.py).
+    Raises UserError for micro-batches that cannot be dealt evenly, and for clips that the model cannot read.
     """
 
     def __init__(
@@ -45,10 +44,6 @@ class TrainingData:
             )
         sizes = sorted({path.parent for path in Path(folder).glob("*/shard_*.safetensors")})
         self.sources = [open_clips(path, fingerprint(vae), config) for path in sizes or [Path(folder)]]
-        if len(sizes) > 1 and settings.object_weight != 1:
-            raise UserError(
-                "The setting object_weight needs clips of one size: set it to 1, or use one folder of them."
-            )
         for source in self.sources:
             check_clips(source, range(min(1, len(source))), config)
         self.batches = Batches(
@@ -64,7 +59,8 @@ class TrainingData:
         )
         self.generator = torch.Generator().manual_seed(settings.seed + 1)
         self.channel_weights = channel_weights(vae, self.sources[0], settings.channel_power)
-        self.blank_map = blank_map(vae, config) if settings.object_weight != 1 else None
+        weighted = self.sources if settings.object_weight != 1 else ()
+        self.blank_maps = {size: blank_map(vae, config.geometry, size) for size in map(latent_size_of, weighted)}
 
     @property
     def clips(self) -> ClipSource:

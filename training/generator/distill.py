@@ -8,11 +8,14 @@ what the conditions say is part of what it learns, and sampling needs one pass a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from ...models.backbone.transformer import FullDiT
 from ...models.conditioning.text import TextEncoder, tokenize
+from ...models.geometry import Size3
 from ...models.sampling.flow import add_noise, broadcast_time
 from ...models.sampling.schedules import schedule
 from .batches import Batch
@@ -32,10 +35,10 @@ class Distiller(Learner):
         text: TextEncoder | None,
         teacher: Teacher,
         weights: Tensor | None = None,
-        blank: Tensor | None = None,
+        blanks: Mapping[Size3, Tensor] | None = None,
         object_weight: float = 1.0,
     ):
-        super().__init__(model, text, weights, blank, object_weight)
+        super().__init__(model, text, weights, blanks, object_weight)
         self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
 
     def forward(self, batch: Batch, noise: Tensor, t: Tensor) -> Tensor:

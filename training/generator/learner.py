@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from ...dataset.loss_weights import object_mask
 from ...models.backbone.transformer import FullDiT
 from ...models.conditioning.text import TextEncoder
+from ...models.geometry import Size3
 from ...models.sampling.flow import add_noise, velocity
-from .batches import Batch
+from .batches import Batch, size_of
 
 
 class Learner(nn.Module):
@@ -18,11 +21,10 @@ class Learner(nn.Module):
     `text` is None where the clips bring encoded text (Wan's UMT5 is too large to run beside).
 
     `weights` (C,): what an error in each latent channel counts (`channel_weights`); by default all the same.
-    `object_weight`: what it counts in training where an object is (`blank` is the latent of an empty map), else 1:
-    objects are a small part of the image and most of what a reference says.
+    `object_weight`: what it counts in training where an object is (`blanks` are the latents of empty maps by their (T,
+    h, w)), else 1: objects are a small part of the image and most of what a reference says.
     """
 
-    blank: Tensor | None
     weights: Tensor
 
     def __init__(
@@ -30,14 +32,14 @@ class Learner(nn.Module):
         model: FullDiT,
         text: TextEncoder | None,
         weights: Tensor | None = None,
-        blank: Tensor | None = None,
+        blanks: Mapping[Size3, Tensor] | None = None,
         object_weight: float = 1.0,
     ):
         super().__init__()
         self.model = model
         self.text = text
         self.object_weight = object_weight
-        self.register_buffer("blank", blank, persistent=False)
+        self.blanks = dict(blanks or {})
         weights = torch.ones(model.config.out_dim) if weights is None else weights
         self.register_buffer("weights", weights[:, None, None, None], persistent=False)
 
@@ -54,8 +56,9 @@ class Learner(nn.Module):
     def weigh(self, error: Tensor, batch: Batch) -> Tensor:
         """Return the squared error (B, C, T, h, w) times what it counts, by channel and, in training, by place."""
         error = error * self.weights
-        if self.training and self.blank is not None and self.object_weight != 1 and batch.maps is not None:
-            error = error * (1 + (self.object_weight - 1) * object_mask(batch.maps, self.blank))
+        if self.training and self.blanks and self.object_weight != 1 and batch.maps is not None:
+            blank = self.blanks[size_of(batch.maps)].to(batch.maps)
+            error = error * (1 + (self.object_weight - 1) * object_mask(batch.maps, blank))
         return error
 
     def encode(self, tokens: Tensor) -> Tensor:

@@ -47,14 +47,23 @@ class Phase(Settings):
 
 @dataclass(frozen=True)
 class ClipSettings(Settings):
-    """The clips to encode (`dataset.latents.write_shards`): how many, the last `several` of them with two objects or
-    more, `shard` to a file, `batch` at a time, of the scenes from `first_seed` on."""
+    """Clips to encode (`dataset.latents.write_shards`): how many, the last `several` of them with two objects or more,
+    `shard` to a file, `batch` at a time, of the scenes from `first_seed` on. world, size (frames, height, width): null
+    for those of the training."""
 
     clips: Count
     several: WholeNumber = 0
     shard: Count = 64
     batch: Count = 16
     first_seed: WholeNumber = 0
+    world: int | None = None
+    size: list[Count] | None = None
+
+    def __post_init__(self) -> None:
+        if self.world is not None:
+            check_world(self.world)
+        if self.size is not None and len(self.size) != 3:
+            raise EntryError("size", self.size, "expected [FRAMES, HEIGHT, WIDTH]")
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ class GeneratorSettings(Settings):
     save_in_background: go on while a state is written. tracker: what the log is shown in besides. peak_tflops: of one
     device, for the share of it that is used (MFU), where it is not known.
     held_out_clips, held_out_time: the measured clips (0: nothing is measured or drawn) and their time. sheet_clips,
-    sheet_steps: the drawn clips and their sampling steps. data: the clips of the stage `data`.
+    sheet_steps: the drawn clips and their sampling steps. data: the clips that the stage `data` encodes.
     """
 
     model: str
@@ -180,7 +189,7 @@ class GeneratorSettings(Settings):
     sheet_minutes: NonNegative = 10.0
     sheet_clips: Count = 3
     sheet_steps: Count = 10
-    data: ClipSettings | None = None
+    data: list[ClipSettings] = field(default_factory=list)
     world: int = WORLD_VERSION
     video: VideoSettings | None = None
     vae: str = ""

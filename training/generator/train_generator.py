@@ -80,7 +80,7 @@ class Trainer:
         self.origin = origin_of(settings, vae_path) if self.processes.is_main else None
         prepare(model, text, settings)
         take_up_lora(model, settings)
-        measures = (self.data.channel_weights, self.data.blank_map, settings.object_weight)
+        measures = (self.data.channel_weights, self.data.blank_maps, settings.object_weight)
         teacher = teacher_of(settings)
         learner = (
             Learner(model, text, *measures)
