@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .test_page import FIT, OUT, ROOT, SETTINGS, SWITCHES, UPDATE, crop, drop, press_run
+from .test_page import FIT, OUT, ROOT, SETTINGS, SWITCHES, UPDATE, crop, drop, press_run, wait_until_ready
 
 pytestmark = pytest.mark.comfyui
 
@@ -107,8 +107,7 @@ def opened(server, browser, nodes2=False, **context):
     tab.on("request", lambda request: tab.fetched.append(request.url))
     tab.route("**/*", lambda r: r.continue_() if "127.0.0.1" in r.request.url else r.abort())
     tab.goto(server.url, wait_until="domcontentloaded")
-    tab.wait_for_function("() => window.app && window.app.vueAppReady", timeout=120_000)
-    tab.wait_for_timeout(2500)
+    wait_until_ready(tab)
     return tab
 
 

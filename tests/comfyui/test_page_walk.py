@@ -12,7 +12,7 @@ import pytest
 
 from .test_camera_editor import browser, opened  # noqa: F401  (browser is a fixture)
 from .test_mask_painter import NODE, write_clip
-from .test_page import OUT, ROOT
+from .test_page import OUT, ROOT, wait_until_ready
 from .test_page_panel import show_panel
 
 pytestmark = pytest.mark.comfyui
@@ -206,8 +206,7 @@ def test_the_editors_stay_as_they_are_through_a_days_work(server, walk):
     assert walk.same("a copy") == before
 
     page.reload(wait_until="domcontentloaded")
-    page.wait_for_function("() => window.app && window.app.vueAppReady", timeout=120_000)
-    page.wait_for_timeout(2500)
+    wait_until_ready(page)
     assert walk.same("a reload") == before
 
     # In a subgraph they are other nodes: the frames, the masks, the path and the backdrop go with them.
