@@ -26,7 +26,8 @@ class Stream:
 
     `slot` is the identity of a reference. `strength` scales what the stream's tokens say (their V), `start` and `end`
     are the shares of sampling in which it takes part. `times` are the positions of its latent frames on the video's
-    time axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one. `patch` is
+    time axis; None spreads them evenly over the clip, which for as many frames as the video's is one to one. `kept`:
+    what its mask says is known stays in the video as it is (sampling/kept.py). `patch` is
     how the checkpoint cuts the latent into tokens (`FullDiTConfig.patch_of`); None stands for the registry's.
     Raises UserError for an unknown stream, a missing slot, or data of the wrong shape.
     """
@@ -38,6 +39,7 @@ class Stream:
     start: float = 0.0
     end: float = 1.0
     times: tuple[float, ...] | None = None
+    kept: bool = False
     patch: Size3 | None = None
 
     def __post_init__(self) -> None:

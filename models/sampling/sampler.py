@@ -14,6 +14,7 @@ import torch
 from ...control.errors import UserError
 from ..conditioning.condition_streams import ConditionStreams
 from ..conditioning.registry import ENTRIES
+from .kept import Kept, kept_of
 from .schedules import SHIFT, percent_to_time, schedule
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class GuidedVelocity:
     times by `percent_to_time`, both ends included, as ComfyUI does. What `prefill` gives for a set of streams is kept
     as long as this object lives: it depends on neither t nor the text.
 
-    `num_clean_frames`, 0 at first, is how many latent frames at the beginning of x are clean already: the network reads
-    them at time 0, and their velocity is 0.
+    `kept`, None at first, is what of x is there already (kept.py).
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GuidedVelocity:
         self.guidance = float(guidance)
         self.scales = dict(condition_guidance or {})
         self.shift = shift
-        self.num_clean_frames = 0
+        self.kept: Kept | None = None
         self.passes = 0  # network passes so far, for reports
         self._kv_caches: dict[tuple[int, ...], tuple[ConditionStreams, ConditionKVCache]] = {}
         present = conditions.names if conditions is not None else ()
@@ -108,9 +108,8 @@ class GuidedVelocity:
         """Run one pass with these streams."""
         self.passes += 1
         timestep = torch.full((x.shape[0],), 1000.0 * t, device=x.device, dtype=torch.float32)
-        if self.num_clean_frames:
-            timestep = timestep[:, None].repeat(1, x.shape[2])
-            timestep[:, : self.num_clean_frames] = 0
+        if self.kept is not None:
+            timestep = self.kept.times(timestep)
         x = x.to(context.dtype)
         if not indices or self.conditions is None:
             return self.model(x, timestep, context).float()
@@ -138,23 +137,22 @@ class GuidedVelocity:
             more = self._predict(x, t, self.context, joint)
             total = total + self.scales[name] * (more - v)
             v = more
-        total[:, :, : self.num_clean_frames] = 0
-        return total
+        return total if self.kept is None else self.kept.lead(total, x, t)
 
 
 class ExpertsVelocity:
     """The velocity of a pair of networks: `high` from the time `boundary` up, `low` below. What one keeps of the
-    conditions goes when the other takes over. `num_clean_frames` is that of both."""
+    conditions goes when the other takes over. `kept` is that of both."""
 
     def __init__(self, high: GuidedVelocity, low: GuidedVelocity, boundary: float):
         self.high, self.low, self.boundary = high, low, boundary
-        self.num_clean_frames = 0
+        self.kept: Kept | None = None
 
     def __call__(self, x: torch.Tensor, t: float) -> torch.Tensor:
         """Return the velocity, float32, of x (B, C, T, h, w) float32 at time t."""
         runs, rests = (self.high, self.low) if t >= self.boundary - 1e-6 else (self.low, self.high)
         rests.forget()
-        runs.num_clean_frames = self.num_clean_frames
+        runs.kept = self.kept
         return runs(x, t)
 
 
@@ -208,14 +206,17 @@ def sample(
     """Walk from `noise` (B, C, T, h, w) to a latent of the same shape, float32.
 
     `first_frame_pass` is the share of the steps that settle the first latent frame beforehand: they walk the whole way,
-    then the rest of the clip is made once more from the same noise, with that frame clean (`first_frame_steps`).
+    then the rest of the clip is made once more from the same noise, with that frame clean (`first_frame_steps`). Where
+    it is known it is settled already, and all steps are for the rest.
     second: the low-noise expert of a pair, which takes the times below `boundary`.
     The walk is kept in float32; the network computes in the format of `context`. Raises UserError for an unknown
     schedule or solver, and for guidance of a condition that is not present, before the first pass.
     """
     if solver not in SOLVERS:
         raise UserError(f"There is no solver called {solver!r}. Choose one of: {', '.join(SOLVERS)}.")
-    before = first_frame_steps(steps, first_frame_pass, noise.shape[2])
+    x = noise.float()
+    kept = kept_of(conditions, x)
+    before = 0 if kept.whole[0] else first_frame_steps(steps, first_frame_pass, noise.shape[2])
     times = schedule(schedule_name, steps - before, shift)
 
     def guided(network: VelocityModel) -> GuidedVelocity:
@@ -231,13 +232,12 @@ def sample(
 
     first = guided(model)
     velocity = first if second is None else ExpertsVelocity(first, guided(second), boundary)
-    x = noise.float()
+    velocity.kept = kept
     if before:
-        settled = SOLVERS[solver](velocity, x, schedule(schedule_name, before, shift), callback)
-        x = torch.cat([settled[:, :, :1], x[:, :, 1:]], 2)
-        velocity.num_clean_frames = 1
+        settled = SOLVERS[solver](velocity, kept.begin(x), schedule(schedule_name, before, shift), callback)
+        velocity.kept = kept = kept.with_first_frame(settled)
     after = None if callback is None else lambda step, denoised: callback(before + step, denoised)
-    return SOLVERS[solver](velocity, x, times, after)
+    return SOLVERS[solver](velocity, kept.begin(x), times, after)
 
 
 def first_frame_steps(steps: int, first_frame_pass: float, frames: int) -> int:

@@ -18,6 +18,8 @@ from ...control.errors import UserError
 from ...models.conditioning.condition_streams import ConditionStreams
 from ...models.config import FullDiTConfig
 from ...models.encode import check_conditions, encode_conditions, trained_range_warnings
+from ...models.sampling.kept import kept_of
+from ...models.vae.latent import denormalize_latent
 from ...models.weights.weight_sample import sample_vae
 from ..sockets.cameras import camera_motion_range
 from .base_model import FullDiTModel
@@ -141,9 +143,14 @@ def with_conditions(conditioning: Conditioning, streams: ConditionStreams | None
     return entries
 
 
-def empty_latent(model: Any, conditions: Conditions) -> dict[str, torch.Tensor]:
-    """Return the LATENT that the conditions' video is sampled into."""
+def latent_of(model: Any, conditions: Conditions, streams: ConditionStreams | None) -> dict[str, torch.Tensor]:
+    """Return the LATENT that the conditions' video is sampled into: empty, or with what is known and is kept, and a
+    noise mask around it."""
     config, video = config_of(model), conditions.video
     size = config.geometry.latent_size(video.frames, video.height, video.width)
-    samples = torch.zeros(1, config.in_dim, *size, device=comfy.model_management.intermediate_device())
-    return {"samples": samples}
+    empty = torch.zeros(1, config.in_dim, *size, device=comfy.model_management.intermediate_device())
+    kept = kept_of(streams, empty)
+    mask = kept.mask.to(empty)
+    if not mask.any():
+        return {"samples": empty}
+    return {"samples": denormalize_latent(kept.latent.to(empty)) * mask, "noise_mask": 1 - mask}

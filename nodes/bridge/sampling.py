@@ -47,9 +47,12 @@ def run_guider(
     settings: SamplingSettings,
     tell: Callable[[str], object] = lambda _: None,
 ) -> dict[str, torch.Tensor]:
-    """Sample, in two passes where the first frame is settled beforehand. tell: takes the progress in words."""
+    """Sample, in two passes where the first frame is settled beforehand and not known. tell: takes the progress in
+    words."""
     noise = comfy.sample.prepare_noise(latent["samples"], settings.seed)
-    before = first_frame_steps(settings.steps, settings.first_frame_pass, noise.shape[2])
+    mask = latent.get("noise_mask")
+    known = mask is not None and not mask[:, :, 0].any()
+    before = 0 if known else first_frame_steps(settings.steps, settings.first_frame_pass, noise.shape[2])
     passes = [sigmas_of(model, count, settings) for count in (before, settings.steps - before) if count]
     total = sum(len(sigmas) - 1 for sigmas in passes)
     show, times = _callback(model, total, settings.preview), StepTimes(total)
@@ -58,10 +61,10 @@ def run_guider(
         show(step, denoised, x, total)
         tell(times.after(step + 1))
 
-    samples, mask, done = latent["samples"], None, 0
+    samples, done = latent["samples"], 0
     for sigmas in passes:
         if done:  # of what the first pass has made, the second keeps the first frame
-            mask = torch.ones_like(noise[:, :1])
+            mask = torch.ones_like(noise[:, :1]) if mask is None else mask.clone()
             mask[:, :, 0] = 0
         samples = guider.sample(
             noise,

@@ -15,7 +15,7 @@ from ...models.encode import count_tokens
 from ...models.families.family import Settings
 from ...models.families.notes import Note
 from ...models.sampling.guidance import Guidance, Term
-from ..bridge.conditioning import empty_latent, encode, model_warnings, with_conditions
+from ..bridge.conditioning import encode, latent_of, model_warnings, with_conditions
 from .plan import Driver, ModelFacts, Plan, Request, second_of
 
 
@@ -98,7 +98,7 @@ class FullDiTDriver(Driver):
             model=model,
             passes=passes,
             guidance=Guidance("n", tuple(terms)),
-            latent=empty_latent(model, request.conditions),
+            latent=latent_of(model, request.conditions, streams),
             stock=("p", "n"),
             first_frame_pass=config_in(facts).first_frame_pass,
         )

@@ -504,7 +504,7 @@ def test_a_model_of_wan_2_2s_latent_has_its_format_and_sizes(host):
     ours = module("models.vae.latent").normalize_latent(raw)
     assert torch.allclose(model.process_latent_in(raw), ours, atol=1e-5)
     conditions = module("nodes.conditions").FullDiTConditions.execute(17, 96, 64).args[0]
-    latent = module("nodes.bridge.conditioning").empty_latent(SimpleNamespace(model=model), conditions)
+    latent = module("nodes.bridge.conditioning").latent_of(SimpleNamespace(model=model), conditions, None)
     assert latent["samples"].shape == (1, 48, 5, 4, 6)
 
 

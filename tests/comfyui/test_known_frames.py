@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from .test_bridge import FRAMES, HEIGHT, WIDTH, make_conditions, module, own_sample, random_weights, sample
+from .test_bridge import FRAMES, HEIGHT, STEPS, WIDTH, make_conditions, module, own_sample, random_weights, sample
 
 pytestmark = pytest.mark.comfyui
 
@@ -42,6 +42,41 @@ def test_known_frames_act_and_are_those_of_our_own_sampler(loaded, files):
     assert (one - ours).norm() / ours.norm() < 1e-4
     elsewhere = make_conditions(conditions={"condition0": known(1, frames="0, 8")})
     assert (one - sample(loaded, conditions=elsewhere)).abs().max() > 1e-3
+
+
+def test_what_is_known_is_kept_as_by_our_own_sampler(loaded, files):
+    """Whole frames and regions, with and without a first-frame pass, by our sampler node and by core's."""
+    import nodes as stock
+
+    run = module("nodes.drivers.run")
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, :, : WIDTH // 2] = 1
+    for held, anchor in (
+        (known(1, frames="first", count=1), 0.5),
+        (known(1, frames="0-8", count=9, mask=mask), 0.5),
+        (known(1, frames="0-4", count=5), 0.0),
+    ):
+        conditions = make_conditions(conditions={"condition0": held})
+        streams = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, conditions)
+        kept = module("models.sampling.kept").kept_of(streams, torch.zeros(1, 16, *streams.latent_size))
+        raw = module("models.vae.latent").denormalize_latent(kept.latent)
+        there = kept.mask.expand_as(raw)
+        one = sample(loaded, conditions=conditions, first_frame_pass=anchor, steps=8)
+        assert there.any() and (one - raw)[there].abs().max() < 1e-4
+        ours = own_sample(loaded, files, conditions, first_frame_pass=anchor, steps=8)
+        assert (one - ours).norm() / ours.norm() < 1e-4
+
+        with torch.inference_mode():
+            words = [stock.CLIPTextEncode().encode(loaded.clip, text)[0] for text in ("a red ball", "")]
+            made = run.apply(loaded.model, loaded.vae, *words, conditions)
+            (latent,) = stock.KSampler().sample(
+                made.model, 3, STEPS, 2.5, "euler", "simple", made.positive, made.negative, made.latent
+            )
+        assert (latent["samples"] - raw)[there].abs().max() < 1e-4
+
+    loose = make_conditions(conditions={"condition0": known(1, frames="first", count=1, noise=0.05)})
+    streams = module("nodes.bridge.conditioning").encode(loaded.model, loaded.vae, loose)
+    assert "noise_mask" not in module("nodes.bridge.conditioning").latent_of(loaded.model, loose, streams)
 
 
 def test_a_source_video_acts_and_is_that_of_our_own_sampler(loaded, files):

@@ -12,6 +12,7 @@ from comfyui_fulldit.models.backbone.transformer import FullDiT
 from comfyui_fulldit.models.conditioning.condition_streams import ConditionStreams, Stream
 from comfyui_fulldit.models.conditioning.encoder import encode_frames
 from comfyui_fulldit.models.devices import autocast_dtype, pick_device, pick_dtype, without_autocast
+from comfyui_fulldit.models.sampling.kept import Kept
 from comfyui_fulldit.models.sampling.sampler import GuidedVelocity
 from comfyui_fulldit.models.vae import VAE
 
@@ -60,6 +61,11 @@ def streams(dtype: torch.dtype, frames: int = 3) -> ConditionStreams:
     )
 
 
+def first_frame_kept(x: torch.Tensor) -> Kept:
+    mask = torch.empty(1, 1, *x.shape[2:], device=DEVICE, dtype=torch.bool)
+    return Kept(x, mask, (True,) + (False,) * (x.shape[2] - 1))
+
+
 def is_there(x: torch.Tensor, dtype: torch.dtype) -> bool:
     return x.device == DEVICE and x.dtype == dtype
 
@@ -81,7 +87,7 @@ def test_steps_with_guidance_ranges_and_clean_frames_stay_on_the_device(dtype, c
         model, text, text, streams(dtype), guidance=3.0, condition_guidance={"camera": 2.0, "depth": 1.5}
     )
     x = torch.empty(1, 16, *GEOMETRY, device=DEVICE)
-    for velocity.num_clean_frames in (0, 1):
+    for velocity.kept in (None, first_frame_kept(x)):
         for t in (1.0, 0.7, 0.1):
             x = x - 0.1 * velocity(x, t)
     assert is_there(x, torch.float32) and velocity.passes == 2 * (4 + 3 + 3)  # depth ends half-way
@@ -100,7 +106,7 @@ def test_steps_with_weights_stored_in_fp8_stay_on_the_device(stored, dtype, atte
             model, text, text, streams(dtype), guidance=3.0, condition_guidance={"camera": 2.0, "depth": 1.5}
         )
         x = torch.empty(1, 16, *GEOMETRY, device=DEVICE)
-        for velocity.num_clean_frames in (0, 1):
+        for velocity.kept in (None, first_frame_kept(x)):
             assert is_there(velocity(x, 0.7), torch.float32)
         part = streams(dtype, frames=5).window([1, 2, 3])
         kv_cache = model.prefill(part, dtype=dtype)

@@ -95,7 +95,7 @@ class Bundle:
 
 
 def stream(condition, start=0.0, end=1.0):
-    return SimpleNamespace(condition=condition, start=start, end=end)
+    return SimpleNamespace(condition=condition, start=start, end=end, kept=False)
 
 
 ALL = [stream("camera"), stream("identity"), stream("depth")]

@@ -99,6 +99,6 @@ def test_checkpoints_on_one_vae_that_differ_do_not_share_streams(bridge, other):
     ("name", "shape"), [("wan-1.3b", (1, 16, 6, 12, 20)), ("wan2.2-5b", (1, 48, 6, 6, 10))], ids=["wan 2.1", "5b"]
 )
 def test_the_empty_latent_has_the_geometry_of_the_model(bridge, name, shape):
-    latent = bridge.empty_latent(model(bridge, PRESETS[name]), depth(21, 96, 160))
+    latent = bridge.latent_of(model(bridge, PRESETS[name]), depth(21, 96, 160), None)
     assert tuple(latent["samples"].shape) == shape
     assert not latent["samples"].any()
