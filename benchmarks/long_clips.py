@@ -8,7 +8,8 @@ changes more than within one (`latent_steps`: between latent frames over within)
 each 32 frames lies from that of the first 32, in levels of 255. The scene itself, which has no windows and drifts only
 as its camera moves, stands beside all of it.
 
-    python benchmarks/long_clips.py [--frames 33 257] [--window 17] [--overlap 8] [--steps 10] [--json FILE]
+    python benchmarks/long_clips.py [--frames 33 257] [--window 17] [--overlap 8] [--key-frames 16] [--steps 10]
+        [--json FILE]
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def run(*arguments: str) -> None:
     subprocess.run([*COMMAND, *arguments, "--quiet"], check=True, capture_output=True)
 
 
-def generate(scene: Path, out: Path, frames: int, windows: tuple[int, int], steps: int) -> dict[str, Any]:
+def generate(
+    scene: Path, out: Path, frames: int, windows: tuple[int, int], steps: int, key_frames: int = 0
+) -> dict[str, Any]:
     """Run the command for an exported scene, and return its report."""
     people = sorted(scene.glob("reference_?.png"))
     identities = [
@@ -82,6 +85,7 @@ def generate(scene: Path, out: Path, frames: int, windows: tuple[int, int], step
     prompt = (scene / "plain_caption.txt").read_text(encoding="utf-8").strip()
     window, overlap = windows
     sizes = ["--frames", str(frames), "--window", str(window), "--overlap", str(overlap), "--steps", str(steps)]
+    sizes += ["--key-frames", str(key_frames)] if key_frames else []
     given = ["--camera", str(scene / "camera.json"), "--depth", str(scene / "depth.mp4"), *identities]
     run("generate", "--prompt", prompt, *given, *sizes, "--out", str(out))
     report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -89,16 +93,17 @@ def generate(scene: Path, out: Path, frames: int, windows: tuple[int, int], step
 
 
 def measure(
-    lengths: Sequence[int], window: int = 17, overlap: int = 8, steps: int = 10, seed: int = 5
+    lengths: Sequence[int], window: int = 17, overlap: int = 8, steps: int = 10, seed: int = 5, key_frames: int = 0
 ) -> dict[str, Any]:
     """Return memory, seconds and seams by length, and the memory of the longest over that of the shortest."""
     windows = Windows.of_frames(WAN_2_1, window, overlap)
-    result: dict[str, Any] = {"window": window, "overlap": overlap, "steps": steps, "clips": {}}
+    result: dict[str, Any] = {"window": window, "overlap": overlap, "steps": steps, "key_frames": key_frames}
+    result["clips"] = {}
     with tempfile.TemporaryDirectory() as folder:
         for frames in lengths:
             scene, out = Path(folder, f"scene_{frames}"), Path(folder, f"out_{frames}")
             run("scene", "--seed", str(seed), "--frames", str(frames), "--out", str(scene))
-            report = generate(scene, out, frames, (window, overlap), steps)
+            report = generate(scene, out, frames, (window, overlap), steps, key_frames)
             borders = border_frames(windows, frames)
             result["clips"][str(frames)] = {
                 "peak_memory_mb": report["peak_memory_mb"],
@@ -118,10 +123,11 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=17)
     parser.add_argument("--overlap", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--key-frames", type=int, default=0, help="make every so many frames first (0: do not)")
     parser.add_argument("--seed", type=int, default=5, help="of the scene")
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
-    result = measure(args.frames, args.window, args.overlap, args.steps, args.seed)
+    result = measure(args.frames, args.window, args.overlap, args.steps, args.seed, args.key_frames)
     for frames, clip in result["clips"].items():
         print(f"{frames:>4} frames  " + "  ".join(f"{name} {value}" for name, value in clip.items()))
     print(f"memory of the longest over the shortest: {result['memory_ratio']}")
