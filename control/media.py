@@ -24,6 +24,10 @@ from .libraries import opencv, pyav
 from .limits import MOST_BYTES, check_pixels, check_rate
 from .video_file import open_video
 
+# Options of libx264 with which equal frames become equal bytes: with its macroblock tree they differ from run to run on
+# CPUs with AVX-512.
+X264 = {"preset": "veryfast", "x264-params": "mbtree=0"}
+
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".mov", ".mkv")  # that are written
 PURPOSE = "reading and writing images"
@@ -232,7 +236,7 @@ def _write_frames(container: Any, frames: Iterable[np.ndarray], fps: float) -> i
             stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
             stream.height, stream.width = image.shape[:2]
             stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": "12", "preset": "veryfast"}
+            stream.options = {"crf": "12", **X264}
             stream.codec_context.thread_count = 1
         elif image.shape[:2] != (stream.height, stream.width):
             raise UserError("the frames of a video to be written differ in size")

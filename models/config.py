@@ -84,10 +84,10 @@ class FullDiTConfig:
     positions further (Bernini-R). joint_text: words join the sequence instead of being read by cross-attention.
     condition_blocks: numbers of the blocks that condition tokens go through and in which the video reads them (none:
     all). token_selection: share of the condition tokens that each of these takes. Both are FullDiT2's (2506.04213) and
-    belong to 'decoupled' attention. frames, height, width, fps: the clip it was trained on. vae_fingerprint: of the
-    autoencoder. text: kind of text encoder ('bytes' or 'umt5'). times: the lowest and highest flow time of its
-    training, not all for one of a pair of experts. steps, guidance, shift and first_frame_pass are defaults of
-    sampling.
+    belong to 'decoupled' attention. frames, height, width, fps: the clips it was trained on; other_videos: those of
+    other sizes and rates, (frames, height, width, fps) each. vae_fingerprint: of the autoencoder. text: kind of text
+    encoder ('bytes' or 'umt5'). times: the lowest and highest flow time of its training, not all for one of a pair of
+    experts. steps, guidance, shift and first_frame_pass are defaults of sampling.
     """
 
     dim: int = 192
@@ -118,6 +118,7 @@ class FullDiTConfig:
     height: int = 64
     width: int = 96
     fps: float = 8.0
+    other_videos: tuple[tuple[int, int, int, float], ...] = ()
     vae_fingerprint: str = ""
     text: str = "bytes"
     times: tuple[float, float] = (0.0, 1.0)
@@ -174,12 +175,27 @@ class FullDiTConfig:
                 f'from 1 to {MOST_PATCH}, like ["depth", [1, 2, 2]].'
             )
         object.__setattr__(self, "patches", patches)
+        self._check_videos()
         if not _is_span(self.times):
             raise UserError(
                 f"The config has times {shorten(self.times)}, but they must be two numbers from 0 to 1, the first of "
                 f"them 0 or the second 1."
             )
         object.__setattr__(self, "times", tuple(self.times))
+
+    def _check_videos(self) -> None:
+        names = ("frames", "height", "width", "fps")
+        for video in self.other_videos:
+            values = (
+                dict(zip(names, video, strict=True)) if isinstance(video, (list, tuple)) and len(video) == 4 else {}
+            )
+            numbers = [type(value) in (int, float) for value in values.values()]
+            if not values or not all(numbers) or not all(RANGES[n][0] <= v <= RANGES[n][1] for n, v in values.items()):
+                raise UserError(
+                    f"The config has other_videos {shorten(self.other_videos)}, but they must be lists of frames, "
+                    f"height, width and frames per second."
+                )
+        object.__setattr__(self, "other_videos", tuple((*map(int, v[:3]), float(v[3])) for v in self.other_videos))
 
     def _check_streams(self) -> None:
         odd = [name for name in self.streams if not isinstance(name, str)]
@@ -270,6 +286,22 @@ class FullDiTConfig:
     def video(self) -> VideoSize:
         """The size of the clips that it was trained on."""
         return VideoSize(self.frames, self.height, self.width, self.fps)
+
+    @property
+    def videos(self) -> tuple[VideoSize, ...]:
+        """The sizes, lengths and rates of all clips that it was trained on, its own first."""
+        return (self.video, *(VideoSize(*video) for video in self.other_videos))
+
+    def nearest_video(self, video: VideoSize) -> VideoSize:
+        """Return the clips it was trained on that are nearest to a video: in size, then in rate, then in length."""
+        return min(
+            self.videos,
+            key=lambda own: (
+                abs(math.log(own.width / video.width)) + abs(math.log(own.height / video.height)),
+                abs(math.log(own.fps / video.fps)),
+                abs(own.frames - video.frames),
+            ),
+        )
 
     def sampling_values(
         self, steps: int | None = None, guidance: float | None = None, first_frame_pass: float | None = None

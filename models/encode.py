@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 
@@ -100,7 +101,8 @@ def _streams(conditions: Conditions, encoder: Encoder, config: FullDiTConfig) ->
 
 def trained_range_warnings(conditions: Conditions, config: FullDiTConfig) -> list[str]:
     """Return sentences about what of the video lies beyond the clips that a checkpoint was trained on."""
-    video, trained = conditions.video, config.video
+    video = conditions.video
+    trained = config.nearest_video(replace(video, fps=conditions.fps))
     warnings = []
     if video.frames > trained.frames:
         warnings.append(f"The video has {video.frames} frames; the model was trained on {trained.frames}.")
@@ -118,7 +120,7 @@ def trained_range_warnings(conditions: Conditions, config: FullDiTConfig) -> lis
 
 def far_beyond_warnings(video: VideoSize, config: FullDiTConfig) -> list[str]:
     """Return a sentence about a video so large or long that a checkpoint makes nothing of it, and takes very long."""
-    factor = _tokens(video, config) / _tokens(config.video, config)
+    factor = _tokens(video, config) / max(_tokens(own, config) for own in config.videos)
     if factor < FAR_BEYOND:
         return []
     return [

@@ -32,6 +32,10 @@ def asked_video(
         whole = config.geometry.nearest_size(VideoSize(length, height_here, width_here, config.fps))
         followed = Followed(whole, "the source video")
     own = followed.video or config.video
+    if model is not None:
+        from .drivers.run import own_video
+
+        own = own_video(model, frames, height, width)
     video = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
     if model is not None:
         from .drivers.run import check_size

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..libraries import opencv, pyav
+from ..media import X264
 
 RATE = Fraction(16)  # frames per second: the quality does not depend on it
 
@@ -35,7 +36,7 @@ def h264(clip: np.ndarray, crf: int) -> np.ndarray:
         stream = container.add_stream("libx264", rate=RATE)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        stream.options = {"crf": str(crf), **X264}
         stream.codec_context.thread_count = 1
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

@@ -85,8 +85,8 @@ def encode_known(condition: KnownFramesCondition, encoder: Encoder) -> list[Stre
     latent = encoder.encode_video(lambda: condition.shown(video))
     mask = encoder.encode_mask(lambda: condition.region(video))
     data = torch.cat([latent, mask], 1)
-    weights = {"strength": condition.strength, "start": condition.start, "end": condition.end}
-    return [Stream("known", data, **weights, kept=condition.noise == 0)]
+    strength, start, end = condition.strength, condition.start, condition.end
+    return [Stream("known", data, strength=strength, start=start, end=end, kept=condition.noise == 0)]
 
 
 def encode_control_videos(condition: ControlVideoCondition, encoder: Encoder) -> list[Stream]:

@@ -55,7 +55,8 @@ def kept_of(streams: ConditionStreams | None, x: Tensor) -> Kept:
     """
     for stream in streams.streams if streams is not None else ():
         if stream.kept and stream.strength == 1 and stream.start <= 0 and stream.end >= 1:
-            latent, known = stream.data.float().split([x.shape[1], stream.data.shape[1] - x.shape[1]], 1)
+            channels = x.shape[1]  # behind which those of the mask come
+            latent, known = stream.data[:, :channels].float(), stream.data[:, channels:].float()
             mask = known.amin(1, keepdim=True) >= WHOLLY
             return Kept(latent, mask, tuple(mask.flatten(3).all(3).all(0)[0].tolist()))
     return Kept(x, torch.zeros_like(x[:, :1], dtype=torch.bool), (False,) * x.shape[2])

@@ -106,7 +106,19 @@ def config_of(settings: GeneratorSettings) -> FullDiTConfig:
             fps=video.fps or WorldOptions(version=settings.world).fps,
             patches=tuple({**dict(config.patches), **patches}.items()),
         )
+    config = _with_other_videos(config, settings)
     return start_config(settings.start, config) if path is None else config
+
+
+def _with_other_videos(config: FullDiTConfig, settings: GeneratorSettings) -> FullDiTConfig:
+    """Return the config with the sizes and rates besides its own of the clips that the stage `data` encodes."""
+    videos = {(config.frames, config.height, config.width, config.fps): None, **dict.fromkeys(config.other_videos)}
+    for entry in settings.data:
+        frames, height, width = entry.size or (config.frames, config.height, config.width)
+        same = entry.world in (None, settings.world)
+        fps = config.fps if same or entry.world is None else WorldOptions(version=entry.world).fps
+        videos[frames, height, width, fps] = None
+    return replace(config, other_videos=tuple(videos)[1:])
 
 
 def _streams_of(conditions: Iterable[str]) -> set[str]:
