@@ -23,6 +23,9 @@ def _add_measured(p: argparse.ArgumentParser) -> None:
     p.add_argument("--checkpoint", metavar="FILE", help="default: the embedded one")
     p.add_argument("--vae", metavar="FILE", help="default: the embedded one")
     p.add_argument("--estimators", metavar="FILE", help="what is measured with (default: the embedded ones)")
+    p.add_argument("--world", type=int, default=2, help="2 (default), or 3, which has figures and sounds")
+    for name in ("frames", "height", "width"):
+        p.add_argument(f"--{name}", type=int, help="of the scenes (default: the checkpoint's)")
 
 
 def _bench(added: Any, command: Command) -> None:
@@ -49,7 +52,6 @@ def _bench(added: Any, command: Command) -> None:
         " such as known.first,control.canny (default: all that the checkpoint knows)",
     )
     p.add_argument("--first-frame-pass", type=float, metavar="SHARE", help="as of generate (default: the checkpoint's)")
-    p.add_argument("--world", type=int, default=2, help="for control: 2 (default), or 3, which has figures and sounds")
     p.add_argument("--unseen", metavar="FILE", help="the figures of the unseen family, for the table of targets")
     p.add_argument("--card", metavar="FILE", help="fill the table of this model card")
     p.add_argument("--json", metavar="FILE", help="write the figures here")

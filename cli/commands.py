@@ -216,6 +216,7 @@ def _bench_control(args: argparse.Namespace) -> Result:
         masks=args.masks,
         rows=args.rows,
         world=args.world,
+        size=(args.frames, args.height, args.width),
         first_frame_pass=args.first_frame_pass,
         vae=args.vae,
         estimators=args.estimators,
@@ -331,6 +332,8 @@ def gallery(args: argparse.Namespace) -> Result:
         estimators=args.estimators,
         steps=args.steps,
         family=args.family,
+        world=args.world,
+        size=(args.frames, args.height, args.width),
     )
 
 

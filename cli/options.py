@@ -33,18 +33,16 @@ def conditions_of(args: argparse.Namespace, config: FullDiTConfig) -> Conditions
     specs = {name: getattr(args, name) or [] for name in CONDITIONS}
     sizes = {name: getattr(args, name) for name in ("frames", "height", "width", "fps")}
     if args.bundle is not None:
-        others = [f"--{name}" for name, spec in specs.items() if spec]
-        if others:
-            raise UserError(f"--bundle and {others[0]} were both given: give one of them")
+        given = [f"--{name}" for name, spec in specs.items() if spec]
+        if given:
+            raise UserError(f"--bundle and {given[0]} were both given: give one of them")
         conditions = read_bundle(args.bundle)[0]
         for name, value in sizes.items():
             if value not in (None, getattr(conditions.video, name)):
                 own = getattr(conditions.video, name)
                 raise UserError(f"--{name} is {value}, but the bundle is for {own}: leave --{name} out")
         return conditions
-    given = {name: value for name, value in sizes.items() if value is not None}
-    # What is not said is that of the trained clips nearest to what is said.
-    video = dataclasses.replace(config.nearest_video(dataclasses.replace(config.video, **given)), **given)
+    video = config.asked_video(**sizes)
     config.geometry.check(video.frames, video.height, video.width)
     check_clip(video.frames, video.height, video.width)
     conditions = load_conditions(

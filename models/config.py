@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -302,6 +302,17 @@ class FullDiTConfig:
                 abs(own.frames - video.frames),
             ),
         )
+
+    def asked_video(
+        self, frames: int | None = None, height: int | None = None, width: int | None = None, fps: float | None = None
+    ) -> VideoSize:
+        """Return the video that has these numbers; those that are None are of the nearest of the trained clips.
+
+        Raises UserError for numbers that no video has.
+        """
+        numbers = {"frames": frames, "height": height, "width": width, "fps": fps}
+        given: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
+        return replace(self.nearest_video(replace(self.video, **given)), **given)
 
     def sampling_values(
         self, steps: int | None = None, guidance: float | None = None, first_frame_pass: float | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,14 @@ class Pipeline:
         model = attach(base, conditions, device=chosen, dtype=dtype)
         low = None if second is None or others is None else attach(second[0], others, device=chosen, dtype=dtype)
         return cls(model, text, autoencoder.eval(), config, chosen, dtype, low)
+
+    def of_size(self, frames: int | None = None, height: int | None = None, width: int | None = None) -> Pipeline:
+        """Return the same networks with clips of this size as their own; what is None is that of the nearest of the
+        trained clips. Raises UserError for a size that does not become whole tokens."""
+        video = self.config.asked_video(frames, height, width)
+        self.config.geometry.check(video.frames, video.height, video.width)
+        own = replace(self.config, frames=video.frames, height=video.height, width=video.width, fps=video.fps)
+        return replace(self, config=own)
 
     @torch.no_grad()
     def encode_text(self, prompts: list[str]) -> torch.Tensor:

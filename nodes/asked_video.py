@@ -31,17 +31,14 @@ def asked_video(
         length = config.geometry.nearest_frames(len(source))[0]
         whole = config.geometry.nearest_size(VideoSize(length, height_here, width_here, config.fps))
         followed = Followed(whole, "the source video")
-    own = followed.video or config.video
     if model is not None:
-        from .drivers.run import own_video
+        from .drivers.run import check_size, own_video
 
-        own = own_video(model, frames, height, width)
-    video = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
-    if model is not None:
-        from .drivers.run import check_size
-
+        video = own_video(model, frames, height, width)
         check_size(model, video)
     else:
+        own = followed.video or config.video
+        video = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
         config.geometry.check(video.frames, video.height, video.width)
     return video, followed
 

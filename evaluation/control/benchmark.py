@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def run_control(
     masks: str = "exact",
     rows: str | None = None,
     world: int = WORLD_VERSION,
+    size: Sequence[int | None] = (),
     vae: str | Path | None = None,
     estimators: str | Path | None = None,
     pipeline: Pipeline | None = None,
@@ -66,7 +68,7 @@ def run_control(
     `full` means 64 scenes at the checkpoint's own steps, whatever `scenes` and `steps` say. `family` 'unseen' takes
     scenes with solids, patterns, places and camera movements that no training scene has. `masks` 'painted' adds the
     sets with painted masks. `rows` chooses what is measured (`trials.chosen`; default: all that the checkpoint knows),
-    `world` the version of the scenes.
+    `world` the version of the scenes, `size` their frames, height and width (default: the checkpoint's).
     `vae` and `estimators` are files (default: the embedded ones); `pipeline` and `judge`
     replace what would be loaded. Raises UserError for fewer than two scenes, unknown names and missing files, before
     anything is generated.
@@ -79,6 +81,8 @@ def run_control(
     files = weight_files(checkpoint, vae, estimators) if pipeline is None and judge is None else ()
     judge = judge or Judge.load(estimators)
     pipeline = pipeline or Pipeline.load(checkpoint, vae)
+    if size:
+        pipeline = pipeline.of_size(*size)
     sampling = SamplingSettings.of(pipeline.config, steps, guidance, first_frame_pass)
     own, trials = chosen(rows, pipeline.config)
     setting = _setting(pipeline, judge, sampling, checkpoint, family, masks, world)

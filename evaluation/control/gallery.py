@@ -7,6 +7,7 @@ was taken away. Everything follows from the weights and the numbers asked: the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ...models.pipeline import Pipeline
 from ...view.animation import write_animation
 from ...view.canvas import Canvas
 from ...view.sheet import condition_frames, contact_sheet
-from ..held_out_scenes import FAMILIES, HeldOutScene, held_out_scenes
+from ..held_out_scenes import FAMILIES, WORLD_VERSION, HeldOutScene, held_out_scenes
 from .ratios import OWN, excess
 
 ALL_CONDITIONS = "all conditions"
@@ -67,6 +68,8 @@ def run_gallery(
     steps: int | None = None,
     guidance: float | None = None,
     family: str = "seen",
+    world: int = WORLD_VERSION,
+    size: Sequence[int | None] = (),
     pipeline: Pipeline | None = None,
     judge: Judge | None = None,
 ) -> dict[str, Any]:
@@ -80,10 +83,12 @@ def run_gallery(
     check_numbers(scenes, pool, steps, family)
     judge = judge or Judge.load(estimators)
     pipeline = pipeline or Pipeline.load(checkpoint, vae)
+    if size:
+        pipeline = pipeline.of_size(*size)
     config = pipeline.config
     how = dict(zip(("steps", "guidance", "first_frame_pass"), config.sampling_values(steps, guidance), strict=True))
     pool = max(scenes, pool)
-    seen = look_at_scenes(pipeline, judge, pool, family, how, progress)
+    seen = look_at_scenes(pipeline, judge, pool, family, world, how, progress)
     for condition in OWN if pool > 1 else ():
         max(seen, key=lambda one: badness(one, condition)).worst.append(condition)
     chosen = [one for one in seen if one.number < scenes or one.worst]
@@ -100,6 +105,7 @@ def run_gallery(
         "scenes": rows,
         "pool": pool,
         "family": family,
+        "world": world,
         "size": [config.frames, config.height, config.width],
         **how,
         "checkpoint": Path(checkpoint).name if checkpoint else "fulldit_mini.safetensors",
@@ -121,7 +127,7 @@ def check_numbers(scenes: int, pool: int, steps: int | None, family: str) -> Non
 
 
 def look_at_scenes(
-    pipeline: Pipeline, judge: Judge, pool: int, family: str, how: dict[str, Any], progress: Progress
+    pipeline: Pipeline, judge: Judge, pool: int, family: str, world: int, how: dict[str, Any], progress: Progress
 ) -> list[Shown]:
     """Return the first `pool` held-out scenes of a family, each with its clip under all conditions and its figures."""
     config = pipeline.config
@@ -135,6 +141,7 @@ def look_at_scenes(
             family=family,
             names=config.conditions,
             kinds=config.streams,
+            world=world,
         )
         for number, scene in enumerate(scenes):
             scene = replace(scene, conditions=scene.conditions.only(config.conditions))

@@ -125,15 +125,14 @@ def accept(model: Any, conditions: Conditions, without_refused: bool) -> Accepte
 
 
 def own_video(model: Any, frames: int = 0, height: int = 0, width: int = 0) -> VideoSize:
-    """Return the size, length and rate of the clips that a MODEL was trained on: of several kinds of clips those that
-    are nearest to what is asked for, where that is not 0."""
+    """Return the size, length and rate of the clips that a MODEL was trained on, with these numbers in their place
+    where they are not 0; of several kinds of clips those that are nearest to them."""
     facts = facts_of(model)
     settings = driver_of(facts).settings(facts, Conditions(VideoSize(1, 1, 1)))
+    if facts.config is not None:
+        return facts.config.asked_video(frames or None, height or None, width or None)
     own = VideoSize(settings.frames, settings.height, settings.width, settings.fps)
-    if facts.config is None:
-        return own
-    asked = VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
-    return facts.config.nearest_video(asked)
+    return VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
 
 
 def check_size(model: Any, video: VideoSize) -> None:
