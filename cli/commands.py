@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..control.conditions import CONDITIONS
 from ..control.errors import UserError
+from ..control.fit import TimeFit
 from .options import by_condition, conditions_of, prompt_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def generate(args: argparse.Namespace) -> Result:
     else:
         pipeline = Pipeline.load(args.checkpoint, args.vae, args.device, args.text_encoder)
     config = pipeline.config
+    if args.demo and (args.frames, args.height, args.width) == (None,) * 3:
+        # The files in assets/ are brought to the largest clips that the checkpoint was trained on.
+        largest = max(config.videos, key=lambda video: video.frames * video.height * video.width)
+        args.frames, args.height, args.width = largest.frames, largest.height, largest.width
+        args.fit_time = TimeFit.RESAMPLE.value
     if args.bundle is None:
         named = [name for name in CONDITIONS if getattr(args, name)]
         check_names([*named, *(["known"] if args.key_frames else [])], config)  # before any file of them is read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -163,21 +164,22 @@ def export_weights(
 
 
 def run_metadata(
-    config: FullDiTConfig, loop: Loop, clips: ClipSource, known: CameraMotionRange | None
+    config: FullDiTConfig, loop: Loop, sources: Sequence[ClipSource], known: CameraMotionRange | None
 ) -> dict[str, Any]:
     """Return what an exported file says of the run: its length, and how far the cameras of its clips go, or those that
     were `known` before."""
     training = {
         "step": loop.step,
         "samples": loop.samples,
-        "clips": len(clips),
+        "clips": sum(map(len, sources)),
         "minutes": round(loop.minutes, 1),
     }
     metadata: dict[str, Any] = {"training": training}
     reach = known
-    if bool((clips.patterns(("camera",)) > 0).any()):
-        own = of_clips(clips, config.fps)
-        reach = own if known is None else known.joined(own)
+    for clips in sources:
+        if bool((clips.patterns(("camera",)) > 0).any()):
+            own = of_clips(clips, config.fps)
+            reach = own if reach is None else reach.joined(own)
     if reach is not None:
         metadata["camera_reach"] = reach.to_json()
     return metadata

@@ -129,7 +129,7 @@ class Trainer:
         self.save_state()
         if averaged is not None:
             blend(averaged, self.settings)
-            said = run_metadata(self.config, self.loop, self.data.clips, camera_motion_range(self.settings))
+            said = run_metadata(self.config, self.loop, self.data.sources, camera_motion_range(self.settings))
             export_weights(self.export, averaged, self.config, said, self.origin)
 
     def run(self, until: int | None = None, callback: Callback = lambda step, loss: None) -> dict[str, Any]:
