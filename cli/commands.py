@@ -9,21 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..control.conditions import CONDITIONS
+from ..control.conditions import CONDITIONS, VideoSize
 from ..control.errors import UserError
-from ..control.fit import TimeFit
 from .options import by_condition, conditions_of, prompt_of
 
 if TYPE_CHECKING:
+    from ..models.config import FullDiTConfig
     from .upscale import Upscaler
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-# What --demo stands for where an option is not given.
-DEMO_CONDITIONS = {
-    "camera": str(ASSETS / "camera.json"),
-    "identity": [f"object={ASSETS / 'reference.png'},mask={ASSETS / 'reference_mask.png'},track={ASSETS / 'mask.mp4'}"],
-    "depth": str(ASSETS / "depth.mp4"),
-}
+LARGER = VideoSize(25, 96, 160, fps=12)  # of the files in assets/larger
 DEMO_SEED = 3
 
 Result = dict[str, Any]
@@ -55,8 +50,6 @@ def generate(args: argparse.Namespace) -> Result:
     from .generate import generate
     from .key_frames import with_key_frames
 
-    if args.demo:
-        _fill_in_demo(args)
     if args.model is not None:
         second = (args.low_noise_model, args.low_noise_condition_file) if args.low_noise_model else None
         files = args.model, args.condition_file, args.vae, args.text_encoder
@@ -64,11 +57,8 @@ def generate(args: argparse.Namespace) -> Result:
     else:
         pipeline = Pipeline.load(args.checkpoint, args.vae, args.device, args.text_encoder)
     config = pipeline.config
-    if args.demo and (args.frames, args.height, args.width) == (None,) * 3:
-        # The files in assets/ are brought to the largest clips that the checkpoint was trained on.
-        largest = max(config.videos, key=lambda video: video.frames * video.height * video.width)
-        args.frames, args.height, args.width = largest.frames, largest.height, largest.width
-        args.fit_time = TimeFit.RESAMPLE.value
+    if args.demo:
+        _fill_in_demo(args, config)
     if args.bundle is None:
         named = [name for name in CONDITIONS if getattr(args, name)]
         check_names([*named, *(["known"] if args.key_frames else [])], config)  # before any file of them is read
@@ -123,11 +113,19 @@ def upscale(args: argparse.Namespace) -> Result:
     return upscale_file(upscaler, args.video, Path(args.to), args.fps, args.prompt, progress(args.quiet))
 
 
-def _fill_in_demo(args: argparse.Namespace) -> None:
-    for name, value in DEMO_CONDITIONS.items():
+def _fill_in_demo(args: argparse.Namespace, config: FullDiTConfig) -> None:
+    """Fill in what is not given: a scene as large as the checkpoint was trained on, unless a size is asked for."""
+    folder = ASSETS
+    if (args.frames, args.height, args.width) == (None,) * 3 and LARGER in config.videos:
+        args.frames, args.height, args.width = LARGER.frames, LARGER.height, LARGER.width
+        folder = ASSETS / "larger"
+    files = {name: folder / f"{name}.png" for name in ("reference", "reference_mask")}
+    identity = f"object={files['reference']},mask={files['reference_mask']},track={folder / 'mask.mp4'}"
+    scene = {"camera": str(folder / "camera.json"), "identity": [identity], "depth": str(folder / "depth.mp4")}
+    for name, value in scene.items():
         setattr(args, name, getattr(args, name) or value)
     if args.story is None:
-        args.prompt = args.prompt or (ASSETS / "prompt.txt").read_text(encoding="utf-8").strip()
+        args.prompt = args.prompt or (folder / "prompt.txt").read_text(encoding="utf-8").strip()
     args.seed = DEMO_SEED if args.seed is None else args.seed
     args.compare = args.window is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -290,3 +291,22 @@ def test_one_window_gives_the_clip_that_none_gives(tmp_path):
 )
 def test_windows_that_cannot_be_are_refused(tmp_path, capsys, arguments, words):
     assert words in refused(["generate", *SMALL, *arguments], tmp_path / "out", capsys)
+
+
+def test_the_demo_is_as_large_as_the_checkpoint_was_trained_on():
+    """And every file of it is there, of the size that is asked for, so that nothing has to be fitted."""
+    from comfyui_fulldit.cli.commands import LARGER, _fill_in_demo
+
+    small = PRESETS["mini-cpu"]
+    both = replace(small, other_videos=((25, 96, 160, 12.0),))
+    for config, options, video in (
+        (small, [], small.video),
+        (both, [], LARGER),
+        (both, ["--frames", "17"], small.video),
+        (both, ["--height", "64", "--width", "96"], small.video),
+    ):
+        args = build_parser().parse_args(["generate", "--demo", *options])
+        _fill_in_demo(args, config)
+        conditions = conditions_of(args, config)
+        assert conditions.video == video and conditions.names == ("camera", "identity", "depth")
+        assert args.prompt and args.compare and not any("resampled" in said for said in conditions.warnings())

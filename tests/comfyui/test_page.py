@@ -24,6 +24,7 @@ TOKENS = {
     "fulldit_embedded_key_frames": "425 tokens, video 408",
     "fulldit_embedded_known": "125 tokens, video 120",
     "fulldit_embedded_ksampler": "269 tokens, video 120",
+    "fulldit_embedded_sound": "149 tokens, video 120",
     "fulldit_embedded_source": "125 tokens, video 120",
     "fulldit_paint_masks": "168 tokens, video 120",
     "fulldit_video_controls": "269 tokens, video 120",
