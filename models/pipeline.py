@@ -23,9 +23,10 @@ from .conditioning.condition_streams import ConditionStreams
 from .conditioning.text import TextEncoder
 from .conditioning.timed_text import Text, TimedText, story_weights
 from .conditioning.umt5 import UMT5, load_umt5
-from .config import FullDiTConfig, check_experts
+from .config import FullDiTConfig
 from .devices import pick_device, pick_dtype
 from .encode import encode_conditions
+from .experts import check_experts
 from .sampling.sampler import Callback, VelocityModel, sample
 from .sampling.windows import WindowedModel, Windows
 from .vae import VAE, fingerprint, load_vae

@@ -213,12 +213,12 @@ def test_names_that_no_file_can_have_are_refused_in_one_line(arguments, capsys):
 @needs_weights
 def test_a_story_and_a_frame_rate_reach_the_report_and_the_video(tmp_path, capsys):
     out, story = tmp_path / "out", "fade 0.1s | 0-0.2s: a red ball | 0.2-end: a blue cube"
-    arguments = ["generate", "--prompt", story, "--camera", "orbit_left:25", "--fps", "12"]
+    arguments = ["generate", "--prompt", story, "--camera", "orbit_left:25", "--fps", "15"]
     assert main([*arguments, *SMALL, "--json", "--out", str(out)]) == 0
     asked = json.loads(capsys.readouterr().out)["asked"]
-    assert asked["fps"] == 12 and [span["text"] for span in asked["prompt"]["spans"]] == ["a red ball", "a blue cube"]
-    assert any("12 frames per second" in text and "Without" not in text for text in asked["warnings"])
-    assert video_rate(out / "video.mp4") == pytest.approx(12)
+    assert asked["fps"] == 15 and [span["text"] for span in asked["prompt"]["spans"]] == ["a red ball", "a blue cube"]
+    assert any("15 frames per second" in text and "Without" not in text for text in asked["warnings"])
+    assert video_rate(out / "video.mp4") == pytest.approx(15)
 
 
 @needs_weights

@@ -119,7 +119,7 @@ def test_an_embedded_checkpoint_loads_and_refuses_them_by_name(option, capsys):
 
 
 @pytest.mark.skipif(not embedded_path("fulldit_mini").exists(), reason="the embedded weights are not in this checkout")
-def test_the_embedded_checkpoint_takes_every_kind_but_pose():
+def test_the_embedded_checkpoint_takes_every_kind_and_others_refuse_what_they_lack():
     config = read_config(embedded_path("fulldit_mini"))
     frames = np.random.default_rng(0).random((config.frames, config.height, config.width, 3))
 
@@ -127,10 +127,10 @@ def test_the_embedded_checkpoint_takes_every_kind_but_pose():
         videos = tuple(ControlVideo(kind, frames) for kind in kinds)
         return Conditions(config.video, (ControlVideoCondition(videos=videos),))
 
-    taken = [kind for kind in ALL_KINDS if kind != "pose"]
-    assert set(count_tokens(asked(*taken), config)) == {"video", *taken}
+    assert set(count_tokens(asked(*ALL_KINDS), config)) == {"video", *ALL_KINDS}
+    without = replace(config, streams=tuple(name for name in config.streams if name != "pose"))
     with pytest.raises(UserError, match="does not take 'pose' of the condition 'control', only canny"):
-        check_conditions(asked("canny", "pose"), config)
+        check_conditions(asked("canny", "pose"), without)
 
 
 def test_the_command_line_takes_them(checkpoint, tmp_path, capsys):

@@ -43,14 +43,14 @@ FULLDIT = Family(
         "known": Support(
             "native",
             "The known frames and regions become tokens that lie on those of the video, and it makes the rest. What is"
-            " known comes out through the VAE, not pixel by pixel. The checkpoint for few steps does not take it.",
+            " known is kept as the VAE has it, not pixel by pixel. The checkpoint for few steps does not take it.",
             "How strongly the video listens to what is known: 0 not at all, 1 as in training.",
             SPAN,
         ),
         "control": Support(
             "native",
-            "Each control video becomes tokens that lie on those of the video, also two kinds at once. All kinds but"
-            " `pose`: the miniature's world has no people. The checkpoint for few steps takes none.",
+            "Each control video becomes tokens that lie on those of the video, also two kinds at once. Poses are those"
+            " of the miniature's own figures. The checkpoint for few steps takes none.",
             "One strength per control video: 0 not at all, 1 as in training.",
             SPAN,
         ),
@@ -68,7 +68,7 @@ FULLDIT = Family(
     source="https://arxiv.org/abs/2503.19907",
     notes=(
         "The only model here that takes a camera path, several identities with their places, and depth together, and"
-        " known frames, a source video and control videos beside them.",
+        " known frames, a source video, control videos and a sound (the node Sound) beside them.",
         "The miniature comes with this pack and knows its own small world. FullDiT weights of Wan's size are not"
         " public: they have to be trained.",
         "The settings are the checkpoint's own; a checkpoint that you trained brings others.",

@@ -18,7 +18,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 
 from ...control.errors import UserError
-from ...models.config import check_experts
+from ...models.experts import check_experts
 from ..bridge.families import path_of
 from .guider import Network, PlanGuider
 from .plan import BOUNDARY, SECOND, ModelFacts

@@ -221,11 +221,11 @@ def test_weights_of_words_change_these_words_alone(text):
 
 
 def test_the_faster_kin_of_the_embedded_model_is_the_same_network_used_otherwise():
-    """It is of before the known frames, the source and the control videos, whose streams it lacks."""
+    """It is of before the further conditions and the larger clips, and knows neither."""
     own, fast = (read_config(embedded_path(name)) for name in ("fulldit_mini", "fulldit_mini_few_steps"))
     assert (fast.steps, fast.guidance, fast.first_frame_pass) == (6, 1.0, 0.0)
     same = {"steps": own.steps, "guidance": own.guidance, "first_frame_pass": own.first_frame_pass}
-    assert replace(fast, **same, streams=own.streams) == own
+    assert replace(fast, **same, streams=own.streams, other_videos=own.other_videos) == own
     assert set(fast.streams) < set(own.streams) and fast.conditions == ("camera", "identity", "depth")
     model, _, _ = load_model(embedded_path("fulldit_mini_few_steps"))
     before = load_model(embedded_path("fulldit_mini"))[0].state_dict()

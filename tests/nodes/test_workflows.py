@@ -35,6 +35,7 @@ STOCK = {
     "VAEDecodeTiled",
     "SeedVR2PostProcessing",
     "LossGraphNode",
+    "LoadAudio",
     "WanContextWindowsManual",
 }
 # What each graph feeds to Conditions.
