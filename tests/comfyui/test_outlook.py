@@ -56,11 +56,11 @@ def test_the_time_is_told_from_the_first_step_on_and_what_is_beyond_before(serve
         decode=node("VAEDecode", samples=["sampler", 0], vae=["load", 2]),
         look=node("PreviewImage", images=["decode", 0]),
     )
-    prompt["conditions"]["inputs"] |= {"width": 192, "height": 128, "fit_time": "resample"}
+    prompt["conditions"]["inputs"] |= {"width": 384, "height": 256, "fit_time": "resample"}
     prompt["sampler"]["inputs"]["steps"] = 3
     texts = texts_of(server, prompt)
     assert len(texts) == 4, json.dumps(texts)
-    assert "192x128; the model was trained on 96x64" in texts[0] and "times the tokens" in texts[0]
+    assert "384x256; the model was trained on 160x96" in texts[0] and "times the tokens" in texts[0]
     assert "the time is known after the first" in texts[0]
     assert [text.split("\n")[-1][:6] for text in texts[1:]] == ["Step 1", "Step 2", "3 step"]
 
