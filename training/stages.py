@@ -154,10 +154,9 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     from ..dataset.latents import write_held_out, write_shards
     from ..models.devices import pick_device
     from ..models.vae.vae_file import load_vae
-    from ..scenes import WorldOptions
     from .common.precision import compute_dtype
     from .generator.settings import GeneratorSettings
-    from .generator.start import config_of
+    from .generator.start import config_of, video_of_clips
 
     settings = read_settings(config, GeneratorSettings)
     if not settings.data:
@@ -170,18 +169,17 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     if settings.held_out_clips:
         write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device, settings.world)
     wanted = sum(entry.clips for entry in settings.data)
-    sizes = [tuple(entry.size or (model.frames, model.height, model.width)) for entry in settings.data]
+    videos = [video_of_clips(entry, model, settings.world) for entry in settings.data]
+    sizes = {(video.frames, video.height, video.width) for video in videos}
     shards: Counter[Path] = Counter()
     written: dict[Path, int] = {}
-    for entry, (frames, height, width) in zip(settings.data, sizes, strict=True):
+    for entry, video in zip(settings.data, videos, strict=True):
         count = entry.clips if clips is None else math.ceil(entry.clips * clips / wanted)
-        place = folder if len(set(sizes)) == 1 else folder / f"{frames}x{height}x{width}"
-        world = entry.world or settings.world
-        fps = model.fps if world == settings.world else WorldOptions(version=world).fps
+        place = folder if len(sizes) == 1 else folder / f"{video.frames}x{video.height}x{video.width}"
         written[place] = write_shards(
             vae,
             place,
-            replace(model, frames=frames, height=height, width=width, fps=fps),
+            replace(model, frames=video.frames, height=video.height, width=video.width, fps=video.fps),
             clips=count,
             several=entry.several,
             shard=entry.shard,
@@ -189,7 +187,7 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
             first_seed=entry.first_seed,
             device=device,
             report=print_rate,
-            world=world,
+            world=entry.world or settings.world,
             first_shard=shards[place],
         )
         shards[place] += math.ceil(count / entry.shard)

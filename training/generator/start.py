@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...control.camera.motion_range import CameraMotionRange
+from ...control.condition import VideoSize
 from ...control.errors import UserError
 from ...models.backbone.attention import use_backend
 from ...models.backbone.initialize import initialize, initialize_predictors, initialize_tokenizers
@@ -44,7 +45,7 @@ from ...models.weights.weight_sample import WeightSample, sample_vae, sample_wan
 from ...scenes import WorldOptions
 from .distill import Teacher
 from .learner import Learner
-from .settings import GeneratorSettings, LoRASettings
+from .settings import ClipSettings, GeneratorSettings, LoRASettings
 
 # What of a config decides which weights there are beside those of the blocks.
 SHAPING = ("streams", "patches", "condition_blocks", "token_selection")
@@ -114,11 +115,17 @@ def _with_other_videos(config: FullDiTConfig, settings: GeneratorSettings) -> Fu
     """Return the config with the sizes and rates besides its own of the clips that the stage `data` encodes."""
     videos = {(config.frames, config.height, config.width, config.fps): None, **dict.fromkeys(config.other_videos)}
     for entry in settings.data:
-        frames, height, width = entry.size or (config.frames, config.height, config.width)
-        same = entry.world in (None, settings.world)
-        fps = config.fps if same or entry.world is None else WorldOptions(version=entry.world).fps
-        videos[frames, height, width, fps] = None
+        video = video_of_clips(entry, config, settings.world)
+        videos[video.frames, video.height, video.width, video.fps] = None
     return replace(config, other_videos=tuple(videos)[1:])
+
+
+def video_of_clips(entry: ClipSettings, config: FullDiTConfig, world: int) -> VideoSize:
+    """Return the size and rate of the clips of an entry of `data`: the config's, where it does not say another size,
+    or another world than that of the training."""
+    frames, height, width = entry.size or (config.frames, config.height, config.width)
+    own = entry.world is None or entry.world == world
+    return VideoSize(frames, height, width, config.fps if own else WorldOptions(version=entry.world or world).fps)
 
 
 def _streams_of(conditions: Iterable[str]) -> set[str]:
