@@ -81,16 +81,16 @@ def write_shards(
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] | None = None,
     several: int = 0,
-    world: int = WORLD_VERSION,
+    scenes: WorldOptions | None = None,
     first_shard: int = 0,
 ) -> int:
     """Render and encode `clips` clips into `folder`, `shard` to a file; shards that are there are kept.
 
-    Size and conditions are those of `config`; `world` is the world's version. The files are numbered from `first_shard`
-    on, behind clips that are there. The last `several` clips (counted in
-    whole shards) show at least two objects: only these teach which reference belongs where. `report(clips, clips per
-    second)` is called after every shard. Returns the number of clips in the folder. Raises UserError when the folder
-    holds latents of another VAE or size.
+    Size and conditions are those of `config`; `scenes` says what may occur in them. The files are numbered from
+    `first_shard` on, behind clips that are there. The last `several` clips (counted in whole shards) show at least two
+    objects: only these teach which reference belongs where. `report(clips, clips per second)` is called after every
+    shard. Returns the number of clips in the folder. Raises UserError when the folder holds latents of another VAE or
+    size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     metadata = _metadata(vae, config)
@@ -103,7 +103,7 @@ def write_shards(
             continue
         first = first_seed + index * shard
         seeds = list(range(first, min(first + shard, first_seed + clips)))
-        options = WorldOptions(version=world)
+        options = scenes or WorldOptions()
         if index * shard >= clips - several:
             options = replace(options, objects=(2, SLOTS))
         batches = (
@@ -203,5 +203,6 @@ def write_held_out(
     world: int = WORLD_VERSION,
 ) -> EncodedClips:
     """Encode clips that are never trained on, for the held-out losses and the sample sheets."""
-    write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device, world=world)
+    scenes = WorldOptions(version=world)
+    write_shards(vae, folder, config, clips, shard=clips, first_seed=HELD_OUT_SEED, device=device, scenes=scenes)
     return EncodedClips(folder, fingerprint(vae))

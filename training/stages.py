@@ -156,7 +156,7 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     from ..models.vae.vae_file import load_vae
     from .common.precision import compute_dtype
     from .generator.settings import GeneratorSettings
-    from .generator.start import config_of, video_of_clips
+    from .generator.start import config_of, scenes_of, video_of_clips
 
     settings = read_settings(config, GeneratorSettings)
     if not settings.data:
@@ -187,7 +187,7 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
             first_seed=entry.first_seed,
             device=device,
             report=print_rate,
-            world=entry.world or settings.world,
+            scenes=scenes_of(entry, settings.world),
             first_shard=shards[place],
         )
         shards[place] += math.ceil(count / entry.shard)

@@ -125,7 +125,7 @@ def test_a_setting_is_checked_in_code_as_well():
 def test_configs_are_found_by_name():
     names = (
         "cpu, debug, emergence, emergence_gpu, few_steps, fewer_tokens, gpu, more, more_gpu, more_sizes, more_streams, "
-        "upsampler, wan_1.3b_24gb, wan_1.3b_8gpu, wan_1.3b_bernini_24gb, wan_14b_64gpu, world3"
+        "sounds, upsampler, wan_1.3b_24gb, wan_1.3b_8gpu, wan_1.3b_bernini_24gb, wan_14b_64gpu, world3"
     )
     with pytest.raises(UserError, match=f"There are: {names}"):
         config_path("generator", "tpu")

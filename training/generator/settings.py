@@ -49,7 +49,7 @@ class Phase(Settings):
 class ClipSettings(Settings):
     """Clips to encode (`dataset.latents.write_shards`): how many, the last `several` of them with two objects or more,
     `shard` to a file, `batch` at a time, of the scenes from `first_seed` on. world, size (frames, height, width): null
-    for those of the training."""
+    for those of the training. sounds: the share of the scenes that have one, from world 3 on (null: the world's)."""
 
     clips: Count
     several: WholeNumber = 0
@@ -58,6 +58,7 @@ class ClipSettings(Settings):
     first_seed: WholeNumber = 0
     world: int | None = None
     size: list[Count] | None = None
+    sounds: Share | None = None
 
     def __post_init__(self) -> None:
         if self.world is not None:

@@ -128,6 +128,12 @@ def video_of_clips(entry: ClipSettings, config: FullDiTConfig, world: int) -> Vi
     return VideoSize(frames, height, width, config.fps if own else WorldOptions(version=entry.world or world).fps)
 
 
+def scenes_of(entry: ClipSettings, world: int) -> WorldOptions:
+    """Return what may occur in the scenes of an entry of `data`, in a training on `world`."""
+    options = WorldOptions(version=entry.world or world)
+    return options if entry.sounds is None else replace(options, sounds=entry.sounds)
+
+
 def _streams_of(conditions: Iterable[str]) -> set[str]:
     return {stream for name in conditions for stream in streams_of(name)}
 
