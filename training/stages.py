@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     from ..models.vae.vae_file import load_vae
     from .common.precision import compute_dtype
     from .generator.settings import GeneratorSettings
-    from .generator.start import config_of, scenes_of, video_of_clips
+    from .generator.start import config_of, config_of_clips, scenes_of
 
     settings = read_settings(config, GeneratorSettings)
     if not settings.data:
@@ -169,17 +168,17 @@ def encode_data(config: Path, vae_path: Path, folder: Path, clips: int | None = 
     if settings.held_out_clips:
         write_held_out(vae, folder.parent / "held_out", settings.held_out_clips, model, device, settings.world)
     wanted = sum(entry.clips for entry in settings.data)
-    videos = [video_of_clips(entry, model, settings.world) for entry in settings.data]
-    sizes = {(video.frames, video.height, video.width) for video in videos}
+    configs = [config_of_clips(entry, model, settings.world) for entry in settings.data]
+    sizes = {(of.frames, of.height, of.width) for of in configs}
     shards: Counter[Path] = Counter()
     written: dict[Path, int] = {}
-    for entry, video in zip(settings.data, videos, strict=True):
+    for entry, encoded in zip(settings.data, configs, strict=True):
         count = entry.clips if clips is None else math.ceil(entry.clips * clips / wanted)
-        place = folder if len(sizes) == 1 else folder / f"{video.frames}x{video.height}x{video.width}"
+        place = folder if len(sizes) == 1 else folder / f"{encoded.frames}x{encoded.height}x{encoded.width}"
         written[place] = write_shards(
             vae,
             place,
-            replace(model, frames=video.frames, height=video.height, width=video.width, fps=video.fps),
+            encoded,
             clips=count,
             several=entry.several,
             shard=entry.shard,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
 
-from comfyui_fulldit.dataset.latents import EncodedClips, encode_clips, write_shards
+from comfyui_fulldit.dataset.latents import EncodedClips, encode_clips
 from comfyui_fulldit.models.families.presets import PRESETS
 from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import load_vae, save_vae
 from comfyui_fulldit.models.weights.tensor_file import read_metadata, read_tensors
 from comfyui_fulldit.scenes import WorldOptions, render
-from comfyui_fulldit.training.common.settings import config_path, read_settings
-from comfyui_fulldit.training.generator.settings import GeneratorSettings
-from comfyui_fulldit.training.generator.start import config_of, scenes_of
+from comfyui_fulldit.training.common.entries import EntryError
+from comfyui_fulldit.training.common.settings import config_path
+from comfyui_fulldit.training.generator.settings import ClipSettings
 from comfyui_fulldit.training.stages import encode_data
 
 DEBUG = PRESETS["debug"]
@@ -49,14 +48,21 @@ def test_clips_of_several_worlds_and_sizes_are_encoded_by_one_config(tmp_path):
     assert [path.stat().st_mtime_ns for path in files] == times
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_an_entry_says_how_many_of_its_scenes_have_a_sound(tmp_path, share):
+@pytest.mark.parametrize(("share", "conditions"), [(0.0, None), (1.0, None), (1.0, ["camera", "sound"])])
+def test_an_entry_says_how_many_of_its_scenes_have_a_sound_and_what_is_encoded(tmp_path, share, conditions):
     config = json.loads(config_path("generator", "debug").read_text(encoding="utf-8"))
-    entry = {"clips": 3, "shard": 3, "batch": 3, "world": 3, "sounds": share}
-    (tmp_path / "sounds.json").write_text(json.dumps({**config, "data": [entry]}), encoding="utf-8")
-    settings = read_settings(tmp_path / "sounds.json", GeneratorSettings)
-    model = replace(config_of(settings), streams=("camera", "sound"))
-    write_shards(VAE(dim=4), tmp_path / "data", model, 3, shard=3, scenes=scenes_of(settings.data[0], settings.world))
+    entry = {"clips": 3, "shard": 3, "batch": 3, "world": 3, "sounds": share, "conditions": conditions}
+    phases = [{"until": 1.0, "subsets": {"camera+depth+sound": 1}}]
+    content = {**config, "data": [entry], "phases": phases}
+    (tmp_path / "sounds.json").write_text(json.dumps(content), encoding="utf-8")
+    save_vae(tmp_path / "vae.safetensors", VAE(dim=4))
+    assert encode_data(tmp_path / "sounds.json", tmp_path / "vae.safetensors", tmp_path / "data") == 3
     clips = EncodedClips(tmp_path / "data")
     assert ("sound" in clips.keys) == bool(share)
     assert not share or clips.present[:, clips.keys.index("sound")].sum() >= 2  # a scene may have no object to hop
+    assert "camera" in clips.keys and ("depth" in clips.keys) == (conditions is None)
+
+
+def test_an_entry_asks_for_conditions_that_there_are():
+    with pytest.raises(EntryError, match="expected conditions among camera"):
+        ClipSettings(clips=1, conditions=["camera", "smell"])

@@ -49,7 +49,8 @@ class Phase(Settings):
 class ClipSettings(Settings):
     """Clips to encode (`dataset.latents.write_shards`): how many, the last `several` of them with two objects or more,
     `shard` to a file, `batch` at a time, of the scenes from `first_seed` on. world, size (frames, height, width): null
-    for those of the training. sounds: the share of the scenes that have one, from world 3 on (null: the world's)."""
+    for those of the training. sounds: the share of the scenes that have one, from world 3 on (null: the world's).
+    conditions: those that are encoded (null: all of the model's); few are several times faster."""
 
     clips: Count
     several: WholeNumber = 0
@@ -59,12 +60,20 @@ class ClipSettings(Settings):
     world: int | None = None
     size: list[Count] | None = None
     sounds: Share | None = None
+    conditions: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.world is not None:
             check_world(self.world)
         if self.size is not None and len(self.size) != 3:
             raise EntryError("size", self.size, "expected [FRAMES, HEIGHT, WIDTH]")
+        _check_conditions("conditions", self.conditions)
+
+
+def _check_conditions(entry: str, names: list[str] | None) -> None:
+    """Raise EntryError for a condition that there is not."""
+    if not set(names or ()) <= set(ENTRIES):
+        raise EntryError(entry, names, f"expected conditions among {', '.join(ENTRIES)}")
 
 
 @dataclass(frozen=True)
@@ -216,9 +225,7 @@ class GeneratorSettings(Settings):
             raise EntryError("clean_first_frame_prob", self.clean_first_frame_prob, "expected 0 with the entry distill")
         if self.distill is not None and self.sampling is not None:
             raise EntryError("sampling", self.sampling, "expected null with the entry distill, which says it")
-        for name in self.keep or ():
-            if name not in ENTRIES:
-                raise EntryError("keep", self.keep, f"expected conditions among {', '.join(ENTRIES)}")
+        _check_conditions("keep", self.keep)
         if self.attention not in BACKENDS:
             raise EntryError("attention", self.attention, f"expected one of {', '.join(BACKENDS)}")
         try:

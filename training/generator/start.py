@@ -134,6 +134,15 @@ def scenes_of(entry: ClipSettings, world: int) -> WorldOptions:
     return options if entry.sounds is None else replace(options, sounds=entry.sounds)
 
 
+def config_of_clips(entry: ClipSettings, config: FullDiTConfig, world: int) -> FullDiTConfig:
+    """Return the config that the clips of an entry of `data` are encoded for: the model's, of their size, rate and
+    streams."""
+    video = video_of_clips(entry, config, world)
+    wanted = None if entry.conditions is None else _streams_of(entry.conditions)
+    streams = tuple(name for name in config.streams if wanted is None or name in wanted)
+    return replace(config, frames=video.frames, height=video.height, width=video.width, fps=video.fps, streams=streams)
+
+
 def _streams_of(conditions: Iterable[str]) -> set[str]:
     return {stream for name in conditions for stream in streams_of(name)}
 
