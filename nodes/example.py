@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from .sockets.arrays import to_tensor
-from .sockets.assets import read_example_assets
+from .sockets.assets import SIZES, read_example_assets
 from .sockets.types import Camera
 
 
@@ -23,7 +23,18 @@ class FullDiTExample(io.ComfyNode):
                 "Load Video and Load Camera File instead."
             ),
             search_aliases=["demo", "assets", "sample inputs"],
-            inputs=[],
+            inputs=[
+                io.Combo.Input(
+                    "size",
+                    options=list(SIZES),
+                    optional=True,
+                    default=next(iter(SIZES)),
+                    tooltip=(
+                        "Of the masks, the depth clip and the camera path. Set frames, width and height of Conditions "
+                        "to the same: the embedded model was trained on both."
+                    ),
+                )
+            ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="An image of an object."),
                 io.Mask.Output(display_name="mask", tooltip="White where the object is in the image."),
@@ -35,6 +46,6 @@ class FullDiTExample(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls) -> io.NodeOutput:
-        image, mask, track, depth, camera, prompt = read_example_assets()
+    def execute(cls, size: str = next(iter(SIZES))) -> io.NodeOutput:
+        image, mask, track, depth, camera, prompt = read_example_assets(size)
         return io.NodeOutput(to_tensor(image), to_tensor(mask), to_tensor(track), to_tensor(depth), camera, prompt)

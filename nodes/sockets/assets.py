@@ -11,6 +11,7 @@ from ...control.camera import CameraTrajectory
 from ...control.errors import UserError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+SIZES = {"96x64, 17 frames": ASSETS, "160x96, 25 frames": ASSETS / "larger"}  # the folder of every size
 FILES = ("reference.png", "reference_mask.png", "mask.mp4", "depth.mp4", "camera.json", "prompt.txt")
 
 
@@ -26,23 +27,24 @@ class ExampleAssets(NamedTuple):
     prompt: str
 
 
-def read_example_assets() -> ExampleAssets:
-    """Read the example files. Raises UserError for an installation that lacks some of them."""
+def read_example_assets(size: str) -> ExampleAssets:
+    """Read the example files of one of SIZES. Raises UserError for an installation that lacks some of them."""
     from ...control.camera.formats import read_camera
     from ...control.identity.mask_images import read_mask_image
     from ...control.media import read_image, read_video
 
-    missing = [name for name in FILES if not (ASSETS / name).is_file()]
+    folder = SIZES[size]
+    missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise UserError(
             f"Example files are missing from the pack's folder assets: {', '.join(missing)}. "
             f"Install the pack again, or use your own files."
         )
     return ExampleAssets(
-        image=read_image(ASSETS / "reference.png")[None, ..., :3],
-        mask=read_mask_image(ASSETS / "reference_mask.png")[None],
-        track=read_video(ASSETS / "mask.mp4").mean(-1) > 0.5,
-        depth=read_video(ASSETS / "depth.mp4"),
-        camera=read_camera(ASSETS / "camera.json"),
-        prompt=(ASSETS / "prompt.txt").read_text(encoding="utf-8").strip(),
+        image=read_image(folder / "reference.png")[None, ..., :3],
+        mask=read_mask_image(folder / "reference_mask.png")[None],
+        track=read_video(folder / "mask.mp4").mean(-1) > 0.5,
+        depth=read_video(folder / "depth.mp4"),
+        camera=read_camera(folder / "camera.json"),
+        prompt=(folder / "prompt.txt").read_text(encoding="utf-8").strip(),
     )
