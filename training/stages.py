@@ -103,12 +103,15 @@ def run_stage(
     if name == "vae":
         from .vae.settings import read_vae_settings
         from .vae.train_decoder import train_decoder
-        from .vae.train_vae import train_vae
+        from .vae.train_vae import start_path, train_vae
 
-        _, decoder = read_vae_settings(config)
-        written = train_vae(config, out / "vae", resume=resume)
+        settings, decoder = read_vae_settings(config)
+        if settings.trains == "decoder":
+            written, decoder = start_path(settings.start), settings
+        else:
+            written = train_vae(config, out / "vae", resume=resume)
         if decoder is not None:
-            written = train_decoder(config, written, out / "vae_decoder", resume=resume)
+            written = train_decoder(decoder, written, out / "vae_decoder", resume=resume)
         return {"weights": str(keep(written, out / f"{WEIGHTS[name]}.safetensors"))}
     if name == "estimators":
         from .estimators.train_estimators import train_estimators

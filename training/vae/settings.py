@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ...models.geometry import WAN_2_1
 from ...scenes.world import WORLD_VERSION
@@ -29,9 +30,9 @@ class VAESettings(Settings):
     """One config of this stage.
 
     dim: width of the network. start: a checkpoint to go on from, by its name in checkpoints/ or its path; empty: from
-    scratch. world: version of the world. frames, height, width: the rendered clips. steps, minutes: the budget,
-    whichever is used up first. phases: the crops of the clips. mix: weights of the four kinds of clips.
-    lr: of Muon; AdamW has `adam` times it. cycles: shares of the run at which the learning rate has fallen to zero.
+    scratch. trains: all of it, or the decoder of that checkpoint alone, so that its latents stay as they are.
+    world: version of the world. frames, height, width: the rendered clips. steps, minutes: the budget, whichever is
+    used up first. phases: the crops of the clips. mix: weights of the four kinds of clips. lr: of Muon; AdamW has `adam` times it. cycles: shares of the run at which the learning rate has fallen to zero.
     warmup: steps. ema: decay of the averaged weights. scale, l1, motion, kl: weights in the loss (loss.py).
     save_minutes, evaluate_minutes: how often. evaluate_clips, finish_clips: how many. compile: fuse the norms.
     precision: auto, bf16 or fp32. decoder: entries that differ in the further training of the decoder; null: none.
@@ -63,6 +64,7 @@ class VAESettings(Settings):
     precision: Precision = "auto"
     decoder: dict[str, object] | None = None
     start: str = ""
+    trains: Literal["all", "decoder"] = "all"
     world: int = WORLD_VERSION
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ class VAESettings(Settings):
         check_ends("cycles", self.cycles)
         check_ends("phases.until", [phase.until for phase in self.phases])
         check_size("", self.frames, self.height, self.width)
+        if self.trains == "decoder" and (not self.start or self.decoder is not None):
+            raise EntryError("trains", self.trains, "expected the entry start beside it, and no entry decoder")
         if set(self.mix) != set(KINDS) or not sum(self.mix[kind] for kind in KINDS if kind != "reference"):
             raise EntryError("mix", self.mix, f"expected weights of {', '.join(KINDS)}, not of references alone")
         for index, phase in enumerate(self.phases):

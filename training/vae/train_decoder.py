@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...control.errors import UserError
 from ...control.files import write_json
 from ...models.vae.autoencoder import VAE
 from ...models.vae.vae_file import fingerprint, load_vae, read_metadata, save_vae
 from ..common.ema import EMA, warmed_up_decay
 from .initialize import compile_norms, lay_out
 from .quality import errors, evaluate
-from .settings import VAESettings, read_vae_settings
+from .settings import VAESettings
 from .train_vae import Trainer
 
 FROZEN = ("encoder.", "conv1.")
@@ -54,14 +53,8 @@ class DecoderTrainer(Trainer):
         return path
 
 
-def train_decoder(config: str | Path, vae_path: str | Path, out: str | Path, resume: bool = True) -> Path:
-    """Train the decoder of the VAE at `vae_path` as the config's entry `decoder` says; returns the new file's path.
-
-    Raises UserError for a config without that entry.
-    """
-    _, settings = read_vae_settings(config)
-    if settings is None:
-        raise UserError(f"The config {config} has no entry 'decoder', which says how the decoder is trained further.")
+def train_decoder(settings: VAESettings, vae_path: str | Path, out: str | Path, resume: bool = True) -> Path:
+    """Train the decoder of the VAE at `vae_path`; returns the new file's path."""
     if settings.compile:
         compile_norms()
     trainer = DecoderTrainer(settings, Path(out), load_vae(vae_path), read_metadata(vae_path))
