@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from comfyui_fulldit.models.weights.checkpoint import embedded_path
+
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
@@ -69,3 +71,11 @@ def test_one_shot_measures_a_tuned_model_beside_the_one_before(tmp_path):
     result = benchmark.measure(7, options, steps=1, others=1, out=tmp_path / "run")
     assert set(result["before"]) == set(result["after"]) > {"all conditions", "camera", "prompt alone", "rot_err"}
     assert result["steps"] == 2 and all(value > 0 for value in result["after"].values())
+
+
+def test_vae_quality_measures_every_file_on_the_same_clips():
+    result = load("vae_quality").measure([embedded_path("fulldit_mini_vae")], clips=2, sizes={3: (5, 32, 48)})
+    figures = result["world 3, 5x32x48"]["fulldit_mini_vae.safetensors"]
+    assert set(figures["psnr"]) == {"video", "disparity", "identity", "reference", "objects"}
+    assert figures["psnr"]["objects"] < figures["psnr"]["video"] and figures["psnr"]["video"] > 18
+    assert figures["errors"]["frames"] > 0 and figures["seconds_a_clip"] > 0

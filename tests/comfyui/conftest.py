@@ -29,7 +29,7 @@ PACK = "fulldit_under_test"
 GENERATED = "fulldit_generated_data.py"
 # What a user would choose in Load Video.
 VIDEO = "fulldit_video.mp4"
-SOUND = "fulldit_beats.wav"
+SOUND = ("fulldit_beats.wav", "fulldit_beats.png")
 
 
 def comfyui_path() -> Path:
@@ -104,7 +104,7 @@ class Server:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
         (self.folder / "custom_nodes" / GENERATED).symlink_to(Path(__file__).with_name("generated_data.py"))
-        for name in (VIDEO, SOUND):
+        for name in (VIDEO, *SOUND):
             shutil.copy(ROOT / "assets" / name, self.folder / "input" / name)
         extra = self.folder / "paths.yaml"
         # Model folders of the tests' own, for weights that they make.

@@ -19,18 +19,23 @@ OUT = ROOT / "outputs" / "comfyui"
 # What the Conditions node says after a run of each workflow of the embedded model.
 TOKENS = {
     "fulldit_camera_path": "149 tokens, video 120",
-    "fulldit_embedded": "269 tokens, video 120",
+    "fulldit_embedded": "907 tokens, video 420",
     "fulldit_embedded_control": "144 tokens, video 120",
     "fulldit_embedded_key_frames": "425 tokens, video 408",
     "fulldit_embedded_known": "125 tokens, video 120",
     "fulldit_embedded_ksampler": "269 tokens, video 120",
-    "fulldit_embedded_sound": "29 tokens, video 120",
+    "fulldit_embedded_sound": "427 tokens, video 420",
     "fulldit_embedded_source": "125 tokens, video 120",
     "fulldit_paint_masks": "168 tokens, video 120",
     "fulldit_video_controls": "269 tokens, video 120",
 }
 # Frames, height and width where they are not those of the others.
-SIZES = {"fulldit_embedded_key_frames": (65, 64, 96)}
+LARGER = (25, 96, 160)
+SIZES = {
+    "fulldit_embedded": LARGER,
+    "fulldit_embedded_key_frames": (65, 64, 96),
+    "fulldit_embedded_sound": LARGER,
+}
 WORKFLOWS = [ROOT / "workflows" / f"{name}.json" for name in TOKENS]
 UPDATE = bool(os.environ.get("FULLDIT_UPDATE"))
 SWITCHES = [
@@ -269,8 +274,8 @@ def test_a_refusal_is_shown_and_says_what_to_do(server, page):
     assert history["status"]["status_str"] == "error"
     kind, error = history["status"]["messages"][-1]
     assert kind == "execution_error" and error["node_type"] == "FullDiTConditions"
-    assert "17 frames" in error["exception_message"] and "fit_time" in error["exception_message"]
+    assert "25 frames" in error["exception_message"] and "fit_time" in error["exception_message"]
     page.get_by_test_id("error-overlay").wait_for(timeout=60_000)
     page.get_by_role("alert").filter(
-        has_text="17 frames"
+        has_text="25 frames"
     ).wait_for()  # our sentence, which the page's overlay leaves out

@@ -46,7 +46,7 @@ CONDITIONS = {
     "fulldit_embedded_key_frames": {"camera", "conditions.condition0", "model"},
     "fulldit_embedded_known": {"camera", "conditions.condition0", "model"},
     "fulldit_embedded_ksampler": {"camera", "identities.identity0", "depth"},
-    "fulldit_embedded_sound": {"identities.identity0", "conditions.condition0", "model"},
+    "fulldit_embedded_sound": {"conditions.condition0", "conditions.condition1", "model"},
     "fulldit_embedded_source": {"camera", "source_video", "model"},
     "fulldit_paint_masks": {"identities.identity0", "identities.identity1"},
     "fulldit_video_controls": {"camera", "identities.identity0", "depth"},
@@ -59,7 +59,7 @@ SHOWN = {
     "fulldit_embedded_key_frames": ["FullDiTKnownFrames", "FullDiTKeyFrames", "FullDiTBetweenKeyFrames"],
     "fulldit_embedded_known": ["VHS_LoadVideo", "FullDiTKnownFrames", "FullDiTCameraPreset"],
     "fulldit_embedded_ksampler": ["FullDiTDepth", "FullDiTPreview"],
-    "fulldit_embedded_sound": ["FullDiTSound"],
+    "fulldit_embedded_sound": ["LoadAudio", "LoadImage", "FullDiTSound", "FullDiTKnownFrames"],
     "fulldit_embedded_source": ["VHS_LoadVideo", "FullDiTCameraPreset"],
     "fulldit_paint_masks": ["FullDiTMaskPainter", "FullDiTCropReference", "FullDiTIdentityMap"],
     "fulldit_video_controls": [
