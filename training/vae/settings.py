@@ -32,7 +32,8 @@ class VAESettings(Settings):
     dim: width of the network. start: a checkpoint to go on from, by its name in checkpoints/ or its path; empty: from
     scratch. trains: all of it, or the decoder of that checkpoint alone, so that its latents stay as they are.
     world: version of the world. frames, height, width: the rendered clips. steps, minutes: the budget, whichever is
-    used up first. phases: the crops of the clips. mix: weights of the four kinds of clips. lr: of Muon; AdamW has `adam` times it. cycles: shares of the run at which the learning rate has fallen to zero.
+    used up first. phases: the crops of the clips. mix: weights of the four kinds of clips. lr: of Muon; AdamW has
+    `adam` times it. cycles: shares of the run at which the learning rate has fallen to zero.
     warmup: steps. ema: decay of the averaged weights. scale, l1, motion, kl: weights in the loss (loss.py).
     save_minutes, evaluate_minutes: how often. evaluate_clips, finish_clips: how many. compile: fuse the norms.
     precision: auto, bf16 or fp32. decoder: entries that differ in the further training of the decoder; null: none.
