@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from comfyui_fulldit.control.files import write_json
+from comfyui_fulldit.models.vae.autoencoder import VAE
 from comfyui_fulldit.models.vae.vae_file import load_vae
 from comfyui_fulldit.models.weights.checkpoint import embedded_path
 from comfyui_fulldit.scenes import HELD_OUT_SEED
@@ -28,7 +29,7 @@ SIZES = {2: (17, 64, 96), 3: (25, 96, 160)}  # frames, height, width by world
 FIRST_SEED = HELD_OUT_SEED + 100
 
 
-def of_objects(vae: torch.nn.Module, clips: dict[str, torch.Tensor]) -> float:
+def of_objects(vae: VAE, clips: dict[str, torch.Tensor]) -> float:
     """Return the PSNR where the identity map shows an object."""
     inside = (clips["identity"] > 0).any(1, keepdim=True).expand_as(clips["video"])
     x = as_input(clips["video"])

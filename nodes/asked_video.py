@@ -43,11 +43,17 @@ def asked_video(
     return video, followed
 
 
-def described_size(followed: Followed, video: VideoSize) -> list[str]:
-    """Return whose size and length the video has: what is connected, where no number was set here; else both."""
+def described_size(followed: Followed, video: VideoSize, model: types.HostModel | None = None) -> list[str]:
+    """Return whose size and length the video has: what is connected, where they are its own or others that it was
+    trained on; else both."""
     who = followed.who or "the embedded model"
     own = followed.video or _any_config().video
-    if (video.frames, video.height, video.width) == (own.frames, own.height, own.width):
+    trained: tuple[VideoSize, ...] = (own,)
+    if model is not None:
+        from .drivers.run import trained_videos
+
+        trained = trained_videos(model)
+    if any((video.frames, video.height, video.width) == (one.frames, one.height, one.width) for one in trained):
         return [f"Size and length are those of {who}: {video}."]
     return [f"Size and length were set here: {video}. Those of {who} are {own}."]
 

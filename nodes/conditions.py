@@ -198,7 +198,7 @@ class FullDiTConditions(io.ComfyNode):
         made = Conditions(video, tuple(items)).fitted(fit)
         counts, warnings, others = budget(made, model)
         # The page shows the text inside the node (web/fulldit.js); the API gives it in the history.
-        text = describe_budget(counts, [*described_size(followed, video), *warnings], others)
+        text = describe_budget(counts, [*described_size(followed, video, model), *warnings], others)
         return io.NodeOutput(made, ui={**(followed.message() or {}), "text": [text]})
 
 

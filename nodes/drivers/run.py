@@ -135,6 +135,12 @@ def own_video(model: Any, frames: int = 0, height: int = 0, width: int = 0) -> V
     return VideoSize(frames or own.frames, height or own.height, width or own.width, own.fps)
 
 
+def trained_videos(model: Any) -> tuple[VideoSize, ...]:
+    """Return every kind of clips that a MODEL is known to have been trained on."""
+    config = facts_of(model).config
+    return (own_video(model),) if config is None else config.videos
+
+
 def check_size(model: Any, video: VideoSize) -> None:
     """Raise UserError, with the nearest that fits, unless a MODEL can make a video of this size."""
     facts_of(model).geometry.check(video.frames, video.height, video.width)

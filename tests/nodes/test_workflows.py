@@ -41,7 +41,7 @@ STOCK = {
 # What each graph feeds to Conditions.
 CONDITIONS = {
     "fulldit_camera_path": {"camera", "identities.identity0"},
-    "fulldit_embedded": {"camera", "identities.identity0", "depth"},
+    "fulldit_embedded": {"camera", "identities.identity0", "depth", "model"},
     "fulldit_embedded_control": {"identities.identity0", "conditions.condition0", "model"},
     "fulldit_embedded_key_frames": {"camera", "conditions.condition0", "model"},
     "fulldit_embedded_known": {"camera", "conditions.condition0", "model"},
