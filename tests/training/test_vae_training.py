@@ -53,7 +53,7 @@ def test_every_config_fits_the_network_and_ends(name: str) -> None:
 
 
 def test_an_unknown_config_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="cpu, debug, gpu"):
+    with pytest.raises(UserError, match="cpu, debug, decoder, gpu"):
         read_vae_settings("turbo")
 
 
