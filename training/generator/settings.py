@@ -50,7 +50,7 @@ class ClipSettings(Settings):
     """Clips to encode (`dataset.latents.write_shards`): how many, the last `several` of them with two objects or more,
     `shard` to a file, `batch` at a time, of the scenes from `first_seed` on. world, size (frames, height, width): null
     for those of the training. sounds: the share of the scenes that have one, from world 3 on (null: the world's).
-    conditions: those that are encoded (null: all of the model's); few are several times faster."""
+    conditions: those that are encoded (null: all of the model's); few take less time (four of seven: half)."""
 
     clips: Count
     several: WholeNumber = 0
